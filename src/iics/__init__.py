@@ -1,0 +1,1 @@
+"""Person re-identification learned from unlabelled multi-camera crops."""

@@ -1,0 +1,32 @@
+"""The errors a user can cause, each with a message that says what to do.
+
+The command line prints these as one line and exits with code 2; anything else is a bug and keeps its traceback.
+"""
+
+
+class IicsError(Exception):
+    """A mistake in input, settings or files that the user can mend."""
+
+
+class DataError(IicsError):
+    """Crops that are missing, unreadable, unparsable or contradictory."""
+
+
+class SettingsError(IicsError):
+    """A setting, or a combination of settings, that cannot work."""
+
+
+class WeightsError(IicsError):
+    """A weights or model file that is corrupt or does not fit the backbone."""
+
+
+class TrainingError(IicsError):
+    """Training cannot go on with these crops or these pseudo-labels."""
+
+
+class RunFolderError(IicsError):
+    """A run folder that exists already, is incomplete, or belongs to another run."""
+
+
+class EvaluationError(IicsError):
+    """Nothing can be scored, or the arrays to score do not belong together."""
