@@ -1,1 +1,58 @@
-"""Person re-identification learned from unlabelled multi-camera crops."""
+"""Person re-identification learned from unlabelled multi-camera crops.
+
+Intra-inter camera similarity (IICS; Xuan and Zhang, CVPR 2021): train on crops with cameras but no identities, measure,
+keep and use the model. The public names are loaded when they are first used, so `import iics` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iics import presets as presets
+    from iics.config import Settings as Settings
+    from iics.data.benchmarks import load_market1501 as load_market1501
+    from iics.data.check import check_data as check_data
+    from iics.data.crops import CropSet as CropSet
+    from iics.data.crops import DataSplits as DataSplits
+    from iics.data.folders import load_folder as load_folder
+    from iics.data.sample import load_sample as load_sample
+    from iics.errors import IicsError as IicsError
+    from iics.evaluation.evaluate import evaluate as evaluate
+    from iics.models.reid_model import ReidModel as ReidModel
+    from iics.models.reid_model import load_model as load_model
+    from iics.training.rounds import TrainingRun as TrainingRun
+    from iics.training.rounds import resume as resume
+    from iics.training.rounds import train as train
+
+_HOMES = {
+    "CropSet": "iics.data.crops",
+    "DataSplits": "iics.data.crops",
+    "IicsError": "iics.errors",
+    "ReidModel": "iics.models.reid_model",
+    "Settings": "iics.config",
+    "TrainingRun": "iics.training.rounds",
+    "check_data": "iics.data.check",
+    "evaluate": "iics.evaluation.evaluate",
+    "load_folder": "iics.data.folders",
+    "load_market1501": "iics.data.benchmarks",
+    "load_model": "iics.models.reid_model",
+    "load_sample": "iics.data.sample",
+    "resume": "iics.training.rounds",
+    "train": "iics.training.rounds",
+}
+
+__all__ = [*_HOMES, "presets"]  # noqa: PLE0604  all are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name == "presets":
+        return importlib.import_module("iics.presets")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'iics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

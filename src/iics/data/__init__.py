@@ -1,0 +1,1 @@
+"""Crops: where they lie, what they show, how they become batches."""

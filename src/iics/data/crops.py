@@ -6,7 +6,10 @@ The one data contract: readers make it, everything else takes it. Pixels are rea
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,15 +144,20 @@ def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | No
             return archive.read(crops.paths[index].as_posix())
         with zipfile.ZipFile(crops.archive) as opened:
             return opened.read(crops.paths[index].as_posix())
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError is how zipfile reports a member that is encrypted or packed by an unknown method.
         raise DataError(f"Cannot read {crops.label(index)}: {error}.") from error
 
 
-def natural_order(names: list[str]) -> list[str]:
-    """Return names sorted with their numbers as numbers: cam2 before cam10."""
-    import re
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Return the different names, sorted with their numbers as numbers: cam2 before cam10."""
+    return sorted(set(names), key=_natural_key)
 
-    return sorted(set(names), key=lambda name: [(int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"(\d+)", name)])
+
+def _natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    # re.split with one group alternates text and number; the name itself settles "2" against "02".
+    pieces = re.split(r"([0-9]+)", name)
+    return [(int(piece), "") if at % 2 else (-1, piece) for at, piece in enumerate(pieces)], name
 
 
 def _frozen_ids(ids: npt.ArrayLike) -> IntArray:

@@ -1,0 +1,1 @@
+"""Ranked retrieval measured: CMC, mAP, and who may match whom."""

@@ -1,0 +1,1 @@
+"""Networks: backbones, their normalisation, heads, and the model file."""

@@ -1,0 +1,1 @@
+"""What is clustered: score overlap, inter-camera similarity, re-ranked distance."""

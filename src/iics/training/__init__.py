@@ -1,0 +1,1 @@
+"""The two stages, their losses, and the rounds around them."""

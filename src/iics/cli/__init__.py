@@ -1,0 +1,54 @@
+"""The command line: parse, call, exit code. Each command is a module that is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from iics.errors import IicsError
+
+COMMANDS = {
+    "train": "train a model on unlabelled crops, or resume a run",
+    "evaluate": "measure mAP and CMC of a model",
+    "embed": "write the features of crops to a file",
+    "check-data": "look for faults in a data set before training",
+}
+
+EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return EXIT_OK if arguments else EXIT_USER_ERROR
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"iics {version('iics')}")
+        return EXIT_OK
+    command = arguments[0]
+    if command not in COMMANDS:
+        print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
+    try:
+        code: int = module.main(list(arguments[1:]))
+    except IicsError as error:
+        print(f"iics: error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("iics: stopped.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code
+
+
+def _usage() -> str:
+    commands = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
+    return (
+        "usage: iics COMMAND ...\n\nPerson re-identification learned from unlabelled multi-camera crops.\n\n"
+        f"commands:\n{commands}\n\nEvery command answers --help. Try: iics train sample"
+    )

@@ -1,0 +1,50 @@
+"""`iics embed`: features of crops, for whatever comes after."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from iics.atomic import write_atomically
+from iics.cli.model_file import load_model_or_run
+from iics.cli.parse import parse
+from iics.cli.progress import count_display
+from iics.errors import DataError
+
+
+@dataclass(frozen=True)
+class EmbedCommand:
+    """Write the L2-normalised features of crops to an .npz file: `features` (n, d) and `paths` (n,)."""
+
+    model: tyro.conf.Positional[Path]
+    """Model file, or the run folder that holds it."""
+    crops: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files, or folders that are searched for images."""
+    out: Path
+    """File to write, ending in .npz."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(EmbedCommand, arguments, command="embed")
+    if command.out.suffix != ".npz":
+        raise DataError(f"Features are written as .npz; {command.out} ends in {command.out.suffix or 'nothing'}.")
+    if not command.out.absolute().parent.is_dir():
+        raise DataError(f"There is no folder {command.out.absolute().parent} to write {command.out.name} into.")
+    from iics.data.folders import image_files
+
+    files = [file for path in command.crops for file in image_files(path)]
+    model = load_model_or_run(command.model, device=command.device)
+    with count_display("features", len(files)) as progress:
+        features = model.embed(files, progress=progress)
+    buffer = io.BytesIO()
+    np.savez(buffer, features=features, paths=np.array([file.as_posix() for file in files]))
+    write_atomically(command.out, buffer.getvalue())
+    print(f"{len(files)} features of {features.shape[1]} numbers in {command.out}")
+    return 0

@@ -1,0 +1,62 @@
+"""A model's features of query and gallery, computed once for numbers and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iics.data.crops import CropSet
+from iics.errors import EvaluationError
+from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
+from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
+from iics.evaluation.ranking import RankingResult
+from iics.models.reid_model import ReidModel
+
+_QUERIES_SHOWN, _MATCHES_SHOWN = 8, 10
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedModel:
+    """What a model made of query and gallery.
+
+    Attributes:
+        query: Crops searched for.
+        gallery: Crops searched in.
+        query_features: Shape (len(query), d).
+        gallery_features: Shape (len(gallery), d).
+        result: The metrics.
+    """
+
+    query: CropSet
+    gallery: CropSet
+    query_features: Features
+    gallery_features: Features
+    result: RankingResult
+
+    @classmethod
+    def embed(
+        cls, model: ReidModel, query: CropSet, gallery: CropSet, *, progress: Callable[[int], None] | None = None
+    ) -> EvaluatedModel:
+        """Compute features and metrics."""
+        features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+        return cls(query, gallery, *features, rank_crops(*features, query, gallery))
+
+    def write_contact_sheet(self, path: Path) -> None:
+        """Write a picture of ranked results, from the best query to the worst.
+
+        Raises:
+            EvaluationError: If the picture cannot be written there.
+        """
+        count = min(_QUERIES_SHOWN, self.result.num_scored)
+        chosen = spread_queries(self.result.average_precision, count, np.random.default_rng(0))
+        matches = find_top_matches(
+            self.query_features, self.gallery_features, self.query, self.gallery, num_matches=_MATCHES_SHOWN
+        )
+        sheet = ranked_contact_sheet(self.query, self.gallery, matches, query_indices=chosen)
+        try:
+            sheet.save(path)
+        except (OSError, ValueError) as error:
+            raise EvaluationError(f"Cannot write the contact sheet to {path}: {error}.") from error

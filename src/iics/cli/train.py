@@ -1,0 +1,204 @@
+"""`iics train`: from crops to a model, a table before / after, and a picture of ranked results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from iics import presets
+from iics.cli.parse import parse
+from iics.cli.progress import format_seconds, training_display
+from iics.cli.source import DataName, load_data
+from iics.config import Settings
+from iics.device import choose_device
+from iics.errors import RunFolderError, SettingsError
+from iics.training.progress import ProgressCallback, ProgressEvent
+
+if TYPE_CHECKING:
+    from iics.cli.ranked_results import EvaluatedModel
+    from iics.data.crops import CropSet, DataSplits
+    from iics.models.reid_model import ReidModel
+    from iics.training.rounds import AfterRound, TrainingRun
+
+PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
+CONTACT_SHEET = "contact_sheet.png"
+_PRESET_OF_DATA: dict[str, PresetName] = {"sample": "sample", "market1501": "market1501", "folder": "own-cameras"}
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a re-identification model on crops with cameras and no identities.
+
+    Identities, where the data has them, are only used to measure: nothing is learned from them.
+    """
+
+    data: tyro.conf.Positional[DataName | None] = None
+    """What to read: sample, market1501 (that layout) or folder (one folder per camera)."""
+    data_dir: Path | None = None
+    """Where the data is."""
+    out: Path | None = None
+    """Run folder to make. By default runs/DATA-DATE-TIME."""
+    resume: Path | None = None
+    """Go on with the run in this folder; takes data and settings from it."""
+    preset: PresetName | None = None
+    """Settings to start from; by default those that fit the data. Every flag below changes one."""
+    evaluate: Literal["every-round", "end", "never"] = "every-round"
+    """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    """Settings of the run."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
+    if command.resume is not None:
+        return _resume(command, arguments)
+    if command.data is None:
+        raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
+    data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
+    splits = load_data(command.data, data_dir)
+    out = command.out or Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}"
+    source = {"data": command.data, "data_dir": "" if data_dir is None else str(data_dir), "evaluate": command.evaluate}
+    _print_start(command, splits, out)
+    from iics.training.rounds import train
+
+    with _resume_hint(out), training_display() as progress:
+        evaluator = Evaluator(splits, when=command.evaluate, num_rounds=command.settings.rounds, progress=progress)
+        run = train(
+            splits.train,
+            settings=command.settings,
+            out=out,
+            source=source,
+            after_round=evaluator.callback(),
+            progress=progress,
+        )
+        evaluator.write_contact_sheet(run)
+    _print_end(run)
+    return 0
+
+
+def _resume(command: TrainCommand, arguments: list[str]) -> int:
+    run_path = cast(Path, command.resume)
+    others = [argument for argument in arguments if argument.split("=")[0] != "--resume" and argument != str(run_path)]
+    if others:
+        raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
+    from iics.training.rounds import resume
+    from iics.training.run_folder import RunFolder
+
+    folder = RunFolder.open(run_path)
+    source = folder.source()
+    if source.get("data") not in get_args(DataName):
+        raise RunFolderError(
+            f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
+        )
+    data_dir = Path(source["data_dir"]) if source["data_dir"] else None
+    splits = load_data(cast(DataName, source["data"]), data_dir)
+    print(f"Going on with {run_path}.", file=sys.stderr)
+    with _resume_hint(run_path), training_display() as progress:
+        evaluator = Evaluator(splits, when=source["evaluate"], num_rounds=folder.settings().rounds, progress=progress)
+        run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
+        evaluator.write_contact_sheet(run)
+    _print_end(run)
+    return 0
+
+
+class Evaluator:
+    """Measures a model after rounds, and remembers the last measurement for the picture."""
+
+    def __init__(self, splits: DataSplits, *, when: str, num_rounds: int, progress: ProgressCallback) -> None:
+        self._splits, self._when, self._num_rounds, self._progress = splits, when, num_rounds, progress
+        self._latest: EvaluatedModel | None = None
+
+    def callback(self) -> AfterRound | None:
+        """Return what training shall call, None if there is nothing to measure."""
+        return None if self._splits.query is None or self._when == "never" else self
+
+    def __call__(self, model: ReidModel, round_number: int) -> Mapping[str, float]:
+        """Measure before training (round 0), after the last round and, if asked, after every other."""
+        if self._when == "end" and 0 < round_number < self._num_rounds:
+            return {}
+        from iics.cli.evaluate import numbers
+
+        return numbers(self._measure(model, round_number).result)
+
+    def write_contact_sheet(self, run: TrainingRun) -> None:
+        """Write contact_sheet.png into the run folder, if there is a query and measuring was asked for."""
+        if self.callback() is not None:
+            latest = self._latest or self._measure(run.model, self._num_rounds)
+            latest.write_contact_sheet(run.folder / CONTACT_SHEET)
+
+    def _measure(self, model: ReidModel, round_number: int) -> EvaluatedModel:
+        from iics.cli.ranked_results import EvaluatedModel
+
+        query, gallery = cast("CropSet", self._splits.query), cast("CropSet", self._splits.gallery)
+        total, done = len(query) + len(gallery), 0
+
+        def count(num_done: int) -> None:
+            nonlocal done
+            done += num_done
+            self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
+
+        self._latest = EvaluatedModel.embed(model, query, gallery, progress=count)
+        return self._latest
+
+
+def _defaults(arguments: list[str]) -> TrainCommand:
+    """Return the command with the settings of the preset that the arguments name, or that fits their data."""
+    name: str | None = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--preset":
+            name = following
+        elif argument.startswith("--preset="):
+            name = argument.removeprefix("--preset=")
+    if name is None and arguments:
+        name = _PRESET_OF_DATA.get(arguments[0])
+    return replace(TrainCommand(), settings=presets.BY_NAME.get(name or "market1501", Settings()))
+
+
+@contextmanager
+def _resume_hint(out: Path) -> Iterator[None]:
+    """On Ctrl-C, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / "settings.json").exists():
+            print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
+        raise
+
+
+def _print_start(command: TrainCommand, splits: DataSplits, out: Path) -> None:
+    settings = command.settings
+    print(
+        f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({splits.train.name}); "
+        f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, {settings.rounds} rounds, "
+        f"device {choose_device(settings.device)}; run folder {out}",
+        file=sys.stderr,
+    )
+
+
+def _print_end(run: TrainingRun) -> None:
+    last = run.history[-1]
+    before, after = run.history[0]["evaluation"], last["evaluation"]
+    if after and run.history[0]["round"] == 0:
+        table = Table(title="Query against gallery, in %")
+        for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for name, values in (("before training", before), (f"after {last['round']} rounds", after)):
+            cells = [values.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
+            table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
+        Console().print(table)
+    seconds = sum(sum(record.get("seconds", {}).values()) for record in run.history)
+    print(f"Trained for {format_seconds(seconds)}.")
+    print(f"Model:          {run.folder / 'model.safetensors'}")
+    print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
+    if (run.folder / CONTACT_SHEET).exists():
+        print(f"Ranked results: {run.folder / CONTACT_SHEET}")

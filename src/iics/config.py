@@ -1,0 +1,280 @@
+"""Settings: frozen, self-checking, stored with every run. The defaults are the paper's for Market-1501 (Sec. 4.2).
+
+Only orchestrators and the command line see a `Settings`; leaf functions receive plain values. Each field's text is its
+command-line help. The presets are in `iics.presets`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from iics.errors import SettingsError
+
+NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
+AlphaSharing = Literal["none", "block", "stage"]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network that makes the features."""
+
+    backbone: str = "resnet50"
+    """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
+    weights: str = "imagenet"
+    """Start from `imagenet`, from `none` (random), or from a weights file in torchvision's or timm's key names."""
+    norm: NormKind = "aibn"
+    """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a)."""
+    norm_stages: tuple[str, ...] = ()
+    """Module names whose batch norms are replaced, e.g. layer3 layer4. Empty: the later half of the backbone."""
+    alpha_sharing: AlphaSharing = "block"
+    """Who shares one alpha: none (every layer its own), block (a bottleneck), stage (a layer of ResNet)."""
+    height: int = 256
+    """Height that crops are resized to, in pixels."""
+    width: int = 128
+    """Width that crops are resized to, in pixels."""
+
+    def __post_init__(self) -> None:
+        is_large = self.height >= 32 and self.width >= 32
+        _need(is_large, f"Crops need at least 32x32 pixels, got {self.height}x{self.width}.")
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """What training crops go through (Sec. 4.2; the probabilities are the field's)."""
+
+    mirror_probability: float = 0.5
+    """Probability of mirroring a crop."""
+    pad: int = 10
+    """Pixels of black border added on each side before a random crop of the original size."""
+    erase_probability: float = 0.5
+    """Probability of erasing a random rectangle (random erasing)."""
+    erase_min_area: float = 0.02
+    """Smallest erased share of the crop's area."""
+    erase_max_area: float = 0.4
+    """Largest erased share of the crop's area."""
+    erase_min_aspect: float = 0.3
+    """Smallest height / width of the rectangle; the largest is 3.3, its inverse."""
+
+    def __post_init__(self) -> None:
+        for name in ("mirror_probability", "erase_probability"):
+            value = getattr(self, name)
+            _need(0 <= value <= 1, f"augment.{name} is a probability in [0, 1], got {value}.")
+        _need(self.pad >= 0, f"augment.pad must be at least 0, got {self.pad}.")
+        _need(
+            0 < self.erase_min_area <= self.erase_max_area < 1,
+            "augment needs 0 < erase_min_area <= erase_max_area < 1, "
+            f"got {self.erase_min_area}, {self.erase_max_area}.",
+        )
+        _need(
+            0 < self.erase_min_aspect <= 1,
+            f"augment.erase_min_aspect must be in (0, 1], got {self.erase_min_aspect}.",
+        )
+
+
+@dataclass(frozen=True)
+class DistanceSettings:
+    """The distance that is clustered, in both stages."""
+
+    kind: Literal["reranked", "cosine"] = "reranked"
+    """reranked (k-reciprocal; the paper's rows marked ++) or cosine (marked +)."""
+    k1: int = 20
+    """Neighbours searched for reciprocity."""
+    k2: int = 6
+    """Neighbours averaged in query expansion."""
+    lambda_value: float = 0.3
+    """Share of the original distance in the re-ranked one."""
+
+    def __post_init__(self) -> None:
+        _need(self.k1 >= 1 and self.k2 >= 1, f"distance needs k1, k2 of at least 1, got {self.k1}, {self.k2}.")
+        _need(0 <= self.lambda_value <= 1, f"distance.lambda_value must be in [0, 1], got {self.lambda_value}.")
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How many clusters a dendrogram is cut into."""
+
+    rule: Literal["fixed", "quantile", "auto"] = "fixed"
+    """fixed number, quantile of all pairs, or auto (chosen from the dendrogram without labels)."""
+    number: int = 600
+    """Clusters for `fixed`; never more than half as many as there are crops."""
+    quantile: float = 0.0025
+    """For `quantile`: cut at the distance below which this share of all pairs lies."""
+
+    def __post_init__(self) -> None:
+        _need(self.number >= 2, f"clusters.number must be at least 2, got {self.number}.")
+        _need(0 < self.quantile < 1, f"clusters.quantile must be in (0, 1), got {self.quantile}.")
+
+
+@dataclass(frozen=True)
+class Stage1Settings:
+    """Intra-camera training (Sec. 3.2)."""
+
+    epochs: int = 2
+    """Epochs a round."""
+    crops_per_camera: int = 8
+    """Crops of each camera in a step; also the size of a normalisation group."""
+    steps_per_epoch: Literal["shortest", "mean", "longest"] = "shortest"
+    """Steps an epoch: as many as the smallest, the mean or the largest camera fills; small cameras are cycled."""
+    backbone_learning_rate: float = 0.0005
+    """Learning rate of the backbone."""
+    head_learning_rate: float = 0.005
+    """Learning rate of the classifier heads."""
+    clusters: ClusterSettings = field(default_factory=ClusterSettings)
+    """Clusters in each camera."""
+
+    def __post_init__(self) -> None:
+        _need(self.epochs >= 1, f"stage1.epochs must be at least 1, got {self.epochs}.")
+        _need(self.crops_per_camera >= 2, f"stage1.crops_per_camera must be at least 2, got {self.crops_per_camera}.")
+        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage1")
+
+
+@dataclass(frozen=True)
+class Stage2Settings:
+    """Inter-camera training (Sec. 3.3)."""
+
+    epochs: int = 2
+    """Epochs a round."""
+    clusters_per_batch: int = 16
+    """P: clusters in a batch."""
+    crops_per_cluster: int = 4
+    """K: crops of each cluster in a batch."""
+    backbone_learning_rate: float = 0.001
+    """Learning rate of the backbone."""
+    head_learning_rate: float = 0.01
+    """Learning rate of the classifier head."""
+    similarity: Literal["inter-camera", "overlap", "cnn"] = "inter-camera"
+    """What is clustered: inter-camera (Eq. 5), overlap (Eq. 9 alone) or cnn (features alone)."""
+    mu: float = 0.02
+    """Weight of the score overlap in Eq. 5 in the first round."""
+    mu_power: float = 0.6
+    """Exponent of mu's decay: mu * (1 - round / rounds) ^ mu_power."""
+    triplet_weight: float = 1.0
+    """Lambda: weight of the triplet loss in Eq. 11."""
+    triplet_margin: float = 0.3
+    """Margin of the triplet loss."""
+    clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(number=800, quantile=0.0017))
+    """Clusters over all cameras."""
+
+    def __post_init__(self) -> None:
+        _need(self.epochs >= 1, f"stage2.epochs must be at least 1, got {self.epochs}.")
+        _need(
+            self.clusters_per_batch >= 2 and self.crops_per_cluster >= 2,
+            f"stage2 needs at least 2 clusters_per_batch and 2 crops_per_cluster, got {self.clusters_per_batch} and "
+            f"{self.crops_per_cluster}.",
+        )
+        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage2")
+        _need(self.mu >= 0, f"stage2.mu must be at least 0, got {self.mu}.")
+        _need(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
+        _need(self.triplet_weight >= 0, f"stage2.triplet_weight must be at least 0, got {self.triplet_weight}.")
+        _need(self.triplet_margin >= 0, f"stage2.triplet_margin must be at least 0, got {self.triplet_margin}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a run computes."""
+
+    # Its flags carry no prefix: --backbone, --weights, --norm.
+    model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    distance: DistanceSettings = field(default_factory=DistanceSettings)
+    stage1: Stage1Settings = field(default_factory=Stage1Settings)
+    stage2: Stage2Settings = field(default_factory=Stage2Settings)
+    rounds: int = 40
+    """Rounds of stage 1 then stage 2."""
+    stages: Literal["both", "stage1", "stage2"] = "both"
+    """Which stages a round has (Table 1)."""
+    momentum: float = 0.9
+    """Momentum of SGD, in both stages."""
+    weight_decay: float = 0.0005
+    """Weight decay of SGD, in both stages."""
+    inference_batch_size: int = 128
+    """Crops in a batch when features are extracted."""
+    seed: int = 0
+    """Seed of every random choice; the same seed on the same machine gives the same result."""
+    device: str = "auto"
+    """Device to train on: auto, cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        _need(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")
+        batch_size = self.inference_batch_size
+        _need(batch_size >= 1, f"inference_batch_size must be at least 1, got {batch_size}.")
+        _need(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}.")
+        _need(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}.")
+        _need(self.seed >= 0, f"seed must be at least 0, got {self.seed}.")
+        _need(
+            self.stages != "stage2" or self.stage2.similarity == "cnn",
+            f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, "
+            f"not {self.stage2.similarity}.",
+        )
+
+
+T = TypeVar("T")
+
+
+def to_json(settings: Settings) -> str:
+    """Return settings as indented JSON."""
+    return json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+
+
+def from_json(text: str, *, source: Path) -> Settings:
+    """Return the settings that `to_json` wrote.
+
+    Raises:
+        SettingsError: If the text is no JSON, a key is unknown (the nearest is suggested) or a value does not fit.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{source} is no valid JSON: {error}.") from error
+    return _from_mapping(Settings, values, where=str(source))
+
+
+def _from_mapping(kind: type[T], values: Any, *, where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where} must be an object with settings, got {values!r}.")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(hints)}."
+            raise SettingsError(f"{where} has an unknown setting {key!r}.{hint}")
+    return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _from_mapping(hint, value, where=where)
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        _need(value in choices, f"{where} must be one of {', '.join(map(str, choices))}, got {value!r}.")
+        return value
+    if origin is tuple:
+        is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        _need(is_list, f"{where} must be a list of names, got {value!r}.")
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    assert_type = hint if not isinstance(hint, types.UnionType) else typing.get_args(hint)
+    fits = isinstance(value, assert_type) and not (isinstance(value, bool) and hint is not bool)
+    _need(fits, f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
+    return value
+
+
+def _need(is_met: bool, message: str) -> None:
+    if not is_met:
+        raise SettingsError(message)
+
+
+def _need_rates(backbone: float, head: float, stage: str) -> None:
+    _need(backbone > 0 and head > 0, f"{stage} needs learning rates above 0, got {backbone} and {head}.")

@@ -1,0 +1,175 @@
+"""A data set looked over before any training: what it holds, what is wrong with it, what is worth knowing.
+
+DataSplits -> DataReport. Every image is decoded in full and hashed, so this reads all files once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, IntArray
+from iics.data.images import describe_failures, for_each_image
+from iics.data.report import DataReport, SplitReport
+
+__all__ = ["DataReport", "SplitReport", "check_data"]
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """All files of one split, read: size (0, 0) and hash b"" stand for a crop that could not be decoded."""
+
+    crops: CropSet
+    sizes: IntArray
+    hashes: tuple[bytes, ...]
+    failures: tuple[str, ...]
+
+
+def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = None) -> DataReport:
+    """Decode every crop and report counts, errors and warnings; nothing is raised for what it finds.
+
+    Errors: crops that do not decode, train with fewer than two cameras, files or identities both in train and in
+    query or gallery, splits that name their cameras differently. Warnings: byte-identical files elsewhere, cameras
+    too small for stage 1, queries without a valid match.
+
+    Args:
+        splits: The data set.
+        progress: Called with the number of crops done so far, over all splits.
+
+    Raises:
+        DataError: If the archive of a split cannot be opened.
+    """
+    sets = {"train": splits.train, "query": splits.query, "gallery": splits.gallery}
+    scans: dict[str, _Scan] = {}
+    num_before = 0
+    for split, crops in sets.items():
+        if crops is not None:
+            scans[split] = _scan(crops, num_before, progress)
+            num_before += len(crops)
+    copies_errors, copies_warnings = _copies(scans)
+    decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
+    return DataReport(
+        name=splits.name,
+        splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
+        errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits)),
+        warnings=(*_small_cameras(splits.train), *copies_warnings, *_queries_without_match(splits)),
+    )
+
+
+def _scan(crops: CropSet, num_before: int, progress: Callable[[int], None] | None) -> _Scan:
+    sizes = np.zeros((len(crops), 2), dtype=np.int64)
+    hashes = [b""] * len(crops)
+
+    def note(index: int, data: bytes, image: Image.Image) -> None:
+        sizes[index] = image.size
+        hashes[index] = hashlib.sha256(data).digest()
+
+    report = None if progress is None else lambda done: progress(num_before + done)
+    failures = for_each_image(crops, note, progress=report)
+    return _Scan(crops, sizes, tuple(hashes), failures)
+
+
+def _split_report(split: str, scan: _Scan) -> SplitReport:
+    crops, decoded = scan.crops, scan.sizes[scan.sizes[:, 0] > 0]
+    identities = np.zeros(0, dtype=np.int64) if crops.identity_ids is None else crops.identity_ids
+    return SplitReport(
+        name=split,
+        num_crops=len(crops),
+        camera_names=crops.camera_names,
+        crops_per_camera=tuple(np.bincount(crops.camera_ids, minlength=len(crops.camera_names)).tolist()),
+        num_identities=None if crops.identity_ids is None else len(_people(crops)),
+        num_junk=int((identities == JUNK_IDENTITY).sum()),
+        num_distractors=int((identities == DISTRACTOR_IDENTITY).sum()),
+        smallest_size=(int(decoded[:, 0].min()), int(decoded[:, 1].min())) if len(decoded) else None,
+        largest_size=(int(decoded[:, 0].max()), int(decoded[:, 1].max())) if len(decoded) else None,
+    )
+
+
+def _camera_errors(splits: DataSplits) -> list[str]:
+    train = splits.train
+    errors = []
+    if train.num_cameras < 2:
+        only = train.camera_names[train.camera_ids[0]]
+        errors.append(
+            f"All {len(train)} crops in {train.name} are from camera {only}; the method needs at least two cameras. "
+            "Add crops of another camera."
+        )
+    errors += [
+        f"{train.name} lists the cameras {', '.join(train.camera_names)} but {other.name} lists "
+        f"{', '.join(other.camera_names)}; numbers would mean different cameras. Load all splits with one list."
+        for other in (splits.query, splits.gallery)
+        if other is not None and other.camera_names != train.camera_names
+    ]
+    return errors
+
+
+def _small_cameras(train: CropSet) -> list[str]:
+    counts = np.bincount(train.camera_ids, minlength=len(train.camera_names)).tolist()
+    return [
+        f"Camera {camera} has {count} crop{'' if count == 1 else 's'} in {train.name}; stage 1 needs at least 2, "
+        "so this camera sits it out. Add crops or exclude the camera."
+        for camera, count in zip(train.camera_names, counts, strict=True)
+        if count < 2
+    ]
+
+
+def _copies(scans: dict[str, _Scan]) -> tuple[list[str], list[str]]:
+    """Return errors and warnings about byte-identical files, one for each combination of splits."""
+    places: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
+    for split, scan in scans.items():
+        for index, digest in enumerate(scan.hashes):
+            if digest:
+                places[digest].append((split, index))
+    groups: dict[tuple[str, ...], list[list[tuple[str, int]]]] = defaultdict(list)
+    for copies in places.values():
+        if len(copies) > 1:
+            groups[tuple(dict.fromkeys(split for split, _ in copies))].append(copies)
+    errors, warnings = [], []
+    for splits, found in groups.items():
+        first, second = (scans[split].crops.label(index) for split, index in (found[0][0], found[0][-1]))
+        where = "within" if len(splits) == 1 else "shared by"
+        text = f"Byte-identical images {where} {' and '.join(splits)}: {len(found)}, e.g. {first} and {second}."
+        if "train" in splits and len(splits) > 1:
+            errors.append(f"{text} Training would see the test. Remove them from one side.")
+        else:
+            warnings.append(f"{text} Remove the copies unless they are meant.")
+    return errors, warnings
+
+
+def _shared_identities(splits: DataSplits) -> list[str]:
+    tested = (_people(splits.query) if splits.query else set()) | (_people(splits.gallery) if splits.gallery else set())
+    shared = sorted(_people(splits.train) & tested)
+    if not shared:
+        return []
+    return [
+        f"Identities both in train and in query or gallery: {len(shared)}, e.g. {shared[0]}. "
+        "Training would see the test. Keep each person on one side."
+    ]
+
+
+def _queries_without_match(splits: DataSplits) -> list[str]:
+    query, gallery = splits.query, splits.gallery
+    if query is None or gallery is None or query.identity_ids is None or gallery.identity_ids is None:
+        return []
+    cameras_of: dict[int, set[int]] = defaultdict(set)
+    for identity, camera in zip(gallery.identity_ids.tolist(), gallery.camera_ids.tolist(), strict=True):
+        if identity not in (JUNK_IDENTITY, DISTRACTOR_IDENTITY):
+            cameras_of[identity].add(camera)
+    queries = zip(query.identity_ids.tolist(), query.camera_ids.tolist(), strict=True)
+    unmatched = [i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - {camera}]
+    if not unmatched:
+        return []
+    return [
+        f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity from another camera, "
+        f"e.g. {query.label(unmatched[0])}; evaluation leaves them out and says so."
+    ]
+
+
+def _people(crops: CropSet) -> set[int]:
+    identities = set() if crops.identity_ids is None else set(crops.identity_ids.tolist())
+    return identities - {JUNK_IDENTITY, DISTRACTOR_IDENTITY}

@@ -1,0 +1,125 @@
+"""Your own cameras: one folder of crops per camera -> CropSet, without identities.
+
+The first folder level names the camera; images may lie at any depth below it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from iics.data.crops import CropSet, DataSplits, natural_order
+from iics.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+SIDE_SUFFIXES = frozenset({".txt", ".json", ".csv", ".md"})
+"""Notes and tables that people keep beside their images; left alone."""
+
+
+def load_folder(data_dir: Path | str) -> DataSplits:
+    """Return the crops of a folder that holds one folder per camera, e.g. `cameras/lobby/0001.jpg`.
+
+    Args:
+        data_dir: The folder of camera folders. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
+
+    Returns:
+        Splits with `train` only: cameras in natural order of their folder names, crops in order of their paths.
+
+    Raises:
+        DataError: If the folder is missing, has no camera folder or images outside of one, if a camera folder has no
+            image, or if it holds a file that is neither an image nor one of the ignored kinds.
+    """
+    root = Path(data_dir).expanduser()
+    camera_names = _camera_names(root)
+    paths: list[Path] = []
+    camera_ids: list[int] = []
+    for camera_id, camera in enumerate(camera_names):
+        images = _images_below(root / camera)
+        if not images:
+            raise DataError(
+                f"Camera folder {root / camera} holds no image ({_image_kinds()}). Add crops or remove the folder."
+            )
+        paths += images
+        camera_ids += [camera_id] * len(images)
+    train = CropSet(tuple(paths), np.array(camera_ids), tuple(camera_names), name=f"{root.name} train")
+    return DataSplits(name=root.name, train=train)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files at any depth, sorted by path, except hidden ones and Thumbs.db.
+
+    Raises:
+        DataError: If a folder cannot be read, or is a link: links below `folder` are not followed, for they may
+            lead round in circles, and passing over them would lose crops without a word.
+    """
+    files: list[Path] = []
+    try:
+        for parent, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if not is_ignored(name)]
+            linked = [name for name in folders if Path(parent, name).is_symlink()]
+            if linked:
+                raise DataError(f"{Path(parent, linked[0])} is a link to a folder. Put the folder itself there.")
+            files += [Path(parent, name) for name in names if not is_ignored(name)]
+    except OSError as error:
+        raise DataError(f"Cannot list {folder}: {error}. Check its permissions.") from error
+    return sorted(files, key=lambda path: path.as_posix())
+
+
+def image_files(path: Path | str) -> list[Path]:
+    """Return an image file as it is, or the images at any depth below a folder, sorted by path.
+
+    Raises:
+        DataError: If nothing is there, a folder holds no image, or something else than images.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise DataError(f"There is nothing at {place}; give image files ({_image_kinds()}) or folders of them.")
+    images = _images_below(place)
+    if not images:
+        raise DataError(f"{place} holds no image ({_image_kinds()}).")
+    return images
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a file or folder name belongs to the operating system and not to the data."""
+    return name.startswith(".") or name == "__MACOSX" or name.lower() == "thumbs.db"
+
+
+def _camera_names(root: Path) -> list[str]:
+    needed = "One folder per camera is needed, e.g. cameras/lobby/0001.jpg."
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise DataError(f"{needed} {root} is {found}; give the folder that holds the camera folders.")
+    try:
+        entries = sorted(entry for entry in root.iterdir() if not is_ignored(entry.name))
+    except OSError as error:
+        raise DataError(f"Cannot list {root}: {error}. Check its permissions.") from error
+    loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() not in SIDE_SUFFIXES]
+    if loose:
+        is_image = loose[0].suffix.lower() in IMAGE_SUFFIXES
+        found = "an image outside of any camera folder" if is_image else f"no image ({_image_kinds()})"
+        raise DataError(f"{needed} {loose[0]} is {found}; move it into the folder of its camera or away.")
+    camera_names = natural_order(entry.name for entry in entries if entry.is_dir())
+    if not camera_names:
+        raise DataError(f"{needed} {root} has no folder in it; make one for each camera and put its crops there.")
+    return camera_names
+
+
+def _images_below(camera_dir: Path) -> list[Path]:
+    files = [path for path in files_below(camera_dir) if path.suffix.lower() not in SIDE_SUFFIXES]
+    for path in files:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{path} is no image ({_image_kinds()}) and would be left out. Remove or convert it.")
+    return files
+
+
+def _image_kinds() -> str:
+    return ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,23 @@
+"""Choosing the device to work on, by name."""
+
+from __future__ import annotations
+
+from iics.errors import SettingsError
+
+
+def choose_device(name: str) -> str:
+    """Return the torch device called `name`; "auto" takes a GPU if there is one.
+
+    Raises:
+        SettingsError: If it does not exist here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"Device {name!r} cannot be used here ({reason}). Use auto or cpu.") from error
+    return name

