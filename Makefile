@@ -4,12 +4,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_RUN ?= runs/demo
 
 .PHONY: demo test test-slow check format clean
 
 demo: $(VENV)/installed
-	$(BIN)/iics train sample --rounds 1 --out $(DEMO_RUN)
+	$(BIN)/iics train sample --rounds 1
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from iics.similarity.threads import torch_threads
+
 FloatMatrix = npt.NDArray[np.float32]
 Neighbours = npt.NDArray[np.int32]
 
@@ -46,7 +48,11 @@ def k_reciprocal_distance(
         ValueError: If the distance is not square or not finite, or a setting is out of range.
     """
     _check(distance, k1, k2, lambda_value)
-    distance = np.ascontiguousarray(distance, dtype=np.float32)
+    with torch_threads():
+        return _rerank(np.ascontiguousarray(distance, dtype=np.float32), k1, k2, lambda_value)
+
+
+def _rerank(distance: FloatMatrix, k1: int, k2: int, lambda_value: float) -> FloatMatrix:
     num_crops = len(distance)
     neighbours = _nearest(distance, min(max(k1 + 1, k2), num_crops))
     weights = _neighbour_weights(distance, neighbours, min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops))
