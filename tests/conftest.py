@@ -5,8 +5,21 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from iics.config import Settings
+    from iics.data.crops import DataSplits
+
+CAMERAS = ("door", "hall", "stairs")
+_COLOUR_CASTS = np.array([[1.0, 0.85, 0.7], [0.75, 0.9, 1.0], [0.8, 1.0, 0.8]])
+_NUM_TRAINED, _NUM_TESTED, _CROPS_EACH = 6, 3, 3
+_HEIGHT, _WIDTH = 64, 32
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +29,98 @@ def reference() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def market_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered people in the Market-1501 layout: 6 to train on (54 crops), 3 others to test on, 3 cameras."""
+    root = tmp_path_factory.mktemp("people") / "market"
+    for person, camera, number, picture in _rendered_people():
+        split = "bounding_box_train" if person < _NUM_TRAINED else "query" if number == 0 else "bounding_box_test"
+        _save(picture, root / split / f"{person + 1:04d}_c{camera + 1}s1_{number + 1:06d}_00.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def folder_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The people of `market_people` that are trained on, as one folder per camera and without identities."""
+    root = tmp_path_factory.mktemp("people") / "cameras"
+    for person, camera, number, picture in _rendered_people():
+        if person < _NUM_TRAINED:
+            _save(picture, root / CAMERAS[camera] / f"{person}{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def people(market_people: Path) -> DataSplits:
+    """`market_people`, read."""
+    from iics.data.benchmarks import load_market1501
+
+    return load_market1501(market_people, name="people")
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> Settings:
+    """Two rounds of about a second on `market_people`; random weights, so that nothing has to be installed."""
+    from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+
+    return Settings(
+        model=ModelSettings(backbone="efficientnet_lite0", weights="none", height=_HEIGHT, width=_WIDTH),
+        distance=DistanceSettings(kind="cosine"),
+        stage1=Stage1Settings(epochs=1, crops_per_camera=4, clusters=ClusterSettings(number=6)),
+        stage2=Stage2Settings(
+            epochs=1, clusters_per_batch=4, crops_per_cluster=4, clusters=ClusterSettings(number=6), mu=0.5
+        ),
+        rounds=2,
+        inference_batch_size=64,
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_flags() -> list[str]:
+    """`tiny_settings` as flags of `iics train`."""
+    flags = {
+        "backbone": "efficientnet_lite0",
+        "weights": "none",
+        "height": _HEIGHT,
+        "width": _WIDTH,
+        "distance.kind": "cosine",
+        "stage1.epochs": 1,
+        "stage1.crops-per-camera": 4,
+        "stage1.clusters.rule": "fixed",
+        "stage1.clusters.number": 6,
+        "stage2.epochs": 1,
+        "stage2.clusters-per-batch": 4,
+        "stage2.crops-per-cluster": 4,
+        "stage2.clusters.rule": "fixed",
+        "stage2.clusters.number": 6,
+        "stage2.mu": 0.5,
+        "rounds": 2,
+        "inference-batch-size": 64,
+        "device": "cpu",
+    }
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def _rendered_people() -> list[tuple[int, int, int, npt.NDArray[np.uint8]]]:
+    """Return person, camera, number and picture: head, coat and trousers, a camera's colour cast, noise."""
+    rng = np.random.default_rng(0)
+    clothes = rng.uniform(40, 255, size=(_NUM_TRAINED + _NUM_TESTED, 2, 3))
+    rendered = []
+    for person, (coat, trousers) in enumerate(clothes):
+        for camera, cast in enumerate(_COLOUR_CASTS):
+            for number in range(_CROPS_EACH):
+                left = int(rng.integers(6, 11))
+                picture = np.full((_HEIGHT, _WIDTH, 3), 90.0)
+                picture[4:16, left + 4 : left + 11] = (200, 160, 140)
+                picture[16:38, left : left + 15] = coat
+                picture[38:62, left + 2 : left + 13] = trousers
+                picture = picture * cast + rng.normal(0, 6, picture.shape)
+                rendered.append((person, camera, number, picture.clip(0, 255).astype(np.uint8)))
+    return rendered
+
+
+def _save(picture: npt.NDArray[np.uint8], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(file)

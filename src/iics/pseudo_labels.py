@@ -1,4 +1,4 @@
-"""Pseudo-labels: clusters as training targets, checked, and what can be said about them.
+"""Pseudo-labels (Eq. 2): clusters as training targets, checked, and what can be said about them.
 
 Input is a partition; output are the labels training uses and their statistics: sizes, how cameras mix in clusters
 and, where identities are known, how well clusters agree with them. Identities are only ever measured against.

@@ -10,6 +10,7 @@ from iics.config import AugmentSettings
 from iics.data.augment import augment, erase_mask, mirror_and_shift, normalise_pixels
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PAPER = AugmentSettings()
 OFF = AugmentSettings(mirror_probability=0.0, pad=0, erase_probability=0.0)
 
 
@@ -26,7 +27,7 @@ def copies(n, height=8, width=5):
     return crops(1, height, width).expand(n, -1, -1, -1)
 
 
-def transform(pixels, settings=AugmentSettings(), *, seed=0):
+def transform(pixels, settings=PAPER, *, seed=0):
     return augment(pixels, settings=settings, mean=MEAN, std=STD, generator=generator(seed))
 
 
@@ -182,7 +183,7 @@ def test_erased_pixels_show_the_mean_and_the_others_are_untouched():
 def test_each_crop_draws_for_itself():
     images = transform(copies(64, 32, 16))
     different = torch.unique(images.flatten(1), dim=0)
-    assert len(different) == 64
+    assert len(different) > 60  # two that are not erased may meet at one of the 2 * 21 * 21 places
 
 
 def test_the_same_generator_state_gives_the_same_images():
@@ -193,15 +194,13 @@ def test_the_same_generator_state_gives_the_same_images():
 
 def test_the_next_batch_draws_anew():
     draws = generator()
-    first, second = (
-        augment(crops(), settings=AugmentSettings(), mean=MEAN, std=STD, generator=draws) for _ in range(2)
-    )
+    first, second = (augment(crops(), settings=PAPER, mean=MEAN, std=STD, generator=draws) for _ in range(2))
     assert not torch.equal(first, second)
 
 
 def test_the_pixels_that_went_in_are_not_changed():
     pixels = crops()
     before = pixels.clone()
-    for settings in (AugmentSettings(), OFF):
+    for settings in (PAPER, OFF):
         transform(pixels, settings)
     assert torch.equal(pixels, before)

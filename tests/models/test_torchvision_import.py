@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,9 +27,10 @@ def failing_import(monkeypatch, *messages):
         if left:
             raise RuntimeError(left.pop(0))
 
-    monkeypatch.setattr(torchvision_import.importlib, "import_module", import_module)
-    # Whatever was imported stays: the cleaning up is done on a copy.
-    monkeypatch.setattr(torchvision_import.sys, "modules", {"torchvision.half": None, "torchvisionary": None})
+    monkeypatch.setattr(torchvision_import, "importlib", SimpleNamespace(import_module=import_module))
+    # What is really imported stays: the cleaning up is done on a stand-in.
+    stand_in = SimpleNamespace(modules={"torchvision.half": None, "torchvisionary": None})
+    monkeypatch.setattr(torchvision_import, "sys", stand_in)
     return tried
 
 

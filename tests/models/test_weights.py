@@ -60,9 +60,7 @@ def test_the_package_weights_give_the_features_of_the_architecture_they_were_tra
     theirs.load_state_dict(torch.load(file, weights_only=True))
     import_torchvision()
     timm = importlib.import_module("timm")
-    ours = timm.create_model(
-        "tf_efficientnet_lite0", num_classes=0, global_pool="avg"
-    ).eval()  # stride and norms as made
+    ours = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="avg").eval()
     _load(ours, imagenet_package_weights(PACKAGE), source=PACKAGE)
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=_CurrentStandardError())
     module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
     try:
         code: int = module.main(list(arguments[1:]))
@@ -44,6 +44,16 @@ def run(arguments: Sequence[str]) -> int:
         print("iics: stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code
+
+
+class _CurrentStandardError:
+    """Standard error as it is when a line is written: a live display replaces it to keep its own line whole."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _usage() -> str:

@@ -33,6 +33,8 @@ class EmbedCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(EmbedCommand, arguments, command="embed")
+    if not command.crops:
+        raise DataError("There is nothing to embed; name image files or folders of them.")
     if command.out.suffix != ".npz":
         raise DataError(f"Features are written as .npz; {command.out} ends in {command.out.suffix or 'nothing'}.")
     if not command.out.absolute().parent.is_dir():

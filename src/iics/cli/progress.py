@@ -18,8 +18,9 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
-def training_display(stream: TextIO = sys.stderr) -> Iterator[ProgressCallback]:
-    """Yield a callback that shows stage, round, images per second and time left."""
+def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]:
+    """Yield a callback that shows stage, round, images per second and time left; on standard error by default."""
+    stream = stream or sys.stderr
     pace = Pace()
     if not stream.isatty():
         lines = PlainLines(stream, pace)
@@ -50,8 +51,9 @@ def training_display(stream: TextIO = sys.stderr) -> Iterator[ProgressCallback]:
 
 
 @contextmanager
-def count_display(name: str, total: int, stream: TextIO = sys.stderr) -> Iterator[Callable[[int], None]]:
+def count_display(name: str, total: int, stream: TextIO | None = None) -> Iterator[Callable[[int], None]]:
     """Yield a callback that takes the number of crops just done; shows nothing where there is no terminal."""
+    stream = stream or sys.stderr
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=stream), transient=True, disable=not stream.isatty()) as bars:
         task: TaskID = bars.add_task(name, total=total)

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
-        return _resume(command, arguments)
+        return _resume(command.resume, arguments)
     if command.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
@@ -86,9 +86,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _resume(command: TrainCommand, arguments: list[str]) -> int:
-    run_path = cast(Path, command.resume)
-    others = [argument for argument in arguments if argument.split("=")[0] != "--resume" and argument != str(run_path)]
+def _resume(run_path: Path, arguments: list[str]) -> int:
+    place = next(at for at, argument in enumerate(arguments) if argument.split("=")[0] == "--resume")
+    others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.training.rounds import resume
@@ -154,14 +154,21 @@ class Evaluator:
 def _defaults(arguments: list[str]) -> TrainCommand:
     """Return the command with the settings of the preset that the arguments name, or that fits their data."""
     name: str | None = None
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument == "--preset":
             name = following
         elif argument.startswith("--preset="):
             name = argument.removeprefix("--preset=")
-    if name is None and arguments:
-        name = _PRESET_OF_DATA.get(arguments[0])
+    if name is None:
+        # Every flag takes a value, so the name of a reader after a flag is that value, e.g. --out sample.
+        before = ["", *arguments][: len(arguments)]
+        data = [word for word, flag in zip(arguments, before, strict=True) if _is_data(word, after=flag)]
+        name = _PRESET_OF_DATA[data[0]] if data else None
     return replace(TrainCommand(), settings=presets.BY_NAME.get(name or "market1501", Settings()))
+
+
+def _is_data(word: str, *, after: str) -> bool:
+    return word in _PRESET_OF_DATA and not (after.startswith("-") and "=" not in after)
 
 
 @contextmanager

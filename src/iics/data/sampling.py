@@ -74,7 +74,8 @@ def stage2_batches(
     """
     order = torch.argsort(labels, stable=True)
     order = order[labels[order] >= 0]
-    members = torch.split(order, torch.bincount(labels[order]).tolist())
+    sizes = torch.unique(labels[order], return_counts=True)[1]
+    members = torch.split(order, sizes.tolist())
     per_batch = min(clusters_per_batch, len(members))
     batches: list[Tensor] = []
     while len(batches) < num_steps:

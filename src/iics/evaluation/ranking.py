@@ -1,4 +1,4 @@
-"""CMC, mAP and mINP: features or distances of query and gallery to numbers, under the Market-1501 protocol.
+"""Ranking (Eq. 1) -> CMC, mAP and mINP: features or distances of query and gallery to numbers, Market-1501 protocol.
 
 Average precision is the plain mean of the precision at each right answer (no trapezoid). mINP is the mean over
 queries of (right answers) / (rank of the last one) (Ye et al., "Deep Learning for Person Re-identification: A

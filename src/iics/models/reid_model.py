@@ -202,7 +202,8 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
     try:
         backbone.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"{file} does not hold the tensors its header describes: {error}") from error
+        reason = " ".join(str(error).split())  # torch breaks lines
+        raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
     return ReidModel(backbone.eval(), header, device=torch.device(device))
 
 

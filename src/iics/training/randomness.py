@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
 from iics.data.crops import IntArray
 
-_ORDER_OF_CROPS, _STAGES = 0, 1
+_ORDER_OF_CROPS, _STAGES, _STARTING_WEIGHTS = 0, 1, 2
 
 
 def stage_generator(seed: int, *, round_index: int, stage_number: int) -> torch.Generator:
@@ -23,6 +26,14 @@ def crop_order(seed: int, num_crops: int) -> IntArray:
     """
     order: IntArray = torch.randperm(num_crops, generator=_generator(seed, _ORDER_OF_CROPS)).numpy()
     return order
+
+
+@contextmanager
+def seeded_starting_weights(seed: int) -> Iterator[None]:
+    """Seed torch's global generator within the block: modules draw their random starting weights from nowhere else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.set_state(_generator(seed, _STARTING_WEIGHTS).get_state())
+        yield
 
 
 def _generator(*entropy: int) -> torch.Generator:

@@ -27,7 +27,7 @@ from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
 from iics.training.context import TrainingContext
 from iics.training.progress import ProgressCallback, bind_round
-from iics.training.randomness import crop_order, stage_generator
+from iics.training.randomness import crop_order, seeded_starting_weights, stage_generator
 from iics.training.run_folder import Checkpoint, RunFolder, StageName
 from iics.training.scalars import write_scalars
 from iics.training.stage1_intra import train_stage1
@@ -83,7 +83,7 @@ def train(
     """
     check_trainable(crops)
     RunFolder.check_new(out)
-    model = create_model(settings.model, device=torch.device(choose_device(settings.device)))
+    model = _starting_model(settings)
     shuffled, pixels = _shuffle_and_load(crops, settings)
     folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
     folder.save_model(model)
@@ -115,11 +115,7 @@ def resume(
     folder.check_same_crops(crops)
     settings = folder.settings()
     checkpoint = folder.latest_checkpoint()
-    weights = settings.model.weights if checkpoint is None else "none"
-    model_settings = dataclasses.replace(settings.model, weights=weights)
-    model = create_model(model_settings, device=torch.device(choose_device(settings.device)))
-    if checkpoint is not None:
-        model.backbone.load_state_dict(checkpoint.backbone)
+    model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
     shuffled, pixels = _shuffle_and_load(crops, settings)
     return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
 
@@ -146,6 +142,21 @@ def remaining_stages(settings: Settings, checkpoint: Checkpoint | None) -> Itera
         for stage in stages:
             if (round_index, stage) > done:
                 yield round_index, stage
+
+
+def _starting_model(settings: Settings) -> ReidModel:
+    with seeded_starting_weights(settings.seed):
+        return create_model(settings.model, device=torch.device(choose_device(settings.device)))
+
+
+def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
+    without_weights = dataclasses.replace(settings.model, weights="none")
+    model = create_model(without_weights, device=torch.device(choose_device(settings.device)))
+    model.backbone.load_state_dict(checkpoint.backbone)
+    is_round_done = checkpoint.stage == "stage2" or settings.stages == "stage1"
+    trained_rounds = checkpoint.round_index + int(is_round_done)
+    model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
+    return model
 
 
 def _shuffle_and_load(crops: CropSet, settings: Settings) -> tuple[CropSet, Pixels]:

@@ -28,7 +28,7 @@ from torch import Tensor
 from iics import config
 from iics.atomic import write_atomically
 from iics.config import Settings
-from iics.data.crops import CropSet, IntArray
+from iics.data.crops import CropSet, IntArray, natural_order
 from iics.errors import RunFolderError
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
@@ -221,4 +221,5 @@ class RunFolder:
         model.save(self.model_path)
 
     def _checkpoints(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("round-*.ckpt"))
+        folder = self.path / "checkpoints"
+        return [folder / name for name in natural_order(file.name for file in folder.glob("round-*.ckpt"))]

@@ -1,0 +1,259 @@
+"""The model file: crops in, features out, and back from disk to the same bits."""
+
+import dataclasses
+import json
+import re
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from iics.config import ModelSettings
+from iics.data.crops import CropSet
+from iics.errors import DataError, SettingsError, WeightsError
+from iics.models.normalization import AdaptiveInstanceBatchNorm2d
+from iics.models.reid_model import FORMAT_VERSION, create_model, load_model
+
+SETTINGS = ModelSettings(backbone="resnet18", weights="none", height=64, width=32)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small model as training leaves it: statistics and alphas that are not the starting ones, in training mode."""
+    torch.manual_seed(0)
+    made = create_model(SETTINGS, device=CPU)
+    made.backbone.train()
+    with torch.no_grad():
+        for number, layer in enumerate(aibn_layers(made.backbone)):
+            layer.mix.alpha.fill_(0.1 + 0.01 * number)  # the last layer of a block decides
+        made.backbone(torch.randn(8, 3, 64, 32))
+    return made
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    return path
+
+
+def aibn_layers(backbone):
+    return [module for module in backbone.modules() if isinstance(module, AdaptiveInstanceBatchNorm2d)]
+
+
+def header_of(path):
+    """Read the metadata as anything but safetensors would: the length, then JSON."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length])["__metadata__"]["iics"]
+
+
+def rewrite(path, model, **changes):
+    """Store the model's tensors under another header."""
+    header = json.loads(header_of(path)) | changes
+    tensors = {key: value.contiguous().clone() for key, value in model.backbone.state_dict().items()}
+    save_file(tensors, path, metadata={"iics": json.dumps(header)})
+
+
+# --- features
+
+
+def test_features_are_rows_of_length_one_in_float32(model, pixels):
+    features = model.embed(pixels)
+    assert features.shape == (5, 512)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
+    assert np.abs(features[0] - features[1]).max() > 1e-3
+
+
+def test_a_feature_is_the_mean_over_the_crop_and_its_mirror_image(model, pixels):
+    images = (torch.tensor(pixels).permute(0, 3, 1, 2) / 255 - torch.tensor(model.header.mean)[:, None, None]) / (
+        torch.tensor(model.header.std)[:, None, None]
+    )
+    model.backbone.eval()
+    with torch.no_grad():
+        raw = (model.backbone(images) + model.backbone(images.flip(3))) / 2
+    model.backbone.train()
+    np.testing.assert_allclose(model.embed(pixels), (raw / raw.norm(dim=1, keepdim=True)).numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_mirror_image_has_the_same_feature(model, pixels):
+    mirrored = np.ascontiguousarray(pixels[:, :, ::-1])
+    np.testing.assert_allclose(model.embed(mirrored), model.embed(pixels), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_features_do_not_depend_on_the_batch_size(model, pixels, batch_size):
+    np.testing.assert_allclose(
+        model.embed(pixels, batch_size=batch_size), model.embed(pixels, batch_size=128), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_embedding_leaves_the_mode_and_the_statistics_alone(model, pixels):
+    before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
+    for training in (True, False):
+        model.backbone.train(training)
+        model.embed(pixels)
+        assert model.backbone.training is training
+    model.backbone.train()
+    assert all(torch.equal(value, before[key]) for key, value in model.backbone.state_dict().items())
+
+
+def test_pixels_files_pictures_and_crop_sets_agree(model, pixels, tmp_path):
+    paths = []
+    for number, crop in enumerate(pixels):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(crop).resize((40, 90)).save(paths[-1])  # resized on the way in
+    pictures = [Image.open(path) for path in paths]
+    crops = CropSet(paths=tuple(paths), camera_ids=np.arange(5) % 2, camera_names=("a", "b"))
+    expected = model.embed(crops)
+    np.testing.assert_array_equal(model.embed(paths), expected)
+    np.testing.assert_array_equal(model.embed([str(path) for path in paths]), expected)
+    np.testing.assert_array_equal(model.embed(pictures), expected)
+    resized = np.stack([np.asarray(picture.resize((32, 64), Image.Resampling.BICUBIC)) for picture in pictures])
+    np.testing.assert_array_equal(model.embed(resized), expected)
+
+
+def test_a_grey_or_transparent_picture_is_taken_as_rgb(model, pixels):
+    grey = Image.fromarray(pixels[0]).convert("L")
+    np.testing.assert_array_equal(model.embed([grey]), model.embed([grey.convert("RGB")]))
+    clear = Image.fromarray(pixels[0]).convert("RGBA")
+    np.testing.assert_array_equal(model.embed([clear]), model.embed(pixels[:1]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "got"),
+    [
+        (np.zeros((2, 32, 64, 3), dtype=np.uint8), "uint8 (2, 32, 64, 3)"),
+        (np.zeros((2, 64, 32, 3), dtype=np.float32), "float32 (2, 64, 32, 3)"),
+        (np.zeros((64, 32, 3), dtype=np.uint8), "uint8 (64, 32, 3)"),
+    ],
+)
+def test_pixels_of_another_size_or_type_are_refused(model, wrong, got):
+    message = f"Pixels must be uint8 of shape (n, 64, 32, 3), got {got}; pass pictures or files to have them resized."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        model.embed(wrong)
+
+
+def test_a_mixture_of_pictures_and_files_is_refused(model, tmp_path):
+    with pytest.raises(ValueError, match=r"^Pass pictures or files, not a mixture of both\.$"):
+        model.embed([Image.new("RGB", (32, 64)), tmp_path / "a.png"])
+
+
+def test_a_file_that_cannot_be_read_is_named(model, tmp_path):
+    with pytest.raises(DataError, match=r"gone\.png"):
+        model.embed([tmp_path / "gone.png"])
+
+
+# --- the file
+
+
+def test_a_loaded_model_gives_the_same_bits_and_needs_no_settings(model, saved, pixels):
+    loaded = load_model(saved)
+    np.testing.assert_array_equal(loaded.embed(pixels), model.embed(pixels))
+    assert loaded.header == model.header
+    assert not loaded.backbone.training
+
+
+def test_a_loaded_model_shares_its_alphas_as_the_saved_one_did(model, saved):
+    loaded = load_model(str(saved)).backbone
+    layers = aibn_layers(loaded)
+    assert len(layers) == 10
+    assert len({id(layer.mix.alpha) for layer in layers}) == 4
+    assert len({layer.mix.alpha.item() for layer in layers}) == 4
+    for ours, theirs in zip(layers, aibn_layers(model.backbone), strict=True):
+        assert torch.equal(ours.mix.alpha, theirs.mix.alpha)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm": "ibn"},
+        {"norm": "in", "norm_stages": ("layer4",)},
+        {"alpha_sharing": "none", "norm_stages": ("layer2", "layer4.1")},
+        {"norm": "bn"},
+    ],
+)
+def test_every_kind_of_norm_survives_the_file(tmp_path, pixels, changes):
+    made = create_model(dataclasses.replace(SETTINGS, **changes), device=CPU)
+    made.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(load_model(tmp_path / "m.safetensors").embed(pixels), made.embed(pixels))
+
+
+def test_the_header_is_json_that_can_be_read_without_the_tensors(model, saved):
+    header = json.loads(header_of(saved))
+    assert header["format"] == FORMAT_VERSION
+    assert {key: header[key] for key in ("backbone", "norm", "alpha_sharing", "height", "width", "trained_rounds")} == {
+        "backbone": "resnet18",
+        "norm": "aibn",
+        "alpha_sharing": "block",
+        "height": 64,
+        "width": 32,
+        "trained_rounds": 0,
+    }
+    assert header["norm_stages"] == ["layer3", "layer4"]
+    assert (header["mean"], header["std"]) == (list(model.header.mean), list(model.header.std))
+    assert set(header["versions"]) == {"iics", "torch", "timm"}
+
+
+def test_saving_leaves_no_other_file_behind(model, saved):
+    model.save(saved)
+    assert [path.name for path in saved.parent.iterdir()] == ["model.safetensors"]
+
+
+# --- files that are refused
+
+
+def test_a_missing_file_is_named_with_where_a_run_keeps_its_own(tmp_path):
+    message = f"No model file at {tmp_path / 'gone'}; a run folder keeps its own as model.safetensors."
+    with pytest.raises(WeightsError, match=f"^{re.escape(message)}$"):
+        load_model(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: b"x" * 500, lambda content: content[:-100]])
+def test_a_corrupt_file_is_named(saved, damage):
+    saved.write_bytes(damage(saved.read_bytes()))
+    with pytest.raises(WeightsError, match=rf"^{re.escape(str(saved))} is no safetensors file or is damaged: "):
+        load_model(saved)
+
+
+def test_a_file_of_somebody_else_is_refused(tmp_path):
+    save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(
+        WeightsError, match=r"other\.safetensors has no iics header; it is not a model that iics saved\.$"
+    ):
+        load_model(tmp_path / "other.safetensors")
+
+
+def test_a_newer_format_asks_for_an_upgrade(model, saved):
+    rewrite(saved, model, format=FORMAT_VERSION + 1, something_new=True)
+    with pytest.raises(WeightsError, match=r" was written by a newer iics \(\{.*'iics'.*\}\); upgrade to read it\.$"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("header", ["{", "[]", "{}", '{"format": 1, "versions": {}, "backbone": "resnet18"}'])
+def test_a_damaged_header_is_named(saved, header):
+    save_file({"a": torch.ones(1)}, saved, metadata={"iics": header})
+    with pytest.raises(WeightsError, match=rf"^{re.escape(str(saved))} has a damaged iics header: "):
+        load_model(saved)
+
+
+def test_tensors_that_the_header_does_not_describe_are_refused(model, saved):
+    rewrite(saved, model, norm="bn")
+    with pytest.raises(WeightsError, match=r" does not hold the tensors its header describes: .*mix\.alpha") as raised:
+        load_model(saved)
+    assert "\n" not in str(raised.value)  # the command line prints one line
+
+
+def test_settings_that_name_no_backbone_are_refused():
+    with pytest.raises(SettingsError, match=r"^Unknown backbone 'vgg'"):
+        create_model(dataclasses.replace(SETTINGS, backbone="vgg"), device=CPU)

@@ -1,0 +1,90 @@
+"""A file is replaced whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from iics import atomic
+from iics.atomic import write_atomically
+
+
+class KilledError(BaseException):
+    """Stands for whatever ends a process in the middle, no ordinary error included."""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"\x00\xffnew", "new, with an ü"])
+def test_a_file_is_written_or_replaced(tmp_path, content):
+    path = tmp_path / "a.bin"
+    for _ in range(2):
+        write_atomically(path, content)
+        assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+        assert names(tmp_path) == ["a.bin"]
+
+
+def failing_write(monkeypatch, error):
+    """Let half of the content reach the disk, then fail."""
+    opened = os.fdopen
+
+    def half_open(handle, mode):
+        file = opened(handle, mode)
+
+        class Half:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *exception):
+                file.close()
+
+            def write(self, data):
+                file.write(data[: len(data) // 2])
+                file.flush()
+                raise error
+
+        return Half()
+
+    monkeypatch.setattr(atomic.os, "fdopen", half_open)
+
+
+def failing_fsync(monkeypatch, error):
+    def fsync(handle):
+        raise error
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+
+
+def failing_rename(monkeypatch, error):
+    def replace(self, target):
+        raise error
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+@pytest.mark.parametrize("fail", [failing_write, failing_fsync, failing_rename])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), KilledError()])
+def test_the_old_file_survives_a_failure_and_no_temporary_is_left(tmp_path, monkeypatch, fail, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    fail(monkeypatch, error)
+    with pytest.raises(type(error)):
+        write_atomically(path, "new and longer")
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_new_file_that_fails_does_not_appear(tmp_path, monkeypatch):
+    failing_write(monkeypatch, OSError("disk full"))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == []
+
+
+def test_others_may_read_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_atomically(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o644

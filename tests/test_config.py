@@ -1,0 +1,213 @@
+"""Settings refuse what cannot work, and come back from JSON as they went in."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from iics.config import (
+    AugmentSettings,
+    ClusterSettings,
+    DistanceSettings,
+    ModelSettings,
+    Settings,
+    Stage1Settings,
+    Stage2Settings,
+    from_json,
+    to_json,
+)
+from iics.errors import SettingsError
+
+SOURCE = Path("run/settings.json")
+NAN = float("nan")
+
+
+def read(values):
+    return from_json(json.dumps(values), source=SOURCE)
+
+
+def exactly(message):
+    return f"^{re.escape(message)}$"
+
+
+# --- JSON
+
+
+def test_settings_survive_json():
+    settings = Settings(
+        model=ModelSettings(backbone="efficientnet_lite0", norm_stages=("blocks.5", "bn2"), norm="ibn"),
+        augment=AugmentSettings(pad=3),
+        distance=DistanceSettings(kind="cosine"),
+        stage1=Stage1Settings(clusters=ClusterSettings(rule="quantile", quantile=0.01)),
+        stage2=Stage2Settings(similarity="cnn", mu=0.5),
+        stages="stage2",
+        seed=7,
+    )
+    assert from_json(to_json(settings), source=SOURCE) == settings
+    assert to_json(from_json(to_json(settings), source=SOURCE)) == to_json(settings)
+
+
+def test_json_is_plain_and_indented():
+    text = to_json(Settings())
+    assert json.loads(text)["stage2"]["clusters"]["number"] == 800
+    assert text.startswith('{\n  "model": {\n    "backbone": "resnet50",')
+    assert text.endswith("}\n")
+
+
+def test_what_is_not_given_keeps_its_default():
+    assert read({}) == Settings()
+    assert read({"stage2": {"clusters": {"number": 30}}}).stage2.clusters == ClusterSettings(number=30)
+
+
+def test_a_whole_number_does_for_a_fraction():
+    assert read({"stage2": {"mu": 0}}).stage2.mu == 0.0
+    assert isinstance(read({"stage2": {"mu": 0}}).stage2.mu, float)
+
+
+def test_text_that_is_no_json_is_named():
+    with pytest.raises(SettingsError, match=r"^run/settings\.json is no valid JSON: Expecting.*line 1"):
+        from_json("{rounds", source=SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"round": 3}, "run/settings.json has an unknown setting 'round'. Did you mean 'rounds'?"),
+        (
+            {"stage1": {"epoch": 3}},
+            "run/settings.json: stage1 has an unknown setting 'epoch'. Did you mean 'epochs'?",
+        ),
+        (
+            {"stage2": {"clusters": {"quantil": 0.1}}},
+            "run/settings.json: stage2: clusters has an unknown setting 'quantil'. Did you mean 'quantile'?",
+        ),
+        (
+            {"distance": {"zzz": 1}},
+            "run/settings.json: distance has an unknown setting 'zzz'. Known: kind, k1, k2, lambda_value.",
+        ),
+    ],
+)
+def test_an_unknown_key_suggests_the_nearest_name(values, message):
+    with pytest.raises(SettingsError, match=exactly(message)):
+        read(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1], "run/settings.json must be an object with settings, got [1]."),
+        ({"stage1": 3}, "run/settings.json: stage1 must be an object with settings, got 3."),
+        ({"rounds": "40"}, "run/settings.json: rounds must be of type int, got '40'."),
+        ({"rounds": 2.5}, "run/settings.json: rounds must be of type int, got 2.5."),
+        ({"rounds": True}, "run/settings.json: rounds must be of type int, got True."),
+        ({"rounds": None}, "run/settings.json: rounds must be of type int, got None."),
+        ({"momentum": True}, "run/settings.json: momentum must be of type float, got True."),
+        ({"momentum": "0.9"}, "run/settings.json: momentum must be of type float, got '0.9'."),
+        ({"device": 0}, "run/settings.json: device must be of type str, got 0."),
+        (
+            {"model": {"norm_stages": "layer4"}},
+            "run/settings.json: model: norm_stages must be a list of names, got 'layer4'.",
+        ),
+        ({"model": {"norm_stages": [4]}}, "run/settings.json: model: norm_stages must be a list of names, got [4]."),
+        (
+            {"model": {"norm": "batch"}},
+            "run/settings.json: model: norm must be one of aibn, aibn-fixed, bn, in, ibn, got 'batch'.",
+        ),
+        ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, got 1."),
+        ({"stages": ["both"]}, "run/settings.json: stages must be one of both, stage1, stage2, got ['both']."),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(values, message):
+    with pytest.raises(SettingsError, match=exactly(message)):
+        read(values)
+
+
+def test_a_value_out_of_range_in_the_file_is_refused():
+    with pytest.raises(SettingsError, match=r"^rounds must be at least 1, got 0\.$"):
+        read({"rounds": 0})
+
+
+# --- ranges
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (ModelSettings, {"height": 31}, "Crops need at least 32x32 pixels, got 31x128."),
+        (ModelSettings, {"width": 16}, "Crops need at least 32x32 pixels, got 256x16."),
+        (
+            AugmentSettings,
+            {"mirror_probability": 1.1},
+            "augment.mirror_probability is a probability in [0, 1], got 1.1.",
+        ),
+        (AugmentSettings, {"erase_probability": NAN}, "augment.erase_probability is a probability in [0, 1], got nan."),
+        (AugmentSettings, {"pad": -1}, "augment.pad must be at least 0, got -1."),
+        (
+            AugmentSettings,
+            {"erase_min_area": 0.5},
+            "augment needs 0 < erase_min_area <= erase_max_area < 1, got 0.5, 0.4.",
+        ),
+        (
+            AugmentSettings,
+            {"erase_max_area": 1.0},
+            "augment needs 0 < erase_min_area <= erase_max_area < 1, got 0.02, 1.0.",
+        ),
+        (AugmentSettings, {"erase_min_aspect": 0.0}, "augment.erase_min_aspect must be in (0, 1], got 0.0."),
+        (DistanceSettings, {"k1": 0}, "distance needs k1, k2 of at least 1, got 0, 6."),
+        (DistanceSettings, {"k2": 0}, "distance needs k1, k2 of at least 1, got 20, 0."),
+        (DistanceSettings, {"lambda_value": -0.1}, "distance.lambda_value must be in [0, 1], got -0.1."),
+        (ClusterSettings, {"number": 1}, "clusters.number must be at least 2, got 1."),
+        (ClusterSettings, {"quantile": 1.0}, "clusters.quantile must be in (0, 1), got 1.0."),
+        (ClusterSettings, {"quantile": 0.0}, "clusters.quantile must be in (0, 1), got 0.0."),
+        (Stage1Settings, {"epochs": 0}, "stage1.epochs must be at least 1, got 0."),
+        (Stage1Settings, {"crops_per_camera": 1}, "stage1.crops_per_camera must be at least 2, got 1."),
+        (
+            Stage1Settings,
+            {"backbone_learning_rate": 0.0},
+            "stage1 needs learning rates above 0, got 0.0 and 0.005.",
+        ),
+        (Stage2Settings, {"epochs": 0}, "stage2.epochs must be at least 1, got 0."),
+        (
+            Stage2Settings,
+            {"clusters_per_batch": 1},
+            "stage2 needs at least 2 clusters_per_batch and 2 crops_per_cluster, got 1 and 4.",
+        ),
+        (
+            Stage2Settings,
+            {"crops_per_cluster": 1},
+            "stage2 needs at least 2 clusters_per_batch and 2 crops_per_cluster, got 16 and 1.",
+        ),
+        (Stage2Settings, {"head_learning_rate": NAN}, "stage2 needs learning rates above 0, got 0.001 and nan."),
+        (Stage2Settings, {"mu": -1.0}, "stage2.mu must be at least 0, got -1.0."),
+        (Stage2Settings, {"mu": NAN}, "stage2.mu must be at least 0, got nan."),
+        (Stage2Settings, {"mu_power": -1.0}, "stage2.mu_power must be at least 0, got -1.0."),
+        (Stage2Settings, {"triplet_weight": -1.0}, "stage2.triplet_weight must be at least 0, got -1.0."),
+        (Stage2Settings, {"triplet_margin": -1.0}, "stage2.triplet_margin must be at least 0, got -1.0."),
+        (Settings, {"rounds": 0}, "rounds must be at least 1, got 0."),
+        (Settings, {"inference_batch_size": 0}, "inference_batch_size must be at least 1, got 0."),
+        (Settings, {"momentum": 1.0}, "momentum must be in [0, 1), got 1.0."),
+        (Settings, {"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1."),
+        (Settings, {"seed": -1}, "seed must be at least 0, got -1."),
+    ],
+)
+def test_a_value_out_of_range_is_named(kind, values, message):
+    with pytest.raises(SettingsError, match=exactly(message)):
+        kind(**values)
+
+
+@pytest.mark.parametrize("similarity", ["inter-camera", "overlap"])
+def test_stage_2_alone_needs_the_similarity_of_features(similarity):
+    message = (
+        f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, not {similarity}."
+    )
+    with pytest.raises(SettingsError, match=exactly(message)):
+        Settings(stages="stage2", stage2=Stage2Settings(similarity=similarity))
+    assert Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn")).stages == "stage2"
+    assert Settings(stage2=Stage2Settings(similarity=similarity)).stages == "both"
+
+
+def test_settings_cannot_be_changed_after_they_were_checked():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().rounds = 0

@@ -1,0 +1,265 @@
+import csv
+import json
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from iics.config import Stage2Settings
+from iics.errors import RunFolderError, TrainingError
+from iics.models.reid_model import load_model
+from iics.training.randomness import crop_order
+from iics.training.rounds import remaining_stages, resume, train
+from iics.training.run_folder import Checkpoint, RunFolder
+
+MEASURED = (
+    "adjusted_rand_index",
+    "normalized_mutual_information",
+    "pairwise_precision",
+    "pairwise_recall",
+)
+
+
+@pytest.fixture(scope="module")
+def one_round(tiny_settings):
+    return replace(tiny_settings, rounds=1)
+
+
+@pytest.fixture(scope="module")
+def first_run(people, one_round, tmp_path_factory):
+    return train(people.train, settings=one_round, out=tmp_path_factory.mktemp("first") / "run")
+
+
+def without_measurements(value):
+    """Drop what identities are needed for, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_measurements(inner) for key, inner in value.items() if key not in MEASURED}
+    return value
+
+
+def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metrics):
+    folder = unbroken.run.folder
+    assert {entry.name for entry in folder.iterdir()} == {
+        "settings.json",
+        "data.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "checkpoints",
+        "pseudo_labels",
+        "tensorboard",
+    }
+    assert RunFolder.open(folder).settings() == tiny_settings
+    assert json.loads((folder / "data.json").read_text())["data"] == "people"
+    assert [file.name for file in sorted((folder / "checkpoints").iterdir())] == [
+        "round-002-stage1.ckpt",
+        "round-002-stage2.ckpt",
+    ]
+    assert read_metrics(folder) == unbroken.run.history
+
+
+def test_metrics_start_with_the_round_before_training(unbroken):
+    records = unbroken.run.history
+    assert [record["round"] for record in records] == [0, 1, 2]
+    assert [record["evaluation"] for record in records] == [{"score": 0}, {"score": 1}, {"score": 2}]
+    assert set(records[0]["alpha"].values()) == {0.5}
+    assert set(records[2]["alpha"].values()) != {0.5}
+
+
+def test_metrics_describe_each_stage(unbroken, people):
+    for record in unbroken.run.history[1:]:
+        stage1, stage2 = record["stage1"], record["stage2"]
+        assert list(stage1["pseudo_labels"]) == list(people.train.camera_names)
+        assert stage1["num_steps"] > 0
+        assert np.isfinite(stage1["loss"])
+        assert stage2["pseudo_labels"]["num_clusters"] == 6
+        assert 0 <= stage2["pseudo_labels"]["pairwise_precision"] <= 1
+        assert set(record["seconds"]) == {"stage1", "stage2"}
+    assert [record["stage2"]["mu"] for record in unbroken.run.history[1:]] == [0.5, pytest.approx(0.5 * 0.5**0.6)]
+
+
+def test_model_file_is_the_model_after_the_last_round(unbroken, people):
+    loaded = load_model(unbroken.run.folder / "model.safetensors")
+    assert loaded.header.trained_rounds == 2
+    assert np.array_equal(loaded.embed(people.query), unbroken.run.model.embed(people.query))
+
+
+def test_pseudo_labels_of_each_round_are_kept(unbroken, people):
+    for name in ("round-001.csv", "round-002.csv"):
+        with (unbroken.run.folder / "pseudo_labels" / name).open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["path"] for row in rows] == sorted(path.as_posix() for path in people.train.paths)
+        assert {int(row["stage2_cluster"]) for row in rows} == set(range(6))
+
+
+def test_tensorboard_events_hold_the_metrics(unbroken):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    events = EventAccumulator(str(unbroken.run.folder / "tensorboard")).Reload()
+    losses = [(scalar.step, pytest.approx(scalar.value)) for scalar in events.Scalars("stage2/loss")]
+    assert losses == [(record["round"], record["stage2"]["loss"]) for record in unbroken.run.history[1:]]
+
+
+def test_same_seed_gives_the_same_bits(first_run, people, one_round, tmp_path, without_seconds, same_weights):
+    torch.manual_seed(99)  # whatever the caller did with torch's own generator
+    again = train(people.train, settings=one_round, out=tmp_path / "run")
+    assert without_seconds(again.history) == without_seconds(first_run.history)
+    assert same_weights(again.folder, first_run.folder)
+
+
+def test_training_leaves_the_callers_random_state_alone(people, one_round, tmp_path, monkeypatch):
+    monkeypatch.setattr("iics.training.rounds._Run.finish", lambda run, checkpoint: None)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(people.train, settings=one_round, out=tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_another_seed_gives_another_result(first_run, people, one_round, tmp_path, without_seconds, same_weights):
+    other = train(people.train, settings=replace(one_round, seed=1), out=tmp_path / "run")
+    assert without_seconds(other.history) != without_seconds(first_run.history)
+    assert not same_weights(other.folder, first_run.folder)
+
+
+@pytest.mark.parametrize("change", ["removed", "permuted"])
+def test_nothing_is_learned_from_identities(
+    first_run, people, one_round, tmp_path, without_seconds, same_weights, change
+):
+    crops = people.train.without_identities()
+    if change == "permuted":
+        identity_ids = np.random.default_rng(0).permutation(people.train.identity_ids)
+        crops = replace(people.train, identity_ids=identity_ids)
+    other = train(crops, settings=one_round, out=tmp_path / "run")
+    assert other.history != first_run.history
+    expected = [without_measurements(record) for record in without_seconds(first_run.history)]
+    assert [without_measurements(record) for record in without_seconds(other.history)] == expected
+    assert same_weights(other.folder, first_run.folder)
+
+
+def test_stages_get_the_crops_in_an_order_that_knows_no_identity(people, one_round, tmp_path, monkeypatch):
+    seen = []
+
+    def stop(context):
+        seen.append(context.crops.paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("iics.training.rounds.train_stage1", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(people.train, settings=one_round, out=tmp_path / "run")
+    order = crop_order(one_round.seed, len(people.train))
+    assert seen == [tuple(people.train.paths[i] for i in order)]
+    assert seen[0] != people.train.paths
+
+
+def test_one_camera_only_is_refused_before_anything_is_written(people, one_round, tmp_path):
+    crops = people.train.subset(people.train.camera_ids == 1)
+    with pytest.raises(TrainingError) as caught:
+        train(crops, settings=one_round, out=tmp_path / "run")
+    assert str(caught.value) == (
+        "All 18 crops of people train are of camera 2; learning the same person across cameras needs at least 2 cameras."
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_folder_in_use_is_refused_and_stays_as_it_is(unbroken, people, one_round):
+    before = (unbroken.run.folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunFolderError, match="exists already"):
+        train(people.train, settings=one_round, out=unbroken.run.folder)
+    assert (unbroken.run.folder / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("stages", ["stage1", "stage2"])
+def test_run_of_one_stage_leaves_the_other_out(people, one_round, tmp_path, stages):
+    settings = replace(one_round, stages=stages, stage2=replace(one_round.stage2, similarity="cnn"))
+    run = train(people.train, settings=settings, out=tmp_path / "run")
+    other = {"stage1": "stage2", "stage2": "stage1"}[stages]
+    record = run.history[0]
+    assert stages in record
+    assert other not in record
+    assert set(record["seconds"]) == {stages}
+    assert [file.name for file in (run.folder / "checkpoints").iterdir()] == [f"round-001-{stages}.ckpt"]
+    with (run.folder / "pseudo_labels" / "round-001.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert row[f"{stages}_cluster"] != ""
+    assert row[f"{other}_cluster"] == ""
+    assert load_model(run.folder / "model.safetensors").header.trained_rounds == 1
+
+
+def checkpoint(round_index, stage):
+    return Checkpoint(round_index, stage, backbone={}, heads=[], stage1_labels=None, record="{}", history=[])
+
+
+def test_all_stages_remain_at_first(tiny_settings):
+    expected = [(0, "stage1"), (0, "stage2"), (1, "stage1"), (1, "stage2")]
+    assert list(remaining_stages(tiny_settings, None)) == expected
+    assert list(remaining_stages(tiny_settings, checkpoint(0, "stage1"))) == expected[1:]
+    assert list(remaining_stages(tiny_settings, checkpoint(0, "stage2"))) == expected[2:]
+    assert list(remaining_stages(tiny_settings, checkpoint(1, "stage2"))) == []
+
+
+@pytest.mark.parametrize("stages", ["stage1", "stage2"])
+def test_stages_that_remain_are_of_the_kind_asked_for(tiny_settings, stages):
+    settings = replace(tiny_settings, rounds=3, stages=stages, stage2=Stage2Settings(similarity="cnn"))
+    assert list(remaining_stages(settings, checkpoint(0, stages))) == [(1, stages), (2, stages)]
+
+
+@pytest.mark.parametrize("stage", ["round 1 stage 1", "round 1 stage 2", "round 2 stage 1", "round 2 stage 2"])
+def test_run_stopped_in_any_stage_resumes_to_the_same_result(
+    unbroken, people, stage, without_seconds, read_metrics, same_weights
+):
+    folder = unbroken.at_stage[stage]
+    torch.manual_seed(99)
+    resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
+    assert without_seconds(resumed.history) == without_seconds(unbroken.run.history)
+    assert read_metrics(folder) == resumed.history
+    assert same_weights(folder, unbroken.run.folder)
+    for name in ("round-001.csv", "round-002.csv"):
+        table = (folder / "pseudo_labels" / name).read_bytes()
+        assert table == (unbroken.run.folder / "pseudo_labels" / name).read_bytes()
+
+
+def test_run_that_an_exception_stopped_resumes_to_the_same_result(
+    first_run, people, one_round, tmp_path, without_seconds, same_weights
+):
+    def stop(event):
+        if event.phase == "stage 2: train" and event.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(people.train, settings=one_round, out=tmp_path / "run", progress=stop)
+    resumed = resume(tmp_path / "run", people.train)
+    assert without_seconds(resumed.history) == without_seconds(first_run.history)
+    assert same_weights(resumed.folder, first_run.folder)
+
+
+def test_damaged_last_checkpoint_costs_a_stage_and_not_the_result(
+    first_run, people, one_round, tmp_path, without_seconds, same_weights, caplog
+):
+    def stop(event):
+        if event.phase == "stage 2: features":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(people.train, settings=one_round, out=tmp_path / "run", progress=stop)
+    file = tmp_path / "run" / "checkpoints" / "round-001-stage1.ckpt"
+    file.write_bytes(file.read_bytes()[:-100])
+    resumed = resume(tmp_path / "run", people.train)
+    assert "is damaged" in caplog.text
+    assert without_seconds(resumed.history) == without_seconds(first_run.history)
+    assert same_weights(resumed.folder, first_run.folder)
+
+
+def test_finished_run_resumes_to_itself(unbroken, people):
+    before = (unbroken.run.folder / "model.safetensors").read_bytes()
+    resumed = resume(unbroken.run.folder, people.train)
+    assert resumed.history == unbroken.run.history
+    assert resumed.model.header == unbroken.run.model.header
+    assert (unbroken.run.folder / "model.safetensors").read_bytes() == before
+
+
+def test_resume_refuses_other_crops(unbroken, people):
+    with pytest.raises(RunFolderError, match="not the same files"):
+        resume(unbroken.run.folder, people.gallery)

@@ -1,0 +1,212 @@
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iics.errors import RunFolderError
+from iics.models.heads import BNNeckHead
+from iics.training.run_folder import Checkpoint, RunFolder
+
+
+@pytest.fixture
+def crops(make_crops):
+    return make_crops([3, 2])
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_settings, crops):
+    return RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=crops, source={"data": "market1501"})
+
+
+def checkpoint(round_index=0, stage="stage1", heads=()):
+    return Checkpoint(
+        round_index=round_index,
+        stage=stage,
+        backbone={"weight": torch.arange(6.0).view(2, 3) + round_index, "count": torch.tensor(3)},
+        heads=[dict(head.state_dict()) for head in heads],
+        stage1_labels=torch.tensor([0, 1, -1]),
+        record=json.dumps({"stage1": {"loss": 0.1}}),
+        history=['{"round": 0}'],
+    )
+
+
+def names(folder):
+    return sorted(file.name for file in (folder.path / "checkpoints").iterdir())
+
+
+def newest(folder):
+    return sorted((folder.path / "checkpoints").iterdir())[-1]
+
+
+def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
+    opened = RunFolder.open(folder.path)
+    assert opened.settings() == tiny_settings
+    assert opened.source() == {
+        "data": "market1501",
+        "name": "crops",
+        "num_crops": 5,
+        "fingerprint": crops.fingerprint(),
+    }
+
+
+def test_empty_folder_is_free(tmp_path):
+    (tmp_path / "run").mkdir()
+    RunFolder.check_new(tmp_path / "run")
+    RunFolder.check_new(tmp_path / "not there")
+
+
+def test_place_with_something_in_it_is_refused(tmp_path, tiny_settings, crops):
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.create(place, settings=tiny_settings, crops=crops, source={})
+    assert str(caught.value) == (
+        f"{place} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
+        f"iics train --resume {place}"
+    )
+    assert [file.name for file in place.iterdir()] == ["notes.txt"]
+
+
+def test_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunFolderError, match="exists already"):
+        RunFolder.check_new(tmp_path / "run")
+
+
+@pytest.mark.parametrize("missing", ["settings.json", "data.json"])
+def test_folder_that_is_no_run_is_not_opened(folder, missing):
+    (folder.path / missing).unlink()
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.open(folder.path)
+    assert str(caught.value) == f"{folder.path} is no run folder: it has no {missing}. Start a run with iics train."
+
+
+def test_checkpoint_comes_back_as_it_was(folder):
+    head = BNNeckHead(4, 3, generator=torch.Generator().manual_seed(0))
+    head.norm.running_mean += 2
+    saved = checkpoint(heads=[head])
+    folder.save_checkpoint(saved)
+    loaded = folder.latest_checkpoint()
+    assert (loaded.round_index, loaded.stage, loaded.record, loaded.history) == (
+        0,
+        "stage1",
+        saved.record,
+        saved.history,
+    )
+    assert torch.equal(loaded.stage1_labels, saved.stage1_labels)
+    assert all(torch.equal(loaded.backbone[key], saved.backbone[key]) for key in saved.backbone)
+    rebuilt = loaded.rebuilt_heads(torch.device("cpu"))[0].state_dict()
+    assert all(torch.equal(rebuilt[key], value) for key, value in head.state_dict().items())
+
+
+def test_only_the_last_two_checkpoints_are_kept(folder):
+    for round_index in range(3):
+        for stage in ("stage1", "stage2"):
+            folder.save_checkpoint(checkpoint(round_index, stage))
+    assert names(folder) == ["round-003-stage1.ckpt", "round-003-stage2.ckpt"]
+    assert folder.latest_checkpoint().stage == "stage2"
+
+
+def test_last_two_checkpoints_are_the_last_two_beyond_round_999(folder):
+    for round_index in (997, 998, 999, 1000):
+        folder.save_checkpoint(checkpoint(round_index))
+    assert folder.latest_checkpoint().round_index == 1000
+    assert len(names(folder)) == 2
+
+
+def test_without_checkpoint_there_is_none(folder):
+    assert folder.latest_checkpoint() is None
+
+
+def truncate(file: Path):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip_a_byte(file: Path):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+def empty(file: Path):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, empty])
+def test_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(folder, damage, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    folder.save_checkpoint(checkpoint(stage="stage2"))
+    damage(newest(folder))
+    with caplog.at_level(logging.WARNING):
+        loaded = folder.latest_checkpoint()
+    assert loaded.stage == "stage1"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Checkpoint {newest(folder)} is damaged; going back to the one before."
+    ]
+
+
+def test_if_all_checkpoints_are_damaged_there_is_none(folder, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    folder.save_checkpoint(checkpoint(stage="stage2"))
+    for file in (folder.path / "checkpoints").iterdir():
+        truncate(file)
+    assert folder.latest_checkpoint() is None
+    assert len(caplog.records) == 2
+
+
+def test_half_written_checkpoint_of_a_killed_process_is_no_checkpoint(folder):
+    folder.save_checkpoint(checkpoint())
+    (folder.path / "checkpoints" / ".round-001-stage2.ckpt.x7f3").write_bytes(b"half")
+    assert folder.latest_checkpoint().stage == "stage1"
+
+
+def test_metrics_are_written_anew(folder, read_metrics):
+    folder.write_metrics(['{"round": 0}', '{"round": 1}', '{"round": 2}'])
+    folder.write_metrics(['{"round": 0}', '{"round": 1}'])
+    assert read_metrics(folder.path) == [{"round": 0}, {"round": 1}]
+
+
+def test_pseudo_labels_are_a_table_in_order_of_the_paths(folder, crops):
+    shuffled = crops.subset([4, 0, 3, 1, 2])
+    folder.write_pseudo_labels(0, shuffled, np.array([-1, 0, -1, 1, 0]), np.array([7, 5, 6, 5, 5]))
+    with (folder.path / "pseudo_labels" / "round-001.csv").open() as file:
+        assert list(csv.reader(file)) == [
+            ["path", "camera", "stage1_cluster", "stage2_cluster"],
+            ["000.png", "a", "0", "5"],
+            ["001.png", "a", "1", "5"],
+            ["002.png", "a", "0", "5"],
+            ["003.png", "b", "-1", "6"],
+            ["004.png", "b", "-1", "7"],
+        ]
+
+
+def test_pseudo_labels_of_a_stage_that_is_left_out_are_empty(folder, crops):
+    folder.write_pseudo_labels(11, crops, None, np.arange(5))
+    lines = (folder.path / "pseudo_labels" / "round-012.csv").read_text().splitlines()
+    assert lines[1:] == [f"00{i}.png,{'aaabb'[i]},,{i}" for i in range(5)]
+
+
+def test_crops_the_run_was_started_with_are_accepted(folder, crops):
+    folder.check_same_crops(crops)
+    folder.check_same_crops(crops.without_identities())
+
+
+@pytest.mark.parametrize("indices", [[0, 1, 2, 3], [1, 0, 2, 3, 4]])
+def test_other_crops_are_refused(folder, crops, indices):
+    with pytest.raises(RunFolderError) as caught:
+        folder.check_same_crops(crops.subset(indices, name="others"))
+    assert str(caught.value) == (
+        f"{folder.path} was trained on 5 crops of crops; these {len(indices)} crops of others are not the same files, "
+        "so the run cannot go on with them."
+    )
+
+
+def test_data_file_that_is_no_json_is_named(folder):
+    (folder.path / "data.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"data\.json is no valid JSON"):
+        folder.source()
