@@ -66,7 +66,7 @@ def subset(case: Case, num_identities: int | None, num_cameras: int) -> Case:
 
 
 def synthetic(num_identities: int, *, num_cameras: int, crops_each: int, noise: float, camera_offset: float) -> Case:
-    """Return features identity + camera offset + noise, each part of unit length times its factor, in 128 dimensions."""
+    """Return features identity + camera offset + noise, unit vectors times their factors, in 128 dimensions."""
     generator = np.random.default_rng(SEED)
 
     def directions(count: int) -> np.ndarray:
@@ -88,9 +88,12 @@ def report(case: Case) -> None:
     true_number = len(np.unique(case.identity_ids))
     num_cameras = len(np.unique(case.camera_ids))
     plain = choose_number_of_clusters(linkage, distance).number
-    across = (
-        choose_number_of_clusters(linkage, distance, camera_ids=case.camera_ids).number if num_cameras > 1 else None
-    )
+    across: int | None = None
+    if num_cameras > 1:
+        in_one_camera = max(number_in_camera(case, camera) for camera in np.unique(case.camera_ids))
+        across = choose_number_of_clusters(
+            linkage, distance, camera_ids=case.camera_ids, min_number=in_one_camera
+        ).number
 
     def agreement(number: int) -> float:
         return float(adjusted_rand_score(case.identity_ids, cut_number(linkage, number)))
@@ -109,6 +112,13 @@ def report(case: Case) -> None:
         f"{agreement(best):.3f} ({best})",
     )
     print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def number_in_camera(case: Case, camera: int) -> int:
+    """Return the number chosen within one camera, which bounds the number over all from below, as in training."""
+    features = case.features[case.camera_ids == camera]
+    distance = k_reciprocal_distance(1 - features @ features.T)
+    return max(2, choose_number_of_clusters(average_linkage(distance), distance).number)
 
 
 if __name__ == "__main__":

@@ -103,3 +103,49 @@ def test_errors_say_what_arrived():
         choose_number_of_clusters(linkage, distance, num_candidates=1, max_rows=5)
     with pytest.raises(ValueError, match="needs at least 2, got 1"):
         mean_silhouette(distance, np.zeros(9, dtype=np.int64))
+
+
+def test_inter_camera_silhouette_compares_only_crops_of_different_cameras():
+    # Cameras 0 and 1; cluster 0 holds one crop of each, 1 apart; cluster 1 likewise.
+    camera_ids = np.array([0, 1, 0, 1])
+    points = np.array([0.0, 1, 5, 6])
+    distance = np.abs(np.subtract.outer(points, points))
+    # Crop 0: a = |0-1| = 1, b = |0-6| = 6; crop 1: a = 1, b = |1-5| = 4; crops 2 and 3 mirror them.
+    expected = np.mean([5 / 6, 3 / 4, 3 / 4, 5 / 6])
+    assert mean_silhouette(distance, np.array([0, 0, 1, 1]), camera_ids=camera_ids) == pytest.approx(expected)
+
+
+def test_clusters_of_one_camera_score_zero_between_cameras():
+    camera_ids = np.array([0, 0, 1, 1])
+    points = np.array([0.0, 1, 5, 6])
+    distance = np.abs(np.subtract.outer(points, points))
+    assert mean_silhouette(distance, np.array([0, 0, 1, 1]), camera_ids=camera_ids) == 0
+    assert mean_silhouette(distance, np.array([0, 0, 1, 1])) > 0.7
+
+
+def test_identities_are_counted_in_spite_of_a_strong_camera_offset():
+    generator = np.random.default_rng(0)
+    people = np.repeat(generator.normal(size=(40, 32)), 6, axis=0)
+    camera_ids = np.tile(np.arange(3), 80)
+    features = people + 2.0 * generator.normal(size=(3, 32))[camera_ids] + 0.2 * generator.normal(size=people.shape)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    distance = 1 - features @ features.T
+    distance = (distance + distance.T) / 2
+    linkage = average_linkage(distance)
+    plain = choose_number_of_clusters(linkage, distance).number
+    across = choose_number_of_clusters(linkage, distance, camera_ids=camera_ids).number
+    assert plain == 3 or plain >= 80  # the cameras, or each person once a camera
+    assert abs(across - 40) < abs(plain - 40)
+
+
+def test_no_number_below_the_smallest_allowed_is_tried():
+    distance = blobs(10, 6, 0.3)
+    chosen = choose_number_of_clusters(average_linkage(distance), distance, min_number=15)
+    assert chosen.candidates.min() == 15
+    assert chosen.number >= 15
+
+
+def test_a_smallest_number_below_two_is_refused():
+    distance = blobs(3, 3, 0.3)
+    with pytest.raises(ValueError, match="min_number must be at least 2, got 1"):
+        choose_number_of_clusters(average_linkage(distance), distance, min_number=1)

@@ -43,7 +43,7 @@ _HOMES = {
     "train": "iics.training.rounds",
 }
 
-__all__ = [*_HOMES, "presets"]  # noqa: PLE0604  all are strings
+__all__ = [*_HOMES, "presets"]
 
 
 def __getattr__(name: str) -> Any:

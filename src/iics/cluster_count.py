@@ -44,18 +44,21 @@ def choose_number_of_clusters(
     distance: FloatArray,
     *,
     camera_ids: IntArray | None = None,
+    min_number: int = 2,
     num_candidates: int = 24,
     max_rows: int = 4000,
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
-    Tries numbers spaced geometrically from 2 to n / 2, then twice more between the neighbours of the best one. Each
-    takes O(max_rows * n) time; memory is two matrices of n x max_rows.
+    Tries numbers spaced geometrically from `min_number` to n / 2, then twice more between the neighbours of the best
+    one. Each takes O(max_rows * n) time; memory is two matrices of n x max_rows.
 
     Args:
         linkage: Result of `average_linkage` on `distance`.
         distance: Symmetric. Shape (n, n).
         camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
+        min_number: Smallest number tried, at least 2. Over several cameras no fewer than any one of them needs alone:
+            with few cameras and weak features the inter-camera silhouette otherwise finds groups of similar people.
         num_candidates: Numbers tried in the first pass, at least 2; a third as many in each refinement.
         max_rows: Crops whose silhouettes are averaged, evenly spaced over all if there are more.
 
@@ -67,6 +70,8 @@ def choose_number_of_clusters(
         raise ValueError(f"linkage joins {len(linkage) + 1} crops, but distance has shape {distance.shape}.")
     if num_candidates < 2 or max_rows < 1:
         raise ValueError(f"num_candidates must be at least 2 and max_rows 1, got {num_candidates} and {max_rows}.")
+    if min_number < 2:
+        raise ValueError(f"min_number must be at least 2, got {min_number}.")
     rows = np.unique(np.linspace(0, num_crops - 1, min(num_crops, max_rows)).round().astype(np.int64))
     comparisons = _comparisons(distance, rows, camera_ids)
     scores: dict[int, float] = {}
@@ -78,7 +83,8 @@ def choose_number_of_clusters(
                 scores[number] = float(np.concatenate([silhouettes(labels, c) for c in comparisons]).mean())
 
     if num_crops > 2:  # two crops are one cluster or two singletons: nothing to compare
-        try_numbers(_geometric(2, max(2, num_crops // 2), num_candidates))
+        largest = max(2, num_crops // 2)
+        try_numbers(_geometric(min(min_number, largest), largest, num_candidates))
         for _ in range(_NUM_REFINEMENTS):
             tried = sorted(scores)
             place = tried.index(_best(scores))

@@ -38,7 +38,7 @@ def extract_features(
         std: Channel standard deviations.
         batch_size: Crops forwarded at once.
         device: Where the backbone is.
-        progress: Called with the number of crops done after each batch.
+        progress: Called after each batch with the number of crops in it.
 
     Returns:
         Raw features, float32, on `device`. Shape (n, d).

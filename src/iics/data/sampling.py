@@ -32,8 +32,8 @@ def stage1_batches(
 ) -> Tensor:
     """Return batches ordered by camera, the same number of crops from each.
 
-    A camera's crops are dealt in random passes, each crop once a pass; a camera smaller than its share of a batch
-    repeats crops within the batch instead of shortening the epoch.
+    A camera's crops are dealt in random passes, each crop once a pass, without a break between passes: a crop can
+    come twice in a batch where two passes meet, or where the camera is smaller than its share of a batch.
 
     Args:
         cameras: Indices of each camera's crops.

@@ -24,7 +24,7 @@ def evaluate(
         model: Any model; nothing in it changes.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
-        progress: Called with the number of crops done after each batch.
+        progress: Called after each batch with the number of crops in it.
 
     Raises:
         DataError: If a crop cannot be read.

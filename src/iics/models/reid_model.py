@@ -98,14 +98,14 @@ class ReidModel:
         Args:
             images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files.
             batch_size: Crops forwarded at once.
-            progress: Called with the number of crops done after each batch.
+            progress: Called after each batch with the number of crops in it.
 
         Returns:
             Features; the cosine of two rows is their product. Shape (n, d).
 
         Raises:
             DataError: If an image cannot be read.
-            ValueError: If pixels are not of the model's input size.
+            ValueError: If there are no images, or pixels are not of the model's input size.
         """
         pixels = self._pixels(images)
         raw = extract_features(
@@ -141,6 +141,8 @@ class ReidModel:
                     "pass pictures or files to have them resized."
                 )
             return images
+        if isinstance(images, str | Path) or len(images) == 0:
+            raise ValueError(f"Pass a list of at least one picture or file, got {images!r}.")
         files = [Path(image) for image in images if not isinstance(image, Image.Image)]
         if files and len(files) < len(images):
             raise ValueError("Pass pictures or files, not a mixture of both.")

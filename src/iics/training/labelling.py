@@ -14,7 +14,12 @@ from iics.similarity.reranking import k_reciprocal_distance
 
 
 def label_crops(
-    similarity: Tensor, *, distance: DistanceSettings, clusters: ClusterSettings, camera_ids: IntArray | None = None
+    similarity: Tensor,
+    *,
+    distance: DistanceSettings,
+    clusters: ClusterSettings,
+    camera_ids: IntArray | None = None,
+    min_number: int = 2,
 ) -> PseudoLabels:
     """Return pseudo-labels of crops from their similarity.
 
@@ -23,6 +28,7 @@ def label_crops(
         distance: Whether and how to re-rank 1 - similarity.
         clusters: Where to cut the dendrogram.
         camera_ids: Camera of each crop if there are several, for the automatic number. Shape (n,).
+        min_number: Smallest automatic number.
     """
     matrix = (1 - similarity).cpu().numpy()
     if distance.kind == "reranked":
@@ -33,5 +39,6 @@ def label_crops(
     elif clusters.rule == "quantile":
         labels = cut_quantile(linkage, matrix, clusters.quantile)
     else:
-        labels = cut_number(linkage, choose_number_of_clusters(linkage, matrix, camera_ids=camera_ids).number)
+        chosen = choose_number_of_clusters(linkage, matrix, camera_ids=camera_ids, min_number=min_number)
+        labels = cut_number(linkage, chosen.number)
     return PseudoLabels(labels, num_clusters=int(np.max(labels)) + 1)

@@ -171,8 +171,8 @@ class RunFolder:
         source = self.source()
         if source["fingerprint"] != crops.fingerprint():
             raise RunFolderError(
-                f"{self.path} was trained on {source['num_crops']} crops of {source['name']}; these {len(crops)} crops of "
-                f"{crops.name} are not the same files, so the run cannot go on with them."
+                f"{self.path} was trained on {source['num_crops']} crops of {source['name']}; these {len(crops)} crops "
+                f"of {crops.name} are not the same files, so the run cannot go on with them."
             )
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -186,7 +186,7 @@ class RunFolder:
             old.unlink()
 
     def latest_checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole; a damaged one is skipped with a warning. None if there is none."""
+        """Return the newest checkpoint that is whole, or None; a damaged one is skipped with a warning."""
         for file in reversed(self._checkpoints()):
             content = file.read_bytes()
             body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]

@@ -87,6 +87,7 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
         distance=context.settings.distance,
         clusters=settings.clusters,
         camera_ids=context.crops.camera_ids,
+        min_number=max((len(head.weight) for head in heads), default=2),  # the clusters of the fullest camera
     )
     context.report("stage 2: cluster", 1, 1, 0, None)
     del similarity

@@ -1,0 +1,104 @@
+"""Data moves one way, and so do imports: a module imports from its own step or an earlier one."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import iics
+
+PACKAGE = Path(iics.__file__).parent
+# What every step may use: it imports nothing of the package but itself.
+GROUND = {"errors", "atomic", "config", "device", "presets"}
+STEPS = [
+    {"data"},
+    {"models", "features"},
+    {"similarity"},
+    {"clustering", "cluster_count"},
+    {"pseudo_labels"},
+    {"training"},
+    {"evaluation"},
+    {"experiments"},
+    {"cli"},
+]
+# The lazy surface of the package and the command `python -m iics`.
+SURFACE = {"iics", "iics.__main__"}
+APART = {("training", "evaluation"), ("evaluation", "training")}
+
+
+def module_name(file):
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+def step_of(module):
+    part = module.split(".")[1]
+    return -1 if part in GROUND else next(at for at, parts in enumerate(STEPS) if part in parts)
+
+
+def imported_by(module):
+    """Return the modules of ours that a module imports anywhere: at the top, in functions, for type checking."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively, line {node.lineno}"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name for name in found if name in MODULES} - SURFACE
+
+
+INNER_MODULES = [module for module in MODULES if module not in SURFACE]
+
+
+def test_every_module_belongs_to_one_step():
+    parts = [*GROUND, *(part for step in STEPS for part in step)]
+    assert len(parts) == len(set(parts))
+    assert {module.split(".")[1] for module in INNER_MODULES} <= set(parts)
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_module_imports_only_from_earlier_steps(module):
+    later = {name for name in imported_by(module) if step_of(name) > step_of(module)}
+    assert not later, f"{module} imports from a later step: {', '.join(sorted(later))}"
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_training_and_evaluation_do_not_know_each_other(module):
+    pairs = {(module.split(".")[1], name.split(".")[1]) for name in imported_by(module)}
+    assert not pairs & APART
+
+
+def test_no_two_modules_import_each_other():
+    order = graphlib.TopologicalSorter({module: imported_by(module) - {module} for module in INNER_MODULES})
+    assert len(list(order.static_order())) == len(INNER_MODULES)
+
+
+def test_the_scan_sees_imports():
+    assert "iics.training.stage1_intra" in imported_by("iics.training.rounds")
+    assert "iics.evaluation.evaluate" in imported_by("iics.cli.ranked_results")
+    assert "iics.cli.ranked_results" in imported_by("iics.cli.evaluate")  # for type checking, or in a function
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "timm", "sklearn", "scipy", "numba", "PIL", "rich", "tyro")
+    script = f"import sys, iics; print([name for name in {heavy} if name in sys.modules])"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", iics.__all__)
+def test_public_name_resolves(name):
+    assert getattr(iics, name) is not None
+    assert name in dir(iics)
+
+
+def test_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'iics' has no attribute 'trian'"):
+        iics.trian  # noqa: B018
