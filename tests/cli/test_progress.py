@@ -167,17 +167,21 @@ def test_standard_error_is_looked_up_when_the_display_starts(monkeypatch):
     assert stream.getvalue() != ""
 
 
-def test_widest_live_line_fits_a_terminal_of_80_columns(monkeypatch):
+def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("iics.cli.progress.Pace", lambda: Pace(clock))
     stream = Terminal()
     with training_display(stream) as show:
-        for number in (12, 13):
-            show(step(32621, 32621, phase="stage 1: features", round_number=number, num_rounds=40, num_images=128))
-            show(step(32621, 32621, phase="stage 1: features", round_number=number, num_rounds=40, num_images=1280))
-    frames = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()).replace("\n", "\r").split("\r")
-    assert any("round 13/40" in frame and "32621/32621" in frame for frame in frames)
-    assert "\x1b[1A\x1b[2K\x1b[1A" not in stream.getvalue()  # a display of two lines would step up twice
+        for round_number in (12, 13):
+            for done, num_images, seconds in ((1, 128, 10), (32621, 12340, 1390)):
+                show(ProgressEvent(round_number, 40, "stage 1: features", done, 32621, num_images))
+                clock.now += seconds
+    last = re.split("[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()))[-2]
+    assert re.fullmatch(
+        r"round 13/40  stage 1: features +━+ 32621/32621 1234 images/s 10 h 53 min left *", last
+    ), last
+    assert len(last) <= 80
 
 
 def run_in_terminal(*arguments):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from iics.training.progress import ProgressCallback, ProgressEvent
 
 SECONDS_BETWEEN_LINES = 30.0
+_TRAINING_BAR_WIDTH = 6  # leaves room for the longest texts beside it in 80 columns
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=_TRAINING_BAR_WIDTH),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
@@ -40,7 +41,7 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
             pace.add(event)
             bars.update(
                 task,
-                description=f"{place(event)}  {event.phase:<18}",
+                description=f"{place(event)}  {event.phase:<17}",
                 completed=event.done,
                 total=event.total,
                 speed=pace.speed(),

@@ -1,0 +1,74 @@
+"""The README's examples work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import iics
+from iics.cli import COMMANDS
+from iics.cli.check_data import CheckDataCommand
+from iics.cli.embed import EmbedCommand
+from iics.cli.evaluate import EvaluateCommand
+from iics.cli.parse import parse
+from iics.cli.train import TrainCommand
+from iics.config import ClusterSettings
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+SHELL_LINES = [
+    line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL) for line in block.splitlines()
+]
+IICS_LINES = [line for line in SHELL_LINES if line.startswith("iics ")]
+KINDS = {"train": TrainCommand, "evaluate": EvaluateCommand, "embed": EmbedCommand, "check-data": CheckDataCommand}
+
+
+def test_every_command_is_shown():
+    assert {line.split()[1] for line in IICS_LINES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", IICS_LINES)
+def test_the_command_lines_parse(line):
+    command, *arguments = shlex.split(line, comments=True)[1:]
+    assert isinstance(parse(KINDS[command], arguments, command=command), KINDS[command])
+
+
+def test_the_make_targets_exist():
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    targets = {line.split()[1] for line in SHELL_LINES if line.startswith("make ")}
+    assert targets == {"demo", "test"}
+    assert all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch):
+    sample = iics.load_sample()
+    people = np.unique(sample.query.identity_ids)[:6]
+    few = iics.DataSplits(
+        name="few",
+        train=sample.train.subset(np.isin(sample.train.identity_ids, np.unique(sample.train.identity_ids)[:6])),
+        query=sample.query.subset(np.isin(sample.query.identity_ids, people)),
+        gallery=sample.gallery.subset(np.isin(sample.gallery.identity_ids, people)),
+    )
+    settings = iics.presets.SAMPLE
+    quick = replace(
+        settings,
+        rounds=1,
+        model=replace(settings.model, height=64, width=32),
+        stage1=replace(settings.stage1, epochs=1, clusters=ClusterSettings(number=4)),
+        stage2=replace(settings.stage2, epochs=1, clusters=ClusterSettings(number=6)),
+    )
+    monkeypatch.setattr(iics, "load_sample", lambda: few)
+    monkeypatch.setattr(iics.presets, "SAMPLE", quick)
+    monkeypatch.chdir(tmp_path)
+    (example,) = PYTHON
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    features = names["features"]
+    assert isinstance(features, np.ndarray)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+    assert (tmp_path / "runs" / "first" / "metrics.jsonl").is_file()
