@@ -94,9 +94,7 @@ def test_evaluate_prints_the_metrics(iics, trained, market_people):
 
 def test_evaluate_json_holds_what_training_measured_last(iics, trained, market_people):
     run_folder, _ = trained
-    finished = iics(
-        "evaluate", run_folder / "model.safetensors", "market1501", "--data-dir", market_people, "--json"
-    )
+    finished = iics("evaluate", run_folder / "model.safetensors", "market1501", "--data-dir", market_people, "--json")
     numbers = json.loads(finished.stdout)
     last = json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert numbers == last["evaluation"]

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from iics import presets
-from iics.cli.train import _defaults
+from iics.cli.train import Evaluator, _defaults
+from iics.models.reid_model import load_model
 from iics.training.run_folder import RunFolder
 
 
@@ -90,7 +91,9 @@ def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(
 
 
 def test_folder_without_identities_trains_and_is_not_measured(iics, folder_people, tiny_flags, tmp_path):
-    finished = iics("train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags, "--rounds=1")
+    finished = iics(
+        "train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags, "--rounds=1"
+    )
     assert finished.code == 0
     assert "before training" not in finished.stdout
     assert not (tmp_path / "run" / "contact_sheet.png").exists()
@@ -99,13 +102,16 @@ def test_folder_without_identities_trains_and_is_not_measured(iics, folder_peopl
     assert record["stage2"]["pseudo_labels"]["adjusted_rand_index"] is None
 
 
-def test_measuring_only_at_the_end_leaves_rounds_between_unmeasured(iics, market_people, tiny_flags, tmp_path):
-    finished = iics(
-        "train", "market1501", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate", "end", *tiny_flags
-    )
-    assert finished.code == 0
-    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [bool(record["evaluation"]) for record in records] == [True, False, True]
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [("every-round", [True, True, True]), ("end", [True, False, True]), ("never", [])],
+)
+def test_flag_says_after_which_rounds_is_measured(trained, people, when, expected):
+    model = load_model(trained[0] / "model.safetensors")
+    evaluator = Evaluator(people, when=when, num_rounds=2, progress=lambda event: None)
+    callback = evaluator.callback()
+    measured = [] if callback is None else [bool(callback(model, round_number)) for round_number in (0, 1, 2)]
+    assert measured == expected
 
 
 @pytest.mark.parametrize("place", ["{run}", "{run}/", "={run}"])

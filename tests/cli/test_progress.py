@@ -7,10 +7,11 @@ import struct
 import subprocess
 import sys
 import termios
+from itertools import pairwise
 
 import pytest
 
-from iics.cli.progress import SECONDS_BETWEEN_LINES, Pace, PlainLines, count_display, format_seconds, training_display
+from iics.cli.progress import Pace, PlainLines, count_display, format_seconds, training_display
 from iics.training.progress import ProgressEvent
 
 COLUMNS = 200
@@ -136,8 +137,9 @@ def test_long_phase_is_a_line_every_half_minute_at_most(clock):
     lines = lines_of([step(done) for done in range(1, 101)], clock, 7.0)
     done = [int(re.search(r"(\d+)/100", line)[1]) for line in lines]
     assert done[-1] == 100
-    assert all((after - before) * 7 >= SECONDS_BETWEEN_LINES for before, after in zip(done[:-2], done[1:-1], strict=True))
-    assert all((after - before) * 7 < SECONDS_BETWEEN_LINES + 7 for before, after in zip(done, done[1:], strict=False))
+    gaps = [(after - before) * 7 for before, after in pairwise(done)]
+    assert set(gaps[:-1]) == {35}  # the first step of 7 s after 30 s
+    assert gaps[-1] <= 35  # the end is a line in any case
 
 
 def test_round_0_reads_as_before_training(clock):
@@ -178,14 +180,12 @@ def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
                 show(ProgressEvent(round_number, 40, "stage 1: features", done, 32621, num_images))
                 clock.now += seconds
     last = re.split("[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()))[-2]
-    assert re.fullmatch(
-        r"round 13/40  stage 1: features +━+ 32621/32621 1234 images/s 10 h 53 min left *", last
-    ), last
+    assert re.fullmatch(r"round 13/40  stage 1: features +━+ 32621/32621 1234 images/s 10 h 53 min left *", last), last
     assert len(last) <= 80
 
 
 def run_in_terminal(*arguments):
-    """Run `iics` with standard error on a pseudo-terminal; return exit code, standard output and what was sent there."""
+    """Run `iics` with standard error on a pseudo-terminal; return exit code, output and what was sent there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     process = subprocess.Popen(
@@ -242,7 +242,15 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
     crop.symlink_to(next((market_people / "bounding_box_train").iterdir()))
     out = tmp_path / "run"
     code, stdout, sent = run_in_terminal(
-        "train", "market1501", "--data-dir", tmp_path / "market", "--out", out, *tiny_flags, "--rounds=1"
+        "train",
+        "market1501",
+        "--data-dir",
+        tmp_path / "market",
+        "--out",
+        out,
+        *tiny_flags,
+        "--rounds=1",
+        "--evaluate=never",
     )
     assert code == 0, sent
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)

@@ -103,7 +103,9 @@ def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
 
 
 def on_features_alone(context):
-    return replace(context, settings=replace(context.settings, stage2=replace(context.settings.stage2, similarity="cnn")))
+    return replace(
+        context, settings=replace(context.settings, stage2=replace(context.settings.stage2, similarity="cnn"))
+    )
 
 
 def test_one_cluster_is_refused(make_crops, make_context):
