@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from iics import atomic
-from iics.atomic import write_atomically
+from iics.atomic import remove_stale_temporaries, write_atomically
+from iics.errors import WriteError
 
 
 class KilledError(BaseException):
@@ -28,10 +29,10 @@ def test_a_file_is_written_or_replaced(tmp_path, content):
 
 def failing_write(monkeypatch, error):
     """Let half of the content reach the disk, then fail."""
-    opened = os.fdopen
+    opened = Path.open
 
-    def half_open(handle, mode):
-        file = opened(handle, mode)
+    def half_open(path, mode):
+        file = opened(path, mode)
 
         class Half:
             def __enter__(self):
@@ -47,7 +48,7 @@ def failing_write(monkeypatch, error):
 
         return Half()
 
-    monkeypatch.setattr(atomic.os, "fdopen", half_open)
+    monkeypatch.setattr(Path, "open", half_open)
 
 
 def failing_fsync(monkeypatch, error):
@@ -70,7 +71,7 @@ def test_the_old_file_survives_a_failure_and_no_temporary_is_left(tmp_path, monk
     path = tmp_path / "a.txt"
     path.write_text("old")
     fail(monkeypatch, error)
-    with pytest.raises(type(error)):
+    with pytest.raises(WriteError if isinstance(error, OSError) else type(error)):
         write_atomically(path, "new and longer")
     monkeypatch.undo()
     assert path.read_text() == "old"
@@ -79,12 +80,27 @@ def test_the_old_file_survives_a_failure_and_no_temporary_is_left(tmp_path, monk
 
 def test_a_new_file_that_fails_does_not_appear(tmp_path, monkeypatch):
     failing_write(monkeypatch, OSError("disk full"))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(WriteError, match=r"Cannot write .*a\.txt: disk full"):
         write_atomically(tmp_path / "a.txt", "new")
     assert names(tmp_path) == []
 
 
-def test_others_may_read_the_file(tmp_path):
-    path = tmp_path / "a.txt"
-    write_atomically(path, "new")
-    assert path.stat().st_mode & 0o777 == 0o644
+def test_the_file_has_the_permissions_that_the_user_set(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_atomically(tmp_path / "a.txt", "new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    (tmp_path / ".a.txt.4711.tmp").write_text("half")
+    (tmp_path / "a.txt").write_text("whole")
+    remove_stale_temporaries(tmp_path)
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_file_names_that_are_not_utf8_are_written_as_they_are(tmp_path):
+    write_atomically(tmp_path / "a.txt", os.fsdecode(b"caf\xe9.jpg"))
+    assert (tmp_path / "a.txt").read_bytes() == b"caf\xe9.jpg"

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+
+from iics.errors import WriteError
+
+_TEMPORARY = ".{name}.{process}.tmp"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replace `path` by `content`: written beside it, flushed to disk, then renamed."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace `path` by `content`: written beside it, flushed to disk, then renamed.
+
+    Text is written as UTF-8; bytes of file names that are not UTF-8 come out as they were.
+
+    Raises:
+        WriteError: If it cannot be written; a file that was there stays as it was.
+    """
+    data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+    temporary = path.parent / _TEMPORARY.format(name=path.name, process=os.getpid())
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WriteError(f"Cannot write {path}: {error.strerror or error}.") from error
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_stale_temporaries(folder: Path) -> None:
+    """Delete what writers that were killed left in a folder."""
+    for file in folder.glob(_TEMPORARY.format(name="*", process="*")):
+        file.unlink(missing_ok=True)

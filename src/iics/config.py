@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import types
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -173,7 +173,7 @@ class Stage2Settings:
             f"{self.crops_per_cluster}.",
         )
         _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage2")
-        _need(self.mu >= 0, f"stage2.mu must be at least 0, got {self.mu}.")
+        _need(0 <= self.mu < math.inf, f"stage2.mu must be finite and at least 0, got {self.mu}.")
         _need(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
         _need(self.triplet_weight >= 0, f"stage2.triplet_weight must be at least 0, got {self.triplet_weight}.")
         _need(self.triplet_margin >= 0, f"stage2.triplet_margin must be at least 0, got {self.triplet_margin}.")
@@ -265,8 +265,7 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         return tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    assert_type = hint if not isinstance(hint, types.UnionType) else typing.get_args(hint)
-    fits = isinstance(value, assert_type) and not (isinstance(value, bool) and hint is not bool)
+    fits = isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
     _need(fits, f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
     return value
 

@@ -28,5 +28,9 @@ class RunFolderError(IicsError):
     """A run folder that exists already, is incomplete, or belongs to another run."""
 
 
+class WriteError(IicsError):
+    """A file or folder that cannot be written."""
+
+
 class EvaluationError(IicsError):
     """Nothing can be scored, or the arrays to score do not belong together."""

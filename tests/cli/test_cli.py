@@ -115,7 +115,7 @@ def test_evaluate_writes_a_contact_sheet(iics, trained, market_people, tmp_path)
 def test_contact_sheet_of_unknown_kind_is_refused(refusal, trained, market_people, tmp_path):
     sheet = tmp_path / "sheet.foo"
     message = refusal("evaluate", trained[0], "market1501", "--data-dir", market_people, "--contact-sheet", sheet)
-    assert message == f"Cannot write the contact sheet to {sheet}: unknown file extension: .foo."
+    assert message == f"Contact sheets are written as .png or .jpg; {sheet} ends in .foo."
 
 
 def test_evaluate_without_identities_is_refused(refusal, trained, folder_people):
@@ -181,7 +181,7 @@ def test_embed_refuses(refusal, trained, folder_people, tmp_path, arguments, exp
 def test_check_data_reports_a_good_set(iics, market_people):
     finished = iics("check-data", "market1501", "--data-dir", market_people)
     assert finished.code == 0
-    assert "0 errors, 0 warnings" in finished.stdout
+    assert "errors: 0, warnings: 0" in finished.stdout
 
 
 def test_check_data_fails_on_errors(iics, market_people, tmp_path):
@@ -192,7 +192,7 @@ def test_check_data_fails_on_errors(iics, market_people, tmp_path):
     finished = iics("check-data", "market1501", "--data-dir", data_dir)
     assert finished.code == 2
     assert str(torn) in finished.stdout
-    assert "1 errors" in finished.stdout
+    assert "errors: 1," in finished.stdout
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,14 @@ def train_refusal(refusal, tiny_flags, tmp_path):
 def test_training_says_what_it_starts_on_standard_error(trained):
     out, finished = trained
     assert finished.stderr.splitlines()[0] == (
-        f"54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 rounds, device cpu; run folder {out}"
+        f"54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, device cpu; run folder {out}"
     )
 
 
 def test_training_ends_with_a_table_before_and_after_on_standard_output(trained):
     out, finished = trained
     assert "before training" in finished.stdout
-    assert "after 1 rounds" in finished.stdout
+    assert "after 1 round " in finished.stdout
     assert f"Model:          {out}/model.safetensors" in finished.stdout
     assert "round 1/1" not in finished.stdout
 
@@ -106,9 +106,10 @@ def test_folder_without_identities_trains_and_is_not_measured(iics, folder_peopl
     ("when", "expected"),
     [("every-round", [True, True, True]), ("end", [True, False, True]), ("never", [])],
 )
-def test_flag_says_after_which_rounds_is_measured(trained, people, when, expected):
+def test_flag_says_after_which_rounds_is_measured(trained, people, tiny_settings, when, expected):
     model = load_model(trained[0] / "model.safetensors")
-    evaluator = Evaluator(people, when=when, num_rounds=2, progress=lambda event: None)
+    settings = replace(tiny_settings, rounds=2)
+    evaluator = Evaluator(people, when=when, settings=settings, progress=lambda event: None)
     callback = evaluator.callback()
     measured = [] if callback is None else [bool(callback(model, round_number)) for round_number in (0, 1, 2)]
     assert measured == expected
@@ -122,7 +123,7 @@ def test_finished_run_resumes_from_any_spelling_of_its_folder(iics, trained, pla
     finished = iics("train", *arguments)
     assert finished.code == 0, finished.stderr
     assert finished.stderr.startswith(f"Going on with {out}.\n")
-    assert "after 1 rounds" in finished.stdout
+    assert "after 1 round " in finished.stdout
 
 
 def test_resume_refuses_other_flags(refusal, trained):

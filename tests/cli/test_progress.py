@@ -257,8 +257,7 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
     assert re.search(r"round 1/1  stage 1: train +━+ +\d+/\d+ \d+ images/s", plain)
     assert re.search(r"round 1/1  stage 2: train", plain)
     assert screen_after(sent) == [
-        "55 crops of 4 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 rounds, device cpu; run folder "
-        f"{out}",
+        f"55 crops of 4 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, device cpu; run folder {out}",
         "WARNING: Camera 9 has 1 crop(s); stage 1 needs at least 2, so it sits out.",
     ]
     assert sent.rindex("\x1b[?25h") > sent.rindex("\x1b[?25l")  # the cursor is back

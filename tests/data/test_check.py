@@ -46,7 +46,7 @@ def test_the_text_is_an_aligned_table(splits, make_image):
         "2                 2            1              1",
         "10                2            0              1",
         "",
-        "0 errors, 0 warnings",
+        "errors: 0, warnings: 0",
     ]
 
 
@@ -156,3 +156,17 @@ def test_progress_counts_over_all_splits(splits):
     counts: list[int] = []
     check_data(splits, progress=counts.append)
     assert counts == [6, 8, 12]
+
+
+def test_queries_that_are_nobody_are_an_error(splits):
+    query = replace(
+        splits.query, identity_ids=np.where(np.arange(len(splits.query)) == 0, 0, splits.query.identity_ids)
+    )
+    report = check_data(replace(splits, query=query))
+    assert any("are junk or distractors and can match nobody" in error for error in report.errors)
+
+
+def test_a_query_of_which_nothing_matches_is_an_error(splits):
+    query = replace(splits.query, identity_ids=splits.query.identity_ids + 5000)
+    report = check_data(replace(splits, query=query))
+    assert any("evaluation has nothing to score" in error for error in report.errors)

@@ -38,7 +38,7 @@ def test_one_camera_is_loaded(tmp_path, make_image):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"One folder per camera is needed, .*gone is nothing; give the folder"):
+    with pytest.raises(DataError, match=r"One folder per camera is needed, .*gone does not exist; give the folder"):
         load_folder(tmp_path / "gone")
 
 

@@ -141,16 +141,16 @@ def test_formats_beyond_the_four_are_refused():
 
 
 def test_pixels_that_do_not_fit_are_refused_before_any_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_free_memory", lambda: 10_000_000)
+    monkeypatch.setattr(images, "free_memory", lambda: 10_000_000)
     missing = crops_of(*(tmp_path / f"{number}.jpg" for number in range(1200)))
     with pytest.raises(DataError, match=r"mine: 1,200 crops at 256 x 128 pixels need 0\.12 GB of memory, 0\.01 GB are"):
         load_pixels(missing, height=256, width=128)
 
 
-def test_free_memory_is_read_from_meminfo_where_there_is_one(tmp_path):
+def testfree_memory_is_read_from_meminfo_where_there_is_one(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:      2 kB\n")
-    assert images._free_memory(tmp_path / "meminfo") == 2048
-    assert images._free_memory(tmp_path / "absent") is None
+    assert images.free_memory(tmp_path / "meminfo") == 2048
+    assert images.free_memory(tmp_path / "absent") is None
 
 
 @pytest.mark.parametrize(

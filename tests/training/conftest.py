@@ -95,7 +95,7 @@ def unbroken(people: DataSplits, tiny_settings: Settings, tmp_path_factory: pyte
 
     def keep_folder(event: ProgressEvent) -> None:
         name = f"round {event.round_number} {event.phase[:7]}"
-        if name not in at_stage:
+        if name not in at_stage and (root / "run").exists():
             at_stage[name] = root / name
             shutil.copytree(root / "run", root / name)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from iics.training.losses import batch_hard_triplet, euclidean_distance
+from iics.errors import TrainingError
+from iics.training.losses import batch_hard_triplet, check_loss, euclidean_distance
 
 
 def loss(features, labels, crop_ids=None, *, margin=0.3):
@@ -116,3 +117,13 @@ def test_the_loss_does_not_depend_on_the_order_of_the_batch():
 
 def test_clusters_farther_apart_than_the_margin_cost_nothing():
     assert loss([[0.0], [0.1], [5.0], [5.1]], [0, 0, 1, 1]).item() == 0
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_diverged_training_is_refused_with_a_way_out(loss):
+    with pytest.raises(TrainingError, match=r"The loss of stage 1 is (nan|inf) at step 3: training has diverged"):
+        check_loss(loss, phase="stage 1", step=3)
+
+
+def test_a_finite_loss_passes():
+    check_loss(1e30, phase="stage 1", step=1)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import Stage2Settings
+from iics.config import ClusterSettings, Stage2Settings
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
+from iics.training import rounds
 from iics.training.randomness import crop_order
 from iics.training.rounds import remaining_stages, resume, train
 from iics.training.run_folder import Checkpoint, RunFolder
@@ -191,7 +192,9 @@ def test_run_of_one_stage_leaves_the_other_out(people, one_round, tmp_path, stag
 
 
 def checkpoint(round_index, stage):
-    return Checkpoint(round_index, stage, backbone={}, heads=[], stage1_labels=None, record="{}", history=[])
+    return Checkpoint(
+        round_index, stage, backbone={}, heads=[], stage1_labels=None, stage2_labels=None, record="{}", history=[]
+    )
 
 
 def test_all_stages_remain_at_first(tiny_settings):
@@ -248,7 +251,7 @@ def test_damaged_last_checkpoint_costs_a_stage_and_not_the_result(
         folder,
         people.train,
         after_round=lambda model, round_number: {"score": round_number},
-        progress=lambda event: stages.add((event.round_number, event.phase[:7])),
+        progress=lambda event: stages.add((event.round_number, event.phase[:7])) if event.round_number else None,
     )
     assert "is damaged" in caplog.text
     assert stages == {(2, "stage 2")}
@@ -267,3 +270,53 @@ def test_finished_run_resumes_to_itself(unbroken, people):
 def test_resume_refuses_other_crops(unbroken, people):
     with pytest.raises(RunFolderError, match="not the same files"):
         resume(unbroken.run.folder, people.gallery)
+
+
+def test_failed_evaluation_does_not_lose_the_stage_before_it(
+    first_run, people, one_round, tmp_path, without_seconds, same_weights
+):
+    def fail(model, round_number):
+        if round_number == 1:
+            raise OSError("the gallery is gone")
+        return {}
+
+    with pytest.raises(OSError, match="gallery is gone"):
+        train(people.train, settings=one_round, out=tmp_path / "run", after_round=fail)
+    phases = set()
+    resumed = resume(tmp_path / "run", people.train, progress=lambda event: phases.add(event.phase))
+    assert phases == {"read crops"}
+    assert without_seconds(resumed.history)[1:] == without_seconds(first_run.history)
+    assert same_weights(resumed.folder, first_run.folder)
+
+
+def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round, tmp_path):
+    settings = replace(one_round, stage1=replace(one_round.stage1, backbone_learning_rate=1e30, epochs=3))
+    with pytest.raises(TrainingError, match="has diverged"):
+        train(people.train, settings=settings, out=tmp_path / "run")
+    features = load_model(tmp_path / "run" / "model.safetensors").embed(people.query)
+    assert np.isfinite(features).all()
+
+
+def test_more_crops_than_memory_compares_are_refused_before_the_start(people, one_round, tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "free_memory", lambda: 1000)
+    with pytest.raises(TrainingError, match=r"Clustering 54 crops at once needs about 0.0 GB of memory"):
+        train(people.train, settings=one_round, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_cameras_of_one_crop_are_refused_before_the_start(make_crops, one_round, tmp_path):
+    with pytest.raises(TrainingError, match="No camera has 2 crops or more"):
+        train(make_crops([1, 1, 1]), settings=one_round, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_crops_a_camera_train_with_the_automatic_number(people, one_round, tmp_path):
+    few = [np.flatnonzero(people.train.camera_ids == camera)[:2] for camera in (0, 1)]
+    automatic = ClusterSettings(rule="auto")
+    settings = replace(
+        one_round,
+        stage1=replace(one_round.stage1, clusters=automatic),
+        stage2=replace(one_round.stage2, clusters=automatic),
+    )
+    run = train(people.train.subset(np.concatenate(few)), settings=settings, out=tmp_path / "run")
+    assert run.history[0]["stage2"]["pseudo_labels"]["num_clusters"] >= 2

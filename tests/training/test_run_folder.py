@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.errors import RunFolderError
+from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
 from iics.training.run_folder import Checkpoint, RunFolder
 
@@ -29,6 +29,7 @@ def checkpoint(round_index=0, stage="stage1", heads=()):
         backbone={"weight": torch.arange(6.0).view(2, 3) + round_index, "count": torch.tensor(3)},
         heads=[dict(head.state_dict()) for head in heads],
         stage1_labels=torch.tensor([0, 1, -1]),
+        stage2_labels=None,
         record=json.dumps({"stage1": {"loss": 0.1}}),
         history=['{"round": 0}'],
     )
@@ -65,11 +66,23 @@ def test_place_with_something_in_it_is_refused(tmp_path, tiny_settings, crops):
     (place / "notes.txt").write_text("mine")
     with pytest.raises(RunFolderError) as caught:
         RunFolder.create(place, settings=tiny_settings, crops=crops, source={})
-    assert str(caught.value) == (
-        f"{place} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
-        f"iics train --resume {place}"
-    )
+    assert str(caught.value) == (f"{place} exists already; nothing is overwritten. Choose another --out.")
     assert [file.name for file in place.iterdir()] == ["notes.txt"]
+
+
+def test_run_in_the_place_is_refused_with_the_way_to_go_on(folder):
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.check_new(folder.path)
+    assert str(caught.value) == (
+        f"{folder.path} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
+        f"iics train --resume {folder.path}"
+    )
+
+
+def test_place_that_cannot_be_made_is_named(tmp_path, tiny_settings, crops):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"Cannot make the run folder .*file/run: Not a directory"):
+        RunFolder.create(tmp_path / "file" / "run", settings=tiny_settings, crops=crops, source={})
 
 
 def test_file_in_place_of_the_folder_is_refused(tmp_path):
@@ -146,23 +159,27 @@ def test_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(folder, d
         loaded = folder.latest_checkpoint()
     assert loaded.stage == "stage1"
     assert [record.getMessage() for record in caplog.records] == [
-        f"Checkpoint {newest(folder)} is damaged; going back to the one before."
+        f"Checkpoint {newest(folder)} is damaged; looking for the one before."
     ]
 
 
-def test_if_all_checkpoints_are_damaged_there_is_none(folder, caplog):
+def test_if_all_checkpoints_are_damaged_the_run_is_refused(folder, caplog):
     folder.save_checkpoint(checkpoint(stage="stage1"))
     folder.save_checkpoint(checkpoint(stage="stage2"))
     for file in (folder.path / "checkpoints").iterdir():
         truncate(file)
-    assert folder.latest_checkpoint() is None
+    with pytest.raises(RunFolderError, match=r"All checkpoints in .* are damaged"):
+        folder.latest_checkpoint()
     assert len(caplog.records) == 2
 
 
 def test_half_written_checkpoint_of_a_killed_process_is_no_checkpoint(folder):
     folder.save_checkpoint(checkpoint())
-    (folder.path / "checkpoints" / ".round-001-stage2.ckpt.x7f3").write_bytes(b"half")
+    half = folder.path / "checkpoints" / ".round-001-stage2.ckpt.123.tmp"
+    half.write_bytes(b"half")
     assert folder.latest_checkpoint().stage == "stage1"
+    RunFolder.open(folder.path)
+    assert not half.exists()
 
 
 def test_metrics_are_written_anew(folder, read_metrics):

@@ -34,8 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=_CurrentStandardError())
-    module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
     try:
+        module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
         code: int = module.main(list(arguments[1:]))
     except IicsError as error:
         print(f"iics: error: {error}", file=sys.stderr)

@@ -26,6 +26,8 @@ class EmbedCommand:
     """Image files, or folders that are searched for images."""
     out: Path
     """File to write, ending in .npz."""
+    batch_size: int = 128
+    """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
 
@@ -44,7 +46,7 @@ def main(arguments: list[str]) -> int:
     files = [file for path in command.crops for file in image_files(path)]
     model = load_model_or_run(command.model, device=command.device)
     with count_display("features", len(files)) as progress:
-        features = model.embed(files, progress=progress)
+        features = model.embed(files, batch_size=command.batch_size, progress=progress)
     buffer = io.BytesIO()
     np.savez(buffer, features=features, paths=np.array([file.as_posix() for file in files]))
     write_atomically(command.out, buffer.getvalue())

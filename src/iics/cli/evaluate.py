@@ -31,6 +31,8 @@ class EvaluateCommand:
     """Where the data is."""
     contact_sheet: Path | None = None
     """Write a picture of ranked results here (PNG or JPEG)."""
+    batch_size: int = 128
+    """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
     json: bool = False
@@ -43,11 +45,17 @@ def main(arguments: list[str]) -> int:
     splits = load_data(command.data, command.data_dir)
     if splits.query is None or splits.gallery is None:
         raise EvaluationError(f"{splits.name} has no query and gallery; mAP and CMC need both, with identities.")
-    from iics.cli.ranked_results import EvaluatedModel
+    from iics.cli.ranked_results import EvaluatedModel, picture_format
+    from iics.evaluation.evaluate import check_scorable
 
+    check_scorable(splits.query, splits.gallery)
+    if command.contact_sheet is not None:
+        picture_format(command.contact_sheet)
     model = load_model_or_run(command.model, device=command.device)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
-        evaluated = EvaluatedModel.embed(model, splits.query, splits.gallery, progress=progress)
+        evaluated = EvaluatedModel.embed(
+            model, splits.query, splits.gallery, batch_size=command.batch_size, progress=progress
+        )
     result = evaluated.result
     print(json.dumps(numbers(result), indent=2) if command.json else result)
     if command.contact_sheet is not None:

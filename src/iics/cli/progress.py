@@ -138,6 +138,11 @@ def place(event: ProgressEvent) -> str:
     return f"round {event.round_number}/{event.num_rounds}" if event.round_number else "before training"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 round, 4 rounds."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def format_seconds(seconds: float) -> str:
     """Return a duration as people write it: 45 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)

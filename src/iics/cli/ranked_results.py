@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from iics.atomic import write_atomically
 from iics.data.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
@@ -38,10 +40,19 @@ class EvaluatedModel:
 
     @classmethod
     def embed(
-        cls, model: ReidModel, query: CropSet, gallery: CropSet, *, progress: Callable[[int], None] | None = None
+        cls,
+        model: ReidModel,
+        query: CropSet,
+        gallery: CropSet,
+        *,
+        batch_size: int,
+        progress: Callable[[int], None] | None = None,
     ) -> EvaluatedModel:
-        """Compute features and metrics."""
-        features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+        """Compute features, `batch_size` crops at once, and metrics."""
+        features = (
+            model.embed(query, batch_size=batch_size, progress=progress),
+            model.embed(gallery, batch_size=batch_size, progress=progress),
+        )
         return cls(query, gallery, *features, rank_crops(*features, query, gallery))
 
     def write_contact_sheet(self, path: Path) -> None:
@@ -56,7 +67,18 @@ class EvaluatedModel:
             self.query_features, self.gallery_features, self.query, self.gallery, num_matches=_MATCHES_SHOWN
         )
         sheet = ranked_contact_sheet(self.query, self.gallery, matches, query_indices=chosen)
-        try:
-            sheet.save(path)
-        except (OSError, ValueError) as error:
-            raise EvaluationError(f"Cannot write the contact sheet to {path}: {error}.") from error
+        picture = io.BytesIO()
+        sheet.save(picture, format=picture_format(path))
+        write_atomically(path, picture.getvalue())
+
+
+def picture_format(path: Path) -> str:
+    """Return Pillow's name of the format that a file's ending asks for.
+
+    Raises:
+        EvaluationError: If it is neither PNG nor JPEG.
+    """
+    formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+    if path.suffix.lower() not in formats:
+        raise EvaluationError(f"Contact sheets are written as .png or .jpg; {path} ends in {path.suffix or 'nothing'}.")
+    return formats[path.suffix.lower()]

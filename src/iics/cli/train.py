@@ -16,7 +16,7 @@ from rich.table import Table
 
 from iics import presets
 from iics.cli.parse import parse
-from iics.cli.progress import format_seconds, training_display
+from iics.cli.progress import count_of, format_seconds, training_display
 from iics.cli.source import DataName, load_data
 from iics.config import Settings
 from iics.device import choose_device
@@ -66,16 +66,17 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
     splits = load_data(command.data, data_dir)
-    out = command.out or Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}"
+    out = (command.out or Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}").expanduser()
+    settings = with_absolute_weights(command.settings)
     source = {"data": command.data, "data_dir": "" if data_dir is None else str(data_dir), "evaluate": command.evaluate}
     _print_start(command, splits, out)
     from iics.training.rounds import train
 
     with _resume_hint(out), training_display() as progress:
-        evaluator = Evaluator(splits, when=command.evaluate, num_rounds=command.settings.rounds, progress=progress)
+        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, progress=progress)
         run = train(
             splits.train,
-            settings=command.settings,
+            settings=settings,
             out=out,
             source=source,
             after_round=evaluator.callback(),
@@ -102,9 +103,10 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
         )
     data_dir = Path(source["data_dir"]) if source["data_dir"] else None
     splits = load_data(cast(DataName, source["data"]), data_dir)
+    settings = folder.settings()
     print(f"Going on with {run_path}.", file=sys.stderr)
     with _resume_hint(run_path), training_display() as progress:
-        evaluator = Evaluator(splits, when=source["evaluate"], num_rounds=folder.settings().rounds, progress=progress)
+        evaluator = Evaluator(splits, when=source["evaluate"], settings=settings, progress=progress)
         run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
         evaluator.write_contact_sheet(run)
     _print_end(run)
@@ -114,9 +116,14 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
 class Evaluator:
     """Measures a model after rounds, and remembers the last measurement for the picture."""
 
-    def __init__(self, splits: DataSplits, *, when: str, num_rounds: int, progress: ProgressCallback) -> None:
-        self._splits, self._when, self._num_rounds, self._progress = splits, when, num_rounds, progress
+    def __init__(self, splits: DataSplits, *, when: str, settings: Settings, progress: ProgressCallback) -> None:
+        self._splits, self._when, self._progress = splits, when, progress
+        self._num_rounds, self._batch_size = settings.rounds, settings.inference_batch_size
         self._latest: EvaluatedModel | None = None
+        if self.callback() is not None:
+            from iics.evaluation.evaluate import check_scorable
+
+            check_scorable(cast("CropSet", splits.query), cast("CropSet", splits.gallery))
 
     def callback(self) -> AfterRound | None:
         """Return what training shall call, None if there is nothing to measure."""
@@ -147,7 +154,7 @@ class Evaluator:
             done += num_done
             self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
 
-        self._latest = EvaluatedModel.embed(model, query, gallery, progress=count)
+        self._latest = EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)
         return self._latest
 
 
@@ -171,6 +178,14 @@ def _is_data(word: str, *, after: str) -> bool:
     return word in _PRESET_OF_DATA and not (after.startswith("-") and "=" not in after)
 
 
+def with_absolute_weights(settings: Settings) -> Settings:
+    """Return settings whose weights file is found from any folder, as resuming needs it."""
+    weights = settings.model.weights
+    if weights in ("imagenet", "none"):
+        return settings
+    return replace(settings, model=replace(settings.model, weights=str(Path(weights).expanduser().absolute())))
+
+
 @contextmanager
 def _resume_hint(out: Path) -> Iterator[None]:
     """On Ctrl-C, say how to go on."""
@@ -186,7 +201,8 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path) -> None:
     settings = command.settings
     print(
         f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({splits.train.name}); "
-        f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, {settings.rounds} rounds, "
+        f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
+        f"{count_of(settings.rounds, 'round')}, "
         f"device {choose_device(settings.device)}; run folder {out}",
         file=sys.stderr,
     )
@@ -199,7 +215,7 @@ def _print_end(run: TrainingRun) -> None:
         table = Table(title="Query against gallery, in %")
         for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
             table.add_column(heading, justify="right" if heading else "left")
-        for name, values in (("before training", before), (f"after {last['round']} rounds", after)):
+        for name, values in (("before training", before), (f"after {count_of(last['round'], 'round')}", after)):
             cells = [values.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)

@@ -53,11 +53,12 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
             num_before += len(crops)
     copies_errors, copies_warnings = _copies(scans)
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
+    query_errors, query_warnings = _query_faults(splits)
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
-        errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits)),
-        warnings=(*_small_cameras(splits.train), *copies_warnings, *_queries_without_match(splits)),
+        errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits), *query_errors),
+        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings),
     )
 
 
@@ -152,22 +153,28 @@ def _shared_identities(splits: DataSplits) -> list[str]:
     ]
 
 
-def _queries_without_match(splits: DataSplits) -> list[str]:
+def _query_faults(splits: DataSplits) -> tuple[list[str], list[str]]:
+    """Return errors (evaluation would refuse the query) and warnings (it would leave queries out)."""
     query, gallery = splits.query, splits.gallery
     if query is None or gallery is None or query.identity_ids is None or gallery.identity_ids is None:
-        return []
+        return [], []
+    nobody = int(np.sum(query.identity_ids <= DISTRACTOR_IDENTITY))
+    if nobody:
+        return [f"{nobody} of {len(query)} queries are junk or distractors and can match nobody. Remove them."], []
     cameras_of: dict[int, set[int]] = defaultdict(set)
     for identity, camera in zip(gallery.identity_ids.tolist(), gallery.camera_ids.tolist(), strict=True):
-        if identity not in (JUNK_IDENTITY, DISTRACTOR_IDENTITY):
-            cameras_of[identity].add(camera)
+        cameras_of[identity].add(camera)
     queries = zip(query.identity_ids.tolist(), query.camera_ids.tolist(), strict=True)
     unmatched = [i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - {camera}]
     if not unmatched:
-        return []
-    return [
+        return [], []
+    text = (
         f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity from another camera, "
-        f"e.g. {query.label(unmatched[0])}; evaluation leaves them out and says so."
-    ]
+        f"e.g. {query.label(unmatched[0])}; "
+    )
+    if len(unmatched) == len(query):
+        return [text + "evaluation has nothing to score. Take query and gallery from one data set."], []
+    return [], [text + "evaluation leaves them out and says so."]
 
 
 def _people(crops: CropSet) -> set[int]:

@@ -6,6 +6,7 @@ The one data contract: readers make it, everything else takes it. Pixels are rea
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import zipfile
 import zlib
@@ -21,7 +22,7 @@ from iics.errors import DataError
 IntArray = npt.NDArray[np.int64]
 
 JUNK_IDENTITY = -1
-"""A box that is no person or a bad detection: never trained on, ignored in evaluation."""
+"""A box that is no person or a bad detection: ignored in evaluation, no identity to measure pseudo-labels against."""
 DISTRACTOR_IDENTITY = 0
 """A person who is nobody's match: stays in the gallery, never a query."""
 
@@ -97,13 +98,16 @@ class CropSet:
         return replace(self, identity_ids=None)
 
     def fingerprint(self) -> str:
-        """Return a short hash of paths (relative to their common names), cameras and camera names.
+        """Return a short hash of the crops' order, cameras, and paths below the folder that they have in common.
 
-        Two sets with the same fingerprint list the same files in the same order; contents are not read.
+        Two sets with the same fingerprint list the same files, wherever they lie. Contents are not read: a picture that
+        was changed in place goes unnoticed.
         """
+        folders = [path.parent for path in self.paths]
+        root = os.path.commonpath(folders)
         digest = hashlib.sha256()
         for path, camera in zip(self.paths, self.camera_ids, strict=True):
-            digest.update(f"{path.parent.name}/{path.name}\t{self.camera_names[camera]}\n".encode())
+            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\t{self.camera_names[camera]}\n"))
         return digest.hexdigest()[:16]
 
     def label(self, index: int) -> str:

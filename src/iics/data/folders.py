@@ -92,8 +92,8 @@ def is_ignored(name: str) -> bool:
 def _camera_names(root: Path) -> list[str]:
     needed = "One folder per camera is needed, e.g. cameras/lobby/0001.jpg."
     if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
-        raise DataError(f"{needed} {root} is {found}; give the folder that holds the camera folders.")
+        found = "is a file" if root.exists() else "does not exist"
+        raise DataError(f"{needed} {root} {found}; give the folder that holds the camera folders.")
     try:
         entries = sorted(entry for entry in root.iterdir() if not is_ignored(entry.name))
     except OSError as error:

@@ -181,7 +181,7 @@ def _reader(crops: CropSet) -> Iterator[Callable[[int], bytes]]:
 
 def _check_memory(crops: CropSet, height: int, width: int) -> None:
     needed = len(crops) * height * width * 3
-    free = _free_memory()
+    free = free_memory()
     if free is not None and needed > free:
         raise DataError(
             f"{crops.name}: {len(crops):,} crops at {height} x {width} pixels need {needed / 1e9:.2f} GB of memory, "
@@ -189,7 +189,7 @@ def _check_memory(crops: CropSet, height: int, width: int) -> None:
         )
 
 
-def _free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
     """Return bytes available without swapping, or None where the kernel does not tell."""
     if not meminfo.exists():
         return None

@@ -58,7 +58,7 @@ class DataReport:
         blocks = [self.name, _split_table(self.splits), _camera_table(self.splits)]
         blocks += [f"Error: {error}" for error in self.errors]
         blocks += [f"Warning: {warning}" for warning in self.warnings]
-        blocks.append(f"{len(self.errors)} errors, {len(self.warnings)} warnings")
+        blocks.append(f"errors: {len(self.errors)}, warnings: {len(self.warnings)}")
         return "\n\n".join(blocks)
 
 

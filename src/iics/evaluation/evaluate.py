@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from iics.data.crops import CropSet, IntArray
 from iics.errors import EvaluationError
+from iics.evaluation.protocol import EvaluationLabels, explain_no_match, matching_pairs
 from iics.evaluation.ranking import RankingResult, TopMatches, rank_features, top_matches
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]
+
+_BLOCK_QUERIES = 256
 
 
 def evaluate(
@@ -30,7 +33,7 @@ def evaluate(
         DataError: If a crop cannot be read.
         EvaluationError: If identities are missing or no query can be scored.
     """
-    check_comparable(query, gallery)
+    check_scorable(query, gallery)
     return rank_crops(model.embed(query, progress=progress), model.embed(gallery, progress=progress), query, gallery)
 
 
@@ -61,6 +64,19 @@ def find_top_matches(
         gallery_cameras=gallery.camera_ids,
         num_matches=num_matches,
     )
+
+
+def check_scorable(query: CropSet, gallery: CropSet) -> None:
+    """Refuse crops on which nothing can be measured, before any feature is computed.
+
+    Raises:
+        EvaluationError: If identities are missing or no query has a right answer, and why.
+    """
+    query_ids, gallery_ids = check_comparable(query, gallery)
+    labels = EvaluationLabels(query_ids, gallery_ids, query.camera_ids, gallery.camera_ids)
+    blocks = (slice(start, start + _BLOCK_QUERIES) for start in range(0, len(query), _BLOCK_QUERIES))
+    if not any(matching_pairs(labels, block).any() for block in blocks):
+        raise EvaluationError(explain_no_match(labels))
 
 
 def check_comparable(query: CropSet, gallery: CropSet) -> tuple[IntArray, IntArray]:

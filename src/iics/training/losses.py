@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from iics.errors import TrainingError
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, margin: float) -> Tensor:
@@ -29,6 +33,19 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, ma
     counts = is_positive.any(dim=1) & ~is_same.all(dim=1)
     hinge = (farthest[counts] - nearest[counts] + margin).clamp_min(0)
     return hinge.sum() / max(len(hinge), 1)
+
+
+def check_loss(loss: float, *, phase: str, step: int) -> None:
+    """Refuse to go on when training has diverged; what was saved before stays as it is.
+
+    Raises:
+        TrainingError: If the loss is infinite or NaN.
+    """
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"The loss of {phase} is {loss} at step {step}: training has diverged. "
+            "Start anew with lower learning rates."
+        )
 
 
 def euclidean_distance(features: Tensor) -> Tensor:

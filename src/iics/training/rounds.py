@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
-from iics.data.images import load_pixels
+from iics.data.images import free_memory, load_pixels
 from iics.device import choose_device
 from iics.errors import TrainingError
 from iics.features import Pixels
@@ -32,6 +33,9 @@ from iics.training.run_folder import Checkpoint, RunFolder, StageName
 from iics.training.scalars import write_scalars
 from iics.training.stage1_intra import train_stage1
 from iics.training.stage2_inter import mu_schedule, train_stage2
+
+BYTES_PER_PAIR = 20
+"""Most memory that comparing and clustering n crops takes, over n^2: 17.2 measured at 6,000 crops, rounded up."""
 
 AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
 """Called with the model and the round: 0 before training, then from 1 when a round is done.
@@ -81,10 +85,10 @@ def train(
         TrainingError: If the crops cannot be trained on.
         WeightsError: If the starting weights cannot be had.
     """
-    check_trainable(crops)
+    check_trainable(crops, settings)
     RunFolder.check_new(out)
     model = _starting_model(settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings)
+    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
     folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
     folder.save_model(model)
     run = _Run(model, shuffled, pixels, settings, folder, after_round, progress)
@@ -116,21 +120,31 @@ def resume(
     settings = folder.settings()
     checkpoint = folder.latest_checkpoint()
     model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings)
+    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
     return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
 
 
-def check_trainable(crops: CropSet) -> None:
-    """Refuse crops that the method cannot learn from.
+def check_trainable(crops: CropSet, settings: Settings) -> None:
+    """Refuse crops that the method cannot learn from, and more of them than memory holds.
 
     Raises:
-        TrainingError: If they are of one camera only.
+        TrainingError: If they are of one camera only, no camera has 2 crops, or their distances do not fit into memory.
     """
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
         raise TrainingError(
             f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
             "needs at least 2 cameras."
+        )
+    largest_camera = int(np.bincount(crops.camera_ids).max())
+    if largest_camera < 2:
+        raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
+    compared = largest_camera if settings.stages == "stage1" else len(crops)
+    needed, free = BYTES_PER_PAIR * compared**2, free_memory()
+    if free is not None and needed > free:
+        raise TrainingError(
+            f"Clustering {compared:,} crops at once needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB "
+            "are free. Train on fewer crops or on a machine with more memory."
         )
 
 
@@ -144,6 +158,11 @@ def remaining_stages(settings: Settings, checkpoint: Checkpoint | None) -> Itera
                 yield round_index, stage
 
 
+def ends_round(settings: Settings, stage: StageName) -> bool:
+    """Return whether `stage` is the last one of a round."""
+    return stage == "stage2" or settings.stages == "stage1"
+
+
 def _starting_model(settings: Settings) -> ReidModel:
     with seeded_starting_weights(settings.seed):
         return create_model(settings.model, device=torch.device(choose_device(settings.device)))
@@ -153,15 +172,21 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     without_weights = dataclasses.replace(settings.model, weights="none")
     model = create_model(without_weights, device=torch.device(choose_device(settings.device)))
     model.backbone.load_state_dict(checkpoint.backbone)
-    is_round_done = checkpoint.stage == "stage2" or settings.stages == "stage1"
-    trained_rounds = checkpoint.round_index + int(is_round_done)
+    trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage))
     model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
     return model
 
 
-def _shuffle_and_load(crops: CropSet, settings: Settings) -> tuple[CropSet, Pixels]:
+def _shuffle_and_load(crops: CropSet, settings: Settings, progress: ProgressCallback | None) -> tuple[CropSet, Pixels]:
     shuffled = crops.subset(crop_order(settings.seed, len(crops)))
-    return shuffled, load_pixels(shuffled, height=settings.model.height, width=settings.model.width)
+    report = bind_round(progress, round_number=0, num_rounds=settings.rounds)
+    pixels = load_pixels(
+        shuffled,
+        height=settings.model.height,
+        width=settings.model.width,
+        progress=lambda done: report("read crops", done, len(crops), 0, None),
+    )
+    return shuffled, pixels
 
 
 @dataclass(eq=False)
@@ -175,8 +200,12 @@ class _Round:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, device: torch.device) -> _Round:
-        labels = None if checkpoint.stage1_labels is None else checkpoint.stage1_labels.numpy()
-        return cls(heads=checkpoint.rebuilt_heads(device), stage1_labels=labels, record=json.loads(checkpoint.record))
+        return cls(
+            heads=checkpoint.rebuilt_heads(device),
+            stage1_labels=None if checkpoint.stage1_labels is None else checkpoint.stage1_labels.numpy(),
+            stage2_labels=None if checkpoint.stage2_labels is None else checkpoint.stage2_labels.numpy(),
+            record=json.loads(checkpoint.record),
+        )
 
 
 @dataclass(eq=False)
@@ -192,10 +221,8 @@ class _Run:
     progress: ProgressCallback | None
 
     def finish(self, checkpoint: Checkpoint | None) -> TrainingRun:
-        """Do every stage that comes after `checkpoint`."""
-        history = self._history_before() if checkpoint is None else list(checkpoint.history)
-        self.folder.write_metrics(history)
-        current = _Round() if checkpoint is None else _Round.from_checkpoint(checkpoint, self.model.device)
+        """Do everything that comes after `checkpoint`: perhaps the record of its round, then the remaining stages."""
+        history, current = self._take_up(checkpoint)
         for round_index, stage in remaining_stages(self.settings, checkpoint):
             started = time.perf_counter()
             if stage == "stage1":
@@ -203,18 +230,35 @@ class _Run:
             else:
                 self._stage2(current, round_index)
             current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
-            is_round_done = stage == "stage2" or self.settings.stages == "stage1"
-            if is_round_done:
-                history.append(self._finish_round(current, round_index))
-                current = _Round()
             self._save(current, round_index, stage, history)
+            if ends_round(self.settings, stage):
+                self._finish_round(current, round_index, history)
+                current = _Round()
         return TrainingRun(self.model, self.folder.path, [json.loads(line) for line in history])
+
+    def _take_up(self, checkpoint: Checkpoint | None) -> tuple[list[str], _Round]:
+        """Return the lines of the finished rounds and what the round at work has so far."""
+        if checkpoint is None:
+            history = self._history_before()
+            self.folder.write_metrics(history)
+            return history, _Round()
+        history, written = list(checkpoint.history), self.folder.read_metrics()
+        current = _Round.from_checkpoint(checkpoint, self.model.device)
+        if not ends_round(self.settings, checkpoint.stage):
+            self.folder.write_metrics(history)
+            return history, current
+        if len(written) == len(history) + 1:  # stopped after the round's record was written
+            return written, _Round()
+        self._finish_round(current, checkpoint.round_index, history)
+        return history, _Round()
 
     def _history_before(self) -> list[str]:
         if self.after_round is None:
             return []
         evaluation = dict(self.after_round(self.model, 0))
-        return [json.dumps({"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation})]
+        record = {"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation}
+        write_scalars(self.folder.path / "tensorboard", record)
+        return [json.dumps(record)]
 
     def _stage1(self, current: _Round, round_index: int) -> None:
         result = train_stage1(self._context(round_index, stage_number=1))
@@ -238,9 +282,25 @@ class _Run:
             report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
         )
 
-    def _finish_round(self, current: _Round, round_index: int) -> str:
-        """Evaluate, write the round's pseudo-labels and scalars, and return its line of metrics.jsonl."""
-        self.model.header = dataclasses.replace(self.model.header, trained_rounds=round_index + 1)
+    def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:
+        if ends_round(self.settings, stage):
+            self.model.header = dataclasses.replace(self.model.header, trained_rounds=round_index + 1)
+        self.folder.save_model(self.model)
+        self.folder.save_checkpoint(
+            Checkpoint(
+                round_index=round_index,
+                stage=stage,
+                backbone=self.model.backbone.state_dict(),
+                heads=[dict(head.state_dict()) for head in current.heads],
+                stage1_labels=None if current.stage1_labels is None else torch.tensor(current.stage1_labels),
+                stage2_labels=None if current.stage2_labels is None else torch.tensor(current.stage2_labels),
+                record=json.dumps(current.record),
+                history=history,
+            )
+        )
+
+    def _finish_round(self, current: _Round, round_index: int, history: list[str]) -> None:
+        """Evaluate a round whose stages are saved, write its pseudo-labels and scalars, add its line to `history`."""
         evaluation = {} if self.after_round is None else dict(self.after_round(self.model, round_index + 1))
         record = {
             "round": round_index + 1,
@@ -249,21 +309,6 @@ class _Run:
             "evaluation": evaluation,
         }
         self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
-        write_scalars(self.folder.path / "tensorboard", record)
-        return json.dumps(record)
-
-    def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:
-        labels = None if current.stage1_labels is None else torch.from_numpy(current.stage1_labels)
-        self.folder.save_model(self.model)
-        self.folder.save_checkpoint(
-            Checkpoint(
-                round_index=round_index,
-                stage=stage,
-                backbone=self.model.backbone.state_dict(),
-                heads=[dict(head.state_dict()) for head in current.heads],
-                stage1_labels=labels,
-                record=json.dumps(current.record),
-                history=history,
-            )
-        )
+        history.append(json.dumps(record))
         self.folder.write_metrics(history)
+        write_scalars(self.folder.path / "tensorboard", record)

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 
 from iics import config
-from iics.atomic import write_atomically
+from iics.atomic import remove_stale_temporaries, write_atomically
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray, natural_order
-from iics.errors import RunFolderError
+from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
 
@@ -52,10 +52,11 @@ class Checkpoint:
         round_index: Round at work, from 0.
         stage: The stage that is finished.
         backbone: State dict of the backbone.
-        heads: State dicts of stage 1's heads, for the scores of stage 2; empty when the round is done.
-        stage1_labels: Clusters of stage 1, for the table of the round; None when the round is done. Shape (n,).
-        record: JSON of what the unfinished round recorded so far.
-        history: Lines of metrics.jsonl of the finished rounds.
+        heads: State dicts of stage 1's heads, for the scores of stage 2; empty without a stage 1.
+        stage1_labels: Clusters of stage 1, for the table of the round; None if there was none. Shape (n,).
+        stage2_labels: Clusters of stage 2, likewise.
+        record: JSON of what the stages of the round recorded.
+        history: Lines of metrics.jsonl of the rounds before.
     """
 
     round_index: int
@@ -63,6 +64,7 @@ class Checkpoint:
     backbone: dict[str, Tensor]
     heads: list[dict[str, Tensor]]
     stage1_labels: Tensor | None
+    stage2_labels: Tensor | None
     record: str
     history: list[str]
 
@@ -102,8 +104,11 @@ class RunFolder:
         """
         cls.check_new(path)
         folder = cls(Path(path))
-        for name in ("checkpoints", "pseudo_labels"):
-            (folder.path / name).mkdir(parents=True, exist_ok=True)
+        try:
+            for name in ("checkpoints", "pseudo_labels"):
+                (folder.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
         data = {**source, "name": crops.name, "num_crops": len(crops), "fingerprint": crops.fingerprint()}
         write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")
         write_atomically(folder.path / "settings.json", config.to_json(settings))
@@ -117,11 +122,14 @@ class RunFolder:
             RunFolderError: If it is not free.
         """
         place = Path(path)
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise RunFolderError(
-                f"{place} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
-                f"iics train --resume {place}"
-            )
+        try:
+            is_free = not place.exists() or (place.is_dir() and not any(place.iterdir()))
+        except OSError as error:
+            raise RunFolderError(f"Cannot look into {place}: {error.strerror or error}.") from error
+        if not is_free:
+            is_run = (place / "settings.json").is_file()
+            hint = f", or go on with that run: iics train --resume {place}" if is_run else "."
+            raise RunFolderError(f"{place} exists already; nothing is overwritten. Choose another --out{hint}")
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
@@ -134,6 +142,8 @@ class RunFolder:
         for name in ("settings.json", "data.json"):
             if not (folder.path / name).is_file():
                 raise RunFolderError(f"{folder.path} is no run folder: it has no {name}. Start a run with iics train.")
+        remove_stale_temporaries(folder.path / "checkpoints")
+        remove_stale_temporaries(folder.path)
         return folder
 
     @property
@@ -186,18 +196,33 @@ class RunFolder:
             old.unlink()
 
     def latest_checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole, or None; a damaged one is skipped with a warning."""
-        for file in reversed(self._checkpoints()):
+        """Return the newest whole checkpoint, None if there is none yet; damaged ones are skipped with a warning.
+
+        Raises:
+            RunFolderError: If there are checkpoints and all of them are damaged.
+        """
+        files = self._checkpoints()
+        for file in reversed(files):
             content = file.read_bytes()
             body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
             if hashlib.sha256(body).digest() == digest:
                 try:
                     return Checkpoint(**torch.load(io.BytesIO(body), map_location="cpu", weights_only=True))
                 except (pickle.UnpicklingError, RuntimeError, TypeError) as error:
-                    logger.warning("Checkpoint %s cannot be read (%s); going back to the one before.", file, error)
+                    logger.warning("Checkpoint %s cannot be read (%s); looking for the one before.", file, error)
             else:
-                logger.warning("Checkpoint %s is damaged; going back to the one before.", file)
+                logger.warning("Checkpoint %s is damaged; looking for the one before.", file)
+        if files:
+            raise RunFolderError(
+                f"All checkpoints in {self.path / 'checkpoints'} are damaged. Start a new run, or delete "
+                "those files to have --resume begin with round 1."
+            )
         return None
+
+    def read_metrics(self) -> list[str]:
+        """Return the lines of metrics.jsonl."""
+        file = self.path / "metrics.jsonl"
+        return file.read_text().splitlines() if file.exists() else []
 
     def write_metrics(self, lines: list[str]) -> None:
         """Write metrics.jsonl anew: one line a round."""

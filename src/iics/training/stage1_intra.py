@@ -19,6 +19,7 @@ from iics.models.normalization import set_norm_group_size
 from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
 from iics.training.context import TrainingContext
 from iics.training.labelling import label_crops
+from iics.training.losses import check_loss
 
 logger = logging.getLogger(__name__)
 
@@ -150,5 +151,6 @@ def _train_heads(
         torch.autograd.backward(loss)
         optimiser.step()
         losses.append(loss.item())
+        check_loss(losses[-1], phase="stage 1", step=step)
         context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
     return float(np.mean(losses))

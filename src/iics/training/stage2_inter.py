@@ -22,7 +22,7 @@ from iics.similarity.inter_camera import inter_camera_similarity
 from iics.similarity.score_overlap import score_overlap
 from iics.training.context import TrainingContext
 from iics.training.labelling import label_crops
-from iics.training.losses import batch_hard_triplet
+from iics.training.losses import batch_hard_triplet, check_loss
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
         distance=context.settings.distance,
         clusters=settings.clusters,
         camera_ids=context.crops.camera_ids,
-        min_number=max((len(head.weight) for head in heads), default=2),  # the clusters of the fullest camera
+        min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
     )
     context.report("stage 2: cluster", 1, 1, 0, None)
     del similarity
@@ -151,6 +151,7 @@ def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> t
         torch.autograd.backward(loss)
         optimiser.step()
         losses.append((loss.item(), cross_entropy.item(), triplet.item()))
+        check_loss(losses[-1][0], phase="stage 2", step=step)
         context.report("stage 2: train", step, num_steps, len(batch), losses[-1][0])
     mean = np.mean(losses, axis=0)
     return float(mean[0]), float(mean[1]), float(mean[2]), num_steps
