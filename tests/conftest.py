@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ CAMERAS = ("door", "hall", "stairs")
 _COLOUR_CASTS = np.array([[1.0, 0.85, 0.7], [0.75, 0.9, 1.0], [0.8, 1.0, 0.8]])
 _NUM_TRAINED, _NUM_TESTED, _CROPS_EACH = 6, 3, 3
 _HEIGHT, _WIDTH = 64, 32
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small tensors gain nothing from more threads, and threads that wait for each other on busy cores lose minutes."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
