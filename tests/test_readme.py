@@ -72,3 +72,25 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     assert isinstance(features, np.ndarray)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
     assert (tmp_path / "runs" / "first" / "metrics.jsonl").is_file()
+
+
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/paper_map.md",
+    "docs/experiments.md",
+    "docs/decisions.md",
+    "docs/sample.md",
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    path = Path(__file__).parent.parent / document
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_nothing_was_left_to_fill_in(document):
+    assert not re.search(r"@[A-Z]+@", (Path(__file__).parent.parent / document).read_text())

@@ -11,7 +11,7 @@ import torch
 from iics.config import ClusterSettings, Stage2Settings
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
-from iics.training import rounds
+from iics.training import trainable
 from iics.training.randomness import crop_order
 from iics.training.rounds import remaining_stages, resume, train
 from iics.training.run_folder import Checkpoint, RunFolder
@@ -298,7 +298,7 @@ def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round,
 
 
 def test_more_crops_than_memory_compares_are_refused_before_the_start(people, one_round, tmp_path, monkeypatch):
-    monkeypatch.setattr(rounds, "free_memory", lambda: 1000)
+    monkeypatch.setattr(trainable, "free_memory", lambda: 1000)
     with pytest.raises(TrainingError, match=r"Clustering 54 crops at once needs about 0.0 GB of memory"):
         train(people.train, settings=one_round, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

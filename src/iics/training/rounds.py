@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
-from iics.data.images import free_memory, load_pixels
+from iics.data.images import load_pixels
 from iics.device import choose_device
-from iics.errors import TrainingError
 from iics.features import Pixels
 from iics.models.backbone import alpha_by_block
 from iics.models.heads import BNNeckHead
@@ -33,9 +31,7 @@ from iics.training.run_folder import Checkpoint, RunFolder, StageName
 from iics.training.scalars import write_scalars
 from iics.training.stage1_intra import train_stage1
 from iics.training.stage2_inter import mu_schedule, train_stage2
-
-BYTES_PER_PAIR = 20
-"""Most memory that comparing and clustering n crops takes, over n^2: 17.2 measured at 6,000 crops, rounded up."""
+from iics.training.trainable import check_trainable
 
 AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
 """Called with the model and the round: 0 before training, then from 1 when a round is done.
@@ -122,30 +118,6 @@ def resume(
     model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
     shuffled, pixels = _shuffle_and_load(crops, settings, progress)
     return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
-
-
-def check_trainable(crops: CropSet, settings: Settings) -> None:
-    """Refuse crops that the method cannot learn from, and more of them than memory holds.
-
-    Raises:
-        TrainingError: If they are of one camera only, no camera has 2 crops, or their distances do not fit into memory.
-    """
-    if crops.num_cameras < 2:
-        camera = crops.camera_names[crops.camera_ids[0]]
-        raise TrainingError(
-            f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
-            "needs at least 2 cameras."
-        )
-    largest_camera = int(np.bincount(crops.camera_ids).max())
-    if largest_camera < 2:
-        raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
-    compared = largest_camera if settings.stages == "stage1" else len(crops)
-    needed, free = BYTES_PER_PAIR * compared**2, free_memory()
-    if free is not None and needed > free:
-        raise TrainingError(
-            f"Clustering {compared:,} crops at once needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB "
-            "are free. Train on fewer crops or on a machine with more memory."
-        )
 
 
 def remaining_stages(settings: Settings, checkpoint: Checkpoint | None) -> Iterator[tuple[int, StageName]]:
