@@ -19,8 +19,9 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import iics
-from iics.cluster_count import choose_number_of_clusters
-from iics.clustering import average_linkage, cut_number
+from iics.clustering.average_linkage import average_linkage
+from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
+from iics.clustering.cuts import cut_number
 from iics.data.crops import IntArray
 from iics.models.reid_model import create_model, load_model
 from iics.similarity.reranking import k_reciprocal_distance
@@ -87,13 +88,13 @@ def report(case: Case) -> None:
     linkage = average_linkage(distance)
     true_number = len(np.unique(case.identity_ids))
     num_cameras = len(np.unique(case.camera_ids))
-    plain = choose_number_of_clusters(linkage, distance).number
+    everyone = np.arange(len(distance))
+    plain = choose_number_of_clusters(linkage, comparisons_of(distance, everyone)).number
     across: int | None = None
     if num_cameras > 1:
         in_one_camera = max(number_in_camera(case, camera) for camera in np.unique(case.camera_ids))
-        across = choose_number_of_clusters(
-            linkage, distance, camera_ids=case.camera_ids, min_number=in_one_camera
-        ).number
+        comparisons = comparisons_of(distance, everyone, camera_ids=case.camera_ids)
+        across = choose_number_of_clusters(linkage, comparisons, min_number=in_one_camera).number
 
     def agreement(number: int) -> float:
         return float(adjusted_rand_score(case.identity_ids, cut_number(linkage, number)))
@@ -118,7 +119,8 @@ def number_in_camera(case: Case, camera: int) -> int:
     """Return the number chosen within one camera, which bounds the number over all from below, as in training."""
     features = case.features[case.camera_ids == camera]
     distance = k_reciprocal_distance(1 - features @ features.T)
-    return max(2, choose_number_of_clusters(average_linkage(distance), distance).number)
+    comparisons = comparisons_of(distance, np.arange(len(distance)))
+    return max(2, choose_number_of_clusters(average_linkage(distance), comparisons).number)
 
 
 if __name__ == "__main__":

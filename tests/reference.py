@@ -32,18 +32,20 @@ def inter_camera_similarity(features, overlap, cameras, mu):
     return similarity
 
 
-def k_reciprocal_distance(distance, k1=20, k2=6, lambda_value=0.3):
-    """Zhong et al. (CVPR 2017), made symmetric, with a crop always its own first neighbour.
+def nearest_crops(similarity, crop):
+    """All crops as seen from one: itself, then by similarity, larger first; among equals the smaller index."""
+    others = [q for q in range(len(similarity)) if q != crop]
+    return [crop, *sorted(others, key=lambda q: (-float(similarity[crop][q]), q))]
+
+
+def reciprocal_weights(distance, k1, k2):
+    """Zhong et al. (CVPR 2017), Eq. 7 and 11, with a crop always its own first neighbour: one row for each crop.
 
     R(p, k) = {q among the k nearest of p (and p) : p among the k nearest of q (and q)}.
     """
     distance = np.asarray(distance, dtype=np.float64)
     n = len(distance)
-
-    def ranking(p):
-        return [p, *sorted((q for q in range(n) if q != p), key=lambda q: (distance[p, q], q))]
-
-    rankings = [ranking(p) for p in range(n)]
+    rankings = [nearest_crops(-distance, p) for p in range(n)]
 
     def reciprocal(p, k):
         return {q for q in rankings[p][: k + 1] if p in rankings[q][: k + 1]}
@@ -59,18 +61,32 @@ def k_reciprocal_distance(distance, k1=20, k2=6, lambda_value=0.3):
         for q in expanded:
             weights[p, q] = math.exp(-distance[p, q])
         weights[p] /= weights[p].sum()
+    return np.array([np.mean([weights[q] for q in rankings[p][:k2]], axis=0) for p in range(n)])  # local expansion
 
-    averaged = np.array([np.mean([weights[q] for q in rankings[p][:k2]], axis=0) for p in range(n)])  # local expansion
 
+def k_reciprocal_distance(distance, k1=20, k2=6, lambda_value=0.3):
+    """Zhong et al. (CVPR 2017), made symmetric: Jaccard distance of the reciprocal weights, mixed with the given."""
+    distance = np.asarray(distance, dtype=np.float64)
+    n = len(distance)
+    weights = reciprocal_weights(distance, k1, k2)
     reranked = np.zeros((n, n))
     for p in range(n):
         for q in range(n):
-            shared = np.minimum(averaged[p], averaged[q]).sum()
+            shared = np.minimum(weights[p], weights[q]).sum()
             jaccard = 1 - shared / (2 - shared)
             reranked[p, q] = (1 - lambda_value) * jaccard + lambda_value * distance[p, q]
     reranked = (reranked + reranked.T) / 2
     np.fill_diagonal(reranked, 0)
     return reranked
+
+
+def filled_distance(num_crops, first, second, distance, far):
+    """The matrix that a distance graph stands for: its edges, and `far` for all other pairs."""
+    matrix = np.full((num_crops, num_crops), float(far))
+    for p, q, d in zip(first, second, distance, strict=True):
+        matrix[p, q] = matrix[q, p] = min(float(d), float(far))
+    np.fill_diagonal(matrix, 0)
+    return matrix
 
 
 def average_linkage(distance):
@@ -90,6 +106,35 @@ def average_linkage(distance):
         clusters = [c for i, c in enumerate(clusters) if i not in (a, b)] + [clusters[a] | clusters[b]]
         partitions[len(clusters)] = set(clusters)
     return heights, partitions
+
+
+def largest_departure_from_average_linkage(linkage, distance):
+    """How far merges are from joining, one after the other, two clusters with the smallest mean distance at that mean.
+
+    Unlike a comparison with another linkage it also holds where distances are equal and several merges are right.
+    """
+    n = len(distance)
+    sums = np.array(distance, dtype=np.float64)
+    sizes, clusters = np.ones(n), {i: i for i in range(n)}  # node to its row
+    alive = np.ones(n, dtype=bool)
+    worst = 0.0
+    for merge, (a, b, height, size) in enumerate(linkage):
+        i, j = clusters.pop(int(a)), clusters.pop(int(b))  # a node that was joined before is missed here
+        assert size == sizes[i] + sizes[j]
+        means = sums / np.outer(sizes, sizes)
+        pairs = np.triu(np.outer(alive, alive), 1)
+        worst = max(worst, abs(height - means[i, j]), means[i, j] - means[pairs].min())
+        sums[i] += sums[j]
+        sums[:, i] += sums[:, j]
+        sizes[i] += sizes[j]
+        alive[j] = False
+        clusters[n + merge] = i
+    return worst
+
+
+def partition(labels):
+    """The clusters that labels stand for, as `average_linkage` returns them."""
+    return {frozenset(i for i in range(len(labels)) if labels[i] == c) for c in set(np.asarray(labels).tolist())}
 
 
 def mean_silhouette(distance, labels):

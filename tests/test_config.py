@@ -39,7 +39,7 @@ def test_settings_survive_json():
     settings = Settings(
         model=ModelSettings(backbone="efficientnet_lite0", norm_stages=("blocks.5", "bn2"), norm="ibn"),
         augment=AugmentSettings(pad=3),
-        distance=DistanceSettings(kind="cosine"),
+        distance=DistanceSettings(kind="cosine", max_dense_crops=5000, neighbour_search="faiss"),
         stage1=Stage1Settings(clusters=ClusterSettings(rule="quantile", quantile=0.01)),
         stage2=Stage2Settings(similarity="cnn", mu=0.5),
         stages="stage2",
@@ -85,7 +85,12 @@ def test_text_that_is_no_json_is_named():
         ),
         (
             {"distance": {"zzz": 1}},
-            "run/settings.json: distance has an unknown setting 'zzz'. Known: kind, k1, k2, lambda_value.",
+            "run/settings.json: distance has an unknown setting 'zzz'. Known: kind, k1, k2, lambda_value, "
+            "max_dense_crops, graph_neighbours, neighbour_search.",
+        ),
+        (
+            {"distance": {"graph_neighbors": 1}},
+            "run/settings.json: distance has an unknown setting 'graph_neighbors'. Did you mean 'graph_neighbours'?",
         ),
     ],
 )
@@ -114,6 +119,14 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
         (
             {"model": {"norm": "batch"}},
             "run/settings.json: model: norm must be one of aibn, aibn-fixed, bn, in, ibn, got 'batch'.",
+        ),
+        (
+            {"distance": {"neighbour_search": "hnsw"}},
+            "run/settings.json: distance: neighbour_search must be one of exact, faiss, got 'hnsw'.",
+        ),
+        (
+            {"distance": {"max_dense_crops": 1e4}},
+            "run/settings.json: distance: max_dense_crops must be of type int, got 10000.0.",
         ),
         ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, got 1."),
         ({"stages": ["both"]}, "run/settings.json: stages must be one of both, stage1, stage2, got ['both']."),
@@ -158,6 +171,17 @@ def test_a_value_out_of_range_in_the_file_is_refused():
         (DistanceSettings, {"k1": 0}, "distance needs k1, k2 of at least 1, got 0, 6."),
         (DistanceSettings, {"k2": 0}, "distance needs k1, k2 of at least 1, got 20, 0."),
         (DistanceSettings, {"lambda_value": -0.1}, "distance.lambda_value must be in [0, 1], got -0.1."),
+        (DistanceSettings, {"max_dense_crops": -1}, "distance.max_dense_crops must be at least 0, got -1."),
+        (
+            DistanceSettings,
+            {"graph_neighbours": 20},
+            "distance.graph_neighbours must be more than k1 and k2, 20 and 6, got 20.",
+        ),
+        (
+            DistanceSettings,
+            {"k1": 5, "k2": 40, "graph_neighbours": 40},
+            "distance.graph_neighbours must be more than k1 and k2, 5 and 40, got 40.",
+        ),
         (ClusterSettings, {"number": 1}, "clusters.number must be at least 2, got 1."),
         (ClusterSettings, {"quantile": 1.0}, "clusters.quantile must be in (0, 1), got 1.0."),
         (ClusterSettings, {"quantile": 0.0}, "clusters.quantile must be in (0, 1), got 0.0."),
@@ -206,6 +230,23 @@ def test_stage_2_alone_needs_the_similarity_of_features(similarity):
         Settings(stages="stage2", stage2=Stage2Settings(similarity=similarity))
     assert Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn")).stages == "stage2"
     assert Settings(stage2=Stage2Settings(similarity=similarity)).stages == "both"
+
+
+def test_approximate_search_compares_features():
+    approximate = DistanceSettings(neighbour_search="faiss")
+    message = "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact."
+    with pytest.raises(SettingsError, match=exactly(message)):
+        Settings(distance=approximate, stage2=Stage2Settings(similarity="overlap"))
+    for similarity in ("inter-camera", "cnn"):
+        assert Settings(distance=approximate, stage2=Stage2Settings(similarity=similarity)).distance == approximate
+
+
+def test_settings_stored_before_there_were_graphs_compare_all_pairs_that_fit():
+    stored = json.loads(to_json(Settings()))
+    for name in ("max_dense_crops", "graph_neighbours", "neighbour_search"):
+        del stored["distance"][name]
+    assert read(stored) == Settings()
+    assert read(stored).distance.max_dense_crops == 0
 
 
 def test_settings_cannot_be_changed_after_they_were_checked():

@@ -12,12 +12,12 @@ import iics
 
 PACKAGE = Path(iics.__file__).parent
 # What every step may use: it imports nothing of the package but itself.
-GROUND = {"errors", "atomic", "config", "device", "presets"}
+GROUND = {"errors", "atomic", "config", "device", "kernels", "memory", "presets"}
 STEPS = [
     {"data"},
     {"models", "features"},
     {"similarity"},
-    {"clustering", "cluster_count"},
+    {"clustering"},
     {"pseudo_labels"},
     {"training"},
     {"evaluation"},

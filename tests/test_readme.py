@@ -12,6 +12,7 @@ import pytest
 
 import iics
 from iics.cli import COMMANDS
+from iics.cli.benchmark import BenchmarkCommand
 from iics.cli.check_data import CheckDataCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
@@ -25,7 +26,13 @@ SHELL_LINES = [
     line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL) for line in block.splitlines()
 ]
 IICS_LINES = [line for line in SHELL_LINES if line.startswith("iics ")]
-KINDS = {"train": TrainCommand, "evaluate": EvaluateCommand, "embed": EmbedCommand, "check-data": CheckDataCommand}
+KINDS = {
+    "train": TrainCommand,
+    "evaluate": EvaluateCommand,
+    "embed": EmbedCommand,
+    "check-data": CheckDataCommand,
+    "benchmark": BenchmarkCommand,
+}
 
 
 def test_every_command_is_shown():

@@ -93,9 +93,21 @@ class DistanceSettings:
     """Neighbours averaged in query expansion."""
     lambda_value: float = 0.3
     """Share of the original distance in the re-ranked one."""
+    max_dense_crops: int = 0
+    """Crops up to which all pairs are compared; above, a graph of neighbours. 0: as many as a third of memory holds."""
+    graph_neighbours: int = 100
+    """Neighbours each crop has in that graph, itself included; memory grows with them."""
+    neighbour_search: Literal["exact", "faiss"] = "exact"
+    """How the graph's neighbours are found: exact (all pairs, in blocks) or faiss (approximate; extra `faiss`)."""
 
     def __post_init__(self) -> None:
         _need(self.k1 >= 1 and self.k2 >= 1, f"distance needs k1, k2 of at least 1, got {self.k1}, {self.k2}.")
+        _need(self.max_dense_crops >= 0, f"distance.max_dense_crops must be at least 0, got {self.max_dense_crops}.")
+        _need(
+            self.graph_neighbours > max(self.k1, self.k2),
+            f"distance.graph_neighbours must be more than k1 and k2, {self.k1} and {self.k2}, "
+            f"got {self.graph_neighbours}.",
+        )
         _need(0 <= self.lambda_value <= 1, f"distance.lambda_value must be in [0, 1], got {self.lambda_value}.")
 
 
@@ -215,6 +227,10 @@ class Settings:
             self.stages != "stage2" or self.stage2.similarity == "cnn",
             f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, "
             f"not {self.stage2.similarity}.",
+        )
+        _need(
+            self.distance.neighbour_search == "exact" or self.stage2.similarity != "overlap",
+            "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact.",
         )
 
 

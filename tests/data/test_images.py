@@ -147,12 +147,6 @@ def test_pixels_that_do_not_fit_are_refused_before_any_file_is_read(tmp_path, mo
         load_pixels(missing, height=256, width=128)
 
 
-def testfree_memory_is_read_from_meminfo_where_there_is_one(tmp_path):
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:      2 kB\n")
-    assert images.free_memory(tmp_path / "meminfo") == 2048
-    assert images.free_memory(tmp_path / "absent") is None
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -92,6 +92,12 @@ def test_the_last_stage_keeps_its_resolution(name, channels):
         assert backbone(torch.zeros(1, 3, 128, 64)).shape == (1, channels)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_number_of_features_is_known_without_a_backbone(name):
+    with torch.no_grad():
+        assert default(name)(torch.zeros(1, 3, 32, 32)).shape == (1, backbone_spec(name).num_features)
+
+
 def test_features_are_the_mean_over_the_last_map():
     backbone, images = default("resnet18"), torch.rand(2, 3, 64, 32)
     with torch.no_grad():

@@ -68,9 +68,10 @@ def test_scores_are_the_softmax_outputs_side_by_side():
     assert scores.shape == (12, 9)
     assert (scores >= 0).all()
     torch.testing.assert_close(scores.sum(dim=1), torch.full((12,), 3.0))  # C = 3 heads
-    for columns in scores.split([3, 4, 2], dim=1):
+    for columns, neck in zip(scores.split([3, 4, 2], dim=1), heads, strict=True):
         torch.testing.assert_close(columns.sum(dim=1), torch.ones(12))
-    torch.testing.assert_close(scores[:, 3:7], heads[1].eval()(features()).softmax(dim=1).detach())
+        assert torch.equal(columns, neck.eval()(features()).softmax(dim=1).detach())
+    assert scores.is_contiguous()
 
 
 def test_scores_are_taken_in_evaluation_mode():
@@ -83,6 +84,18 @@ def test_scores_are_taken_in_evaluation_mode():
     assert torch.equal(neck.norm.running_var, var)
     torch.testing.assert_close(classifier_scores(features()[:1], [neck]), scores[:1])  # neighbours do not matter
     assert not scores.requires_grad
+
+
+def test_scores_keep_the_dtype_of_the_features_and_leave_them_alone():
+    x = features().double()
+    scores = classifier_scores(x, [head().double(), head(num_classes=3).double()])
+    assert scores.dtype == torch.float64
+    torch.testing.assert_close(scores.sum(dim=1), torch.full((12,), 2.0, dtype=torch.float64), rtol=0, atol=1e-12)
+    assert torch.equal(x, features().double())
+
+
+def test_no_crops_have_no_scores():
+    assert classifier_scores(features(0), [head(), head(num_classes=3)]).shape == (0, 8)
 
 
 def test_a_score_of_one_camera_is_still_a_row_that_sums_to_one():

@@ -110,6 +110,32 @@ def test_input_is_unchanged():
     assert np.array_equal(distance, before)
 
 
+@pytest.mark.parametrize("num_crops", [1, 40, 300])
+def test_overwriting_writes_into_the_given_array_and_gives_the_same(num_crops):
+    distance = cosine_distance(num_crops)
+    expected = k_reciprocal_distance(distance)
+    reranked = k_reciprocal_distance(distance, overwrite=True)
+    assert reranked is distance
+    assert np.array_equal(reranked, expected)
+
+
+@pytest.mark.parametrize("kind", ["float64", "fortran"])
+def test_arrays_that_cannot_be_overwritten_are_left_alone(kind):
+    distance = cosine_distance(40)
+    given = distance.astype(np.float64) if kind == "float64" else np.asfortranarray(distance)
+    before = given.copy()
+    assert np.array_equal(k_reciprocal_distance(given, overwrite=True), k_reciprocal_distance(distance))
+    assert np.array_equal(given, before)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_negative_distances_and_noise_equal_the_reference(reference, seed):
+    distance = cosine_distance(45, seed, num_identities=3 + seed) - np.float32(0.5)  # Eq. 5 makes some negative
+    np.fill_diagonal(distance, -0.5)
+    expected = reference.k_reciprocal_distance(distance, 6, 3)
+    np.testing.assert_allclose(k_reciprocal_distance(distance, k1=6, k2=3), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

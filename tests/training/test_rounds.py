@@ -299,7 +299,7 @@ def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round,
 
 def test_more_crops_than_memory_compares_are_refused_before_the_start(people, one_round, tmp_path, monkeypatch):
     monkeypatch.setattr(trainable, "free_memory", lambda: 1000)
-    with pytest.raises(TrainingError, match=r"Clustering 54 crops at once needs about 0.0 GB of memory"):
+    with pytest.raises(TrainingError, match=r"Clustering 54 crops needs about 1\.0 GB of memory, 0\.0 GB are free\."):
         train(people.train, settings=one_round, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

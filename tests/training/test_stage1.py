@@ -1,3 +1,4 @@
+import itertools
 import logging
 import math
 from dataclasses import replace
@@ -6,10 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ClusterSettings
+from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import TrainingError
 from iics.models.normalization import GroupedBatchNorm2d
-from iics.training.stage1_intra import NO_CLUSTER, cameras_that_take_part, label_cameras, train_stage1
+from iics.similarity.crop_similarity import CosineSimilarity
+from iics.training.labelling import label_crops
+from iics.training.stage1_intra import (
+    NO_CLUSTER,
+    cameras_that_take_part,
+    groups_that_fit,
+    label_cameras,
+    train_stage1,
+)
 
 
 @pytest.fixture
@@ -71,6 +80,79 @@ def test_small_camera_does_not_lower_the_number_of_clusters_of_later_ones(make_c
     features = torch.randn(84, 8, generator=torch.Generator().manual_seed(0))
     found = label_cameras(context, torch.nn.functional.normalize(features), cameras_that_take_part(context.crops))
     assert [labels.num_clusters for labels in found] == [15, 2, 15]
+
+
+@pytest.fixture(params=[1, 2])
+def num_threads(request):
+    """Work on so many cores."""
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("num_threads")
+@pytest.mark.parametrize("rule", ["fixed", "quantile", "auto"])
+@pytest.mark.parametrize(
+    "distance",
+    [
+        DistanceSettings(kind="cosine", max_dense_crops=1000),  # all cameras at once
+        DistanceSettings(kind="cosine", max_dense_crops=120),  # in groups
+        DistanceSettings(k1=5, k2=3, max_dense_crops=70),  # the largest camera as a graph, by itself
+        DistanceSettings(k1=5, k2=3, max_dense_crops=1),
+    ],
+    ids=["one group", "groups", "one graph", "graphs"],
+)
+def test_cameras_clustered_at_once_get_the_labels_of_one_by_one(
+    make_crops, make_context, tiny_settings, distance, rule
+):
+    stage1 = replace(tiny_settings.stage1, clusters=ClusterSettings(rule=rule, number=9, quantile=0.05))
+    context = make_context(
+        make_crops([60, 90, 2, 45, 70]), settings=replace(tiny_settings, distance=distance, stage1=stage1)
+    )
+    features = torch.randn(267, 8, generator=torch.Generator().manual_seed(0))
+    features, cameras = torch.nn.functional.normalize(features), cameras_that_take_part(context.crops)
+    found = label_cameras(context, features, cameras)
+    expected = [
+        label_crops(CosineSimilarity(features[crops]), distance=distance, clusters=stage1.clusters) for crops in cameras
+    ]
+    assert [one.labels.tolist() for one in found] == [one.labels.tolist() for one in expected]
+    assert [one.num_clusters for one in found] == [one.num_clusters for one in expected]
+
+
+def test_every_camera_clustered_is_reported(make_crops, make_context):
+    events = []
+    context = replace(make_context(make_crops([8, 9, 1, 7])), report=lambda *event: events.append(event))
+    features = torch.nn.functional.normalize(torch.randn(25, 8, generator=torch.Generator().manual_seed(0)))
+    label_cameras(context, features, cameras_that_take_part(context.crops))
+    assert events == [("stage 1: cluster", done, 3, 0, None) for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "max_dense", "groups"),
+    [
+        ([3, 4], 5, [[0, 1]]),  # 9 + 16 = 25
+        ([3, 4, 1], 5, [[0, 1], [2]]),
+        ([3, 5, 4], 5, [[0], [1], [2]]),
+        ([9, 1, 2], 5, [[0], [1, 2]]),  # larger than a full matrix: a graph, by itself
+        ([1, 9, 2], 5, [[0], [1], [2]]),
+        ([2, 2, 2, 2, 2], 4, [[0, 1, 2, 3], [4]]),
+        ([7], 1, [[0]]),
+        ([], 5, []),
+    ],
+)
+def test_groups_worked_by_hand(sizes, max_dense, groups):
+    assert groups_that_fit(sizes, max_dense) == groups
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_groups_hold_every_camera_once_in_order_and_fit(seed):
+    rng = np.random.default_rng(seed)
+    sizes, max_dense = rng.integers(2, 40, 15).tolist(), 45
+    groups = groups_that_fit(sizes, max_dense)
+    assert [place for group in groups for place in group] == list(range(15))
+    assert all(sum(sizes[place] ** 2 for place in group) <= max_dense**2 for group in groups)
+    for group, following in itertools.pairwise(groups):
+        assert sum(sizes[place] ** 2 for place in [*group, following[0]]) > max_dense**2
 
 
 @pytest.mark.parametrize("rule", ["shortest", "mean", "longest"])

@@ -97,9 +97,32 @@ def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
     cosine = 20 * 20 / (250 * 250 + 20 * 20)  # of (250, 0, 20) and (0, 250, 20)
     expected = {"cnn": (1, cosine), "overlap": (1, 1), "inter-camera": (1, cosine + 0.5)}
     for kind, (of_same, of_across) in expected.items():
-        similarity = compare_crops(context(similarity=kind), raw, heads, mu=0.5)
+        similarity = compare_crops(context(similarity=kind), raw, heads, mu=0.5).matrix()
         assert similarity[same].item() == pytest.approx(of_same, abs=1e-5)
         assert similarity[across].item() == pytest.approx(of_across, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "overlap", "inter-camera"])
+@pytest.mark.parametrize("max_dense_crops", [16, 15])
+def test_labels_are_the_same_from_all_pairs_and_from_a_graph_of_them(context, heads, kind, max_dense_crops):
+    working_place = context(similarity=kind)
+    distance = replace(working_place.settings.distance, max_dense_crops=max_dense_crops)
+    working_place = replace(working_place, settings=replace(working_place.settings, distance=distance))
+    expected = CAMERAS if kind == "cnn" else PEOPLE
+    assert same_partition(train_stage2(working_place, heads, mu=2.0).labels, expected)
+
+
+@pytest.mark.parametrize(("most_clusters_of_a_camera", "expected"), [(2, 2), (5, 5)])
+def test_automatic_number_is_no_less_than_the_clusters_of_the_fullest_camera(
+    context, heads, most_clusters_of_a_camera, expected
+):
+    working_place = context(similarity="overlap")
+    stage2 = replace(working_place.settings.stage2, clusters=ClusterSettings(rule="auto"))
+    working_place = replace(working_place, settings=replace(working_place.settings, stage2=stage2))
+    nobody = torch.full((most_clusters_of_a_camera - 2, 3), -100.0)  # classes that no crop is taken for
+    heads[1].weight.data = torch.cat([heads[1].weight.data, nobody])
+    found = train_stage2(working_place, heads, mu=0.0).metrics.pseudo_labels.num_clusters
+    assert found == expected
 
 
 def on_features_alone(context):

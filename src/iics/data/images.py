@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from iics.data.crops import CropSet, read_crop_bytes
 from iics.errors import DataError
+from iics.memory import free_memory
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 """The decoders a crop may reach; Pillow's rarer ones would only widen what a hostile file can touch."""
@@ -187,16 +187,6 @@ def _check_memory(crops: CropSet, height: int, width: int) -> None:
             f"{crops.name}: {len(crops):,} crops at {height} x {width} pixels need {needed / 1e9:.2f} GB of memory, "
             f"{free / 1e9:.2f} GB are free. Choose a smaller image size, use fewer crops or free memory."
         )
-
-
-def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Return bytes available without swapping, or None where the kernel does not tell."""
-    if not meminfo.exists():
-        return None
-    for line in meminfo.read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def _num_cores() -> int:

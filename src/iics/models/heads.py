@@ -37,4 +37,8 @@ def classifier_scores(features: Tensor, heads: list[BNNeckHead]) -> Tensor:
     Returns:
         Scores; every row sums to C. Shape (n, classes of all heads).
     """
-    return torch.cat([head.eval()(features).softmax(dim=1) for head in heads], dim=1)
+    sizes = [len(head.weight) for head in heads]
+    scores = features.new_empty(len(features), sum(sizes))  # written once: at many cameras the scores are large
+    for head, part in zip(heads, torch.split(scores, sizes, dim=1), strict=True):
+        part.copy_(head.eval()(features).softmax(dim=1))
+    return scores

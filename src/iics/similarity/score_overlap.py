@@ -2,47 +2,113 @@
 
 Crops of one person by different cameras share no cluster, but every camera's head spreads them over its clusters in a
 similar way. J(m, n) = sum_k min(s_mk, s_nk) / sum_k max(s_mk, s_nk), from concatenated softmax outputs to one matrix.
+
+Three ways lead to the same J: tiles (`dense_overlap`), an index of the large scores where they are few
+(`sparse_overlap`), and torch on an accelerator.
 """
 
 from __future__ import annotations
 
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
 import torch
 from torch import Tensor
 
+from iics.kernels import kernel, torch_threads
+from iics.similarity.dense_overlap import dense_overlap
+from iics.similarity.sparse_overlap import SparseRows, mirror_lower
+
+FloatMatrix = npt.NDArray[np.float32]
+
+SPARSE_ERROR = 5e-6
+"""Bound on the error of J where small scores are left out."""
+
 _ROW_SUM_TOLERANCE = 1e-3
+_BLOCK_ROWS = 512
+# A score compared through the index costs as much as this many in a tile: 31 to 46 measured (docs/performance.md).
+_INDEXED_COST = 50
 
 
-def score_overlap(scores: Tensor, *, num_cameras: int, block_rows: int = 512) -> Tensor:
+def score_overlap(scores: Tensor, *, num_cameras: int) -> Tensor:
     """Return the overlap of the classifier scores of every pair of crops (Eq. 9).
 
-    Each row sums to C, the number of cameras. With L1 = sum |s_m - s_n|, min and max sum to C - L1/2 and C + L1/2, so
-    J = (2C - L1) / (2C + L1) exactly. Takes O(n^2 K) time, and O(n^2 + n K) memory.
+    Takes O(n^2 K) time, or much less where scores are peaked, and no memory of size n^2 beside the result.
 
     Args:
         scores: Softmax outputs of the C heads, side by side: not negative, rows sum to `num_cameras`. Shape (n, K).
         num_cameras: Number of heads C.
-        block_rows: Rows compared at a time; bounds the memory beyond the result to `block_rows` rows of it.
 
     Returns:
-        Overlap in [0, 1], exactly symmetric, 1 on the diagonal. Shape (n, n), float32.
+        Overlap in [0, 1], exactly symmetric, 1 on the diagonal, within 1e-5 of Eq. 9. Shape (n, n), float32, on the
+        device of the scores.
 
     Raises:
         ValueError: If scores are negative or not finite, or a row does not sum to `num_cameras`.
     """
-    _check_scores(scores, num_cameras)
-    scores = scores.float()
+    check_scores(scores, num_cameras)
+    if scores.device.type != "cpu":
+        return _overlap_by_torch(scores.detach().float())
+    matrix = scores.detach().float().contiguous().numpy()
+    sparse = large_scores(matrix, num_cameras=num_cameras)
+    return torch.from_numpy(dense_overlap(matrix) if sparse is None else _overlap_of_large(sparse))
+
+
+def large_scores(scores: FloatMatrix, *, num_cameras: int) -> SparseRows | None:
+    """Return the scores that matter, if comparing only them is faster; None if it is not.
+
+    Of each row the smallest scores are left out, those below a power of two chosen so that they sum to e, at most
+    C * SPARSE_ERROR / 3. Leaving them out lowers sum(min) by at most e_m + e_n and sum(max), at least C, by at most the
+    same; so J changes by at most (e_m + e_n) / (C - e_m - e_n), which is below SPARSE_ERROR.
+
+    Args:
+        scores: As for `score_overlap`. Shape (n, K).
+        num_cameras: Number of heads C.
+    """
+    with torch_threads():
+        bounds = _bounds(scores, np.float32(num_cameras * SPARSE_ERROR / 3))
+        counts = _counts_by_column(scores, bounds).astype(np.float64)
+    if _INDEXED_COST * float((counts**2).sum()) > len(scores) ** 2 * scores.shape[1]:
+        return None
+    row_counts = _counts_by_row(scores, bounds)
+    starts = np.concatenate([[0], np.cumsum(row_counts)])
+    columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    with torch_threads():
+        _keep(scores, bounds, starts, columns, values)
+    return SparseRows.from_csr(scipy.sparse.csr_array((values, columns, starts), shape=scores.shape))
+
+
+def _overlap_of_large(scores: SparseRows) -> FloatMatrix:
+    num_crops = len(scores.masses)
+    overlap = np.zeros((num_crops, num_crops), np.float32)
+    scores.add_overlap(overlap, scale=1)
+    mirror_lower(overlap)
+    np.fill_diagonal(overlap, 1)
+    return overlap
+
+
+def _overlap_by_torch(scores: Tensor) -> Tensor:
+    """Return J = (2M - L1) / (2M + L1), with L1 = sum |s_m - s_n| and 2M the sum of both rows."""
     num_crops = len(scores)
+    masses = scores.sum(dim=1)
     overlap = scores.new_empty(num_crops, num_crops)
-    for start in range(0, num_crops, block_rows):
-        rows = slice(start, min(start + block_rows, num_crops))
+    for start in range(0, num_crops, _BLOCK_ROWS):
+        rows = slice(start, min(start + _BLOCK_ROWS, num_crops))
         l1 = torch.cdist(scores[rows], scores[start:], p=1)  # the upper half; the lower is its mirror image
-        block = ((2 * num_cameras - l1) / (2 * num_cameras + l1)).clamp_(0, 1)
+        both = masses[rows, None] + masses[None, start:]
+        block = ((both - l1) / (both + l1)).clamp_(0, 1)
         overlap[rows, start:] = block
         overlap[start:, rows] = block.T
     return overlap
 
 
-def _check_scores(scores: Tensor, num_cameras: int) -> None:
+def check_scores(scores: Tensor, num_cameras: int) -> None:
+    """Refuse scores that are not the softmax outputs of `num_cameras` heads.
+
+    Raises:
+        ValueError: If scores are negative or not finite, or a row does not sum to `num_cameras`.
+    """
     if num_cameras < 1:
         raise ValueError(f"num_cameras must be at least 1, got {num_cameras}.")
     if scores.ndim != 2:
@@ -60,3 +126,55 @@ def _check_scores(scores: Tensor, num_cameras: int) -> None:
             f"Row {worst} of scores sums to {sums[worst].item():.4f}, not to num_cameras={num_cameras}. "
             "Concatenate the softmax outputs of all heads, one head per camera."
         )
+
+
+@kernel(parallel=True)
+def _bounds(scores: FloatMatrix, largest_mass: np.float32) -> FloatMatrix:
+    """Return for each row the largest power of two below which scores sum to at most `largest_mass`."""
+    bounds = np.empty(len(scores), np.float32)
+    for m in numba.prange(len(scores)):
+        mass_by_exponent = np.zeros(256, np.float64)
+        exponents = scores[m].view(np.int32)
+        for k in range(scores.shape[1]):
+            mass_by_exponent[exponents[k] >> 23] += scores[m, k]  # the sign bit is 0
+        exponent, mass = 0, mass_by_exponent[0]
+        while mass <= largest_mass and exponent < 254:
+            exponent += 1
+            mass += mass_by_exponent[exponent]
+        bounds[m] = np.float32(2.0) ** (exponent - 127)
+    return bounds
+
+
+@kernel()
+def _counts_by_column(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[np.int64]:
+    counts = np.zeros(scores.shape[1], np.int64)
+    for m in range(len(scores)):
+        for k in range(scores.shape[1]):
+            counts[k] += scores[m, k] >= bounds[m]
+    return counts
+
+
+@kernel()
+def _counts_by_row(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[np.int64]:
+    counts = np.zeros(len(scores), np.int64)
+    for m in range(len(scores)):
+        for k in range(scores.shape[1]):
+            counts[m] += scores[m, k] >= bounds[m]
+    return counts
+
+
+@kernel(parallel=True)
+def _keep(
+    scores: FloatMatrix,
+    bounds: FloatMatrix,
+    starts: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int32],
+    values: FloatMatrix,
+) -> None:
+    for m in numba.prange(len(scores)):
+        place = starts[m]
+        for k in range(scores.shape[1]):
+            if scores[m, k] >= bounds[m]:
+                columns[place] = k
+                values[place] = scores[m, k]
+                place += 1

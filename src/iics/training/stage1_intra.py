@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,8 +19,9 @@ from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead
 from iics.models.normalization import set_norm_group_size
 from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
+from iics.similarity.crop_similarity import CosineSimilarity
 from iics.training.context import TrainingContext
-from iics.training.labelling import label_crops
+from iics.training.labelling import cluster, max_dense_crops, prepare
 from iics.training.losses import check_loss
 
 logger = logging.getLogger(__name__)
@@ -106,15 +109,38 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
 
 
 def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
-    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4)."""
-    pseudo_labels = []
-    for number, crops in enumerate(cameras, start=1):
-        rows = features[torch.from_numpy(crops).to(features.device)]
-        pseudo_labels.append(
-            label_crops(rows @ rows.T, distance=context.settings.distance, clusters=context.settings.stage1.clusters)
-        )
-        context.report("stage 1: cluster", number, len(cameras), 0, None)
+    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4).
+
+    Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
+    """
+    distance, clusters = context.settings.distance, context.settings.stage1.clusters
+    pseudo_labels: list[PseudoLabels] = []
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for group in groups_that_fit([len(crops) for crops in cameras], max_dense_crops(distance)):
+            similarities = (features[torch.from_numpy(cameras[at]).to(features.device)] for at in group)
+            prepared = [prepare(CosineSimilarity(rows), distance=distance, clusters=clusters) for rows in similarities]
+            for found in pool.map(partial(cluster, clusters=clusters), prepared):
+                pseudo_labels.append(found)
+                context.report("stage 1: cluster", len(pseudo_labels), len(cameras), 0, None)
     return pseudo_labels
+
+
+def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:
+    """Return the places of neighbouring cameras in groups whose distances together take no more than one full matrix.
+
+    Args:
+        sizes: Crops of each camera.
+        max_dense: Crops whose distances may be held at once; a larger camera is a group of its own.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for place, size in enumerate(sizes):
+        if not groups or size**2 > room:
+            groups.append([])
+            room = max_dense**2
+        groups[-1].append(place)
+        room -= size**2
+    return groups
 
 
 def identities_of(crops: CropSet, indices: IntArray) -> IntArray | None:

@@ -18,8 +18,12 @@ from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
 from iics.models.normalization import set_norm_group_size
 from iics.pseudo_labels import PseudoLabelStatistics, describe_pseudo_labels
-from iics.similarity.inter_camera import inter_camera_similarity
-from iics.similarity.score_overlap import score_overlap
+from iics.similarity.crop_similarity import (
+    CosineSimilarity,
+    CropSimilarity,
+    InterCameraSimilarity,
+    OverlapSimilarity,
+)
 from iics.training.context import TrainingContext
 from iics.training.labelling import label_crops
 from iics.training.losses import batch_hard_triplet, check_loss
@@ -110,17 +114,16 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
     return Stage2Result(pseudo_labels.labels, metrics)
 
 
-def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> Tensor:
-    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or the features' cosine. Shape (n, n)."""
+def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> CropSimilarity:
+    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or the features' cosine. Of n crops."""
     kind = context.settings.stage2.similarity
-    features = l2_normalise(raw)
     if kind == "cnn":
-        return features @ features.T
-    overlap = score_overlap(classifier_scores(raw, heads), num_cameras=len(heads))
+        return CosineSimilarity(l2_normalise(raw))
+    overlap = OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
     if kind == "overlap":
         return overlap
-    cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(features.device)
-    return inter_camera_similarity(features, overlap, cameras, mu=mu)
+    cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(raw.device)
+    return InterCameraSimilarity(l2_normalise(raw), overlap, cameras, mu=mu)
 
 
 def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> tuple[float, float, float, int]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from iics.config import Settings
 from iics.data.crops import CropSet
-from iics.data.images import free_memory
 from iics.errors import TrainingError
+from iics.memory import free_memory
+from iics.models.backbone import backbone_spec
+from iics.similarity.faiss_search import check_faiss
+from iics.training.labelling import labelling_memory, max_dense_crops
+from iics.training.stage1_intra import groups_that_fit
 
-BYTES_PER_PAIR = 20
-"""Most memory that comparing and clustering n crops takes, over n^2: 17.2 measured at 6,000 crops, rounded up."""
+BYTES_OF_PROCESS = 10**9
+"""What the program, its libraries, one batch and one block of comparisons take."""
 
 
 def check_trainable(crops: CropSet, settings: Settings) -> None:
     """Refuse crops that the method cannot learn from, and more of them than memory holds.
 
     Raises:
-        TrainingError: If they are of one camera only, no camera has 2 crops, or their distances do not fit into memory.
+        TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
+            memory.
+        SettingsError: If a package that the settings ask for is not installed.
     """
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
@@ -25,13 +33,40 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
             f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
             "needs at least 2 cameras."
         )
-    largest_camera = int(np.bincount(crops.camera_ids).max())
-    if largest_camera < 2:
+    sizes = np.bincount(crops.camera_ids).tolist()
+    if max(sizes) < 2:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
-    compared = largest_camera if settings.stages == "stage1" else len(crops)
-    needed, free = BYTES_PER_PAIR * compared**2, free_memory()
+    if settings.distance.neighbour_search == "faiss":
+        check_faiss()
+    needed, free = predicted_memory(sizes, settings), free_memory()
     if free is not None and needed > free:
+        compared = max(sizes) if settings.stages == "stage1" else len(crops)
+        on_graph = replace(settings, distance=replace(settings.distance, max_dense_crops=max(compared // 2, 1)))
+        way_out = "Train"
+        if predicted_memory(sizes, on_graph) < needed:
+            most = on_graph.distance.max_dense_crops
+            way_out = f"Compare fewer pairs (--distance.max-dense-crops {most}: a graph of neighbours above), train"
         raise TrainingError(
-            f"Clustering {compared:,} crops at once needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB "
-            "are free. Train on fewer crops or on a machine with more memory."
+            f"Clustering {compared:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. "
+            f"{way_out} on fewer crops or on a machine with more memory."
         )
+
+
+def predicted_memory(sizes: list[int], settings: Settings) -> int:
+    """Return the most bytes that comparing and clustering takes, beside the crops' pixels; measured within a quarter.
+
+    Args:
+        sizes: Crops of each camera.
+        settings: Of the run.
+    """
+    num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
+    features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
+    distance, clusters = settings.distance, settings.stage1.clusters
+    groups = groups_that_fit(sizes, max_dense_crops(distance))
+    stage1 = max(sum(labelling_memory(sizes[camera], distance, clusters) for camera in group) for group in groups)
+    stage2 = labelling_memory(num_crops, distance, settings.stage2.clusters)
+    if settings.stages == "both" and settings.stage2.similarity != "cnn":
+        num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 2 for size in sizes)
+        stage2 += 4 * num_crops * num_scores
+    labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
+    return BYTES_OF_PROCESS + features + labelling

@@ -16,10 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from iics.clustering import FloatArray, Linkage, cut_number
+from iics.clustering.average_linkage import FloatArray
+from iics.clustering.cuts import cut_number
+from iics.clustering.merges import Linkage
 from iics.data.crops import IntArray
 
+MAX_COLUMNS = 4000
+"""Crops whose silhouettes are averaged if there are more."""
+
 _NUM_REFINEMENTS = 2
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,40 +46,31 @@ class ClusterCount:
 
 
 def choose_number_of_clusters(
-    linkage: Linkage,
-    distance: FloatArray,
-    *,
-    camera_ids: IntArray | None = None,
-    min_number: int = 2,
-    num_candidates: int = 24,
-    max_rows: int = 4000,
+    linkage: Linkage, comparisons: list[Comparison], *, min_number: int = 2, num_candidates: int = 24
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
     Tries numbers spaced geometrically from `min_number` to n / 2, then twice more between the neighbours of the best
-    one. Each takes O(max_rows * n) time; memory is two matrices of n x max_rows.
+    one. Each takes time proportional to the pairs compared.
 
     Args:
-        linkage: Result of `average_linkage` on `distance`.
-        distance: Symmetric. Shape (n, n).
-        camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
+        linkage: Result of `average_linkage`.
+        comparisons: Result of `comparisons_of` on the same crops.
         min_number: Smallest number tried, at least 2. Over several cameras no fewer than any one of them needs alone:
             with few cameras and weak features the inter-camera silhouette otherwise finds groups of similar people.
         num_candidates: Numbers tried in the first pass, at least 2; a third as many in each refinement.
-        max_rows: Crops whose silhouettes are averaged, evenly spaced over all if there are more.
 
     Raises:
-        ValueError: If linkage and distance do not belong together or a setting is out of range.
+        ValueError: If linkage and comparisons do not belong together or a setting is out of range.
     """
-    num_crops = len(distance)
-    if distance.shape != (len(linkage) + 1,) * 2:
-        raise ValueError(f"linkage joins {len(linkage) + 1} crops, but distance has shape {distance.shape}.")
-    if num_candidates < 2 or max_rows < 1:
-        raise ValueError(f"num_candidates must be at least 2 and max_rows 1, got {num_candidates} and {max_rows}.")
+    num_crops = len(linkage) + 1
+    last_compared = max(int(comparison.columns.max()) for comparison in comparisons)
+    if last_compared != num_crops - 1:
+        raise ValueError(f"linkage joins {num_crops} crops, but the last of those compared is crop {last_compared}.")
+    if num_candidates < 2:
+        raise ValueError(f"num_candidates must be at least 2, got {num_candidates}.")
     if min_number < 2:
         raise ValueError(f"min_number must be at least 2, got {min_number}.")
-    rows = np.unique(np.linspace(0, num_crops - 1, min(num_crops, max_rows)).round().astype(np.int64))
-    comparisons = _comparisons(distance, rows, camera_ids)
     scores: dict[int, float] = {}
 
     def try_numbers(numbers: IntArray) -> None:
@@ -112,7 +109,7 @@ def mean_silhouette(distance: FloatArray, labels: IntArray, *, camera_ids: IntAr
     """
     if labels.max() < 1:
         raise ValueError("A silhouette compares clusters; it needs at least 2, got 1.")
-    comparisons = _comparisons(distance, np.arange(len(distance)), camera_ids)
+    comparisons = comparisons_of(distance, np.arange(len(distance)), camera_ids=camera_ids)
     return float(np.concatenate([silhouettes(labels, c) for c in comparisons]).mean())
 
 
@@ -159,26 +156,36 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> npt.NDArray[np.floa
     )
 
 
-def _comparisons(distance: FloatArray, columns: IntArray, camera_ids: IntArray | None) -> list[Comparison]:
-    """Return who is compared with whom: all with all, or each camera's crops with those of the others."""
-    shift = min(0.0, float(distance.min()))
-    everyone = np.arange(len(distance))
+def sampled_columns(num_crops: int, max_columns: int = MAX_COLUMNS) -> IntArray:
+    """Return the crops whose silhouettes are averaged: all, or `max_columns` evenly spaced ones. Shape (c,)."""
+    return np.unique(np.linspace(0, num_crops - 1, min(num_crops, max_columns)).round().astype(np.int64))
+
+
+def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntArray | None = None) -> list[Comparison]:
+    """Return who is compared with whom: all with the columns, or each camera's columns with the other cameras' crops.
+
+    Args:
+        distance: Between all crops and the columns. Copied. Negative distances (Eq. 5) are all raised by one constant.
+            Shape (n, c).
+        columns: Crops whose silhouettes are wanted. Shape (c,).
+        camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
+
+    Raises:
+        ValueError: If the distance does not have a column for each of `columns`.
+    """
+    if distance.shape[1:] != columns.shape:
+        raise ValueError(f"distance needs {len(columns)} columns, got shape {distance.shape}.")
+    everyone, places = np.arange(len(distance)), np.arange(len(columns))
+    raised = distance - min(0.0, float(distance.min()))
+    raised[columns, places] = 0
+    raised[raised < _ROUNDING] = 0  # copies of one crop have no structure
     if camera_ids is None:
-        block = distance if len(columns) == len(distance) else np.ascontiguousarray(distance[:, columns])
-        return [Comparison(everyone, columns, _raised(block, shift, columns), counts_itself=True)]
+        return [Comparison(everyone, columns, raised, counts_itself=True)]
     comparisons = []
     for camera in np.unique(camera_ids[columns]):
-        others, own = everyone[camera_ids != camera], columns[camera_ids[columns] == camera]
-        comparisons.append(Comparison(others, own, distance[np.ix_(others, own)] - shift, counts_itself=False))
+        others, own = everyone[camera_ids != camera], places[camera_ids[columns] == camera]
+        comparisons.append(Comparison(others, columns[own], raised[np.ix_(others, own)], counts_itself=False))
     return comparisons
-
-
-def _raised(block: FloatArray, shift: float, columns: IntArray) -> FloatArray:
-    if shift == 0:
-        return block
-    raised = block - shift
-    raised[columns, np.arange(len(columns))] = 0
-    return raised
 
 
 def _geometric(low: int, high: int, count: int) -> IntArray:

@@ -1,7 +1,6 @@
-"""Clustering (Eq. 4): average-linkage agglomeration of a distance matrix, and the ways to cut its dendrogram.
+"""Cuts of a dendrogram (Eq. 4): at a number of clusters, at a distance, or at a quantile of all pair distances.
 
-One dendrogram serves every cut: at a number of clusters (the paper's 600 and 800), at a distance, or at the distance
-below which a fraction of all pairs lies. `iics.cluster_count` chooses the number without labels.
+One dendrogram serves every cut. `iics.clustering.cluster_count` chooses the number without labels.
 """
 
 from __future__ import annotations
@@ -11,45 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.cluster.hierarchy
 import scipy.sparse
 from scipy.spatial.distance import squareform
 
+from iics.clustering.average_linkage import FloatArray, check_square
+from iics.clustering.merges import Linkage
 from iics.data.crops import IntArray
-
-FloatArray = npt.NDArray[np.floating[Any]]
-Linkage = npt.NDArray[np.float64]
-
-_ROUNDING = 1e-6
-_ASYMMETRY_TOLERANCE = 1e-4
-_BLOCK_ROWS = 512
-
-
-def average_linkage(distance: FloatArray) -> Linkage:
-    """Return the merges of average-linkage clustering, in order of height.
-
-    Negative distances are allowed: Eq. 5 makes similarities above 1, and a constant added to every distance changes
-    no merge. Only rounding errors below 0 are clipped, so that copies of one crop merge at height 0. Takes O(n^2) time
-    and about 9 n^2 bytes beside the input. On ties the order of the crops decides: shuffle crops that come sorted by
-    identity.
-
-    Args:
-        distance: Smaller is closer, symmetric but for rounding; the diagonal plays no part. Shape (n, n).
-
-    Returns:
-        Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
-
-    Raises:
-        ValueError: If the distance is not square, not finite or not symmetric.
-    """
-    _check_square(distance)
-    _check_symmetric(distance)
-    if len(distance) == 1:
-        return np.empty((0, 4))
-    pairs = _pair_distances(distance).astype(np.float64)
-    pairs[(pairs < 0) & (pairs > -_ROUNDING)] = 0
-    merges: Linkage = scipy.cluster.hierarchy.linkage(pairs, method="average")
-    return merges
 
 
 def cut_number(linkage: Linkage, num_clusters: int) -> IntArray:
@@ -102,12 +68,12 @@ def quantile_distance(distance: FloatArray, q: float) -> float:
     Raises:
         ValueError: If `q` is out of range, the distance is not square, or there is no pair.
     """
-    _check_square(distance)
+    check_square(distance)
     if not 0 <= q <= 1:
         raise ValueError(f"q is a fraction of all pairs and must lie in [0, 1], got {q}.")
     if len(distance) < 2:
         raise ValueError("A quantile of pair distances needs at least 2 crops, got 1.")
-    pairs = _pair_distances(distance)
+    pairs = squareform(distance, checks=False).astype(np.float32, copy=False)  # as precise as heights are
     rank = max(math.ceil(q * len(pairs)) - 1, 0)
     pairs.partition(rank)
     return float(pairs[rank])
@@ -128,23 +94,3 @@ def number_by_first_appearance(labels: npt.NDArray[np.integer[Any]]) -> IntArray
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
-
-
-def _pair_distances(distance: FloatArray) -> FloatArray:
-    pairs: FloatArray = squareform(distance, checks=False)  # a copy of the upper half, row by row
-    return pairs
-
-
-def _check_square(distance: FloatArray) -> None:
-    if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
-        raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
-
-
-def _check_symmetric(distance: FloatArray) -> None:
-    for start in range(0, len(distance), _BLOCK_ROWS):
-        rows, columns = distance[start : start + _BLOCK_ROWS, start:], distance[start:, start : start + _BLOCK_ROWS].T
-        if not (np.isfinite(rows).all() and np.isfinite(columns).all()):
-            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
-        gap = float(np.abs(rows - columns).max())
-        if gap > _ASYMMETRY_TOLERANCE:
-            raise ValueError(f"distance must be symmetric; two mirrored entries differ by {gap:.3g}.")

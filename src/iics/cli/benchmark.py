@@ -1,0 +1,169 @@
+"""`iics benchmark`: time and memory of what training computes, on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from iics.cli.parse import parse
+from iics.errors import SettingsError
+
+if TYPE_CHECKING:
+    from iics.experiments.pseudo_label_speed import Labelling, Step
+
+
+@dataclass(frozen=True)
+class BenchmarkCommand:
+    """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
+
+    what: tyro.conf.Positional[Literal["pseudo-labels"]]
+    """What to time."""
+    crops: int = 5000
+    """Number of crops."""
+    cameras: int = 6
+    """Number of cameras."""
+    scores: int = 3600
+    """Outputs of all cameras' classifiers together."""
+    features: int = 2048
+    """Length of a feature vector."""
+    noise: float = 1.0
+    """How much crops of one identity differ; an identity's own part has length 1, a camera's offset 0.5."""
+    temperature: float = 0.1
+    """Small values make scores peaked: try 0.02."""
+    route: Literal["dense", "graph"] = "dense"
+    """dense compares all pairs; graph only neighbours, for more crops than a matrix of all pairs has room for."""
+    graph_neighbours: int = 100
+    """Neighbours of each crop in the graph."""
+    neighbour_search: Literal["exact", "faiss"] = "exact"
+    """How the graph's neighbours are found."""
+    plain: bool = True
+    """Whether to time the plain forms too (dense route); they need twice the memory."""
+    repeats: int = 3
+    """Times are the median of so many runs."""
+    seed: int = 0
+    """Of the synthetic crops."""
+    json: bool = False
+    """Print the numbers as JSON."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("cameras", 1), ("features", 1), ("repeats", 1), ("seed", 0)):
+            _need(getattr(self, name) >= least, f"--{name} must be at least {least}, got {getattr(self, name)}.")
+        needed = max(2, self.cameras)
+        _need(self.crops >= needed, f"--crops must be at least {needed} for {self.cameras} cameras, got {self.crops}.")
+        _need(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
+        _need(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
+        _need(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
+        _need(self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}.")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(BenchmarkCommand, arguments, command="benchmark")
+    _check_memory(command)
+    from iics.experiments import pseudo_label_speed as speed
+    from iics.experiments.synthetic import synthetic_crops
+    from iics.memory import keep_freed_memory
+    from iics.similarity.faiss_search import check_faiss
+
+    if command.neighbour_search == "faiss":
+        check_faiss()
+    machine = _machine(keeps_freed_memory=keep_freed_memory())
+    crops = synthetic_crops(
+        command.crops,
+        num_cameras=command.cameras,
+        num_scores=command.scores,
+        num_features=command.features,
+        noise=command.noise,
+        temperature=command.temperature,
+        seed=command.seed,
+    )
+    speed.warm_up(crops)
+    is_dense = command.route == "dense"
+    labelling = speed.measure_labelling(
+        crops,
+        max_dense=speed.ALL_DENSE if is_dense else 1,
+        repeats=command.repeats,
+        neighbours=command.graph_neighbours,
+        search=command.neighbour_search,
+    )
+    steps = speed.measure_steps(crops, repeats=command.repeats, with_plain=command.plain) if is_dense else []
+    if command.json:
+        values: dict[str, Any] = {"settings": dataclasses.asdict(command), "machine": machine}
+        values |= {"steps": [dataclasses.asdict(step) for step in steps], "labelling": dataclasses.asdict(labelling)}
+        print(json.dumps(values, indent=2))
+    else:
+        _print(command, machine, steps, labelling)
+    return 0
+
+
+def _need(is_met: bool, message: str) -> None:
+    if not is_met:
+        raise SettingsError(message)
+
+
+def _check_memory(command: BenchmarkCommand) -> None:
+    from iics.memory import free_memory
+
+    inputs = 4 * command.crops * (command.scores + 2 * command.features)
+    if command.route == "dense":
+        work = 4 * command.crops**2 * (5 if command.plain else 2)
+    else:
+        work = 90 * command.crops * command.graph_neighbours
+    free = free_memory()
+    if free is not None and inputs + work > free:
+        way_out = (
+            "Fewer --crops" + (", --no-plain or --route graph" if command.route == "dense" else "") + " need less."
+        )
+        raise SettingsError(
+            f"{command.crops:,} crops need about {(inputs + work) / 1e9:.1f} GB of memory here, {free / 1e9:.1f} GB "
+            f"are free. {way_out}"
+        )
+
+
+def _machine(*, keeps_freed_memory: bool) -> str:
+    import torch
+
+    cpuinfo = Path("/proc/cpuinfo")
+    names = (
+        [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
+    )
+    processor = names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
+    memory = "freed memory is kept (glibc)" if keeps_freed_memory else "malloc as it comes"
+    return (
+        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, {memory}"
+    )
+
+
+def _print(command: BenchmarkCommand, machine: str, steps: list[Step], labelling: Labelling) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if os.isatty(1) else 160)
+    console.print(
+        f"{command.crops:,} synthetic crops, {command.cameras} cameras, {command.scores:,} scores, "
+        f"{command.features:,} features; {machine}; medians of {command.repeats}",
+        highlight=False,
+    )
+    table = Table("step", "seconds", "peak memory", "plain form", "ratio", "what the plain form is")
+    for step in [*steps, labelling.step]:
+        table.add_row(
+            step.name,
+            f"{step.seconds:.2f}",
+            "-" if step.peak_bytes is None else f"{step.peak_bytes / 1e9:.2f} GB",
+            "-" if step.plain_seconds is None else f"{step.plain_seconds:.2f}",
+            "-" if step.plain_seconds is None else f"{step.plain_seconds / step.seconds:.2f}",
+            step.note,
+        )
+    console.print(table)
+    console.print(
+        f"{labelling.num_clusters:,} clusters; adjusted Rand index with the known identities "
+        f"{labelling.adjusted_rand_index:.3f}.",
+        highlight=False,
+    )

@@ -1,0 +1,159 @@
+"""Average linkage (Eq. 4) of a sparse graph: pairs without an edge count as equally far.
+
+Exactly the average linkage of the matrix that holds each edge's distance and, for all other pairs, one distance `far`:
+with closeness w = far - d, 0 without an edge, the mean distance of two clusters is far - sum(w) / (size * size), and
+sums of w are sums over edges. Nearest-neighbour chain as in `average_linkage`; memory linear in the edges.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.clustering.merges import Linkage, in_order_of_height
+from iics.kernels import kernel
+from iics.similarity.distance_graph import DistanceGraph
+
+FloatVector = npt.NDArray[np.float64]
+IntVector = npt.NDArray[np.integer[Any]]
+
+_NONE = -1
+_RESOLUTION = 2.0**-24
+
+
+def graph_linkage(graph: DistanceGraph) -> Linkage:
+    """Return the merges of average-linkage clustering on a graph, in order of height.
+
+    Clusters that no edge joins merge at height `far`, in the order of their crops. Edges no closer than `far` count as
+    none. On ties the order of the crops decides.
+
+    Returns:
+        Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
+    """
+    # Multiples of 2^-24, float32's resolution, add up without rounding to 2^29: a sum is then the same from both ends
+    # and in every order, and no tie can send the chain in circles.
+    closeness = np.round((graph.far - graph.distance.astype(np.float64)) / _RESOLUTION) * _RESOLUTION
+    is_close = closeness > 0
+    first, second, closeness = graph.first[is_close], graph.second[is_close], closeness[is_close]
+    targets = np.empty(2 * len(first), np.int32)  # edge i of a cluster at 2i and, seen from the other end, at 2i + 1
+    targets[0::2], targets[1::2] = second, first
+    merges = _merge_all(graph.num_crops, targets, np.repeat(closeness, 2), float(graph.far))
+    return in_order_of_height(*merges)
+
+
+@kernel()
+def _merge_all(
+    num_crops: int, targets: IntVector, closeness: FloatVector, far: float
+) -> tuple[IntVector, IntVector, FloatVector]:
+    """Return the merges in the order they are found: a crop of each cluster, and the height.
+
+    A cluster is named by one of its crops. Its edges are a linked list, so that two clusters' lists join at once; an
+    edge still names the cluster it led to when it was last read.
+    """
+    parents = np.arange(num_crops)
+    sizes = np.ones(num_crops)
+    heads, tails = np.full(num_crops, _NONE, np.int64), np.full(num_crops, _NONE, np.int64)
+    following = np.full(len(targets), _NONE, np.int64)
+    for edge in range(len(targets)):
+        crop = targets[edge ^ 1]
+        if heads[crop] == _NONE:
+            heads[crop] = edge
+        else:
+            following[tails[crop]] = edge
+        tails[crop] = edge
+    edge_to = np.full(num_crops, _NONE, np.int64)
+    chain, steps = np.empty(num_crops, np.int64), np.empty(num_crops)
+    first, second = np.empty(num_crops - 1, np.int64), np.empty(num_crops - 1, np.int64)
+    heights = np.empty(num_crops - 1)
+    merge = 0
+    for start in range(num_crops):
+        # A name is used up when its cluster has no edges left; until then the walk starts from it again and again.
+        while parents[start] == start and heads[start] != _NONE:
+            chain[0], length = start, 1
+            while length > 0:
+                cluster = chain[length - 1]
+                _gather_edges(cluster, parents, heads, tails, following, targets, closeness, edge_to)
+                nearest, best = _closest(cluster, heads, following, targets, closeness, sizes)
+                if nearest == _NONE:
+                    length -= 1
+                elif length > 1 and best <= steps[length - 2]:  # the way back is the shortest
+                    a, b = min(chain[length - 2], cluster), max(chain[length - 2], cluster)
+                    length -= 2
+                    first[merge], second[merge], heights[merge] = a, b, far - steps[length]
+                    merge += 1
+                    parents[b] = a
+                    sizes[a] += sizes[b]
+                    following[tails[a]] = heads[b]
+                    tails[a] = tails[b]
+                else:
+                    steps[length - 1] = best
+                    chain[length] = nearest
+                    length += 1
+    for crop in range(1, num_crops):
+        if parents[crop] == crop:
+            first[merge], second[merge], heights[merge] = 0, crop, far
+            merge += 1
+    return first, second, heights
+
+
+@kernel()
+def _name(parents: IntVector, crop: int) -> int:
+    while parents[crop] != crop:
+        parents[crop] = parents[parents[crop]]
+        crop = parents[crop]
+    return crop
+
+
+@kernel()
+def _gather_edges(
+    cluster: int,
+    parents: IntVector,
+    heads: IntVector,
+    tails: IntVector,
+    following: IntVector,
+    targets: IntVector,
+    closeness: FloatVector,
+    edge_to: IntVector,
+) -> None:
+    """Rename what the edges of a cluster lead to, add up those to the same cluster, drop those within it."""
+    edge, kept = heads[cluster], _NONE
+    while edge != _NONE:
+        target = _name(parents, targets[edge])
+        if target != cluster and edge_to[target] == _NONE:
+            targets[edge] = target
+            edge_to[target] = edge
+            if kept == _NONE:
+                heads[cluster] = edge
+            else:
+                following[kept] = edge
+            kept = edge
+        elif target != cluster:
+            closeness[edge_to[target]] += closeness[edge]
+        edge = following[edge]
+    if kept == _NONE:
+        heads[cluster] = _NONE
+        return
+    following[kept] = _NONE
+    tails[cluster] = kept
+    edge = heads[cluster]
+    while edge != _NONE:
+        edge_to[targets[edge]] = _NONE
+        edge = following[edge]
+
+
+@kernel()
+def _closest(
+    cluster: int, heads: IntVector, following: IntVector, targets: IntVector, closeness: FloatVector, sizes: FloatVector
+) -> tuple[int, float]:
+    """Return the neighbour with the largest mean closeness, the smallest such on a tie, and that closeness."""
+    nearest, best = _NONE, 0.0
+    edge = heads[cluster]
+    while edge != _NONE:
+        target = targets[edge]
+        mean = closeness[edge] / (sizes[cluster] * sizes[target])
+        if mean > best or (mean == best and target < nearest):
+            nearest, best = target, mean
+        edge = following[edge]
+    return nearest, best

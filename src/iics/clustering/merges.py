@@ -1,0 +1,60 @@
+"""Merges of a dendrogram, put into the order and numbering that scipy uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.kernels import kernel
+
+IntVector = npt.NDArray[np.integer[Any]]
+Heights = npt.NDArray[np.float64]
+Linkage = npt.NDArray[np.float64]
+
+_ROUNDING = 1e-6
+
+
+def in_order_of_height(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
+    """Return merges sorted by height, stably, with the clusters numbered as scipy numbers them.
+
+    Heights that rounding has put just below 0 become 0: copies of one crop merge at 0.
+
+    Args:
+        first: Any crop of one of the two clusters that a merge joins. Shape (n - 1,).
+        second: Any crop of the other. Shape (n - 1,).
+        heights: Mean distance between the two. Shape (n - 1,).
+
+    Returns:
+        The two nodes (crops are 0..n-1, merge i makes node n + i), the height, the number of crops. Shape (n - 1, 4).
+    """
+    order = np.argsort(heights, kind="stable")
+    sorted_heights = heights[order]
+    sorted_heights[(sorted_heights < 0) & (sorted_heights > -_ROUNDING)] = 0
+    return _number(first[order], second[order], sorted_heights)
+
+
+@kernel()
+def _number(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
+    num_crops = len(heights) + 1
+    parents = np.arange(2 * num_crops - 1)
+    sizes = np.ones(2 * num_crops - 1)
+    linkage = np.empty((num_crops - 1, 4))
+    for merge in range(num_crops - 1):
+        nodes = (_root(parents, first[merge]), _root(parents, second[merge]))
+        made = num_crops + merge
+        linkage[merge, 0], linkage[merge, 1] = min(nodes), max(nodes)
+        linkage[merge, 2] = heights[merge]
+        sizes[made] = sizes[nodes[0]] + sizes[nodes[1]]
+        linkage[merge, 3] = sizes[made]
+        parents[nodes[0]] = parents[nodes[1]] = made
+    return linkage
+
+
+@kernel()
+def _root(parents: IntVector, node: int) -> int:
+    while parents[node] != node:
+        parents[node] = parents[parents[node]]  # halves the path for the next search
+        node = parents[node]
+    return node

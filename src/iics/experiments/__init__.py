@@ -1,0 +1,1 @@
+"""Measurements: how fast and how lean what the method computes is."""

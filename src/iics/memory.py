@@ -1,0 +1,58 @@
+"""Memory of the machine: what is free, what there is, and how freed memory is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+_NEVER = -1
+
+MEMINFO = Path("/proc/meminfo")
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def free_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT) -> int | None:
+    """Return bytes available without swapping, or None where the kernel does not tell.
+
+    In a container, what its limit leaves beside what it uses; files it has read do not count, the kernel drops them.
+    """
+    free = _limited(_field(meminfo, "MemAvailable"), container_limit)
+    used, statistics = container_limit.with_name("memory.current"), container_limit.with_name("memory.stat")
+    limit = container_limit.read_text().strip() if container_limit.exists() else "max"
+    if free is None or not limit.isdigit() or not (used.exists() and statistics.exists()):
+        return free
+    files = next(int(line.split()[1]) for line in statistics.read_text().splitlines() if line.startswith("file "))
+    return max(0, min(free, int(limit) - (int(used.read_text()) - files)))
+
+
+def total_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT) -> int | None:
+    """Return the bytes of the machine, or of the container if it may use fewer; None where the kernel does not tell."""
+    return _limited(_field(meminfo, "MemTotal"), container_limit)
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep freed memory for the next large array; return whether it does.
+
+    As it comes, glibc hands every large temporary back to the kernel and asks for new, zeroed pages at the next
+    operation. That slows code made of large temporaries several-fold; the price is that memory once used stays used.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    return bool(mallopt and mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+def _field(meminfo: Path, name: str) -> int | None:
+    if not meminfo.exists():
+        return None
+    for line in meminfo.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _limited(amount: int | None, container_limit: Path) -> int | None:
+    if amount is None or not container_limit.exists():
+        return amount
+    limit = container_limit.read_text().strip()  # "max" where there is none
+    return min(amount, int(limit)) if limit.isdigit() else amount

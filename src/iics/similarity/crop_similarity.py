@@ -1,0 +1,256 @@
+"""Similarity of crops by the pair, by the row or all at once: cosine, Eq. 5, or Eq. 9 alone.
+
+The same numbers, but for the last bits, whether the matrix of all pairs fits into memory or not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from iics.kernels import REORDERED, kernel, torch_threads
+from iics.similarity.dense_overlap import dense_overlap_block, dense_overlap_pairs
+from iics.similarity.inter_camera import check_mu, cosine_similarity, inter_camera_similarity
+from iics.similarity.score_overlap import check_scores, score_overlap
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class InnerProducts:
+    """Upper bounds of all similarities as inner products: asked @ stored' + offset.
+
+    Attributes:
+        stored: Shape (n, d).
+        asked: Shape (n, d).
+        offset: Added to every product.
+    """
+
+    stored: FloatMatrix
+    asked: FloatMatrix
+    offset: float
+
+
+class CropSimilarity(Protocol):
+    """Similarity of every pair of n crops; larger is closer."""
+
+    def __len__(self) -> int:
+        """Return the number of crops."""
+
+    def matrix(self) -> FloatMatrix:
+        """Return all similarities, exactly symmetric, as an array of its own; O(n^2) memory. Shape (n, n)."""
+
+    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+        """Return the similarities of some crops and others. Shape (len(rows), len(columns))."""
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """Return the similarities of the pairs (first[i], second[i]). Shape (len(first),)."""
+
+    def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
+        """Return numbers that are cheap and no similarity exceeds but by rounding. Shape (len(rows), len(columns))."""
+
+    def inner_products(self) -> InnerProducts | None:
+        """Return the upper bounds as inner products, if they are."""
+
+    def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+        """Return the similarities of some pairs from their upper bounds. Shape (len(first),)."""
+
+
+class CosineSimilarity:
+    """Cosine of features.
+
+    Args:
+        features: L2-normalised rows. Shape (n, d), float32.
+    """
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features.detach()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def matrix(self) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return cosine_similarity(self.features).cpu().numpy()
+
+    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return (self.features[_to(rows, self.features)] @ self.features[_to(columns, self.features)].T).cpu().numpy()
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropSimilarity`."""
+        with torch_threads():
+            return _cosines(self.features.cpu().numpy(), first, second)
+
+    def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
+        """Return the cosines themselves."""
+        return (self.features[rows] @ self.features[columns].T).cpu().numpy()
+
+    def inner_products(self) -> InnerProducts:
+        """Return the features, twice."""
+        features = self.features.cpu().contiguous().numpy()
+        return InnerProducts(features, features, 0.0)
+
+    def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:  # noqa: ARG002
+        """Return the bounds: they are the cosines."""
+        return upper_bounds
+
+
+class OverlapSimilarity:
+    """Score overlap alone (Eq. 9).
+
+    Args:
+        scores: Softmax outputs of all heads, side by side. Shape (n, K).
+        num_heads: Number of heads C; rows sum to it.
+
+    Raises:
+        ValueError: If the scores are no softmax outputs.
+    """
+
+    def __init__(self, scores: Tensor, *, num_heads: int) -> None:
+        check_scores(scores, num_heads)
+        self.scores = scores.detach().float()
+        self.num_heads = num_heads
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def matrix(self) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return score_overlap(self.scores, num_cameras=self.num_heads).cpu().numpy()
+
+    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return dense_overlap_block(self._on_cpu[rows], self._on_cpu[columns])
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropSimilarity`."""
+        return dense_overlap_pairs(self._on_cpu, first, second)
+
+    def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
+        """Return the overlaps themselves."""
+        return dense_overlap_block(self._on_cpu[rows], self._on_cpu[columns])
+
+    def inner_products(self) -> None:
+        """Return None: overlaps are no inner products."""
+
+    def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:  # noqa: ARG002
+        """Return the bounds: they are the overlaps."""
+        return upper_bounds
+
+    @cached_property
+    def _on_cpu(self) -> FloatMatrix:
+        return self.scores.cpu().contiguous().numpy()
+
+
+class InterCameraSimilarity:
+    """Cosine, raised for pairs of different cameras by mu times their overlap (Eq. 5).
+
+    Args:
+        features: L2-normalised rows. Shape (n, d), float32.
+        overlap: Of the same crops.
+        camera_ids: Camera of each crop. Shape (n,).
+        mu: Weight of the overlap.
+
+    Raises:
+        ValueError: If `mu` is out of range or the lengths differ.
+    """
+
+    def __init__(self, features: Tensor, overlap: OverlapSimilarity, camera_ids: Tensor, *, mu: float) -> None:
+        check_mu(mu)
+        if not len(features) == len(overlap) == len(camera_ids):
+            raise ValueError(
+                f"{len(features)} features need as many scores and cameras, got {len(overlap)} and {len(camera_ids)}."
+            )
+        self.cosine = CosineSimilarity(features)
+        self.overlap = overlap
+        self.cameras = camera_ids
+        self.mu = mu
+
+    def __len__(self) -> int:
+        return len(self.cosine)
+
+    def matrix(self) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        if self.mu == 0:
+            return self.cosine.matrix()
+        overlap = score_overlap(self.overlap.scores, num_cameras=self.overlap.num_heads)
+        features = self.cosine.features
+        return inter_camera_similarity(features, overlap, self.cameras, mu=self.mu, out=overlap).cpu().numpy()
+
+    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        if self.mu == 0:
+            return self.cosine.block(rows, columns)
+        raised = self.overlap.block(rows, columns)
+        raised *= np.float32(self.mu) * self._across(rows, columns)
+        raised += self.cosine.block(rows, columns)
+        return raised
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropSimilarity`."""
+        similarity = self.cosine.pairs(first, second)
+        across = self._pairs_across(first, second)
+        similarity[across] += np.float32(self.mu) * self.overlap.pairs(first[across], second[across])
+        return similarity
+
+    def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
+        """Return the cosines, raised by mu for pairs of different cameras: no overlap exceeds 1."""
+        features, cameras = self.cosine.features, self.cameras
+        bounds = features[rows] @ features[columns].T
+        return bounds.add_(cameras[rows, None] != cameras[None, columns], alpha=self.mu).cpu().numpy()
+
+    def inner_products(self) -> InnerProducts:
+        """Return features with their camera: (f, a e_c) and (f, -a e_c), a = sqrt(mu), give cosine - mu if c = c'."""
+        features = self.cosine.features.cpu()
+        _, places = np.unique(self.cameras.cpu().numpy(), return_inverse=True)
+        cameras = torch.nn.functional.one_hot(torch.from_numpy(places)).float() * math.sqrt(self.mu)
+        stored, asked = torch.cat([features, cameras], dim=1), torch.cat([features, -cameras], dim=1)
+        return InnerProducts(stored.numpy(), asked.numpy(), self.mu)
+
+    def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+        """Return bound - mu * (1 - J) for pairs of different cameras."""
+        similarity = upper_bounds.copy()
+        across = self._pairs_across(first, second)
+        similarity[across] -= np.float32(self.mu) * (1 - self.overlap.pairs(first[across], second[across]))
+        return similarity
+
+    def _across(self, rows: IntVector, columns: IntVector) -> npt.NDArray[np.bool_]:
+        cameras = self.cameras.cpu().numpy()
+        across: npt.NDArray[np.bool_] = cameras[rows, None] != cameras[None, columns]
+        return across
+
+    def _pairs_across(self, first: IntVector, second: IntVector) -> IntVector:
+        """Return the places of pairs of different cameras; of none if the overlap has no weight."""
+        cameras = self.cameras.cpu().numpy()
+        return np.flatnonzero(cameras[first] != cameras[second]) if self.mu > 0 else np.empty(0, np.int64)
+
+
+def _to(indices: IntVector, features: Tensor) -> Tensor:
+    return torch.from_numpy(np.asarray(indices)).to(features.device)
+
+
+@kernel(fastmath=REORDERED)
+def _dot(a: FloatVector, b: FloatVector) -> np.float32:
+    total = np.float32(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel(parallel=True)
+def _cosines(features: FloatMatrix, first: IntVector, second: IntVector) -> FloatVector:
+    cosines = np.empty(len(first), np.float32)
+    for pair in numba.prange(len(first)):
+        cosines[pair] = _dot(features[first[pair]], features[second[pair]])
+    return cosines

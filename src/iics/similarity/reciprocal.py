@@ -1,0 +1,119 @@
+"""Reciprocal neighbours (Zhong et al., CVPR 2017): each crop as a sparse row of weights over the crops near it.
+
+Two crops of one person are among each other's nearest, and share those neighbours. R(p) are the reciprocal neighbours
+of p, R*(p) those joined with the reciprocal neighbours of its members that it mostly covers; the row holds exp(-d) over
+R*(p), averaged over the nearest crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from iics.kernels import kernel, torch_threads
+from iics.similarity.sparse_overlap import SparseRows
+
+Neighbours = npt.NDArray[np.int32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
+PairDistance = Callable[[IntVector, IntVector], FloatVector]
+
+
+def neighbours_needed(num_crops: int, k1: int, k2: int) -> int:
+    """Return how many nearest crops, itself included, `reciprocal_weights` looks at."""
+    return min(max(k1 + 1, k2), num_crops)
+
+
+def reciprocal_weights(neighbours: Neighbours, pair_distance: PairDistance, *, k1: int, k2: int) -> SparseRows:
+    """Return each crop's weights over its reciprocal neighbours, rows summing to 1; memory O(n k1^2) at most.
+
+    The weights are exp(-d) of the distance as given (the paper's Eq. 7).
+
+    Args:
+        neighbours: Nearest crops, each crop first among its own, then by (distance, index). Shape (n, k),
+            k at least `neighbours_needed`.
+        pair_distance: From crops (m,) and crops (m,) to their distances (m,).
+        k1: Neighbours, beside the crop itself, among which reciprocal ones are sought. Clipped to n - 1.
+        k2: Nearest crops, itself included, over which weights are averaged (local query expansion). Clipped to n.
+    """
+    num_crops = len(neighbours)
+    with torch_threads():
+        members, sizes = _expanded_sets(neighbours, min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    rows = np.repeat(np.arange(num_crops), sizes)
+    columns = members[np.arange(members.shape[1]) < sizes[:, None]]
+    distances = pair_distance(rows, columns).astype(np.float64)
+    # Measured from the row's smallest distance, which cancels in the sum: no row can vanish by underflow.
+    weights = np.exp(np.minimum.reduceat(distances, starts[:-1])[rows] - distances)
+    weights /= np.add.reduceat(weights, starts[:-1])[rows]
+    matrix = scipy.sparse.csr_array((weights.astype(np.float32), columns, starts), shape=(num_crops, num_crops))
+    return SparseRows.from_csr(_local_expansion(matrix, neighbours[:, :k2]))
+
+
+def _local_expansion(weights: Any, nearest: Neighbours) -> Any:
+    """Return each crop's weights averaged over its nearest crops."""
+    num_crops, k = nearest.shape
+    starts = np.arange(0, num_crops * k + 1, k)
+    mean = scipy.sparse.csr_array(
+        (np.full(nearest.size, 1 / k, np.float32), nearest.ravel(), starts), shape=weights.shape
+    )
+    return mean @ weights
+
+
+# The helpers below are compiled without `parallel`: inside a parallel loop numba 0.68 rewrites array expressions such
+# as np.any(members[:size] == q) into loops of their own and then reads a stale `size`.
+@kernel()
+def _contains(crops: Neighbours, size: int, wanted: int) -> bool:
+    for i in range(size):  # noqa: SIM110 - numba compiles no generator
+        if crops[i] == wanted:
+            return True
+    return False
+
+
+@kernel()
+def _reciprocal(neighbours: Neighbours, p: int, k: int) -> Neighbours:
+    """Return R(p): those of the first k neighbours of p that have p among their first k."""
+    found = np.empty(k, np.int32)
+    count = 0
+    for i in range(k):
+        if _contains(neighbours[neighbours[p, i]], k, p):
+            found[count] = neighbours[p, i]
+            count += 1
+    return found[:count]
+
+
+@kernel()
+def _expand(neighbours: Neighbours, p: int, k: int, half: int, members: Neighbours) -> int:
+    """Write R*(p) to `members` and return its size."""
+    close = _reciprocal(neighbours, p, k)
+    size = len(close)
+    for i in range(size):
+        members[i] = close[i]
+    for q in close:
+        candidates = _reciprocal(neighbours, q, half)
+        num_shared = 0
+        for candidate in candidates:
+            num_shared += _contains(close, len(close), candidate)
+        if 3 * num_shared < 2 * len(candidates):
+            continue
+        for candidate in candidates:
+            if not _contains(members, size, candidate):
+                members[size] = candidate
+                size += 1
+    return size
+
+
+@kernel(parallel=True)
+def _expanded_sets(neighbours: Neighbours, k: int, half: int) -> tuple[Neighbours, Neighbours]:
+    """Return R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
+    num_crops = len(neighbours)
+    members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
+    sizes = np.empty(num_crops, np.int32)
+    for p in numba.prange(num_crops):
+        sizes[p] = _expand(neighbours, p, k, half, members[p])
+    return members, sizes

@@ -1,0 +1,208 @@
+"""Overlap of sparse rows: sum of minima over sum of maxima, through an index from columns to rows.
+
+Serves Eq. 9 where scores are peaked, and re-ranking, whose rows are the weights of a crop's reciprocal neighbours. Only
+pairs that share a column are met. With I = sum min(v_p, v_q) and row sums a_p, the overlap is I / (a_p + a_q - I).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from iics.kernels import kernel, torch_threads
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+Sums = npt.NDArray[np.float64]  # of thousands of values, one after the other
+IntVector = npt.NDArray[np.integer[Any]]
+
+_TILE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """Sparse rows and the index from their columns to the rows that use them.
+
+    Attributes:
+        row_starts: Where each row's entries start. Shape (n + 1,).
+        columns: Columns of the entries, ascending within a row. Shape (entries,).
+        values: Positive. Shape (entries,).
+        column_starts: Where each column's entries start in the two below. Shape (K + 1,).
+        rows: Rows of the entries, ascending within a column. Shape (entries,).
+        column_values: Shape (entries,).
+        masses: Row sums, added in the order of the columns. Shape (n,), float64.
+    """
+
+    row_starts: IntVector
+    columns: IntVector
+    values: FloatVector
+    column_starts: IntVector
+    rows: IntVector
+    column_values: FloatVector
+    masses: Sums
+
+    @classmethod
+    def from_csr(cls, matrix: Any) -> SparseRows:
+        """Return the rows of a scipy CSR array, float32."""
+        matrix = matrix.sorted_indices()
+        by_column = matrix.tocsc()
+        masses = _row_sums(matrix.indptr, matrix.data)
+        return cls(
+            *(matrix.indptr, matrix.indices, matrix.data),
+            *(by_column.indptr, by_column.indices, by_column.data),
+            masses,
+        )
+
+    def to_dense(self) -> FloatMatrix:
+        """Return the rows with their zeros. Shape (n, K)."""
+        dense = np.zeros((len(self.masses), len(self.column_starts) - 1), np.float32)
+        dense[np.repeat(np.arange(len(self.masses)), np.diff(self.row_starts)), self.columns] = self.values
+        return dense
+
+    @property
+    def _arrays(self) -> tuple[IntVector, IntVector, FloatVector, IntVector, IntVector, FloatVector, Sums]:
+        return (
+            *(self.row_starts, self.columns, self.values),
+            *(self.column_starts, self.rows, self.column_values),
+            self.masses,
+        )
+
+    def add_overlap(self, matrix: FloatMatrix, *, scale: float) -> None:
+        """Add scale * overlap to the entries below the diagonal, in place. Shape (n, n)."""
+        with torch_threads() as num_threads:
+            _add_overlap(matrix, np.float32(scale), *self._arrays, num_threads)
+
+    def overlap_rows(self, rows: IntVector) -> FloatMatrix:
+        """Return the overlap between some rows and all. Shape (len(rows), n)."""
+        with torch_threads():
+            return _overlap_rows(rows, *self._arrays)
+
+    def overlap_pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """Return the overlap of the pairs (first[i], second[i]). Shape (len(first),)."""
+        with torch_threads():
+            return _overlap_pairs(first, second, self.row_starts, self.columns, self.values, self.masses)
+
+
+def mirror_lower(matrix: FloatMatrix) -> None:
+    """Copy the entries below the diagonal to above it, in place."""
+    with torch_threads():
+        _mirror_lower(matrix)
+
+
+@kernel()
+def _row_sums(row_starts: IntVector, values: FloatVector) -> Sums:
+    """Return row sums, one value after the other as `_share` adds: a row shares all of itself."""
+    sums = np.zeros(len(row_starts) - 1, np.float64)
+    for p in range(len(sums)):
+        for i in range(row_starts[p], row_starts[p + 1]):
+            sums[p] += values[i]
+    return sums
+
+
+@kernel()
+def _share(
+    p: int,
+    end: int,
+    row_starts: IntVector,
+    columns: IntVector,
+    values: FloatVector,
+    column_starts: IntVector,
+    rows: IntVector,
+    column_values: FloatVector,
+    shared: Sums,
+) -> None:
+    """Add sum min(v_p, v_q) to shared[q] for every q below `end`."""
+    for i in range(row_starts[p], row_starts[p + 1]):
+        value, column = values[i], columns[i]
+        for j in range(column_starts[column], column_starts[column + 1]):
+            if rows[j] >= end:
+                break
+            shared[rows[j]] += min(value, column_values[j])
+
+
+@kernel(parallel=True)
+def _add_overlap(
+    matrix: FloatMatrix,
+    scale: np.float32,
+    row_starts: IntVector,
+    columns: IntVector,
+    values: FloatVector,
+    column_starts: IntVector,
+    rows: IntVector,
+    column_values: FloatVector,
+    masses: Sums,
+    num_threads: int,
+) -> None:
+    for thread in numba.prange(num_threads):
+        shared = np.zeros(len(matrix), np.float64)
+        for p in range(thread, len(matrix), num_threads):  # in turn: later rows have more to do
+            _share(p, p, row_starts, columns, values, column_starts, rows, column_values, shared)
+            for q in range(p):
+                if shared[q] > 0:
+                    matrix[p, q] += scale * np.float32(shared[q] / (masses[p] + masses[q] - shared[q]))
+                    shared[q] = 0
+
+
+@kernel(parallel=True)
+def _overlap_rows(
+    wanted: IntVector,
+    row_starts: IntVector,
+    columns: IntVector,
+    values: FloatVector,
+    column_starts: IntVector,
+    rows: IntVector,
+    column_values: FloatVector,
+    masses: Sums,
+) -> FloatMatrix:
+    num_crops = len(masses)
+    overlap = np.empty((len(wanted), num_crops), np.float32)
+    for at in numba.prange(len(wanted)):
+        p = wanted[at]
+        shared = np.zeros(num_crops, np.float64)
+        _share(p, num_crops, row_starts, columns, values, column_starts, rows, column_values, shared)
+        for q in range(num_crops):
+            overlap[at, q] = shared[q] / (masses[p] + masses[q] - shared[q])
+    return overlap
+
+
+@kernel(parallel=True)
+def _overlap_pairs(
+    first: IntVector,
+    second: IntVector,
+    row_starts: IntVector,
+    columns: IntVector,
+    values: FloatVector,
+    masses: Sums,
+) -> FloatVector:
+    overlap = np.empty(len(first), np.float32)
+    for pair in numba.prange(len(first)):
+        p, q = first[pair], second[pair]
+        i, i_end, j, j_end = row_starts[p], row_starts[p + 1], row_starts[q], row_starts[q + 1]
+        shared = 0.0
+        while i < i_end and j < j_end:
+            if columns[i] == columns[j]:
+                shared += min(values[i], values[j])
+                i += 1
+                j += 1
+            elif columns[i] < columns[j]:
+                i += 1
+            else:
+                j += 1
+        overlap[pair] = shared / (masses[p] + masses[q] - shared)
+    return overlap
+
+
+@kernel(parallel=True)
+def _mirror_lower(matrix: FloatMatrix) -> None:
+    """Tile by tile, because a whole transposed row misses the cache."""
+    num_rows = len(matrix)
+    for tile in numba.prange((num_rows + _TILE - 1) // _TILE):
+        top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
+        for left in range(0, bottom, _TILE):
+            for j in range(left, min(left + _TILE, bottom)):
+                for i in range(max(top, j + 1), bottom):
+                    matrix[j, i] = matrix[i, j]

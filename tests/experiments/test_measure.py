@@ -1,0 +1,51 @@
+"""Time and peak memory."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from iics.experiments.measure import measured
+
+
+def test_seconds_are_the_median_and_the_result_the_last():
+    waits = iter([0.0, 0.3, 0.02])
+
+    def work():
+        wait = next(waits)
+        time.sleep(wait)
+        return wait
+
+    found = measured(work, repeats=3)
+    assert found.result == 0.02
+    assert 0.02 <= found.seconds < 0.3
+
+
+def test_preparation_runs_before_every_repeat_and_is_not_timed():
+    prepared = []
+
+    def prepare():
+        time.sleep(0.2)
+        prepared.append(1)
+
+    assert measured(prepared.pop, repeats=2, before=prepare).seconds < 0.2
+    assert prepared == []
+
+
+@pytest.mark.skipif(measured(int).peak_bytes is None, reason="the kernel does not tell how much memory is held")
+def test_peak_holds_what_was_allocated_and_freed_again():
+    before = measured(int).peak_bytes
+
+    def work():
+        held = np.ones(40_000_000)  # 320 MB, all of them touched
+        time.sleep(0.05)
+        return held.sum()
+
+    assert measured(work).peak_bytes - before > 250e6
+
+
+def test_no_repeat_is_refused():
+    with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
+        measured(int, repeats=0)

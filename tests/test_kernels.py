@@ -1,0 +1,152 @@
+"""Compiled loops, and numba and torch on the same cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from iics.kernels import REORDERED, kernel, torch_threads
+
+# Every kernel that spreads over threads, on few crops; numba's first kernel is the one that used to set the number.
+PROGRAM = """
+import numpy as np, torch
+from iics.clustering.average_linkage import average_linkage
+from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
+from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.score_overlap import score_overlap
+
+before = torch.get_num_threads()
+features = torch.nn.functional.normalize(torch.ones(4, 3) + torch.eye(4, 3), dim=1)
+scores = torch.eye(4, 200)
+similarity = InterCameraSimilarity(
+    features, OverlapSimilarity(scores, num_heads=1), torch.tensor([0, 1, 0, 1]), mu=0.1
+)
+first, second = np.divmod(np.arange(16), 4)
+calls = {
+    "linkage": lambda: average_linkage(1 - np.eye(4, dtype=np.float32)),
+    "peaked overlap": lambda: score_overlap(scores, num_cameras=1),
+    "diffuse overlap": lambda: score_overlap(torch.full((4, 5), 0.2), num_cameras=1),
+    "reranking": lambda: k_reciprocal_distance(1 - np.eye(4, dtype=np.float32)),
+    "block": lambda: similarity.block(first, second),
+    "pairs": lambda: similarity.pairs(first, second),
+}
+for name, call in calls.items():
+    call()
+    assert torch.get_num_threads() == before, name
+print(before)
+"""
+
+
+def add_one_to_each(values):
+    result = np.empty_like(values)
+    for i in numba.prange(len(values)):
+        result[i] = values[i] + 1
+    return result
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- compiling
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_kernel_returns_what_its_function_returns(parallel):
+    values = np.arange(5.0)
+    with torch_threads():
+        assert kernel(parallel=parallel)(add_one_to_each)(values).tolist() == [1, 2, 3, 4, 5]
+    assert values.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_kernel_runs_without_the_interpreters_lock_and_with_the_liberties_it_was_given():
+    strict, loose = kernel()(add_one_to_each), kernel(parallel=True, fastmath=REORDERED)(add_one_to_each)
+    assert strict.targetoptions["nogil"] is True
+    assert not strict.targetoptions["fastmath"]
+    assert not strict.targetoptions["parallel"]
+    assert loose.targetoptions["fastmath"] == {"reassoc", "nsz", "nnan"}
+    assert loose.targetoptions["parallel"] is True
+
+
+def test_compiled_code_is_kept_for_the_next_process(monkeypatch):
+    asked = []
+    njit = numba.njit
+    monkeypatch.setattr(numba, "njit", lambda **options: asked.append(options) or njit(**options))
+    kernel(fastmath=REORDERED)(add_one_to_each)
+    assert asked == [{"cache": True, "parallel": False, "fastmath": set(REORDERED), "nogil": True}]
+
+
+def test_without_a_writable_folder_a_kernel_is_compiled_uncached_with_the_same_options(monkeypatch):
+    asked = []
+    njit = numba.njit
+
+    def refuse_to_cache(*, cache=False, **options):
+        asked.append((cache, options))
+        if cache:
+            raise RuntimeError("cannot cache function 'add_one_to_each': no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(numba, "njit", refuse_to_cache)
+    compiled = kernel(parallel=True, fastmath=REORDERED)(add_one_to_each)
+    with torch_threads():
+        assert compiled(np.zeros(3)).tolist() == [1, 1, 1]
+    (first, options), (second, same_options) = asked
+    assert (first, second) == (True, False)
+    assert options == same_options == {"parallel": True, "fastmath": set(REORDERED), "nogil": True}
+
+
+def test_a_function_without_a_source_file_is_compiled_uncached():
+    namespace = {}
+    exec("def double(value):\n    return 2 * value", namespace)  # numba itself finds no folder for it
+    with pytest.raises(RuntimeError, match="cannot cache function"):
+        numba.njit(cache=True)(namespace["double"])
+    assert kernel()(namespace["double"])(21) == 42
+
+
+# --- threads
+
+
+def test_kernels_run_on_torchs_number_of_threads(two_threads):
+    with torch_threads() as num_threads:
+        assert num_threads == numba.get_num_threads() == min(2, numba.config.NUMBA_NUM_THREADS)
+    torch.set_num_threads(1)
+    with torch_threads() as num_threads:
+        assert num_threads == numba.get_num_threads() == 1
+
+
+def test_kernels_run_on_no_more_threads_than_numba_has(two_threads, monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 1)
+    with torch_threads() as num_threads:
+        assert num_threads == numba.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+
+
+def test_torchs_number_of_threads_is_restored_also_after_an_error(two_threads):
+    with torch_threads():
+        torch.set_num_threads(1)
+    assert torch.get_num_threads() == 2
+
+    def fail():
+        with torch_threads():
+            torch.set_num_threads(1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert torch.get_num_threads() == 2
+
+
+def test_no_kernel_changes_torchs_number_of_threads():
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == (["1"], "")
