@@ -134,3 +134,9 @@ def test_a_missing_package_is_named_with_the_way_to_install_it():
     with pytest.raises(SettingsError) as caught:
         approximate_neighbour_graph(similarity_of("cosine", 10), num_neighbours=5)
     assert str(caught.value) == message
+
+
+def test_features_that_are_not_finite_are_refused():
+    features = torch.full((4, 3), torch.nan)
+    with pytest.raises(ValueError, match="features hold NaN or infinite values"):
+        approximate_neighbour_graph(CosineSimilarity(features), num_neighbours=2)

@@ -122,3 +122,9 @@ def test_weights_follow_a_permutation_of_the_crops():
     distance, order = random_distance(80), np.random.default_rng(1).permutation(80)
     permuted = weights_of(distance[np.ix_(order, order)], k1=10, k2=4)
     np.testing.assert_allclose(permuted, weights_of(distance, k1=10, k2=4)[np.ix_(order, order)], atol=1e-6)
+
+
+def test_fewer_neighbours_than_needed_are_refused():
+    """Reading on would leave the array."""
+    with pytest.raises(ValueError, match="k1=20 and k2=6 need 21 neighbours of each crop, got 5"):
+        reciprocal_weights(np.zeros((50, 5), np.int32), lambda p, q: np.zeros(len(p), np.float32), k1=20, k2=6)

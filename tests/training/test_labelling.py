@@ -409,3 +409,14 @@ def test_the_graph_takes_less_memory_than_all_pairs(rule, num_crops):
     clusters = ClusterSettings(rule=rule)
     dense = labelling_memory(num_crops, DistanceSettings(max_dense_crops=num_crops), clusters)
     assert labelling_memory(num_crops, DistanceSettings(max_dense_crops=num_crops - 1), clusters) < dense
+
+
+@pytest.mark.parametrize(("mu", "num_warnings"), [(0.001, 0), (5.0, 1)])
+def test_neighbours_that_may_not_be_the_nearest_are_warned_of(mu, num_warnings, caplog):
+    similarity, _ = people_similarity("inter-camera")
+    heavy = InterCameraSimilarity(similarity.cosine.features, similarity.overlap, similarity.cameras, mu=mu)
+    settings = DistanceSettings(max_dense_crops=1, graph_neighbours=30)
+    label_crops(heavy, distance=settings, clusters=ClusterSettings(number=30))
+    assert len(caplog.records) == num_warnings
+    if num_warnings:
+        assert "Raise distance.graph_neighbours above 30" in caplog.text

@@ -64,7 +64,7 @@ def choose_number_of_clusters(
         ValueError: If linkage and comparisons do not belong together or a setting is out of range.
     """
     num_crops = len(linkage) + 1
-    last_compared = max(int(comparison.columns.max()) for comparison in comparisons)
+    last_compared = max(int(max(c.rows.max(initial=0), c.columns.max())) for c in comparisons)
     if last_compared != num_crops - 1:
         raise ValueError(f"linkage joins {num_crops} crops, but the last of those compared is crop {last_compared}.")
     if num_candidates < 2:

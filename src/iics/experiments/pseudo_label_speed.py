@@ -88,42 +88,66 @@ def label(crops: SyntheticCrops, *, max_dense: int, neighbours: int = 100, searc
 
 
 def measure_labelling(
-    crops: SyntheticCrops, *, max_dense: int, repeats: int = 1, neighbours: int = 100, search: str = "exact"
+    crops: SyntheticCrops,
+    *,
+    max_dense: int,
+    repeats: int = 1,
+    neighbours: int = 100,
+    search: str = "exact",
+    with_plain: bool = False,
 ) -> Labelling:
-    """Return the cost of labelling, beside the product of the features with themselves if it fits."""
+    """Return the cost of labelling, beside the product of the features with themselves if asked for."""
     whole = measured(lambda: label(crops, max_dense=max_dense, neighbours=neighbours, search=search), repeats=repeats)
-    product: float | None = None
-    if len(crops.features) <= max_dense:
-        product = measured(lambda: crops.features @ crops.features.T, repeats=repeats).seconds
-    note = "features @ features.T, float32" if product is not None else ""
+    product = measured(lambda: crops.features @ crops.features.T, repeats=repeats).seconds if with_plain else None
+    note = "features @ features.T, float32" if with_plain else ""
     step = Step("labelling, whole", whole.seconds, whole.peak_bytes, product, note)
     labels = whole.result
     return Labelling(step, labels.num_clusters, float(adjusted_rand_score(crops.identity_ids, labels.labels)))
 
 
-def measure_steps(crops: SyntheticCrops, *, repeats: int = 3, with_plain: bool = True) -> list[Step]:
-    """Return the cost of each step of dense labelling, in their order."""
-    overlap_step, overlap = _score_overlap(crops, repeats, with_plain)
+def measure_steps(crops: SyntheticCrops) -> list[Step]:
+    """Return the cost of each step of dense labelling as it is in training: once, all in one matrix."""
+    cameras = torch.from_numpy(crops.camera_ids)
+    overlap = measured(lambda: score_overlap(crops.scores, num_cameras=crops.num_cameras))
+    raised = measured(
+        lambda: inter_camera_similarity(crops.features, overlap.result, cameras, mu=MU, out=overlap.result)
+    )
+    distance = raised.result.numpy()
+    np.subtract(1, distance, out=distance)
+    reranked = measured(lambda: k_reciprocal_distance(distance, overwrite=True))
+    linked = measured(lambda: linkage_in_place(distance))
+    return [
+        Step(_overlap_name(crops), overlap.seconds, overlap.peak_bytes),
+        Step("Eq. 5, in place", raised.seconds, raised.peak_bytes),
+        Step("re-ranking", reranked.seconds, reranked.peak_bytes),
+        Step("average linkage", linked.seconds, linked.peak_bytes),
+    ]
+
+
+def compare_steps(crops: SyntheticCrops, *, repeats: int = 3) -> list[Step]:
+    """Return the cost of each step of dense labelling beside its plain form; needs five matrices."""
+    overlap_step, overlap = _score_overlap(crops, repeats)
     raised_step, similarity = _inter_camera(crops, overlap, repeats)
     distance = np.subtract(1, similarity.numpy(), out=similarity.numpy())
-    reranking_step, reranked = _reranking(distance, repeats, with_plain)
-    return [overlap_step, raised_step, reranking_step, _linkage(reranked, repeats, with_plain)]
+    reranking_step, reranked = _reranking(distance, repeats)
+    return [overlap_step, raised_step, reranking_step, _linkage(reranked, repeats)]
 
 
-def _score_overlap(crops: SyntheticCrops, repeats: int, with_plain: bool) -> tuple[Step, Tensor]:
+def _overlap_name(crops: SyntheticCrops) -> str:
+    is_sparse = large_scores(crops.scores.numpy(), num_cameras=crops.num_cameras) is not None
+    return f"Eq. 9, {'sparse' if is_sparse else 'dense'} route"
+
+
+def _score_overlap(crops: SyntheticCrops, repeats: int) -> tuple[Step, Tensor]:
     num_crops = len(crops.scores)
     fast = measured(lambda: score_overlap(crops.scores, num_cameras=crops.num_cameras), repeats=repeats)
-    is_sparse = large_scores(crops.scores.numpy(), num_cameras=crops.num_cameras) is not None
-    name = f"Eq. 9, {'sparse' if is_sparse else 'dense'} route"
-    if not with_plain:
-        return Step(name, fast.seconds, fast.peak_bytes), fast.result
     rows = range(min(OVERLAP_SLICE, num_crops))
     score_overlap_rows(crops.scores, rows[:2])
     plain = measured(lambda: score_overlap_rows(crops.scores, rows), repeats=repeats)
     deviation = float((plain.result - fast.result[: len(rows)]).abs().max())
     seconds = plain.seconds * num_crops / len(rows)
     note = f"row loop in torch, {len(rows)} rows extrapolated; numbers differ by {deviation:.1e}"
-    return Step(name, fast.seconds, fast.peak_bytes, seconds, note), fast.result
+    return Step(_overlap_name(crops), fast.seconds, fast.peak_bytes, seconds, note), fast.result
 
 
 def _inter_camera(crops: SyntheticCrops, overlap: Tensor, repeats: int) -> tuple[Step, Tensor]:
@@ -133,15 +157,13 @@ def _inter_camera(crops: SyntheticCrops, overlap: Tensor, repeats: int) -> tuple
     return Step("Eq. 5, in place", fast.seconds, fast.peak_bytes, product, "features @ features.T alone"), fast.result
 
 
-def _reranking(distance: FloatMatrix, repeats: int, with_plain: bool) -> tuple[Step, FloatMatrix]:
+def _reranking(distance: FloatMatrix, repeats: int) -> tuple[Step, FloatMatrix]:
     copies: list[FloatMatrix] = []  # overwritten, as in training
     fast = measured(
         lambda: k_reciprocal_distance(copies.pop(), overwrite=True),
         repeats=repeats,
         before=lambda: copies.append(distance.copy()),
     )
-    if not with_plain:
-        return Step("re-ranking", fast.seconds, fast.peak_bytes), fast.result
     settings = DistanceSettings()
     num_crops = len(distance)
     rows = range(min(RERANKING_SLICE, num_crops))
@@ -164,13 +186,11 @@ def _reranking(distance: FloatMatrix, repeats: int, with_plain: bool) -> tuple[S
     return Step("re-ranking", fast.seconds, fast.peak_bytes, seconds, note), fast.result
 
 
-def _linkage(distance: FloatMatrix, repeats: int, with_plain: bool) -> Step:
+def _linkage(distance: FloatMatrix, repeats: int) -> Step:
     copies: list[FloatMatrix] = []
     fast = measured(
         lambda: linkage_in_place(copies.pop()), repeats=repeats, before=lambda: copies.append(distance.copy())
     )
-    if not with_plain:
-        return Step("average linkage", fast.seconds, fast.peak_bytes)
     name, link = _peer()
     pairs: list[npt.NDArray[np.float64]] = []
     plain = measured(

@@ -141,7 +141,7 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
 
 
 def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatVector) -> float:
-    """Return the mean distance of pairs without an edge, over a sample of rows; the largest if every pair has one."""
+    """Return the mean distance to crops that are no neighbours, over a sample; the largest if all are neighbours."""
     num_crops, k = graph.neighbours.shape
     if k == num_crops:
         return float(edges.max(initial=0))

@@ -44,11 +44,14 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
 
     Raises:
         SettingsError: If faiss is not installed or the similarity has no inner products.
+        ValueError: If a feature is not finite.
     """
     check_faiss()
     vectors = similarity.inner_products()
     if vectors is None:
         raise SettingsError("distance.neighbour_search faiss compares features; Eq. 9 alone needs exact.")
+    if not np.isfinite(vectors.stored.sum(axis=1)).all():
+        raise ValueError("features hold NaN or infinite values; check the model they were computed with.")
     num_crops = len(similarity)
     k = min(num_neighbours, num_crops)
     index = _index(vectors.stored)
@@ -59,7 +62,8 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
         products[is_short], found[is_short] = index.search(vectors.asked[is_short], k)
     found = found.astype(np.int32)
     itself = np.arange(num_crops, dtype=np.int32)
-    found[~(found == itself[:, None]).any(axis=1), -1] = itself[~(found == itself[:, None]).any(axis=1)]
+    is_lost = ~(found == itself[:, None]).any(axis=1)  # behind more than k copies
+    found[is_lost, -1] = itself[is_lost]
     return settled(similarity, products + np.float32(vectors.offset), found, last_bounds=np.full(num_crops, np.inf))
 
 

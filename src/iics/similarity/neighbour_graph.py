@@ -30,7 +30,7 @@ class NeighbourGraph:
     Attributes:
         neighbours: Each crop first among its own, then by (similarity, larger first; index). Shape (n, k).
         similarity: To each neighbour; infinite to itself. Shape (n, k).
-        num_certain: How many of them are certainly the nearest of all crops. Shape (n,).
+        num_certain: How many of them no other crop is nearer than, for certain. Shape (n,).
     """
 
     neighbours: Neighbours

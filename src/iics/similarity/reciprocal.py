@@ -40,8 +40,14 @@ def reciprocal_weights(neighbours: Neighbours, pair_distance: PairDistance, *, k
         pair_distance: From crops (m,) and crops (m,) to their distances (m,).
         k1: Neighbours, beside the crop itself, among which reciprocal ones are sought. Clipped to n - 1.
         k2: Nearest crops, itself included, over which weights are averaged (local query expansion). Clipped to n.
+
+    Raises:
+        ValueError: If there are fewer neighbours than k1 and k2 need.
     """
     num_crops = len(neighbours)
+    needed = neighbours_needed(num_crops, k1, k2)
+    if neighbours.shape[1] < needed:
+        raise ValueError(f"k1={k1} and k2={k2} need {needed} neighbours of each crop, got {neighbours.shape[1]}.")
     with torch_threads():
         members, sizes = _expanded_sets(neighbours, min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops))
     starts = np.concatenate([[0], np.cumsum(sizes)])

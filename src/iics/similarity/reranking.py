@@ -46,9 +46,10 @@ def k_reciprocal_distance(
     if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
         raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
     check_reranking(k1, k2, lambda_value)
-    if not np.isfinite(distance.sum(axis=1, dtype=np.float64)).all():  # row sums: no n x n mask
-        raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     reranked = np.array(distance, dtype=np.float32, order="C", copy=None if overwrite else True)
+    with torch_threads():
+        if not np.isfinite(_row_sums(reranked)).all():
+            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     neighbours = nearest(reranked, neighbours_needed(len(distance), k1, k2))
     weights = reciprocal_weights(neighbours, lambda p, q: reranked[p, q], k1=k1, k2=k2)
     with torch_threads():
@@ -69,6 +70,17 @@ def check_reranking(k1: int, k2: int, lambda_value: float) -> None:
         raise ValueError(f"k1 and k2 must be at least 1, got k1={k1}, k2={k2}.")
     if not 0 <= lambda_value <= 1:
         raise ValueError(f"lambda_value must lie in [0, 1], got {lambda_value}.")
+
+
+@kernel(parallel=True, fastmath=frozenset({"reassoc"}))
+def _row_sums(distance: FloatMatrix) -> npt.NDArray[np.float64]:
+    sums = np.zeros(len(distance), np.float64)
+    for p in numba.prange(len(distance)):
+        total = 0.0
+        for q in range(len(distance)):
+            total += distance[p, q]
+        sums[p] = total
+    return sums
 
 
 def nearest(distance: FloatMatrix, k: int) -> Neighbours:

@@ -6,6 +6,7 @@ uses every core (`prepare`), and the linkage, which uses one and can run for sev
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -35,12 +36,16 @@ from iics.similarity.distance_graph import (
     distance_graph,
 )
 from iics.similarity.faiss_search import approximate_neighbour_graph
-from iics.similarity.neighbour_graph import neighbour_graph
+from iics.similarity.neighbour_graph import NeighbourGraph, neighbour_graph
+from iics.similarity.reciprocal import neighbours_needed
 from iics.similarity.reranking import k_reciprocal_distance
+
+logger = logging.getLogger(__name__)
 
 _SHARE_OF_MEMORY = 3
 _CROPS_WHERE_MEMORY_IS_UNKNOWN = 20_000
 _ROUNDING = 1e-6
+_SHARE_UNCERTAIN = 0.1
 _GRAPH_BYTES_PER_NEIGHBOUR = 90
 _SAMPLED_BYTES = 1e9  # of distances between a sample of crops and all, on the graph
 
@@ -155,6 +160,8 @@ def _prepare_graph(
     graph = find(similarity, num_neighbours=distance.graph_neighbours)
     compared: CropDistance = PlainDistance(similarity)
     if distance.kind == "reranked":
+        if distance.neighbour_search == "exact":
+            _warn_of_uncertain_neighbours(graph, neighbours_needed(len(similarity), distance.k1, distance.k2))
         compared = RerankedDistance(
             similarity, graph, k1=distance.k1, k2=distance.k2, lambda_value=distance.lambda_value
         )
@@ -168,6 +175,20 @@ def _prepare_graph(
         else:
             comparisons = comparisons_of(block.T, columns, camera_ids=camera_ids)
     return Prepared(distances, threshold, comparisons)
+
+
+def _warn_of_uncertain_neighbours(graph: NeighbourGraph, needed: int) -> None:
+    """Say so if a crop that was not found could be among the neighbours that re-ranking uses (large mu)."""
+    num_uncertain = int((graph.num_certain < needed).sum())
+    if num_uncertain > _SHARE_UNCERTAIN * len(graph.num_certain):
+        logger.warning(
+            "Of %d of %d crops, some of the %d neighbours used in re-ranking may not be the nearest, because the score "
+            "overlap weighs much. Raise distance.graph_neighbours above %d.",
+            num_uncertain,
+            len(graph.num_certain),
+            needed,
+            graph.neighbours.shape[1],
+        )
 
 
 def _num_sampled(num_crops: int) -> int:
