@@ -2,7 +2,8 @@
 
 Compiled code is kept beside the source (or in the user's cache folder) and loaded by the next process: compiling
 everything that pseudo-labels need takes about ten seconds. numba notices a change of the file that holds a kernel, not
-of a file the kernel calls into: a kernel and what it calls live in one file.
+of a file the kernel calls into, nor of this one: a kernel and what it calls live in one file, and who changes the
+options below deletes the __pycache__ folders (`make clean`).
 """
 
 from __future__ import annotations

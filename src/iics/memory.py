@@ -5,6 +5,10 @@ from __future__ import annotations
 import ctypes
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _NEVER = -1
@@ -23,8 +27,18 @@ def free_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT
     limit = container_limit.read_text().strip() if container_limit.exists() else "max"
     if free is None or not limit.isdigit() or not (used.exists() and statistics.exists()):
         return free
-    files = next(int(line.split()[1]) for line in statistics.read_text().splitlines() if line.startswith("file "))
+    sizes = dict(line.split() for line in statistics.read_text().splitlines())
+    files = int(sizes.get("file", 0)) - int(sizes.get("shmem", 0))  # files in memory cannot be dropped
     return max(0, min(free, int(limit) - (int(used.read_text()) - files)))
+
+
+def free_on(device: torch.device) -> float:
+    """Return bytes free on an accelerator that tells; infinite for the CPU and for others."""
+    if device.type != "cuda":
+        return float("inf")
+    import torch
+
+    return float(torch.cuda.mem_get_info(device)[0])
 
 
 def total_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT) -> int | None:

@@ -10,6 +10,7 @@ from PIL import Image
 from iics import presets
 from iics.cli.train import Evaluator, _defaults
 from iics.models.reid_model import load_model
+from iics.training.labelling import with_resolved_route
 from iics.training.run_folder import RunFolder
 
 
@@ -59,7 +60,7 @@ def test_training_fills_the_run_folder(trained, market_people):
 
 def test_flags_become_settings(trained, tiny_settings):
     out, _ = trained
-    flags = replace(tiny_settings, rounds=1)
+    flags = with_resolved_route(replace(tiny_settings, rounds=1))
     # What no flag names comes from the preset that fits the data.
     assert RunFolder.open(out).settings() == replace(
         flags,

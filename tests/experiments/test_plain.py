@@ -8,6 +8,7 @@ import torch
 
 from iics.experiments.plain import PlainReranking, score_overlap_rows
 from iics.experiments.synthetic import synthetic_crops
+from iics.similarity.crop_similarity import CosineSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import score_overlap
 
@@ -24,7 +25,7 @@ def test_row_loop_is_eq_9(crops):
 
 
 def test_numpy_loops_are_the_reranking(crops):
-    distance = 1 - crops.cosine().matrix()
+    distance = 1 - CosineSimilarity(crops.features).matrix()
     rows = range(90)
     plain = PlainReranking(distance, k1=20, k2=6, lambda_value=0.3)
     ranking = plain.ranking(rows)
@@ -36,7 +37,7 @@ def test_numpy_loops_are_the_reranking(crops):
 
 
 def test_a_slice_holds_the_rows_of_the_whole(crops):
-    distance = 1 - crops.cosine().matrix()
+    distance = 1 - CosineSimilarity(crops.features).matrix()
     plain = PlainReranking(distance, k1=20, k2=6, lambda_value=0.3)
     ranking = plain.ranking(range(90))
     assert (plain.ranking(range(10, 20)) == ranking[10:20]).all()

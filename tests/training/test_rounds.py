@@ -12,6 +12,7 @@ from iics.config import ClusterSettings, Stage2Settings
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
 from iics.training import trainable
+from iics.training.labelling import with_resolved_route
 from iics.training.randomness import crop_order
 from iics.training.rounds import remaining_stages, resume, train
 from iics.training.run_folder import Checkpoint, RunFolder
@@ -52,7 +53,8 @@ def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metri
         "pseudo_labels",
         "tensorboard",
     }
-    assert RunFolder.open(folder).settings() == tiny_settings
+    assert RunFolder.open(folder).settings() == with_resolved_route(tiny_settings)
+    assert RunFolder.open(folder).settings().distance.max_dense_crops > 0  # another machine resumes the same way
     assert json.loads((folder / "data.json").read_text())["data"] == "people"
     assert [file.name for file in sorted((folder / "checkpoints").iterdir())] == [
         "round-002-stage1.ckpt",
@@ -302,6 +304,12 @@ def test_more_crops_than_memory_compares_are_refused_before_the_start(people, on
     with pytest.raises(TrainingError, match=r"Clustering 54 crops needs about 1\.0 GB of memory, 0\.0 GB are free\."):
         train(people.train, settings=one_round, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_no_longer_fits_is_not_resumed(first_run, people, monkeypatch):
+    monkeypatch.setattr(trainable, "free_memory", lambda: 1000)
+    with pytest.raises(TrainingError, match="Clustering 54 crops needs about"):
+        resume(first_run.folder, people.train)
 
 
 def test_cameras_of_one_crop_are_refused_before_the_start(make_crops, one_round, tmp_path):

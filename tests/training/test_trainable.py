@@ -8,7 +8,7 @@ from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settin
 from iics.errors import SettingsError, TrainingError
 from iics.training import trainable
 from iics.training.labelling import labelling_memory
-from iics.training.trainable import BYTES_OF_PROCESS, check_trainable, predicted_memory
+from iics.training.trainable import BYTES_OF_PROCESS, check_scores_fit, check_trainable, predicted_memory
 
 CNN = Stage2Settings(similarity="cnn")
 
@@ -64,12 +64,13 @@ def test_cameras_of_one_crop_are_refused(make_crops):
 
 
 def test_too_little_memory_is_refused_with_what_is_needed_and_the_way_out(make_crops, free_memory):
-    free_memory(500_000_000)
+    free_memory(2_500_000_000)
     with pytest.raises(TrainingError) as caught:
         check_trainable(make_crops([6000, 4000]), Settings(distance=DistanceSettings(max_dense_crops=10_000)))
-    # 1 GB, 3 x 10,000 features of 2,048 numbers, as many scores of 600 + 600 clusters, a matrix of 10,000 x 10,000.
+    # 1 GB, 1 GB of pixels, 3 x 10,000 features of 2,048 numbers, as many scores of 600 + 600 clusters, a matrix of
+    # 10,000 x 10,000.
     assert str(caught.value) == (
-        "Clustering 10,000 crops needs about 1.7 GB of memory, 0.5 GB are free. Compare fewer pairs "
+        "Clustering 10,000 crops needs about 2.7 GB of memory, 2.5 GB are free. Compare fewer pairs "
         "(--distance.max-dense-crops 5000: a graph of neighbours above), train on fewer crops or on a machine with "
         "more memory."
     )
@@ -83,8 +84,8 @@ def test_crops_beyond_the_matrix_are_refused_without_the_advice_to_compare_fewer
 
 
 def test_stage_1_alone_names_its_largest_camera(make_crops, free_memory):
-    free_memory(1000)
     settings = settings_of(stages="stage1", most=6000)
+    free_memory(predicted_memory([6000, 4000], settings) - 1)
     with pytest.raises(TrainingError, match=r"^Clustering 6,000 crops needs .*--distance\.max-dense-crops 3000: "):
         check_trainable(make_crops([6000, 4000]), settings)
 
@@ -112,13 +113,15 @@ def test_prediction_worked_by_hand():
     settings = replace(settings_of(stage2=Stage2Settings()), model=ModelSettings(backbone="resnet18"))
     features = 3 * 4 * 10_000 * 512
     scores = 4 * 10_000 * (600 + 600 + 500)  # never more clusters than half the crops of a camera
-    assert predicted_memory([5000, 4000, 1000], settings) == BYTES_OF_PROCESS + features + scores + 4 * 10_000**2
+    pixels = 3 * 10_000 * 256 * 128
+    labelling = 4 * 10_000**2 + 4 * 10_000 * 21 * 12
+    assert predicted_memory([5000, 4000, 1000], settings) == BYTES_OF_PROCESS + pixels + features + scores + labelling
 
 
 @pytest.mark.parametrize("rule", ["auto", "quantile"])
-def test_scores_of_clusters_not_counted_yet_are_predicted_for_the_most_there_can_be(rule):
+def test_scores_of_clusters_not_counted_yet_are_guessed_at_a_cluster_for_four_crops(rule):
     with_scores = predicted_memory([5000, 4001], settings_of(rule, stage2=Stage2Settings()))
-    assert with_scores - predicted_memory([5000, 4001], settings_of(rule)) == 4 * 9001 * (2500 + 2000)
+    assert with_scores - predicted_memory([5000, 4001], settings_of(rule)) == 4 * 9001 * (1250 + 1000)
 
 
 def test_features_of_a_wider_backbone_take_more():
@@ -132,17 +135,16 @@ def test_features_of_a_wider_backbone_take_more():
 @pytest.mark.parametrize("stages", ["both", "stage1"])
 @pytest.mark.parametrize("rule", ["fixed", "quantile", "auto"])
 @pytest.mark.parametrize("sizes", [[600, 400], [3000, 2000], [6500, 6436]])
-def test_advice_to_compare_fewer_pairs_is_given_only_where_it_saves_memory(
-    make_crops, free_memory, sizes, rule, stages
-):
-    free_memory(1000)
+def test_advice_to_compare_fewer_pairs_is_given_only_where_it_is_enough(make_crops, free_memory, sizes, rule, stages):
     settings = settings_of(rule, stages=stages)
+    free = predicted_memory(sizes, settings) - 1
+    free_memory(free)
     with pytest.raises(TrainingError, match=r"on fewer crops or on a machine with more memory") as caught:
         check_trainable(make_crops(sizes), settings)
     advice = re.search(r"--distance\.max-dense-crops (\d+)", str(caught.value))
     if advice:
         followed = settings_of(rule, stages=stages, most=int(advice[1]))
-        assert predicted_memory(sizes, followed) < predicted_memory(sizes, settings)
+        assert predicted_memory(sizes, followed) <= free
 
 
 @pytest.mark.parametrize("rule", ["fixed", "quantile", "auto"])
@@ -156,7 +158,7 @@ def test_comparing_fewer_pairs_of_many_crops_lowers_the_prediction(rule):
 @pytest.mark.parametrize("most", [1000, 6000, 20_000])
 def test_stage_1_alone_needs_at_least_what_its_largest_camera_needs(rule, most):
     settings = settings_of(rule, most=most, stages="stage1")
-    of_camera = labelling_memory(6000, settings.distance, settings.stage1.clusters)
+    of_camera = labelling_memory(6000, settings.distance, settings.stage1.clusters, num_features=2048)
     assert predicted_memory([6000, 50], settings) >= BYTES_OF_PROCESS + of_camera
 
 
@@ -168,3 +170,23 @@ def test_both_stages_need_at_least_what_either_needs(rule, most):
         predicted_memory(sizes, settings_of(rule, most=most, stages=stages)) for stages in ("both", "stage1", "stage2")
     )
     assert both >= max(first, second)
+
+
+# --- before scores are computed, and the route
+
+
+def test_scores_that_do_not_fit_are_refused(free_memory):
+    free_memory(4 * 1000 * 200)
+    check_scores_fit(1000, 200)
+    with pytest.raises(TrainingError) as caught:
+        check_scores_fit(1000, 201)
+    assert str(caught.value).startswith("1,000 crops with scores of 201 clusters each need 0.0 GB of memory, 0.0 GB ")
+    assert "--stage1.clusters.number N" in str(caught.value)
+
+
+@pytest.mark.parametrize(("most", "num_warnings"), [(90, 0), (89, 1)])
+def test_crops_that_go_to_the_graph_are_told_of(make_crops, most, num_warnings, caplog):
+    check_trainable(make_crops([50, 40]), settings_of(most=most))
+    assert len(caplog.records) == num_warnings
+    if num_warnings:
+        assert "90 crops are more than the 89 whose pairs are all compared" in caplog.text

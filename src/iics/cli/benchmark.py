@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from iics.experiments.pseudo_label_speed import Labelling, Step
 
 
+_MATRICES_COMPARED = 5
+
+
 @dataclass(frozen=True)
 class BenchmarkCommand:
     """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
@@ -60,6 +63,10 @@ class BenchmarkCommand:
         _need(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
         _need(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
         _need(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
+        _need(
+            self.route == "graph" or self.neighbour_search == "exact",
+            "--neighbour-search faiss searches the graph's neighbours; it needs --route graph.",
+        )
         _need(self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}.")
 
 
@@ -112,13 +119,21 @@ def _need(is_met: bool, message: str) -> None:
 
 
 def _check_memory(command: BenchmarkCommand) -> None:
+    from iics.config import ClusterSettings, DistanceSettings
     from iics.memory import free_memory
+    from iics.training.labelling import labelling_memory
 
     inputs = 4 * command.crops * (command.scores + 2 * command.features)
-    if command.route == "dense":
-        work = 4 * command.crops**2 * (5 if command.plain else 1)
+    if command.route == "dense" and command.plain:
+        work = 4 * command.crops**2 * _MATRICES_COMPARED
     else:
-        work = 90 * command.crops * command.graph_neighbours
+        max_dense = command.crops if command.route == "dense" else 1
+        distance = DistanceSettings(
+            max_dense_crops=max_dense,
+            graph_neighbours=command.graph_neighbours,
+            neighbour_search=command.neighbour_search,
+        )
+        work = labelling_memory(command.crops, distance, ClusterSettings(), num_features=command.features)
     free = free_memory()
     if free is not None and inputs + work > free:
         way_out = (
@@ -148,13 +163,16 @@ def _print(command: BenchmarkCommand, machine: str, steps: list[Step], labelling
     from rich.console import Console
     from rich.table import Table
 
+    times = f"medians of {command.repeats}"
+    if command.route == "dense" and not command.plain:
+        times = f"steps timed once, the whole {times}"
     console = Console(width=None if os.isatty(1) else 160)
     console.print(
         f"{command.crops:,} synthetic crops, {command.cameras} cameras, {command.scores:,} scores, "
-        f"{command.features:,} features; {machine}; medians of {command.repeats}",
+        f"{command.features:,} features; {machine}; {times}",
         highlight=False,
     )
-    table = Table("step", "seconds", "peak memory", "plain form", "ratio", "what the plain form is")
+    table = Table("step", "seconds", "process holds", "plain form", "ratio", "what the plain form is")
     for step in [*steps, labelling.step]:
         table.add_row(
             step.name,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from iics.similarity.crop_similarity import CosineSimilarity, InterCameraSimilarity, OverlapSimilarity
+from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
 
 IntVector = npt.NDArray[np.integer[Any]]
 
@@ -28,26 +28,19 @@ class SyntheticCrops:
             Shape (n, K).
         identity_ids: Shape (n,).
         camera_ids: Shape (n,).
+        num_cameras: Number of cameras, and of classifiers.
     """
 
     features: Tensor
     scores: Tensor
     identity_ids: IntVector
     camera_ids: IntVector
-
-    @property
-    def num_cameras(self) -> int:
-        """Number of cameras, and of classifiers."""
-        return int(self.camera_ids.max()) + 1
+    num_cameras: int
 
     def similarity(self, *, mu: float) -> InterCameraSimilarity:
         """Return their inter-camera similarity (Eq. 5)."""
         overlap = OverlapSimilarity(self.scores, num_heads=self.num_cameras)
         return InterCameraSimilarity(self.features, overlap, torch.from_numpy(self.camera_ids), mu=mu)
-
-    def cosine(self) -> CosineSimilarity:
-        """Return their cosine similarity."""
-        return CosineSimilarity(self.features)
 
 
 def synthetic_crops(
@@ -97,4 +90,4 @@ def synthetic_crops(
         for start in range(0, num_crops, _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)
             part[rows] = (features[rows] @ weights / temperature).softmax(dim=1)
-    return SyntheticCrops(features, scores, identity_ids, camera_ids)
+    return SyntheticCrops(features, scores, identity_ids, camera_ids, num_cameras)

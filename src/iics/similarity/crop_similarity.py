@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from iics.kernels import REORDERED, kernel, torch_threads
+from iics.memory import free_on
 from iics.similarity.dense_overlap import dense_overlap_block, dense_overlap_pairs
 from iics.similarity.inter_camera import check_mu, cosine_similarity, inter_camera_similarity
 from iics.similarity.score_overlap import check_scores, score_overlap
@@ -24,6 +25,7 @@ from iics.similarity.score_overlap import check_scores, score_overlap
 FloatMatrix = npt.NDArray[np.float32]
 FloatVector = npt.NDArray[np.float32]
 IntVector = npt.NDArray[np.integer[Any]]
+Crops = IntVector | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +52,8 @@ class CropSimilarity(Protocol):
     def matrix(self) -> FloatMatrix:
         """Return all similarities, exactly symmetric, as an array of its own; O(n^2) memory. Shape (n, n)."""
 
-    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
-        """Return the similarities of some crops and others. Shape (len(rows), len(columns))."""
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+        """Return the similarities of some crops and others; a slice copies nothing. Shape (rows, columns)."""
 
     def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
         """Return the similarities of the pairs (first[i], second[i]). Shape (len(first),)."""
@@ -81,11 +83,11 @@ class CosineSimilarity:
 
     def matrix(self) -> FloatMatrix:
         """See `CropSimilarity`."""
-        return cosine_similarity(self.features).cpu().numpy()
+        return cosine_similarity(_where_the_matrix_fits(self.features)).cpu().numpy()
 
-    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
         """See `CropSimilarity`."""
-        return (self.features[_to(rows, self.features)] @ self.features[_to(columns, self.features)].T).cpu().numpy()
+        return (_of(self.features, rows) @ _of(self.features, columns).T).cpu().numpy()
 
     def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
         """See `CropSimilarity`."""
@@ -94,7 +96,7 @@ class CosineSimilarity:
 
     def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
         """Return the cosines themselves."""
-        return (self.features[rows] @ self.features[columns].T).cpu().numpy()
+        return self.block(rows, columns)
 
     def inner_products(self) -> InnerProducts:
         """Return the features, twice."""
@@ -127,9 +129,9 @@ class OverlapSimilarity:
 
     def matrix(self) -> FloatMatrix:
         """See `CropSimilarity`."""
-        return score_overlap(self.scores, num_cameras=self.num_heads).cpu().numpy()
+        return score_overlap(_where_the_matrix_fits(self.scores), num_cameras=self.num_heads).cpu().numpy()
 
-    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
         """See `CropSimilarity`."""
         return dense_overlap_block(self._on_cpu[rows], self._on_cpu[columns])
 
@@ -139,7 +141,7 @@ class OverlapSimilarity:
 
     def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
         """Return the overlaps themselves."""
-        return dense_overlap_block(self._on_cpu[rows], self._on_cpu[columns])
+        return self.block(rows, columns)
 
     def inner_products(self) -> None:
         """Return None: overlaps are no inner products."""
@@ -184,11 +186,12 @@ class InterCameraSimilarity:
         """See `CropSimilarity`."""
         if self.mu == 0:
             return self.cosine.matrix()
-        overlap = score_overlap(self.overlap.scores, num_cameras=self.overlap.num_heads)
-        features = self.cosine.features
-        return inter_camera_similarity(features, overlap, self.cameras, mu=self.mu, out=overlap).cpu().numpy()
+        scores = _where_the_matrix_fits(self.overlap.scores)
+        overlap = score_overlap(scores, num_cameras=self.overlap.num_heads)
+        features, cameras = self.cosine.features.to(scores.device), self.cameras.to(scores.device)
+        return inter_camera_similarity(features, overlap, cameras, mu=self.mu, out=overlap).cpu().numpy()
 
-    def block(self, rows: IntVector, columns: IntVector) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
         """See `CropSimilarity`."""
         if self.mu == 0:
             return self.cosine.block(rows, columns)
@@ -225,9 +228,9 @@ class InterCameraSimilarity:
         similarity[across] -= np.float32(self.mu) * (1 - self.overlap.pairs(first[across], second[across]))
         return similarity
 
-    def _across(self, rows: IntVector, columns: IntVector) -> npt.NDArray[np.bool_]:
+    def _across(self, rows: Crops, columns: Crops) -> npt.NDArray[np.bool_]:
         cameras = self.cameras.cpu().numpy()
-        across: npt.NDArray[np.bool_] = cameras[rows, None] != cameras[None, columns]
+        across: npt.NDArray[np.bool_] = cameras[rows][:, None] != cameras[columns][None, :]
         return across
 
     def _pairs_across(self, first: IntVector, second: IntVector) -> IntVector:
@@ -236,8 +239,13 @@ class InterCameraSimilarity:
         return np.flatnonzero(cameras[first] != cameras[second]) if self.mu > 0 else np.empty(0, np.int64)
 
 
-def _to(indices: IntVector, features: Tensor) -> Tensor:
-    return torch.from_numpy(np.asarray(indices)).to(features.device)
+def _where_the_matrix_fits(rows: Tensor) -> Tensor:
+    """Return rows where they are if their device has room for all pairs, on the CPU otherwise."""
+    return rows if 5 * len(rows) ** 2 < free_on(rows.device) else rows.cpu()  # 4 bytes a pair, and blocks
+
+
+def _of(features: Tensor, crops: Crops) -> Tensor:
+    return features[crops] if isinstance(crops, slice) else features[torch.tensor(crops, device=features.device)]
 
 
 @kernel(fastmath=REORDERED)

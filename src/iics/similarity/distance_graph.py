@@ -81,7 +81,7 @@ class PlainDistance:
 
     def rows(self, crops: IntVector) -> FloatMatrix:
         """See `CropDistance`."""
-        distance = 1 - self._similarity.block(crops, np.arange(len(self._similarity)))
+        distance = 1 - self._similarity.block(crops, slice(None))
         distance[np.arange(len(crops)), crops] = 0
         return distance
 
@@ -141,10 +141,10 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
 
 
 def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatVector) -> float:
-    """Return the mean distance to crops that are no neighbours, over a sample; the largest if all are neighbours."""
+    """Return the mean distance to crops that are no neighbours, over a sample; more than any if all are neighbours."""
     num_crops, k = graph.neighbours.shape
     if k == num_crops:
-        return float(edges.max(initial=0))
+        return float(edges.max(initial=0)) + 1
     crops = np.unique(np.linspace(0, num_crops - 1, min(num_crops, _SAMPLED_ROWS)).round().astype(np.int64))
     sampled = distance.rows(crops).astype(np.float64)
     np.put_along_axis(sampled, graph.neighbours[crops], 0, axis=1)

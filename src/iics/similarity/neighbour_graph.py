@@ -78,7 +78,7 @@ def settled(
     """
     num_crops, k = found.shape
     rows = np.repeat(np.arange(num_crops, dtype=np.int32), k)
-    exact = similarity.settle(bounds.ravel(), rows, found.ravel()).reshape(num_crops, k)
+    exact = similarity.settle(bounds.ravel(), rows, found.ravel()).reshape(num_crops, k).copy()
     exact[found == np.arange(num_crops)[:, None]] = np.inf
     order = np.lexsort((found, -exact), axis=1)
     exact = np.take_along_axis(exact, order, axis=1)

@@ -48,7 +48,8 @@ class SparseRows:
     @classmethod
     def from_csr(cls, matrix: Any) -> SparseRows:
         """Return the rows of a scipy CSR array, float32."""
-        matrix = matrix.sorted_indices()
+        if not matrix.has_sorted_indices:
+            matrix = matrix.sorted_indices()
         by_column = matrix.tocsc()
         masses = _row_sums(matrix.indptr, matrix.data)
         return cls(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ from iics.clustering.cluster_count import (
 )
 from iics.clustering.cuts import cut_distance, cut_number, quantile_distance
 from iics.clustering.graph_linkage import graph_linkage
-from iics.config import ClusterSettings, DistanceSettings
+from iics.clustering.merges import Linkage
+from iics.config import ClusterSettings, DistanceSettings, Settings
 from iics.data.crops import IntArray
 from iics.memory import total_memory
 from iics.pseudo_labels import PseudoLabels
@@ -73,14 +74,24 @@ def max_dense_crops(distance: DistanceSettings) -> int:
     return _CROPS_WHERE_MEMORY_IS_UNKNOWN if memory is None else math.isqrt(memory // _SHARE_OF_MEMORY // 4)
 
 
-def labelling_memory(num_crops: int, distance: DistanceSettings, clusters: ClusterSettings) -> int:
+def with_resolved_route(settings: Settings) -> Settings:
+    """Return settings that name how many crops are compared in pairs, so that another machine resumes the same way."""
+    return replace(settings, distance=replace(settings.distance, max_dense_crops=max_dense_crops(settings.distance)))
+
+
+def labelling_memory(
+    num_crops: int, distance: DistanceSettings, clusters: ClusterSettings, *, num_features: int
+) -> int:
     """Return the most bytes that labelling takes beside features and scores; docs/performance.md has measured ones."""
+    members = 4 * num_crops * (distance.k1 + 1) * (distance.k1 // 2 + 2) if distance.kind == "reranked" else 0
     if num_crops > max_dense_crops(distance):
-        sampled = 0 if clusters.rule == "fixed" else 3 * 4 * num_crops * _num_sampled(num_crops)
-        return _GRAPH_BYTES_PER_NEIGHBOUR * num_crops * distance.graph_neighbours + sampled
-    matrix = 4 * num_crops**2
+        sampled = 256 if clusters.rule == "fixed" else 3 * _num_sampled(num_crops)
+        searched = 3 * 4 * num_features if distance.neighbour_search == "faiss" else 0
+        per_crop = _GRAPH_BYTES_PER_NEIGHBOUR * distance.graph_neighbours + 4 * sampled + searched
+        return num_crops * per_crop + members
+    matrix = 4 * num_crops**2 + members
     if clusters.rule == "quantile":
-        return matrix + matrix // 2
+        return matrix + 2 * num_crops**2
     return matrix + (3 * 4 * num_crops * min(num_crops, MAX_COLUMNS) if clusters.rule == "auto" else 0)
 
 
@@ -140,16 +151,25 @@ def cluster(prepared: Prepared, *, clusters: ClusterSettings, min_number: int = 
     """Return the pseudo-labels of prepared distances; see `label_crops`. Uses one core and no interpreter lock."""
     if isinstance(prepared.distances, DistanceGraph):
         linkage = graph_linkage(prepared.distances)
+        least = _num_components(linkage, prepared.distances.far)
     else:
-        linkage = linkage_in_place(prepared.distances)
+        linkage, least = linkage_in_place(prepared.distances), 1
     num_crops = len(linkage) + 1
     if prepared.comparisons is not None:
-        chosen = choose_number_of_clusters(linkage, prepared.comparisons, min_number=min_number)
-        labels = cut_number(linkage, chosen.number)
+        chosen = choose_number_of_clusters(linkage, prepared.comparisons, min_number=max(min_number, least))
+        labels = cut_number(linkage, max(chosen.number, least))
     elif prepared.threshold is not None:
         labels = cut_distance(linkage, prepared.threshold)
     else:
-        labels = cut_number(linkage, max(1, min(clusters.number, num_crops // 2)))
+        number = max(1, min(clusters.number, num_crops // 2))
+        if number < least:
+            logger.warning(
+                "The graph of neighbours falls into %d parts, more than the %d clusters asked for; each part becomes a "
+                "cluster or more. Raise distance.graph_neighbours or the number of clusters.",
+                least,
+                number,
+            )
+        labels = cut_number(linkage, max(number, least))
     return PseudoLabels(labels, num_clusters=int(np.max(labels)) + 1)
 
 
@@ -189,6 +209,11 @@ def _warn_of_uncertain_neighbours(graph: NeighbourGraph, needed: int) -> None:
             needed,
             graph.neighbours.shape[1],
         )
+
+
+def _num_components(linkage: Linkage, far: float) -> int:
+    """Return how many parts no edge joins: they merge last, at `far`, and in an order that means nothing."""
+    return 1 + int((linkage[:, 2] >= far).sum())
 
 
 def _num_sampled(num_crops: int) -> int:

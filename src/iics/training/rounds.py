@@ -25,6 +25,7 @@ from iics.models.backbone import alpha_by_block
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
 from iics.training.context import TrainingContext
+from iics.training.labelling import with_resolved_route
 from iics.training.progress import ProgressCallback, bind_round
 from iics.training.randomness import crop_order, seeded_starting_weights, stage_generator
 from iics.training.run_folder import Checkpoint, RunFolder, StageName
@@ -81,6 +82,7 @@ def train(
         TrainingError: If the crops cannot be trained on.
         WeightsError: If the starting weights cannot be had.
     """
+    settings = with_resolved_route(settings)
     check_trainable(crops, settings)
     RunFolder.check_new(out)
     model = _starting_model(settings)
@@ -109,11 +111,13 @@ def resume(
     Raises:
         DataError: If a crop cannot be read.
         RunFolderError: If `out` is no run folder, or the crops are others.
+        TrainingError: If the crops no longer fit into memory.
         WeightsError: If no stage was finished and the starting weights cannot be had.
     """
     folder = RunFolder.open(out)
     folder.check_same_crops(crops)
     settings = folder.settings()
+    check_trainable(crops, settings)
     checkpoint = folder.latest_checkpoint()
     model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
     shuffled, pixels = _shuffle_and_load(crops, settings, progress)

@@ -122,6 +122,7 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
             for found in pool.map(partial(cluster, clusters=clusters), prepared):
                 pseudo_labels.append(found)
                 context.report("stage 1: cluster", len(pseudo_labels), len(cameras), 0, None)
+            del prepared  # before the next group's distances are made
     return pseudo_labels
 
 

@@ -27,6 +27,7 @@ from iics.similarity.crop_similarity import (
 from iics.training.context import TrainingContext
 from iics.training.labelling import label_crops
 from iics.training.losses import batch_hard_triplet, check_loss
+from iics.training.trainable import check_scores_fit
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead]
     kind = context.settings.stage2.similarity
     if kind == "cnn":
         return CosineSimilarity(l2_normalise(raw))
+    check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
     overlap = OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
     if kind == "overlap":
         return overlap

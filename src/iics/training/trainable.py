@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
 from iics.training.labelling import labelling_memory, max_dense_crops
 from iics.training.stage1_intra import groups_that_fit
+
+logger = logging.getLogger(__name__)
 
 BYTES_OF_PROCESS = 10**9
 """What the program, its libraries, one batch and one block of comparisons take."""
@@ -38,12 +42,20 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
     if settings.distance.neighbour_search == "faiss":
         check_faiss()
+    compared = max(sizes) if settings.stages == "stage1" else len(crops)
+    if compared > max_dense_crops(settings.distance):
+        logger.warning(
+            "%d crops are more than the %d whose pairs are all compared (--distance.max-dense-crops): each is compared "
+            "with its %d nearest.",
+            compared,
+            max_dense_crops(settings.distance),
+            settings.distance.graph_neighbours,
+        )
     needed, free = predicted_memory(sizes, settings), free_memory()
     if free is not None and needed > free:
-        compared = max(sizes) if settings.stages == "stage1" else len(crops)
         on_graph = replace(settings, distance=replace(settings.distance, max_dense_crops=max(compared // 2, 1)))
         way_out = "Train"
-        if predicted_memory(sizes, on_graph) < needed:
+        if predicted_memory(sizes, on_graph) <= free:
             most = on_graph.distance.max_dense_crops
             way_out = f"Compare fewer pairs (--distance.max-dense-crops {most}: a graph of neighbours above), train"
         raise TrainingError(
@@ -53,7 +65,10 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
 
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
-    """Return the most bytes that comparing and clustering takes, beside the crops' pixels; measured within a quarter.
+    """Return the most bytes that crops' pixels, their features, and comparing and clustering them take.
+
+    With a number of clusters that is not fixed, how many scores there will be is a guess: a cluster for four crops of a
+    camera. Stage 2 asks again once it knows (`check_scores_fit`).
 
     Args:
         sizes: Crops of each camera.
@@ -63,10 +78,27 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
     features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
     distance, clusters = settings.distance, settings.stage1.clusters
     groups = groups_that_fit(sizes, max_dense_crops(distance))
-    stage1 = max(sum(labelling_memory(sizes[camera], distance, clusters) for camera in group) for group in groups)
-    stage2 = labelling_memory(num_crops, distance, settings.stage2.clusters)
+    memory = partial(labelling_memory, distance=distance, num_features=width)
+    stage1 = max(sum(memory(sizes[camera], clusters=clusters) for camera in group) for group in groups)
+    stage2 = memory(num_crops, clusters=settings.stage2.clusters)
     if settings.stages == "both" and settings.stage2.similarity != "cnn":
-        num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 2 for size in sizes)
+        num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
         stage2 += 4 * num_crops * num_scores
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    return BYTES_OF_PROCESS + features + labelling
+    pixels = 3 * num_crops * settings.model.height * settings.model.width
+    return BYTES_OF_PROCESS + pixels + features + labelling
+
+
+def check_scores_fit(num_crops: int, num_scores: int) -> None:
+    """Refuse scores that do not fit, before they are computed.
+
+    Raises:
+        TrainingError: If they do not.
+    """
+    needed, free = 4 * num_crops * num_scores, free_memory()
+    if free is not None and needed > free:
+        raise TrainingError(
+            f"{num_crops:,} crops with scores of {num_scores:,} clusters each need {needed / 1e9:.1f} GB of memory, "
+            f"{free / 1e9:.1f} GB are free. Ask for fewer clusters in the cameras (--stage1.clusters.rule fixed "
+            "--stage1.clusters.number N) or compare features alone (--stage2.similarity cnn)."
+        )
