@@ -136,6 +136,16 @@ def test_a_missing_package_is_named_with_the_way_to_install_it():
     assert str(caught.value) == message
 
 
+def test_wide_features_are_searched_by_their_main_directions():
+    narrow = clustered_features(NUM_CROPS)
+    spread = torch.randn(32, 300, generator=torch.Generator().manual_seed(2))
+    similarity = CosineSimilarity(torch.nn.functional.normalize(narrow @ spread, dim=1))
+    found = approximate_neighbour_graph(similarity, num_neighbours=K)
+    assert recall(found, neighbour_graph(similarity, num_neighbours=K)) > 0.9
+    expected = similarity.matrix()[np.arange(NUM_CROPS)[:, None], found.neighbours[:, 1:]]
+    np.testing.assert_allclose(found.similarity[:, 1:], expected, atol=1e-5)
+
+
 def test_features_that_are_not_finite_are_refused():
     features = torch.full((4, 3), torch.nan)
     with pytest.raises(ValueError, match="features hold NaN or infinite values"):

@@ -400,7 +400,9 @@ def test_memory_of_the_graph_worked_by_hand():
     memory = labelling_memory(1000, settings, ClusterSettings(), num_features=512)
     assert memory == 1000 * (90 * 50 + 4 * 256)
     with_faiss = replace(settings, neighbour_search="faiss")
-    assert labelling_memory(1000, with_faiss, ClusterSettings(), num_features=512) == memory + 1000 * 3 * 4 * 512
+    assert labelling_memory(1000, with_faiss, ClusterSettings(), num_features=512) == memory + 1000 * (
+        90 * 50 + 3 * 4 * 256
+    )
 
 
 def test_memory_of_the_graph_grows_with_crops_and_neighbours():

@@ -5,8 +5,6 @@ The same numbers, but for the last bits, whether the matrix of all pairs fits in
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -28,21 +26,6 @@ IntVector = npt.NDArray[np.integer[Any]]
 Crops = IntVector | slice
 
 
-@dataclass(frozen=True, eq=False)
-class InnerProducts:
-    """Upper bounds of all similarities as inner products: asked @ stored' + offset.
-
-    Attributes:
-        stored: Shape (n, d).
-        asked: Shape (n, d).
-        offset: Added to every product.
-    """
-
-    stored: FloatMatrix
-    asked: FloatMatrix
-    offset: float
-
-
 class CropSimilarity(Protocol):
     """Similarity of every pair of n crops; larger is closer."""
 
@@ -61,8 +44,8 @@ class CropSimilarity(Protocol):
     def upper_bounds(self, rows: slice, columns: slice) -> FloatMatrix:
         """Return numbers that are cheap and no similarity exceeds but by rounding. Shape (len(rows), len(columns))."""
 
-    def inner_products(self) -> InnerProducts | None:
-        """Return the upper bounds as inner products, if they are."""
+    def search_features(self) -> FloatMatrix | None:
+        """Return features whose nearest crops are mostly the most similar ones, if there are any. Shape (n, d)."""
 
     def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
         """Return the similarities of some pairs from their upper bounds. Shape (len(first),)."""
@@ -98,10 +81,9 @@ class CosineSimilarity:
         """Return the cosines themselves."""
         return self.block(rows, columns)
 
-    def inner_products(self) -> InnerProducts:
-        """Return the features, twice."""
-        features = self.features.cpu().contiguous().numpy()
-        return InnerProducts(features, features, 0.0)
+    def search_features(self) -> FloatMatrix:
+        """Return the features."""
+        return self.features.cpu().contiguous().numpy()
 
     def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:  # noqa: ARG002
         """Return the bounds: they are the cosines."""
@@ -143,8 +125,8 @@ class OverlapSimilarity:
         """Return the overlaps themselves."""
         return self.block(rows, columns)
 
-    def inner_products(self) -> None:
-        """Return None: overlaps are no inner products."""
+    def search_features(self) -> None:
+        """Return None: scores have no cheap neighbours."""
 
     def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:  # noqa: ARG002
         """Return the bounds: they are the overlaps."""
@@ -213,13 +195,9 @@ class InterCameraSimilarity:
         bounds = features[rows] @ features[columns].T
         return bounds.add_(cameras[rows, None] != cameras[None, columns], alpha=self.mu).cpu().numpy()
 
-    def inner_products(self) -> InnerProducts:
-        """Return features with their camera: (f, a e_c) and (f, -a e_c), a = sqrt(mu), give cosine - mu if c = c'."""
-        features = self.cosine.features.cpu()
-        _, places = np.unique(self.cameras.cpu().numpy(), return_inverse=True)
-        cameras = torch.nn.functional.one_hot(torch.from_numpy(places)).float() * math.sqrt(self.mu)
-        stored, asked = torch.cat([features, cameras], dim=1), torch.cat([features, -cameras], dim=1)
-        return InnerProducts(stored.numpy(), asked.numpy(), self.mu)
+    def search_features(self) -> FloatMatrix:
+        """Return the features: the overlap moves few neighbours."""
+        return self.cosine.search_features()
 
     def settle(self, upper_bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
         """Return bound - mu * (1 - J) for pairs of different cameras."""

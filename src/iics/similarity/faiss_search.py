@@ -1,8 +1,9 @@
 """Approximate neighbour graph: an inverted file of faiss, for more crops than an exact search has time for.
 
-Crops are put into cells around 4 sqrt(n) centres; only the cells whose centres are nearest to a crop are searched
-(Jégou et al., "Product Quantization for Nearest Neighbor Search", 2011, without the quantisation). Needs the extra
-`faiss`; what it finds and costs beside the exact search stands in docs/performance.md.
+Features are projected onto their main directions (PCA) and put into cells around 4 sqrt(n) centres; only the cells
+whose centres are nearest to a crop are searched (the inverted file of Jegou et al., "Product Quantization for Nearest
+Neighbor Search", 2011, without its quantisation). What is found is compared in full. Needs the extra `faiss`; what it
+finds and costs beside the exact search stands in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import torch
 
 from iics.errors import SettingsError
 from iics.similarity.crop_similarity import CropSimilarity
-from iics.similarity.neighbour_graph import NeighbourGraph, settled
+from iics.similarity.neighbour_graph import NeighbourGraph, in_order
 
 FloatMatrix = npt.NDArray[np.float32]
 
-CELLS_SEARCHED = 32
-_TRAINED_ON = 64  # crops a cell
+DIMENSIONS = 256
+CELLS_SEARCHED = 128
+_TRAINED_ON = 64  # crops a cell, and a dimension
+_FOUND_FOR_ONE = 2  # candidates for each neighbour kept: full comparison puts them into another order
+_FEW_CROPS = 1024  # that make one cell
 
 
 def check_faiss() -> None:
@@ -39,44 +43,50 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
     """Return crops near every crop; nearly all of the nearest, none certainly.
 
     Args:
-        similarity: Of n crops; its upper bounds must be inner products.
+        similarity: Of n crops, with features to search by.
         num_neighbours: Crops k to keep for each, itself included. Clipped to n.
 
     Raises:
-        SettingsError: If faiss is not installed or the similarity has no inner products.
+        SettingsError: If faiss is not installed or there are no features to search by.
         ValueError: If a feature is not finite.
     """
     check_faiss()
-    vectors = similarity.inner_products()
-    if vectors is None:
+    features = similarity.search_features()
+    if features is None:
         raise SettingsError("distance.neighbour_search faiss compares features; Eq. 9 alone needs exact.")
-    if not np.isfinite(vectors.stored.sum(axis=1)).all():
+    if not np.isfinite(features.sum(axis=1)).all():
         raise ValueError("features hold NaN or infinite values; check the model they were computed with.")
     num_crops = len(similarity)
-    k = min(num_neighbours, num_crops)
-    index = _index(vectors.stored)
-    products, found = index.search(vectors.asked, k)
-    is_short = (found < 0).any(axis=1)  # the cells searched held fewer than k crops
-    if is_short.any():
-        index.nprobe = index.nlist
-        products[is_short], found[is_short] = index.search(vectors.asked[is_short], k)
-    found = found.astype(np.int32)
+    found = _search(features, min(_FOUND_FOR_ONE * num_neighbours, num_crops)).astype(np.int32)
     itself = np.arange(num_crops, dtype=np.int32)
     is_lost = ~(found == itself[:, None]).any(axis=1)  # behind more than k copies
     found[is_lost, -1] = itself[is_lost]
-    return settled(similarity, products + np.float32(vectors.offset), found, last_bounds=np.full(num_crops, np.inf))
+    exact = similarity.pairs(np.repeat(itself, found.shape[1]), found.ravel()).reshape(found.shape)
+    graph = in_order(found, exact, last_bounds=np.full(num_crops, np.inf, np.float32))
+    kept = slice(0, num_neighbours)
+    return NeighbourGraph(graph.neighbours[:, kept], graph.similarity[:, kept], graph.num_certain)
 
 
-def _index(vectors: FloatMatrix) -> Any:
+def _search(features: FloatMatrix, k: int) -> npt.NDArray[np.int64]:
+    """Return k crops near each, of those in the nearest cells; of all cells where those hold fewer."""
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
-    num_cells = max(1, math.isqrt(16 * len(vectors)) if len(vectors) > CELLS_SEARCHED**2 else 1)
-    dimensions = vectors.shape[1]
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimensions), dimensions, num_cells, faiss.METRIC_INNER_PRODUCT)
+    num_crops, dimensions = features.shape
+    if min(num_crops, dimensions) > DIMENSIONS:
+        projection = faiss.PCAMatrix(dimensions, DIMENSIONS)
+        projection.train(np.ascontiguousarray(features[:: max(1, num_crops // (_TRAINED_ON * DIMENSIONS))]))
+        features, dimensions = projection.apply(features), DIMENSIONS
+    num_cells = 4 * math.isqrt(num_crops) if num_crops > _FEW_CROPS else 1
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(dimensions), dimensions, num_cells, faiss.METRIC_L2)
     index.cp.min_points_per_centroid = 1
     index.cp.max_points_per_centroid = _TRAINED_ON
-    index.train(vectors)
-    index.add(vectors)
+    index.train(features)
+    index.add(features)
     index.nprobe = min(CELLS_SEARCHED, num_cells)
-    return index
+    found: Any = index.search(features, k)[1]
+    is_short = (found < 0).any(axis=1)
+    if is_short.any():
+        index.nprobe = num_cells
+        found[is_short] = index.search(features[is_short], k)[1]
+    return np.asarray(found, dtype=np.int64)

@@ -17,6 +17,7 @@ from iics.kernels import kernel, torch_threads
 from iics.similarity.crop_similarity import CropSimilarity
 
 FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
 Neighbours = npt.NDArray[np.int32]
 IntVector = npt.NDArray[np.integer[Any]]
 
@@ -62,28 +63,25 @@ def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> Neigh
                 _offer(tile, top, left, bounds, found)
                 if left > top:  # every pair is compared once and serves both crops
                     _offer(np.ascontiguousarray(tile.T), left, top, bounds, found)
-    return settled(similarity, bounds, found, last_bounds=bounds[:, -1] if k < num_crops else np.full(k, -np.inf))
+    crops = np.repeat(np.arange(num_crops, dtype=np.int32), k)
+    exact = similarity.settle(bounds.ravel(), crops, found.ravel()).reshape(num_crops, k)
+    last_bounds = bounds[:, -1] if k < num_crops else np.full(num_crops, -np.inf, np.float32)
+    return in_order(found, exact, last_bounds=last_bounds)
 
 
-def settled(
-    similarity: CropSimilarity, bounds: FloatMatrix, found: Neighbours, *, last_bounds: npt.NDArray[np.floating[Any]]
-) -> NeighbourGraph:
-    """Return the graph of the crops found, compared in full and put into order.
+def in_order(found: Neighbours, similarity: FloatMatrix, *, last_bounds: FloatVector) -> NeighbourGraph:
+    """Return the graph of the crops found: each crop first among its own, then by similarity and index.
 
     Args:
-        similarity: Of n crops.
-        bounds: Upper bound of the similarity of each crop found. Shape (n, k).
         found: Crops found, each crop among its own. Shape (n, k).
+        similarity: To each crop found. Shape (n, k).
         last_bounds: For each crop, what no crop that was not found can be more similar than. Shape (n,).
     """
-    num_crops, k = found.shape
-    rows = np.repeat(np.arange(num_crops, dtype=np.int32), k)
-    exact = similarity.settle(bounds.ravel(), rows, found.ravel()).reshape(num_crops, k).copy()
-    exact[found == np.arange(num_crops)[:, None]] = np.inf
-    order = np.lexsort((found, -exact), axis=1)
-    exact = np.take_along_axis(exact, order, axis=1)
-    num_certain = (exact >= last_bounds[:, None]).sum(axis=1)
-    return NeighbourGraph(np.take_along_axis(found, order, axis=1), exact, num_certain)
+    similarity = np.where(found == np.arange(len(found))[:, None], np.float32(np.inf), similarity)
+    order = np.lexsort((found, -similarity), axis=1)
+    similarity = np.take_along_axis(similarity, order, axis=1)
+    num_certain = (similarity >= last_bounds[:, None]).sum(axis=1)
+    return NeighbourGraph(np.take_along_axis(found, order, axis=1), similarity, num_certain)
 
 
 @kernel(parallel=True)

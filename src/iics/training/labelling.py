@@ -36,7 +36,7 @@ from iics.similarity.distance_graph import (
     RerankedDistance,
     distance_graph,
 )
-from iics.similarity.faiss_search import approximate_neighbour_graph
+from iics.similarity.faiss_search import DIMENSIONS, approximate_neighbour_graph
 from iics.similarity.neighbour_graph import NeighbourGraph, neighbour_graph
 from iics.similarity.reciprocal import neighbours_needed
 from iics.similarity.reranking import k_reciprocal_distance
@@ -86,8 +86,9 @@ def labelling_memory(
     members = 4 * num_crops * (distance.k1 + 1) * (distance.k1 // 2 + 2) if distance.kind == "reranked" else 0
     if num_crops > max_dense_crops(distance):
         sampled = 256 if clusters.rule == "fixed" else 3 * _num_sampled(num_crops)
-        searched = 3 * 4 * num_features if distance.neighbour_search == "faiss" else 0
-        per_crop = _GRAPH_BYTES_PER_NEIGHBOUR * distance.graph_neighbours + 4 * sampled + searched
+        per_crop = _GRAPH_BYTES_PER_NEIGHBOUR * distance.graph_neighbours + 4 * sampled
+        if distance.neighbour_search == "faiss":
+            per_crop += _GRAPH_BYTES_PER_NEIGHBOUR * distance.graph_neighbours + 3 * 4 * min(num_features, DIMENSIONS)
         return num_crops * per_crop + members
     matrix = 4 * num_crops**2 + members
     if clusters.rule == "quantile":
