@@ -52,8 +52,8 @@ def k_reciprocal_distance(
             raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     neighbours = nearest(reranked, neighbours_needed(len(distance), k1, k2))
     weights = reciprocal_weights(neighbours, lambda p, q: reranked[p, q], k1=k1, k2=k2)
-    with torch_threads():
-        _scale_lower(reranked, np.float32(lambda_value))
+    with torch_threads() as num_threads:
+        _scale_lower(reranked, np.float32(lambda_value), num_threads)
     weights.add_overlap(reranked, scale=lambda_value - 1)
     mirror_lower(reranked)
     np.fill_diagonal(reranked, 0)
@@ -112,14 +112,15 @@ def _nearest(distance: FloatMatrix, k: int) -> Neighbours:
 
 
 @kernel(parallel=True)
-def _scale_lower(distance: FloatMatrix, lambda_value: np.float32) -> None:
+def _scale_lower(distance: FloatMatrix, lambda_value: np.float32, num_threads: int) -> None:
     """Replace entries below the diagonal by (1 - lambda) + lambda * (d + d') / 2, tile by tile for the cache's sake."""
     num_rows = len(distance)
     farthest = np.float32(1) - lambda_value
     half = lambda_value / np.float32(2)
-    for tile in numba.prange((num_rows + _TILE - 1) // _TILE):
-        top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
-        for left in range(0, bottom, _TILE):
-            for i in range(top, bottom):
-                for j in range(left, min(left + _TILE, i)):
-                    distance[i, j] = farthest + half * (distance[i, j] + distance[j, i])
+    for thread in numba.prange(num_threads):
+        for top in range(thread * _TILE, num_rows, num_threads * _TILE):  # in turn: lower rows have more to do
+            bottom = min(top + _TILE, num_rows)
+            for left in range(0, bottom, _TILE):
+                for i in range(top, bottom):
+                    for j in range(left, min(left + _TILE, i)):
+                        distance[i, j] = farthest + half * (distance[i, j] + distance[j, i])

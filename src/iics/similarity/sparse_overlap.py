@@ -90,8 +90,8 @@ class SparseRows:
 
 def mirror_lower(matrix: FloatMatrix) -> None:
     """Copy the entries below the diagonal to above it, in place."""
-    with torch_threads():
-        _mirror_lower(matrix)
+    with torch_threads() as num_threads:
+        _mirror_lower(matrix, num_threads)
 
 
 @kernel()
@@ -198,12 +198,13 @@ def _overlap_pairs(
 
 
 @kernel(parallel=True)
-def _mirror_lower(matrix: FloatMatrix) -> None:
+def _mirror_lower(matrix: FloatMatrix, num_threads: int) -> None:
     """Tile by tile, because a whole transposed row misses the cache."""
     num_rows = len(matrix)
-    for tile in numba.prange((num_rows + _TILE - 1) // _TILE):
-        top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
-        for left in range(0, bottom, _TILE):
-            for j in range(left, min(left + _TILE, bottom)):
-                for i in range(max(top, j + 1), bottom):
-                    matrix[j, i] = matrix[i, j]
+    for thread in numba.prange(num_threads):
+        for top in range(thread * _TILE, num_rows, num_threads * _TILE):
+            bottom = min(top + _TILE, num_rows)
+            for left in range(0, bottom, _TILE):
+                for j in range(left, min(left + _TILE, bottom)):
+                    for i in range(max(top, j + 1), bottom):
+                        matrix[j, i] = matrix[i, j]
