@@ -39,7 +39,7 @@ calls = {
     "pairs": lambda: similarity.pairs(first, second),
     "graph": lambda: label_crops(
         similarity,
-        distance=DistanceSettings(max_dense_crops=1, k1=2, k2=1, graph_neighbours=3),
+        distance=DistanceSettings(max_dense_crops=1, k1=2, k2=1, graph_neighbours=4),
         clusters=ClusterSettings(number=2),
     ),
 }
