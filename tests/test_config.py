@@ -15,10 +15,9 @@ from iics.config import (
     Settings,
     Stage1Settings,
     Stage2Settings,
-    from_json,
-    to_json,
 )
 from iics.errors import SettingsError
+from iics.settings_json import from_json, to_json
 
 SOURCE = Path("run/settings.json")
 NAN = float("nan")

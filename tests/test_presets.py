@@ -2,8 +2,9 @@
 
 import pytest
 
-from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, from_json, to_json
+from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings
 from iics.presets import BY_NAME, DUKEMTMC, MARKET1501, MSMT17, OWN_CAMERAS, SAMPLE
+from iics.settings_json import from_json, to_json
 
 PAPER = {
     "rounds": 40,

@@ -1,24 +1,18 @@
 """Settings: frozen, self-checking, stored with every run. The defaults are the paper's for Market-1501 (Sec. 4.2).
 
 Only orchestrators and the command line see a `Settings`; leaf functions receive plain values. Each field's text is its
-command-line help. The presets are in `iics.presets`.
+command-line help. The presets are in `iics.presets`; JSON in `iics.settings_json`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
 import math
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import tyro
 
-from iics.errors import SettingsError
+from iics.errors import check_setting
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
 AlphaSharing = Literal["none", "block", "stage"]
@@ -45,7 +39,7 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         is_large = self.height >= 32 and self.width >= 32
-        _need(is_large, f"Crops need at least 32x32 pixels, got {self.height}x{self.width}.")
+        check_setting(is_large, f"Crops need at least 32x32 pixels, got {self.height}x{self.width}.")
 
 
 @dataclass(frozen=True)
@@ -68,14 +62,14 @@ class AugmentSettings:
     def __post_init__(self) -> None:
         for name in ("mirror_probability", "erase_probability"):
             value = getattr(self, name)
-            _need(0 <= value <= 1, f"augment.{name} is a probability in [0, 1], got {value}.")
-        _need(self.pad >= 0, f"augment.pad must be at least 0, got {self.pad}.")
-        _need(
+            check_setting(0 <= value <= 1, f"augment.{name} is a probability in [0, 1], got {value}.")
+        check_setting(self.pad >= 0, f"augment.pad must be at least 0, got {self.pad}.")
+        check_setting(
             0 < self.erase_min_area <= self.erase_max_area < 1,
             "augment needs 0 < erase_min_area <= erase_max_area < 1, "
             f"got {self.erase_min_area}, {self.erase_max_area}.",
         )
-        _need(
+        check_setting(
             0 < self.erase_min_aspect <= 1,
             f"augment.erase_min_aspect must be in (0, 1], got {self.erase_min_aspect}.",
         )
@@ -101,14 +95,16 @@ class DistanceSettings:
     """How the graph's neighbours are found: exact (all pairs, in blocks) or faiss (approximate; extra `faiss`)."""
 
     def __post_init__(self) -> None:
-        _need(self.k1 >= 1 and self.k2 >= 1, f"distance needs k1, k2 of at least 1, got {self.k1}, {self.k2}.")
-        _need(self.max_dense_crops >= 0, f"distance.max_dense_crops must be at least 0, got {self.max_dense_crops}.")
-        _need(
+        check_setting(self.k1 >= 1 and self.k2 >= 1, f"distance needs k1, k2 of at least 1, got {self.k1}, {self.k2}.")
+        check_setting(
+            self.max_dense_crops >= 0, f"distance.max_dense_crops must be at least 0, got {self.max_dense_crops}."
+        )
+        check_setting(
             self.graph_neighbours > max(self.k1, self.k2),
             f"distance.graph_neighbours must be more than k1 and k2, {self.k1} and {self.k2}, "
             f"got {self.graph_neighbours}.",
         )
-        _need(0 <= self.lambda_value <= 1, f"distance.lambda_value must be in [0, 1], got {self.lambda_value}.")
+        check_setting(0 <= self.lambda_value <= 1, f"distance.lambda_value must be in [0, 1], got {self.lambda_value}.")
 
 
 @dataclass(frozen=True)
@@ -123,8 +119,8 @@ class ClusterSettings:
     """For `quantile`: cut at the distance below which this share of all pairs lies."""
 
     def __post_init__(self) -> None:
-        _need(self.number >= 2, f"clusters.number must be at least 2, got {self.number}.")
-        _need(0 < self.quantile < 1, f"clusters.quantile must be in (0, 1), got {self.quantile}.")
+        check_setting(self.number >= 2, f"clusters.number must be at least 2, got {self.number}.")
+        check_setting(0 < self.quantile < 1, f"clusters.quantile must be in (0, 1), got {self.quantile}.")
 
 
 @dataclass(frozen=True)
@@ -145,8 +141,10 @@ class Stage1Settings:
     """Clusters in each camera."""
 
     def __post_init__(self) -> None:
-        _need(self.epochs >= 1, f"stage1.epochs must be at least 1, got {self.epochs}.")
-        _need(self.crops_per_camera >= 2, f"stage1.crops_per_camera must be at least 2, got {self.crops_per_camera}.")
+        check_setting(self.epochs >= 1, f"stage1.epochs must be at least 1, got {self.epochs}.")
+        check_setting(
+            self.crops_per_camera >= 2, f"stage1.crops_per_camera must be at least 2, got {self.crops_per_camera}."
+        )
         _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage1")
 
 
@@ -178,17 +176,17 @@ class Stage2Settings:
     """Clusters over all cameras."""
 
     def __post_init__(self) -> None:
-        _need(self.epochs >= 1, f"stage2.epochs must be at least 1, got {self.epochs}.")
-        _need(
+        check_setting(self.epochs >= 1, f"stage2.epochs must be at least 1, got {self.epochs}.")
+        check_setting(
             self.clusters_per_batch >= 2 and self.crops_per_cluster >= 2,
             f"stage2 needs at least 2 clusters_per_batch and 2 crops_per_cluster, got {self.clusters_per_batch} and "
             f"{self.crops_per_cluster}.",
         )
         _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage2")
-        _need(0 <= self.mu < math.inf, f"stage2.mu must be finite and at least 0, got {self.mu}.")
-        _need(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
-        _need(self.triplet_weight >= 0, f"stage2.triplet_weight must be at least 0, got {self.triplet_weight}.")
-        _need(self.triplet_margin >= 0, f"stage2.triplet_margin must be at least 0, got {self.triplet_margin}.")
+        check_setting(0 <= self.mu < math.inf, f"stage2.mu must be finite and at least 0, got {self.mu}.")
+        check_setting(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
+        check_setting(self.triplet_weight >= 0, f"stage2.triplet_weight must be at least 0, got {self.triplet_weight}.")
+        check_setting(self.triplet_margin >= 0, f"stage2.triplet_margin must be at least 0, got {self.triplet_margin}.")
 
 
 @dataclass(frozen=True)
@@ -217,79 +215,22 @@ class Settings:
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
 
     def __post_init__(self) -> None:
-        _need(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")
+        check_setting(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")
         batch_size = self.inference_batch_size
-        _need(batch_size >= 1, f"inference_batch_size must be at least 1, got {batch_size}.")
-        _need(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}.")
-        _need(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}.")
-        _need(self.seed >= 0, f"seed must be at least 0, got {self.seed}.")
-        _need(
+        check_setting(batch_size >= 1, f"inference_batch_size must be at least 1, got {batch_size}.")
+        check_setting(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}.")
+        check_setting(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}.")
+        check_setting(self.seed >= 0, f"seed must be at least 0, got {self.seed}.")
+        check_setting(
             self.stages != "stage2" or self.stage2.similarity == "cnn",
             f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, "
             f"not {self.stage2.similarity}.",
         )
-        _need(
+        check_setting(
             self.distance.neighbour_search == "exact" or self.stage2.similarity != "overlap",
             "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact.",
         )
 
 
-T = TypeVar("T")
-
-
-def to_json(settings: Settings) -> str:
-    """Return settings as indented JSON."""
-    return json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
-
-
-def from_json(text: str, *, source: Path) -> Settings:
-    """Return the settings that `to_json` wrote.
-
-    Raises:
-        SettingsError: If the text is no JSON, a key is unknown (the nearest is suggested) or a value does not fit.
-    """
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"{source} is no valid JSON: {error}.") from error
-    return _from_mapping(Settings, values, where=str(source))
-
-
-def _from_mapping(kind: type[T], values: Any, *, where: str) -> T:
-    if not isinstance(values, Mapping):
-        raise SettingsError(f"{where} must be an object with settings, got {values!r}.")
-    hints = typing.get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(hints)}."
-            raise SettingsError(f"{where} has an unknown setting {key!r}.{hint}")
-    return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
-
-
-def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _from_mapping(hint, value, where=where)
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        choices = typing.get_args(hint)
-        _need(value in choices, f"{where} must be one of {', '.join(map(str, choices))}, got {value!r}.")
-        return value
-    if origin is tuple:
-        is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-        _need(is_list, f"{where} must be a list of names, got {value!r}.")
-        return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    fits = isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
-    _need(fits, f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
-    return value
-
-
-def _need(is_met: bool, message: str) -> None:
-    if not is_met:
-        raise SettingsError(message)
-
-
 def _need_rates(backbone: float, head: float, stage: str) -> None:
-    _need(backbone > 0 and head > 0, f"{stage} needs learning rates above 0, got {backbone} and {head}.")
+    check_setting(backbone > 0 and head > 0, f"{stage} needs learning rates above 0, got {backbone} and {head}.")

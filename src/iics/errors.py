@@ -34,3 +34,13 @@ class WriteError(IicsError):
 
 class EvaluationError(IicsError):
     """Nothing can be scored, or the arrays to score do not belong together."""
+
+
+def check_setting(is_met: bool, message: str) -> None:
+    """Refuse a setting, with a message that says what was needed and what came.
+
+    Raises:
+        SettingsError: If the condition is not met.
+    """
+    if not is_met:
+        raise SettingsError(message)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from iics.cli.parse import parse
-from iics.errors import SettingsError
+from iics.errors import SettingsError, check_setting
 
 if TYPE_CHECKING:
     from iics.experiments.pseudo_label_speed import Labelling, Step
@@ -57,17 +57,23 @@ class BenchmarkCommand:
 
     def __post_init__(self) -> None:
         for name, least in (("cameras", 1), ("features", 1), ("repeats", 1), ("seed", 0)):
-            _need(getattr(self, name) >= least, f"--{name} must be at least {least}, got {getattr(self, name)}.")
+            check_setting(
+                getattr(self, name) >= least, f"--{name} must be at least {least}, got {getattr(self, name)}."
+            )
         needed = max(2, self.cameras)
-        _need(self.crops >= needed, f"--crops must be at least {needed} for {self.cameras} cameras, got {self.crops}.")
-        _need(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
-        _need(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
-        _need(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
-        _need(
+        check_setting(
+            self.crops >= needed, f"--crops must be at least {needed} for {self.cameras} cameras, got {self.crops}."
+        )
+        check_setting(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
+        check_setting(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
+        check_setting(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
+        check_setting(
             self.route == "graph" or self.neighbour_search == "exact",
             "--neighbour-search faiss searches the graph's neighbours; it needs --route graph.",
         )
-        _need(self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}.")
+        check_setting(
+            self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}."
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -111,11 +117,6 @@ def main(arguments: list[str]) -> int:
     else:
         _print(command, machine, steps, labelling)
     return 0
-
-
-def _need(is_met: bool, message: str) -> None:
-    if not is_met:
-        raise SettingsError(message)
 
 
 def _check_memory(command: BenchmarkCommand) -> None:

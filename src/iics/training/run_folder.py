@@ -25,13 +25,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from iics import config
 from iics.atomic import remove_stale_temporaries, write_atomically
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray, natural_order
 from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
+from iics.settings_json import from_json, to_json
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class RunFolder:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
         data = {**source, "name": crops.name, "num_crops": len(crops), "fingerprint": crops.fingerprint()}
         write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")
-        write_atomically(folder.path / "settings.json", config.to_json(settings))
+        write_atomically(folder.path / "settings.json", to_json(settings))
         return folder
 
     @staticmethod
@@ -158,7 +158,7 @@ class RunFolder:
             SettingsError: If they cannot be read.
         """
         file = self.path / "settings.json"
-        return config.from_json(file.read_text(), source=file)
+        return from_json(file.read_text(), source=file)
 
     def source(self) -> dict[str, str]:
         """Return what `create` was told of where the crops come from, with their name, number and fingerprint.

@@ -1,0 +1,65 @@
+"""Settings to JSON and back: what a run folder keeps, read strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from iics.config import Settings
+from iics.errors import SettingsError, check_setting
+
+T = TypeVar("T")
+
+
+def to_json(settings: Settings) -> str:
+    """Return settings as indented JSON."""
+    return json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+
+
+def from_json(text: str, *, source: Path) -> Settings:
+    """Return the settings that `to_json` wrote.
+
+    Raises:
+        SettingsError: If the text is no JSON, a key is unknown (the nearest is suggested) or a value does not fit.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{source} is no valid JSON: {error}.") from error
+    return _from_mapping(Settings, values, where=str(source))
+
+
+def _from_mapping(kind: type[T], values: Any, *, where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where} must be an object with settings, got {values!r}.")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(hints)}."
+            raise SettingsError(f"{where} has an unknown setting {key!r}.{hint}")
+    return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _from_mapping(hint, value, where=where)
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        check_setting(value in choices, f"{where} must be one of {', '.join(map(str, choices))}, got {value!r}.")
+        return value
+    if origin is tuple:
+        is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        check_setting(is_list, f"{where} must be a list of names, got {value!r}.")
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    fits = isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+    check_setting(fits, f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
+    return value
