@@ -241,7 +241,7 @@ def test_alpha_by_block_tells_the_alpha_in_use_under_the_first_layer_of_its_grou
     assert alpha_by_block(create(norm="bn")) == {}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "efficientnet_lite0"])
 def test_replaced_norms_keep_weights_running_statistics_and_activation(name):
     spec: BackboneSpec = backbone_spec(name)
     backbone = _create_timm_model(spec, download=False)
@@ -256,7 +256,7 @@ def test_replaced_norms_keep_weights_running_statistics_and_activation(name):
     images = torch.rand(2, 3, 64, 32, generator=generator)
     with torch.no_grad():
         plain = backbone.eval()(images)
-    _group_batch_norms(backbone)
+    _group_batch_norms(backbone, activated=spec.activated)
     replace_norms(backbone, "aibn", stages=spec.later_half, block=spec.block, alpha_sharing="block")
     for key, value in before.items():
         path, _, attribute = key.rpartition(".")

@@ -50,7 +50,7 @@ def test_batches_hold_every_cameras_group_in_order_of_the_cameras(
     def note(module, inputs):
         if module.training:
             norm = next(m for m in module.modules() if isinstance(m, GroupedBatchNorm2d))
-            batches.append(((inputs[0][:, 0, 0, 0] * 255 / 100).round().int().tolist(), norm.group_size))
+            batches.append(((inputs[0][:, 0, 0, 0] * 255 / 100).round().int().tolist(), norm.groups.size))
 
     context.model.backbone.register_forward_pre_hook(note)
     result = train_stage1(context)

@@ -28,6 +28,8 @@ class BackboneSpec:
         std: Standard deviation of the same.
         num_features: Length of a feature vector.
         weights_package: Installed package that carries the ImageNet weights, or None for timm's download.
+        activated: Pattern of the paths of batch norms bnN whose activation is the module actN beside them, called right
+            behind. The last norm of a residual block is none of them: the shortcut comes first.
     """
 
     timm_name: str
@@ -38,6 +40,7 @@ class BackboneSpec:
     std: tuple[float, float, float]
     num_features: int
     weights_package: str | None = None
+    activated: str | None = None
 
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -52,6 +55,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
         num_features=2048,
+        activated=r"(layer\d\.\d+\.bn2|(.+\.)?bn1)",
     ),
     "resnet18": BackboneSpec(
         timm_name="resnet18.tv_in1k",
@@ -61,6 +65,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
         num_features=512,
+        activated=r"(.+\.)?bn1",
     ),
     "efficientnet_lite0": BackboneSpec(
         timm_name="tf_efficientnet_lite0",
@@ -111,7 +116,7 @@ def create_backbone(
     for path in spec.strided:
         conv = backbone.get_submodule(path)
         conv.stride = (1, 1)  # type: ignore[assignment]  # torch types every attribute of a module as Tensor | Module
-    _group_batch_norms(backbone)
+    _group_batch_norms(backbone, activated=spec.activated)
     replace_norms(backbone, norm, stages=norm_stages or spec.later_half, block=spec.block, alpha_sharing=alpha_sharing)
     return backbone
 
@@ -206,13 +211,18 @@ def _load(backbone: nn.Module, state: dict[str, Tensor], *, source: str) -> None
     backbone.load_state_dict(given, strict=False)
 
 
-def _group_batch_norms(backbone: nn.Module) -> None:
-    """Replace every `BatchNorm2d` (timm's fuse the activation) by a `GroupedBatchNorm2d`."""
+def _group_batch_norms(backbone: nn.Module, *, activated: str | None) -> None:
+    """Replace every `BatchNorm2d` and the activation behind it, a part of it or a module beside it, by one module."""
     for path, module in list(backbone.named_modules()):
         if isinstance(module, nn.BatchNorm2d):
-            parent, _, child = path.rpartition(".")
+            parent_path, _, child = path.rpartition(".")
+            parent = backbone.get_submodule(parent_path)
             activation = getattr(module, "act", nn.Identity())
-            setattr(backbone.get_submodule(parent), child, GroupedBatchNorm2d(module, activation))
+            if activated is not None and re.fullmatch(activated, path):
+                name = child.replace("bn", "act")
+                activation = parent.get_submodule(name)
+                setattr(parent, name, nn.Identity())
+            setattr(parent, child, GroupedBatchNorm2d(module, activation))
 
 
 def _is_below(path: str, stage: str) -> bool:

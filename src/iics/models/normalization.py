@@ -2,17 +2,19 @@
 
 Batch statistics are taken over contiguous *groups* of crops, not over whatever sits in the batch: stage 1 forwards all
 cameras at once, ordered by camera, and each camera keeps statistics of its own. The two layers here replace every
-`BatchNorm2d` of a backbone. Their large-tensor work is two autograd functions that keep only the input; everything
-else is small (crops x channels) tensors under ordinary autograd.
+`BatchNorm2d` of a backbone, the activation behind it included. On the CPU they go through `iics.models.fused_norm`,
+elsewhere through `iics.models.map_passes`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from iics.models.fused_norm import activation_bounds, can_fuse, fused_norm, moments, scale_shift_activate
+from iics.models.map_passes import instance_moments, scale_and_shift
+from iics.models.norm_groups import NormGroups, SumOverProcesses, alone
 
 ALPHA_START = 0.5
 
@@ -23,8 +25,9 @@ class GroupedBatchNorm2d(nn.Module):
     Running statistics take the mean over the groups of a step: updating them group by group would favour the last.
 
     Attributes:
-        group_size: Crops a normalisation group in training; None for the whole batch. Set by `set_norm_group_size`.
+        groups: Which crops share batch statistics in training. Set by `set_norm_groups`.
         momentum: Share of the new statistics in the running ones (PyTorch's convention), 0.1.
+        pending: Statistics of a step that is not finished; None if every forward updates the running ones.
     """
 
     running_mean: Tensor
@@ -40,33 +43,23 @@ class GroupedBatchNorm2d(nn.Module):
         self.register_buffer("running_var", source.running_var)
         self.eps = source.eps
         self.momentum = 0.1
-        self.group_size: int | None = None
+        self.groups = NormGroups()
+        self.pending: list[Tensor] | None = None
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise feature maps of shape (n, c, h, w)."""
+        """Normalise feature maps of shape (n, c, h, w) and activate them."""
         if not self.training:
-            y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        elif num_groups(x.shape[0], self.group_size) == 1:
-            y = F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
-            )
-        else:
-            y = self._normalise_groups(x)
-        activated: Tensor = self.activation(y)
-        return activated
-
-    def _normalise_groups(self, x: Tensor) -> Tensor:
-        mean_in, squares = instance_moments(x)
+            return _normalise_by(self, x, self.running_mean, self.running_var)
+        if self.pending is None and self.groups.is_whole(len(x)) and not can_fuse(x, self.activation):
+            args = (self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps)
+            y: Tensor = self.activation(F.batch_norm(x, *args))
+            return y
         pixels = x.shape[2] * x.shape[3]
-        groups = num_groups(x.shape[0], self.group_size)
-        mean, var = group_statistics(mean_in, squares / pixels, num_groups=groups)
-        count = pixels * (x.shape[0] // groups)
-        update_running(self.running_mean, mean, self.momentum)
-        update_running(self.running_var, var * count / max(count - 1, 1), self.momentum)
-        scale = self.weight * torch.rsqrt(var + self.eps)  # (groups, c)
-        shift = self.bias - mean * scale
-        return scale_and_shift(x, _per_crop(scale, x), _per_crop(shift, x))
+        y, mean, var = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
+        count = pixels * self.groups.group_size(len(x))
+        record_statistics(self, mean, var * (count / max(count - 1, 1)))  # unbiased, as nn.BatchNorm2d keeps it
+        return y
 
 
 class AdaptiveInstanceBatchNorm2d(nn.Module):
@@ -77,7 +70,8 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
 
     Attributes:
         mix: Holds alpha; several layers may share one (Table 4).
-        group_size: As in `GroupedBatchNorm2d`.
+        groups: As in `GroupedBatchNorm2d`.
+        pending: As in `GroupedBatchNorm2d`.
     """
 
     running_mean: Tensor
@@ -91,29 +85,26 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
         self.register_buffer("running_var", source.running_var)
         self.eps = source.eps
         self.momentum = source.momentum
-        self.group_size = source.group_size
+        self.groups = source.groups
+        self.pending: list[Tensor] | None = None
         self.activation = source.activation
         self.mix = mix
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise feature maps of shape (n, c, h, w)."""
+        """Normalise feature maps of shape (n, c, h, w) and activate them."""
         pixels = x.shape[2] * x.shape[3]
-        mean_in, squares = instance_moments(x)
-        var_in = squares / max(pixels - 1, 1)
-        if self.training:
-            mean_bn, var_bn = group_statistics(mean_in, var_in, num_groups=num_groups(x.shape[0], self.group_size))
-            update_running(self.running_mean, mean_bn, self.momentum)
-            update_running(self.running_var, var_bn, self.momentum)
-            mean_bn, var_bn = _per_crop(mean_bn, x), _per_crop(var_bn, x)  # (n, c)
-        else:
-            mean_bn, var_bn = self.running_mean, self.running_var
         # One pixel has no instance variance: only the batch part is left.
         alpha = self.mix() if pixels > 1 else torch.ones_like(self.mix())
-        mean = alpha * mean_bn + (1 - alpha) * mean_in
-        var = alpha * var_bn + (1 - alpha) * var_in
-        scale = self.weight * torch.rsqrt(var + self.eps)
-        y: Tensor = self.activation(scale_and_shift(x, scale.expand_as(mean_in), (self.bias - mean * scale)))
-        return y
+        freedom = max(pixels - 1, 1)
+        if self.training:
+            y, mean_bn, var_bn = _normalise_by_batch(self, x, alpha, freedom=freedom)
+            record_statistics(self, mean_bn, var_bn)
+            return y
+        is_fused = can_fuse(x, self.activation) and not torch.is_grad_enabled()
+        mean_in, squares = moments(x) if is_fused else instance_moments(x)
+        mean = alpha * self.running_mean + (1 - alpha) * mean_in
+        var = alpha * self.running_var + (1 - alpha) * squares / freedom
+        return _normalise_by(self, x, mean, var)
 
 
 class MixingWeight(nn.Module):
@@ -128,115 +119,89 @@ class MixingWeight(nn.Module):
         return self.alpha.clamp(0.0, 1.0)
 
 
-def set_norm_group_size(model: nn.Module, group_size: int | None) -> None:
-    """Tell every normalisation layer of `model` how many contiguous crops share batch statistics in training."""
-    if group_size is not None and group_size < 1:
-        raise ValueError(f"A normalisation group needs at least 1 crop, got {group_size}.")
-    for module in model.modules():
-        if isinstance(module, GroupedBatchNorm2d | AdaptiveInstanceBatchNorm2d):
-            module.group_size = group_size
+NormLayer = GroupedBatchNorm2d | AdaptiveInstanceBatchNorm2d
 
 
-def num_groups(num_crops: int, group_size: int | None) -> int:
-    """Return how many whole groups a batch holds.
-
-    Raises:
-        ValueError: If a group would be cut.
-    """
-    if group_size is None:
-        return 1
-    if num_crops % group_size:
-        raise ValueError(f"A batch of {num_crops} crops cuts a normalisation group of {group_size}.")
-    return num_crops // group_size
+def norm_layers(model: nn.Module) -> list[NormLayer]:
+    """Return the normalisation layers of a model, in the order of its modules."""
+    return [module for module in model.modules() if isinstance(module, NormLayer)]
 
 
-def group_statistics(mean_in: Tensor, var_in: Tensor, *, num_groups: int) -> tuple[Tensor, Tensor]:
-    """Return batch mean and variance of each group from the statistics of its crops.
+def set_norm_groups(model: nn.Module, groups: NormGroups) -> None:
+    """Tell every normalisation layer of `model` which crops of a batch share statistics in training."""
+    for layer in norm_layers(model):
+        layer.groups = groups
 
-    var_bn = E[mean_in^2 + var_in] - mu_bn^2, computed as E[var_in] + Var[mean_in], which is never negative.
+
+def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor) -> None:
+    """Move a layer's running statistics towards those of a batch, or keep them until its step is finished.
 
     Args:
-        mean_in: Mean of each crop and channel, float32. Shape (n, c).
-        var_in: Variance of each crop and channel, float32. Shape (n, c).
-        num_groups: Number of groups of n / num_groups contiguous crops.
-
-    Returns:
-        Mean and variance. Shapes (num_groups, c).
+        layer: Changed in place.
+        mean: Mean of each crop's group. Shape (n, c).
+        var: Variance of each crop's group. Shape (n, c).
     """
-    means = mean_in.reshape(num_groups, -1, mean_in.shape[1])
-    mean = means.mean(dim=1)
-    between = (means - mean[:, None]).square().mean(dim=1)
-    return mean, var_in.reshape(means.shape).mean(dim=1) + between
-
-
-def update_running(running: Tensor, groups: Tensor, momentum: float) -> None:
-    """Move running statistics towards the mean over groups, in place. Shapes (c,) and (num_groups, c)."""
     with torch.no_grad():
-        running.lerp_(groups.mean(dim=0).to(running.dtype), momentum)
+        if layer.pending is None:
+            layer.running_mean.lerp_(mean.mean(dim=0).to(layer.running_mean.dtype), layer.momentum)
+            layer.running_var.lerp_(var.mean(dim=0).to(layer.running_var.dtype), layer.momentum)
+        else:
+            count = mean.new_full((1,), len(mean))
+            layer.pending.append(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
 
 
-def instance_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and summed squared deviation of each crop and channel over its pixels, in float32 at least.
+def gather_statistics(model: nn.Module) -> None:
+    """Have layers keep the statistics of forward passes until `update_running_statistics`: a step in several parts."""
+    for layer in norm_layers(model):
+        layer.pending = []
+
+
+@torch.no_grad()
+def update_running_statistics(model: nn.Module, sum_over_processes: SumOverProcesses = alone) -> None:
+    """Move running statistics once towards the mean over all groups of a step, on all processes alike.
 
     Args:
-        x: Feature maps. Shape (n, c, h, w).
-
-    Returns:
-        Mean and sum of (x - mean)^2. Shapes (n, c).
+        model: Its layers have gathered statistics since the last call.
+        sum_over_processes: Adds up what the processes gathered.
     """
-    mean, squares = _InstanceMoments.apply(x)  # type: ignore[no-untyped-call]
-    return mean, squares
+    layers = [layer for layer in norm_layers(model) if layer.pending is not None]
+    if not layers:
+        return
+    sums = [torch.stack(layer.pending or [_no_statistics(layer)]).sum(dim=0) for layer in layers]
+    totals = torch.split(sum_over_processes(torch.cat(sums)), [len(part) for part in sums])
+    for layer, total in zip(layers, totals, strict=True):
+        layer.pending = []
+        mean, var = (total[:-1] / total[-1]).chunk(2)
+        layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
+        layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
 
 
-def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Return x * scale + shift with one scale and shift per crop and channel; dtype and memory format of `x` stay.
+def _no_statistics(layer: NormLayer) -> Tensor:
+    """Return the sums of a process that had no crops."""
+    return layer.running_mean.new_zeros(2 * len(layer.running_mean) + 1)
 
-    Args:
-        x: Feature maps. Shape (n, c, h, w).
-        scale: Factors, float32. Shape (n, c).
-        shift: Offsets, float32. Shape (n, c).
-    """
-    y: Tensor = _ScaleAndShift.apply(x, scale, shift)  # type: ignore[no-untyped-call]
+
+def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return normalised, activated maps, and mean and variance of each crop's group; see `fused_norm`."""
+    bounds = activation_bounds(layer.activation)
+    if bounds is not None and can_fuse(x, layer.activation):
+        return fused_norm(
+            x, layer.weight, layer.bias, alpha, groups=layer.groups, freedom=freedom, eps=layer.eps, bounds=bounds
+        )
+    mean_in, squares = instance_moments(x)
+    var_in = squares / freedom
+    mean_bn, var_bn = layer.groups.statistics(mean_in, var_in)
+    mean = alpha * mean_bn + (1 - alpha) * mean_in
+    var = alpha * var_bn + (1 - alpha) * var_in
+    return _normalise_by(layer, x, mean, var), mean_bn, var_bn
+
+
+def _normalise_by(layer: NormLayer, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    """Return activated maps normalised by statistics of each crop, (n, c), or of all, (c,)."""
+    scale = layer.weight * torch.rsqrt(var + layer.eps)
+    shift = layer.bias - mean * scale
+    bounds = activation_bounds(layer.activation)
+    if bounds is not None and can_fuse(x, layer.activation) and not torch.is_grad_enabled():
+        return scale_shift_activate(x, scale, shift, bounds)
+    y: Tensor = layer.activation(scale_and_shift(x, scale.expand(x.shape[:2]), shift.expand(x.shape[:2])))
     return y
-
-
-class _InstanceMoments(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = wide.mean(dim=(2, 3))
-        squares = (wide - mean[:, :, None, None]).square_().sum(dim=(2, 3))
-        ctx.save_for_backward(x, mean)
-        return mean, squares
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        grad_mean, grad_squares = grads
-        x, mean = ctx.saved_tensors
-        slope = 2 * grad_squares
-        offset = grad_mean / (x.shape[2] * x.shape[3]) - slope * mean
-        return _multiply_add(x, slope, offset)
-
-
-class _ScaleAndShift(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        ctx.save_for_backward(x, scale)
-        return _multiply_add(x, scale, shift)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        (grad,) = grads
-        x, scale = ctx.saved_tensors
-        grad_scale = (grad * x).sum(dim=(2, 3), dtype=scale.dtype)
-        grad_shift = grad.sum(dim=(2, 3), dtype=scale.dtype)
-        return grad * scale[:, :, None, None].to(grad.dtype), grad_scale, grad_shift
-
-
-def _multiply_add(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return torch.addcmul(shift[:, :, None, None].to(x.dtype), x, scale[:, :, None, None].to(x.dtype))
-
-
-def _per_crop(groups: Tensor, x: Tensor) -> Tensor:
-    """Repeat one row per group to one row per crop. Shapes (num_groups, c) to (n, c)."""
-    return groups.repeat_interleave(x.shape[0] // groups.shape[0], dim=0)

@@ -17,7 +17,8 @@ from iics.data.sampling import stage1_batches, stage1_steps
 from iics.errors import TrainingError
 from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead
-from iics.models.normalization import set_norm_group_size
+from iics.models.norm_groups import NormGroups
+from iics.models.normalization import set_norm_groups
 from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import CosineSimilarity
 from iics.training.context import TrainingContext
@@ -165,7 +166,7 @@ def _train_heads(
         num_steps=num_steps,
         generator=context.generator,
     )
-    set_norm_group_size(context.model.backbone, per_camera)
+    set_norm_groups(context.model.backbone, NormGroups(per_camera))
     context.model.backbone.train()
     losses = []
     for step, batch in enumerate(batches, start=1):

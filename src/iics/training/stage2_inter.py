@@ -16,7 +16,8 @@ from iics.data.sampling import stage2_batches
 from iics.errors import TrainingError
 from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.models.normalization import set_norm_group_size
+from iics.models.norm_groups import NormGroups
+from iics.models.normalization import set_norm_groups
 from iics.pseudo_labels import PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import (
     CosineSimilarity,
@@ -143,7 +144,7 @@ def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> t
     optimiser = context.optimiser(
         head.train(), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
-    set_norm_group_size(context.model.backbone, batches.shape[1])
+    set_norm_groups(context.model.backbone, NormGroups(batches.shape[1]))
     context.model.backbone.train()
     losses = []
     for step, batch in enumerate(batches, start=1):
