@@ -268,7 +268,7 @@ def test_replaced_norms_keep_weights_running_statistics_and_activation(name):
             if isinstance(module, AdaptiveInstanceBatchNorm2d):
                 module.mix.alpha.fill_(1.0)
         # With alpha 1 nothing but the batch part is left, activations included: the network it was.
-        torch.testing.assert_close(backbone(images), plain, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(backbone(images), plain, rtol=1e-4, atol=1e-5 * plain.abs().max().item())
 
 
 def test_state_dict_keys_of_norms_stay_timms():
