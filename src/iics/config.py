@@ -190,6 +190,29 @@ class Stage2Settings:
 
 
 @dataclass(frozen=True)
+class EngineSettings:
+    """How training is computed; what was chosen is printed at the start."""
+
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Of convolutions: bf16 (autocast) or float32. auto: bf16 where device and backbone gain from it."""
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    """Order of images and weights in memory."""
+    compile: bool = False
+    """Whether torch.compile makes the network's code: minutes at the start, faster after, mostly on GPUs."""
+    parts: int = 1
+    """Parts a batch is computed in, one after another, gradients added up: less memory. Stage 1 is split by cameras and
+    computes the same; a part of a stage-2 batch is normalised, and mined for triplets, by itself."""
+    deterministic: bool = True
+    """On GPUs, use only operations that give the same bits every time; without, faster."""
+    threads: int = 0
+    """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.parts >= 1, f"engine.parts must be at least 1, got {self.parts}.")
+        check_setting(self.threads >= 0, f"engine.threads must be at least 0, got {self.threads}.")
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that decides what a run computes."""
 
@@ -199,6 +222,7 @@ class Settings:
     distance: DistanceSettings = field(default_factory=DistanceSettings)
     stage1: Stage1Settings = field(default_factory=Stage1Settings)
     stage2: Stage2Settings = field(default_factory=Stage2Settings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
     rounds: int = 40
     """Rounds of stage 1 then stage 2."""
     stages: Literal["both", "stage1", "stage2"] = "both"

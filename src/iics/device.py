@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from iics.errors import SettingsError
 
 
 def choose_device(name: str) -> str:
     """Return the torch device called `name`; "auto" takes a GPU if there is one.
+
+    Of several processes that torchrun started on one machine, each takes a GPU of its own.
 
     Raises:
         SettingsError: If it does not exist here.
@@ -14,7 +18,9 @@ def choose_device(name: str) -> str:
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -27,6 +27,7 @@ def extract_features(
     std: tuple[float, float, float],
     batch_size: int,
     device: torch.device,
+    network: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Return raw features: the mean of f over each crop and its mirror image.
@@ -38,6 +39,7 @@ def extract_features(
         std: Channel standard deviations.
         batch_size: Crops forwarded at once.
         device: Where the backbone is.
+        network: How to call the backbone; None calls it as it is.
         progress: Called after each batch with the number of crops in it.
 
     Returns:
@@ -45,10 +47,10 @@ def extract_features(
     """
     was_training = backbone.training
     backbone.eval()
-    rows = []
+    forward, rows = network or backbone, []
     for start in range(0, len(pixels), batch_size):
         images = normalise_pixels(torch.from_numpy(pixels[start : start + batch_size]).to(device), mean=mean, std=std)
-        rows.append((backbone(images) + backbone(images.flip(3))).float() / 2)
+        rows.append((forward(images) + forward(images.flip(3))).float() / 2)
         if progress is not None:
             progress(len(images))
     backbone.train(was_training)

@@ -14,7 +14,7 @@ from iics.models.normalization import (
     AdaptiveInstanceBatchNorm2d,
     GroupedBatchNorm2d,
     MixingWeight,
-    gather_statistics,
+    gathered_statistics,
     set_norm_groups,
     update_running_statistics,
 )
@@ -252,24 +252,26 @@ def test_the_groups_reach_every_layer():
 def test_a_step_in_parts_moves_running_statistics_as_the_whole_batch_does(make):
     x = maps()
     whole, parts = make(group_size=2), make(group_size=2)
-    gather_statistics(parts)
-    for _ in range(2):
-        whole(x)
-        parts(x[:2])
-        parts(x[2:])
-        before = parts.running_mean.clone()
-        update_running_statistics(parts)
-        assert not torch.equal(before, parts.running_mean)
+    with gathered_statistics(parts):
+        for _ in range(2):
+            whole(x)
+            parts(x[:2])
+            parts(x[2:])
+            before = parts.running_mean.clone()
+            update_running_statistics(parts)
+            assert not torch.equal(before, parts.running_mean)
     torch.testing.assert_close(parts.running_mean, whole.running_mean)
     torch.testing.assert_close(parts.running_var, whole.running_var)
 
 
 def test_gathered_statistics_wait_for_the_end_of_the_step():
     norm = aibn()
-    gather_statistics(norm)
     before = norm.running_mean.clone()
+    with gathered_statistics(norm):
+        norm(maps())
+        assert torch.equal(norm.running_mean, before)
     norm(maps())
-    assert torch.equal(norm.running_mean, before)
+    assert not torch.equal(norm.running_mean, before)
 
 
 # --- numbers

@@ -30,6 +30,7 @@ class BackboneSpec:
         weights_package: Installed package that carries the ImageNet weights, or None for timm's download.
         activated: Pattern of the paths of batch norms bnN whose activation is the module actN beside them, called right
             behind. The last norm of a residual block is none of them: the shortcut comes first.
+        gains_from_bf16_on_cpu: Whether bf16 is faster than float32 on processors that have it.
     """
 
     timm_name: str
@@ -41,6 +42,7 @@ class BackboneSpec:
     num_features: int
     weights_package: str | None = None
     activated: str | None = None
+    gains_from_bf16_on_cpu: bool = False
 
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -56,6 +58,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         std=_IMAGENET_STD,
         num_features=2048,
         activated=r"(layer\d\.\d+\.bn2|(.+\.)?bn1)",
+        gains_from_bf16_on_cpu=True,
     ),
     "resnet18": BackboneSpec(
         timm_name="resnet18.tv_in1k",
@@ -66,6 +69,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         std=_IMAGENET_STD,
         num_features=512,
         activated=r"(.+\.)?bn1",
+        gains_from_bf16_on_cpu=True,
     ),
     "efficientnet_lite0": BackboneSpec(
         timm_name="tf_efficientnet_lite0",

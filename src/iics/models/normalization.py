@@ -8,6 +8,9 @@ elsewhere through `iics.models.map_passes`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -150,10 +153,16 @@ def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor) -> None:
             layer.pending.append(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
 
 
-def gather_statistics(model: nn.Module) -> None:
-    """Have layers keep the statistics of forward passes until `update_running_statistics`: a step in several parts."""
+@contextmanager
+def gathered_statistics(model: nn.Module) -> Iterator[None]:
+    """Within the block, layers keep statistics until `update_running_statistics`: a step may have several parts."""
     for layer in norm_layers(model):
         layer.pending = []
+    try:
+        yield
+    finally:
+        for layer in norm_layers(model):
+            layer.pending = None
 
 
 @torch.no_grad()

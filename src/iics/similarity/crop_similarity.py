@@ -26,6 +26,13 @@ IntVector = npt.NDArray[np.integer[Any]]
 Crops = IntVector | slice
 
 
+class OverlapFunction(Protocol):
+    """Scores of C heads to the overlap of all pairs, as `score_overlap`."""
+
+    def __call__(self, scores: Tensor, *, num_cameras: int) -> Tensor:
+        """Return J. Shapes (n, K) to (n, n)."""
+
+
 class CropSimilarity(Protocol):
     """Similarity of every pair of n crops; larger is closer."""
 
@@ -96,22 +103,28 @@ class OverlapSimilarity:
     Args:
         scores: Softmax outputs of all heads, side by side. Shape (n, K).
         num_heads: Number of heads C; rows sum to it.
+        compute: What makes the matrix of all pairs: `score_overlap`, or a way of several processes to the same.
 
     Raises:
         ValueError: If the scores are no softmax outputs.
     """
 
-    def __init__(self, scores: Tensor, *, num_heads: int) -> None:
+    def __init__(self, scores: Tensor, *, num_heads: int, compute: OverlapFunction = score_overlap) -> None:
         check_scores(scores, num_heads)
         self.scores = scores.detach().float()
         self.num_heads = num_heads
+        self._compute = compute
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def matrix(self) -> FloatMatrix:
         """See `CropSimilarity`."""
-        return score_overlap(_where_the_matrix_fits(self.scores), num_cameras=self.num_heads).cpu().numpy()
+        return self.all_pairs().cpu().numpy()
+
+    def all_pairs(self) -> Tensor:
+        """Return the matrix where it fits: on the device of the scores, or on the CPU. Shape (n, n)."""
+        return self._compute(_where_the_matrix_fits(self.scores), num_cameras=self.num_heads)
 
     def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
         """See `CropSimilarity`."""
@@ -168,9 +181,8 @@ class InterCameraSimilarity:
         """See `CropSimilarity`."""
         if self.mu == 0:
             return self.cosine.matrix()
-        scores = _where_the_matrix_fits(self.overlap.scores)
-        overlap = score_overlap(scores, num_cameras=self.overlap.num_heads)
-        features, cameras = self.cosine.features.to(scores.device), self.cameras.to(scores.device)
+        overlap = self.overlap.all_pairs()
+        features, cameras = self.cosine.features.to(overlap.device), self.cameras.to(overlap.device)
         return inter_camera_similarity(features, overlap, cameras, mu=self.mu, out=overlap).cpu().numpy()
 
     def block(self, rows: Crops, columns: Crops) -> FloatMatrix:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from iics.data.augment import augment
 from iics.data.crops import CropSet
 from iics.features import Pixels, extract_features
 from iics.models.reid_model import ReidModel
+from iics.training.distributed import Processes
+from iics.training.engine import Engine
 from iics.training.progress import PhaseCallback
 
 
@@ -26,6 +29,9 @@ class TrainingContext:
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
         report: Told about progress.
+        network: The backbone as it is called, see `Engine.network`.
+        engine: How the network is computed.
+        processes: Who shares the work.
     """
 
     model: ReidModel
@@ -34,35 +40,46 @@ class TrainingContext:
     settings: Settings
     generator: torch.Generator
     report: PhaseCallback
+    network: Callable[[Tensor], Tensor]
+    engine: Engine = field(default_factory=Engine)
+    processes: Processes = field(default_factory=Processes)
 
     def raw_features(self, phase: str) -> Tensor:
-        """Return raw features of all crops, averaged with the mirror image. Shape (n, d)."""
-        done = 0
+        """Return raw features of all crops, averaged with the mirror image; each process extracts some. Shape (n, d)."""
+        done, batch_size = 0, self.settings.inference_batch_size
+        shares = self.processes.shares(len(self.pixels), unit=batch_size)
+        own = self.processes.own(shares)
 
         def count(num_images: int) -> None:
             nonlocal done
             done += num_images
-            self.report(phase, done, len(self.pixels), num_images, None)
+            self.report(phase, done, own.stop - own.start, num_images, None)
 
-        return extract_features(
+        features = extract_features(
             self.model.backbone,
-            self.pixels,
+            self.pixels[own],
             mean=self.model.header.mean,
             std=self.model.header.std,
-            batch_size=self.settings.inference_batch_size,
+            batch_size=batch_size,
             device=self.model.device,
+            network=self.network,
             progress=count,
         )
+        return self.processes.gather_rows(features, shares)
 
-    def training_images(self, indices: Tensor) -> Tensor:
-        """Return augmented images of a batch of crops. Shape (len(indices), 3, h, w)."""
-        return augment(
-            torch.from_numpy(self.pixels[indices.numpy()]).to(self.model.device),
+    def augmented(self, batch: Tensor) -> Callable[[slice], Tensor]:
+        """Draw how each crop of a batch is augmented; return a function from rows of it to their images.
+
+        Everybody draws for the whole batch, so the images do not depend on who makes which.
+        """
+        images = augment(
+            torch.from_numpy(self.pixels[batch.numpy()]).to(self.model.device),
             settings=self.settings.augment,
             mean=self.model.header.mean,
             std=self.model.header.std,
             generator=self.generator,
         )
+        return lambda rows: images[rows]
 
     def optimiser(self, heads: torch.nn.Module, *, backbone_rate: float, head_rate: float) -> torch.optim.Optimizer:
         """Return a new SGD (Sec. 4.2) with one rate for the backbone and one for the heads.

@@ -13,10 +13,9 @@ from torch.nn import functional as F
 
 from iics.data.sampling import stage2_batches
 from iics.models.heads import BNNeckHead
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import set_norm_groups
 from iics.training.context import TrainingContext
 from iics.training.losses import batch_hard_triplet, check_loss
+from iics.training.step import train_step, training_steps
 
 
 @dataclass(frozen=True)
@@ -80,25 +79,26 @@ def train_on_labels(
         num_steps=len(rate_factors),
         generator=context.generator,
     )
-    set_norm_groups(context.model.backbone, NormGroups(batches.shape[1]))
-    context.model.backbone.train()
     head.train()
     seen = []
-    for step, (batch, factor) in enumerate(zip(batches, rate_factors, strict=True), start=1):
-        for group in optimiser.param_groups:
-            group["lr"] = factor * group["initial_lr"]
-        targets = labels[batch].to(context.model.device)
-        features = context.model.backbone(context.training_images(batch))
-        logits = head(features)
-        cross_entropy = F.cross_entropy(logits, targets)
-        triplet = batch_hard_triplet(features, targets, batch.to(targets.device), margin=triplet_margin)
-        loss = cross_entropy + triplet_weight * triplet
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        accuracy = (logits.argmax(dim=1) == targets).float().mean()
-        seen.append((loss.item(), cross_entropy.item(), triplet.item(), accuracy.item()))
-        check_loss(seen[-1][0], phase=name, step=step)
-        context.report(f"{name}: train", step, len(batches), len(batch), seen[-1][0])
+    with training_steps(context):
+        for step, (batch, factor) in enumerate(zip(batches, rate_factors, strict=True), start=1):
+            for group in optimiser.param_groups:
+                group["lr"] = factor * group["initial_lr"]
+
+            def loss_of(features: Tensor, rows: slice, batch: Tensor = batch) -> Tensor:
+                crop_ids = batch[rows].to(features.device)
+                targets = labels[batch[rows]].to(features.device)
+                logits = head(features)
+                cross_entropy = F.cross_entropy(logits, targets)
+                triplet = batch_hard_triplet(features, targets, crop_ids, margin=triplet_margin)
+                accuracy = (logits.argmax(dim=1) == targets).float().mean()
+                loss = cross_entropy + triplet_weight * triplet
+                return torch.stack([loss, cross_entropy, triplet, accuracy]) * (len(crop_ids) / len(batch))
+
+            seen.append(train_step(context, optimiser, batch, unit=crops_per_label, group_size=None, loss_of=loss_of))
+            check_loss(seen[-1][0], phase=name, step=step)
+            context.report(f"{name}: train", step, len(batches), len(batch), seen[-1][0])
+    context.processes.agree(head)
     loss_mean, cross_entropy_mean, triplet_mean, accuracy_mean = np.mean(seen, axis=0).tolist()
     return LabelTraining(loss_mean, cross_entropy_mean, triplet_mean, accuracy_mean, num_steps=len(batches))

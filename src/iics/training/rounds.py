@@ -256,6 +256,9 @@ class _Run:
             settings=self.settings,
             generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=stage_number),
             report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
+            network=self.network,
+            engine=self.engine,
+            processes=self.processes,
         )
 
     def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:

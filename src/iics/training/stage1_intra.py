@@ -17,13 +17,12 @@ from iics.data.sampling import stage1_batches, stage1_steps
 from iics.errors import TrainingError
 from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import set_norm_groups
 from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import CosineSimilarity
 from iics.training.context import TrainingContext
 from iics.training.labelling import cluster, max_dense_crops, prepare
 from iics.training.losses import check_loss
+from iics.training.step import train_step, training_steps
 
 logger = logging.getLogger(__name__)
 
@@ -110,21 +109,27 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
 
 
 def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
-    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4).
+    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4). Processes share the cameras.
 
     Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
     """
     distance, clusters = context.settings.distance, context.settings.stage1.clusters
-    pseudo_labels: list[PseudoLabels] = []
+    processes = context.processes
+    largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
+    own = largest_first[processes.rank :: processes.count]
+    found: list[PseudoLabels] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for group in groups_that_fit([len(crops) for crops in cameras], max_dense_crops(distance)):
-            similarities = (features[torch.from_numpy(cameras[at]).to(features.device)] for at in group)
-            prepared = [prepare(CosineSimilarity(rows), distance=distance, clusters=clusters) for rows in similarities]
-            for found in pool.map(partial(cluster, clusters=clusters), prepared):
-                pseudo_labels.append(found)
-                context.report("stage 1: cluster", len(pseudo_labels), len(cameras), 0, None)
+        for group in groups_that_fit([len(cameras[at]) for at in own], max_dense_crops(distance)):
+            places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
+            prepared = [
+                prepare(CosineSimilarity(features[place]), distance=distance, clusters=clusters) for place in places
+            ]
+            for labels in pool.map(partial(cluster, clusters=clusters), prepared):
+                found.append(labels)
+                context.report("stage 1: cluster", len(found), len(own), 0, None)
             del prepared  # before the next group's distances are made
-    return pseudo_labels
+    by_camera = {at: labels for pairs in processes.gather(list(zip(own, found, strict=True))) for at, labels in pairs}
+    return [by_camera[at] for at in range(len(cameras))]
 
 
 def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:
@@ -166,19 +171,22 @@ def _train_heads(
         num_steps=num_steps,
         generator=context.generator,
     )
-    set_norm_groups(context.model.backbone, NormGroups(per_camera))
-    context.model.backbone.train()
     losses = []
-    for step, batch in enumerate(batches, start=1):
-        features = torch.split(context.model.backbone(context.training_images(batch)), per_camera)
-        targets = torch.split(labels[batch].to(context.model.device), per_camera)
-        loss = torch.stack(
-            [F.cross_entropy(head(f), m) for head, f, m in zip(heads, features, targets, strict=True)]
-        ).sum()
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        losses.append(loss.item())
-        check_loss(losses[-1], phase="stage 1", step=step)
-        context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
+    with training_steps(context):
+        for step, batch in enumerate(batches, start=1):
+            targets = labels[batch].to(context.model.device)
+
+            def sum_over_cameras(features: Tensor, rows: slice, targets: Tensor = targets) -> Tensor:
+                own_heads = heads[rows.start // per_camera :]
+                groups = torch.split(features, per_camera), torch.split(targets[rows], per_camera)
+                by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
+                return torch.stack(by_camera).sum().unsqueeze(0)
+
+            terms = train_step(
+                context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=sum_over_cameras
+            )
+            losses.append(terms[0])
+            check_loss(losses[-1], phase="stage 1", step=step)
+            context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
+    context.processes.agree(modules)
     return float(np.mean(losses))

@@ -12,7 +12,7 @@ from iics.data.crops import IntArray
 from iics.errors import TrainingError
 from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.pseudo_labels import PseudoLabelStatistics, describe_pseudo_labels
+from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import (
     CosineSimilarity,
     CropSimilarity,
@@ -21,7 +21,8 @@ from iics.similarity.crop_similarity import (
 )
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelTraining, steps_of_epochs, train_on_labels
-from iics.training.labelling import label_crops
+from iics.training.labelling import label_crops, max_dense_crops
+from iics.training.shared_overlap import SharedOverlap
 from iics.training.trainable import check_scores_fit
 
 logger = logging.getLogger(__name__)
@@ -82,17 +83,7 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
     """
     settings = context.settings.stage2
     raw = context.raw_features("stage 2: features")
-    context.report("stage 2: cluster", 0, 1, 0, None)
-    similarity = compare_crops(context, raw, heads, mu=mu)
-    pseudo_labels = label_crops(
-        similarity,
-        distance=context.settings.distance,
-        clusters=settings.clusters,
-        camera_ids=context.crops.camera_ids,
-        min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
-    )
-    context.report("stage 2: cluster", 1, 1, 0, None)
-    del similarity
+    pseudo_labels = label_all_crops(context, raw, heads, mu=mu)
     if pseudo_labels.num_clusters < 2:
         raise TrainingError(
             f"Stage 2 put all {len(context.crops)} crops into one cluster; training needs at least 2. Ask for more "
@@ -119,14 +110,43 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
     return Stage2Result(pseudo_labels.labels, metrics)
 
 
-def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> CropSimilarity:
-    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or the features' cosine. Of n crops."""
-    kind = context.settings.stage2.similarity
-    if kind == "cnn":
+def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
+    """Return pseudo-labels over all cameras. The first process clusters; the others help it with Eq. 9.
+
+    Args:
+        context: The round's working place.
+        raw: Raw features. Shape (n, d).
+        heads: The heads of stage 1.
+        mu: Weight of the score overlap in Eq. 5.
+    """
+    context.report("stage 2: cluster", 0, 1, 0, None)
+    settings, distance, processes = context.settings.stage2, context.settings.distance, context.processes
+    shared = None
+    if settings.similarity != "cnn":
+        check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
+        shared = SharedOverlap(processes, classifier_scores(raw, heads), num_cameras=len(heads))
+        compares_all = len(raw) <= max_dense_crops(distance) and (settings.similarity == "overlap" or mu > 0)
+        if compares_all and not processes.is_first:
+            shared.help()
+    found = processes.from_first(
+        lambda: label_crops(
+            compare_crops(context, raw, shared, mu=mu),
+            distance=distance,
+            clusters=settings.clusters,
+            camera_ids=context.crops.camera_ids,
+            min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
+        )
+    )
+    context.report("stage 2: cluster", 1, 1, 0, None)
+    return found
+
+
+def compare_crops(context: TrainingContext, raw: Tensor, shared: SharedOverlap | None, *, mu: float) -> CropSimilarity:
+    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or, without scores, the features' cosine."""
+    if shared is None:
         return CosineSimilarity(l2_normalise(raw))
-    check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
-    overlap = OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
-    if kind == "overlap":
+    overlap = OverlapSimilarity(shared.scores, num_heads=shared.num_cameras, compute=shared.matrix)
+    if context.settings.stage2.similarity == "overlap":
         return overlap
     cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(raw.device)
     return InterCameraSimilarity(l2_normalise(raw), overlap, cameras, mu=mu)

@@ -1,0 +1,70 @@
+"""One optimiser step: a batch in parts, one after another, each part shared by all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from iics.models.norm_groups import NormGroups
+from iics.models.normalization import gathered_statistics, set_norm_groups, update_running_statistics
+from iics.training.context import TrainingContext
+
+LossOf = Callable[[Tensor, slice], Tensor]
+"""Raw features of some rows of the batch, and which rows: to the terms that add up over the parts, the loss first."""
+
+
+@contextmanager
+def training_steps(context: TrainingContext) -> Iterator[None]:
+    """Train the backbone within the block: its running statistics move once a step, by the mean over all groups of it."""
+    with gathered_statistics(context.model.backbone.train()):
+        yield
+
+
+def train_step(
+    context: TrainingContext,
+    optimiser: torch.optim.Optimizer,
+    batch: Tensor,
+    *,
+    unit: int,
+    group_size: int | None,
+    loss_of: LossOf,
+) -> list[float]:
+    """Minimise the loss of one batch; return its terms.
+
+    Args:
+        context: The working place.
+        optimiser: Of the backbone and whatever else `loss_of` trains.
+        batch: Crop indices. Shape (b,).
+        unit: Crops that belong together: of one camera, of one label. Parts are not cut within them.
+        group_size: Crops of a normalisation group; None makes each part one group.
+        loss_of: See `LossOf`. Every process calls it with all rows of a part.
+    """
+    backbone, processes = context.model.backbone, context.processes
+    images_of = context.augmented(batch)
+    optimiser.zero_grad(set_to_none=True)
+    terms: Tensor | None = None
+    for rows in parts(len(batch), unit=unit, num_parts=context.engine.num_parts):
+        size = rows.stop - rows.start
+        shares = processes.shares(size, unit=group_size or 1)
+        own = processes.own(shares)
+        spread = shares if processes.count > 1 else ()
+        set_norm_groups(backbone, NormGroups(group_size, spread, processes.rank, processes.sum))
+        features = context.network(images_of(slice(rows.start + own.start, rows.start + own.stop)))
+        part = loss_of(processes.gather_rows(features, shares), rows)
+        torch.autograd.backward(part[0])
+        terms = part.detach() if terms is None else terms + part.detach()
+    processes.sum_gradients(backbone)
+    optimiser.step()
+    update_running_statistics(backbone, processes.sum)
+    return [] if terms is None else terms.tolist()
+
+
+def parts(num_crops: int, *, unit: int, num_parts: int) -> list[slice]:
+    """Return the rows of the parts of a batch: whole units, as even as they go, none empty."""
+    num_units = -(-num_crops // unit)
+    num_parts = min(num_parts, num_units)
+    ends = [min(num_crops, num_units * (part + 1) // num_parts * unit) for part in range(num_parts)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
