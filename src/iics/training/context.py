@@ -1,4 +1,4 @@
-"""What both stages work on: the model, the crops' pixels, and the settings of the run."""
+"""What every stage works on: the model, the crops' pixels, and the settings of the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrainingContext:
 
     Attributes:
         model: Being trained, in place.
-        crops: What it is trained on; identities are only ever measured against.
+        crops: What it is trained on; identities are only measured against, but for supervised training.
         pixels: The crops' pixels, uint8. Shape (n, h, w, 3).
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
@@ -65,10 +65,13 @@ class TrainingContext:
         )
 
     def optimiser(self, heads: torch.nn.Module, *, backbone_rate: float, head_rate: float) -> torch.optim.Optimizer:
-        """Return a new SGD (Sec. 4.2): constant rates, one for the backbone and one for the heads."""
+        """Return a new SGD (Sec. 4.2) with one rate for the backbone and one for the heads.
+
+        Each group keeps its rate as "initial_lr" too, the base of a schedule (torch's name for it).
+        """
         groups = [
-            {"params": [p for p in self.model.backbone.parameters() if p.requires_grad], "lr": backbone_rate},
-            {"params": [p for p in heads.parameters() if p.requires_grad], "lr": head_rate},
+            {"params": [p for p in module.parameters() if p.requires_grad], "lr": rate, "initial_lr": rate}
+            for module, rate in ((self.model.backbone, backbone_rate), (heads, head_rate))
         ]
         return torch.optim.SGD(
             groups, lr=head_rate, momentum=self.settings.momentum, weight_decay=self.settings.weight_decay

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from iics.data.crops import IntArray
-from iics.data.sampling import stage2_batches
 from iics.errors import TrainingError
 from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.models.normalization import set_norm_group_size
 from iics.pseudo_labels import PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import (
     CosineSimilarity,
@@ -25,8 +20,8 @@ from iics.similarity.crop_similarity import (
     OverlapSimilarity,
 )
 from iics.training.context import TrainingContext
+from iics.training.label_training import LabelTraining, steps_of_epochs, train_on_labels
 from iics.training.labelling import label_crops
-from iics.training.losses import batch_hard_triplet, check_loss
 from iics.training.trainable import check_scores_fit
 
 logger = logging.getLogger(__name__)
@@ -40,6 +35,7 @@ class Stage2Metrics:
         loss: Mean over steps of Eq. 11.
         cross_entropy: Mean over steps of its first term.
         triplet: Mean over steps of its second term, before the weight.
+        accuracy: Mean over steps of the share of crops that the head took for their cluster.
         mu: Weight of the score overlap this round (Eq. 5).
         num_steps: Optimiser steps.
         pseudo_labels: Statistics of the pseudo-labels.
@@ -48,6 +44,7 @@ class Stage2Metrics:
     loss: float
     cross_entropy: float
     triplet: float
+    accuracy: float
     mu: float
     num_steps: int
     pseudo_labels: PseudoLabelStatistics
@@ -109,9 +106,16 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
             pseudo_labels.num_clusters,
         )
     head = BNNeckHead(raw.shape[1], pseudo_labels.num_clusters, generator=context.generator).to(context.model.device)
-    loss, cross_entropy, triplet, num_steps = _train_head(context, head, torch.from_numpy(pseudo_labels.labels.copy()))
-    statistics = describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids)
-    metrics = Stage2Metrics(loss, cross_entropy, triplet, mu, num_steps, statistics)
+    trained = _train_head(context, head, torch.from_numpy(pseudo_labels.labels.copy()))
+    metrics = Stage2Metrics(
+        loss=trained.loss,
+        cross_entropy=trained.cross_entropy,
+        triplet=trained.triplet,
+        accuracy=trained.accuracy,
+        mu=mu,
+        num_steps=trained.num_steps,
+        pseudo_labels=describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids),
+    )
     return Stage2Result(pseudo_labels.labels, metrics)
 
 
@@ -128,35 +132,19 @@ def compare_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead]
     return InterCameraSimilarity(l2_normalise(raw), overlap, cameras, mu=mu)
 
 
-def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> tuple[float, float, float, int]:
-    """Minimise Eq. 11; return mean loss, mean cross-entropy, mean triplet loss and the number of steps."""
+def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> LabelTraining:
+    """Minimise Eq. 11 at constant rates, with a new optimiser."""
     settings = context.settings.stage2
     batch_size = settings.clusters_per_batch * settings.crops_per_cluster
-    num_steps = settings.epochs * math.ceil(len(labels) / batch_size)
-    batches = stage2_batches(
+    return train_on_labels(
+        context,
+        head,
         labels,
-        clusters_per_batch=settings.clusters_per_batch,
-        crops_per_cluster=settings.crops_per_cluster,
-        num_steps=num_steps,
-        generator=context.generator,
+        context.optimiser(head, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate),
+        labels_per_batch=settings.clusters_per_batch,
+        crops_per_label=settings.crops_per_cluster,
+        triplet_weight=settings.triplet_weight,
+        triplet_margin=settings.triplet_margin,
+        rate_factors=[1.0] * steps_of_epochs(settings.epochs, num_crops=len(labels), batch_size=batch_size),
+        name="stage 2",
     )
-    optimiser = context.optimiser(
-        head.train(), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
-    )
-    set_norm_group_size(context.model.backbone, batches.shape[1])
-    context.model.backbone.train()
-    losses = []
-    for step, batch in enumerate(batches, start=1):
-        targets = labels[batch].to(context.model.device)
-        features = context.model.backbone(context.training_images(batch))
-        cross_entropy = F.cross_entropy(head(features), targets)
-        triplet = batch_hard_triplet(features, targets, batch.to(targets.device), margin=settings.triplet_margin)
-        loss = cross_entropy + settings.triplet_weight * triplet
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        losses.append((loss.item(), cross_entropy.item(), triplet.item()))
-        check_loss(losses[-1][0], phase="stage 2", step=step)
-        context.report("stage 2: train", step, num_steps, len(batch), losses[-1][0])
-    mean = np.mean(losses, axis=0)
-    return float(mean[0]), float(mean[1]), float(mean[2]), num_steps
