@@ -65,10 +65,9 @@ def main(arguments: list[str]) -> int:
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
         return _resume(command.resume, arguments)
-    if command.supervised and command.settings.stages != "supervised":
-        raise SettingsError(
-            f"--supervised trains on identities, --stages {command.settings.stages} on pseudo-labels; leave one of them out."
-        )
+    stages = command.settings.stages
+    if command.supervised and stages != "supervised":
+        raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
     if command.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
