@@ -185,8 +185,37 @@ class Stage2Settings:
         _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage2")
         check_setting(0 <= self.mu < math.inf, f"stage2.mu must be finite and at least 0, got {self.mu}.")
         check_setting(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
-        check_setting(self.triplet_weight >= 0, f"stage2.triplet_weight must be at least 0, got {self.triplet_weight}.")
-        check_setting(self.triplet_margin >= 0, f"stage2.triplet_margin must be at least 0, got {self.triplet_margin}.")
+        _need_triplet(self.triplet_weight, self.triplet_margin, "stage2")
+
+
+@dataclass(frozen=True)
+class SupervisedSettings:
+    """Training with identities (Table 3); the paper gives no constants for it."""
+
+    epochs: int = 2
+    """Epochs a round."""
+    identities_per_batch: int = 16
+    """P: identities in a batch."""
+    crops_per_identity: int = 4
+    """K: crops of each identity in a batch."""
+    backbone_learning_rate: float = 0.01
+    """Learning rate of the backbone in the first step; it falls to 0 along a cosine over the whole run."""
+    head_learning_rate: float = 0.1
+    """Learning rate of the classifier head, likewise."""
+    triplet_weight: float = 1.0
+    """Lambda: weight of the triplet loss in Eq. 11."""
+    triplet_margin: float = 0.3
+    """Margin of the triplet loss."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.epochs >= 1, f"supervised.epochs must be at least 1, got {self.epochs}.")
+        check_setting(
+            self.identities_per_batch >= 2 and self.crops_per_identity >= 2,
+            f"supervised needs at least 2 identities_per_batch and 2 crops_per_identity, got "
+            f"{self.identities_per_batch} and {self.crops_per_identity}.",
+        )
+        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "supervised")
+        _need_triplet(self.triplet_weight, self.triplet_margin, "supervised")
 
 
 @dataclass(frozen=True)
@@ -223,14 +252,15 @@ class Settings:
     stage1: Stage1Settings = field(default_factory=Stage1Settings)
     stage2: Stage2Settings = field(default_factory=Stage2Settings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
     rounds: int = 40
-    """Rounds of stage 1 then stage 2."""
-    stages: Literal["both", "stage1", "stage2"] = "both"
-    """Which stages a round has (Table 1)."""
+    """Rounds of stage 1 then stage 2, or of supervised epochs."""
+    stages: Literal["both", "stage1", "stage2", "supervised"] = "both"
+    """Which stages a round has (Table 1); supervised trains on identities (Table 3)."""
     momentum: float = 0.9
-    """Momentum of SGD, in both stages."""
+    """Momentum of SGD, in every stage."""
     weight_decay: float = 0.0005
-    """Weight decay of SGD, in both stages."""
+    """Weight decay of SGD, in every stage."""
     inference_batch_size: int = 128
     """Crops in a batch when features are extracted."""
     seed: int = 0
@@ -258,3 +288,8 @@ class Settings:
 
 def _need_rates(backbone: float, head: float, stage: str) -> None:
     check_setting(backbone > 0 and head > 0, f"{stage} needs learning rates above 0, got {backbone} and {head}.")
+
+
+def _need_triplet(weight: float, margin: float, stage: str) -> None:
+    check_setting(weight >= 0, f"{stage}.triplet_weight must be at least 0, got {weight}.")
+    check_setting(margin >= 0, f"{stage}.triplet_margin must be at least 0, got {margin}.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from iics.errors import IicsError
 
 COMMANDS = {
-    "train": "train a model on unlabelled crops, or resume a run",
+    "train": "train a model on unlabelled crops or on identities, or resume a run",
     "evaluate": "measure mAP and CMC of a model",
     "embed": "write the features of crops to a file",
     "check-data": "look for faults in a data set before training",

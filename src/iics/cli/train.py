@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
 CONTACT_SHEET = "contact_sheet.png"
+_SUPERVISED = "--supervised"
 _PRESET_OF_DATA: dict[str, PresetName] = {"sample": "sample", "market1501": "market1501", "folder": "own-cameras"}
 
 
@@ -38,7 +39,7 @@ _PRESET_OF_DATA: dict[str, PresetName] = {"sample": "sample", "market1501": "mar
 class TrainCommand:
     """Train a re-identification model on crops with cameras and no identities.
 
-    Identities, where the data has them, are only used to measure: nothing is learned from them.
+    Identities, where the data has them, are only used to measure: nothing is learned from them, unless --supervised.
     """
 
     data: tyro.conf.Positional[DataName | None] = None
@@ -53,6 +54,8 @@ class TrainCommand:
     """Settings to start from; by default those that fit the data. Every flag below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
     """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never."""
+    supervised: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train on the data's identities instead (Table 3); the same as --stages supervised."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     """Settings of the run."""
 
@@ -62,6 +65,9 @@ def main(arguments: list[str]) -> int:
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
         return _resume(command.resume, arguments)
+    stages = command.settings.stages
+    if command.supervised and stages != "supervised":
+        raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
     if command.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
@@ -159,7 +165,10 @@ class Evaluator:
 
 
 def _defaults(arguments: list[str]) -> TrainCommand:
-    """Return the command with the settings of the preset that the arguments name, or that fits their data."""
+    """Return the command with the settings of the preset that the arguments name, or that fits their data.
+
+    --supervised changes that preset's stages here, so that an explicit --stages shows by differing from it.
+    """
     name: str | None = None
     for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument == "--preset":
@@ -167,15 +176,18 @@ def _defaults(arguments: list[str]) -> TrainCommand:
         elif argument.startswith("--preset="):
             name = argument.removeprefix("--preset=")
     if name is None:
-        # Every flag takes a value, so the name of a reader after a flag is that value, e.g. --out sample.
+        # Every flag but one takes a value, so the name of a reader after a flag is that value, e.g. --out sample.
         before = ["", *arguments][: len(arguments)]
         data = [word for word, flag in zip(arguments, before, strict=True) if _is_data(word, after=flag)]
         name = _PRESET_OF_DATA[data[0]] if data else None
-    return replace(TrainCommand(), settings=presets.BY_NAME.get(name or "market1501", Settings()))
+    settings = presets.BY_NAME.get(name or "market1501", Settings())
+    if _SUPERVISED in arguments:
+        settings = replace(settings, stages="supervised")
+    return replace(TrainCommand(), settings=settings)
 
 
 def _is_data(word: str, *, after: str) -> bool:
-    return word in _PRESET_OF_DATA and not (after.startswith("-") and "=" not in after)
+    return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after == _SUPERVISED)
 
 
 def with_absolute_weights(settings: Settings) -> Settings:
@@ -202,7 +214,7 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path) -> None:
     print(
         f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({splits.train.name}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
-        f"{count_of(settings.rounds, 'round')}, "
+        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
         f"device {choose_device(settings.device)}; run folder {out}",
         file=sys.stderr,
     )

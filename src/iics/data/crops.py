@@ -110,6 +110,10 @@ class CropSet:
             digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\t{self.camera_names[camera]}\n"))
         return digest.hexdigest()[:16]
 
+    def identity_fingerprint(self) -> str:
+        """Return a short hash of the identities in the order of the crops, "" if there are none."""
+        return "" if self.identity_ids is None else hashlib.sha256(self.identity_ids.tobytes()).hexdigest()[:16]
+
     def label(self, index: int) -> str:
         """Return the full place of one crop, for messages: its file, inside its archive if there is one."""
         path = self.paths[index]

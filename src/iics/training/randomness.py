@@ -14,7 +14,7 @@ _ORDER_OF_CROPS, _STAGES, _STARTING_WEIGHTS = 0, 1, 2
 
 
 def stage_generator(seed: int, *, round_index: int, stage_number: int) -> torch.Generator:
-    """Return the generator of one stage (1 or 2) of one round (from 0); stages draw independently."""
+    """Return the generator of one stage (by its number) of one round (from 0); stages draw independently."""
     return _generator(seed, _STAGES, round_index, stage_number)
 
 

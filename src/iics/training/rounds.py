@@ -1,4 +1,4 @@
-"""The outer loop (Sec. 4.2): rounds of stage 1 then stage 2, what is saved after each, how a run goes on.
+"""The outer loop (Sec. 4.2): rounds of stage 1 then stage 2, or of identities; what is saved, how a run goes on.
 
 A resumed run computes what the unbroken one would have: a checkpoint follows every stage, and every random choice comes
 from a generator seeded by (seed, round, stage).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from iics.data.crops import CropSet, IntArray
 from iics.data.images import load_pixels
 from iics.device import choose_device
 from iics.features import Pixels
-from iics.models.backbone import alpha_by_block
+from iics.models.backbone import alpha_by_block, backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
 from iics.training.context import TrainingContext
@@ -32,6 +32,8 @@ from iics.training.run_folder import Checkpoint, RunFolder, StageName
 from iics.training.scalars import write_scalars
 from iics.training.stage1_intra import train_stage1
 from iics.training.stage2_inter import mu_schedule, train_stage2
+from iics.training.stage_order import STAGE_NUMBERS, ends_round, remaining_stages
+from iics.training.supervised import Learner, train_supervised
 from iics.training.trainable import check_trainable
 
 AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
@@ -65,10 +67,11 @@ def train(
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
-    """Train a model on unlabelled crops and keep everything in a new run folder.
+    """Train a model on unlabelled crops, or on identities, and keep everything in a new run folder.
 
     Args:
-        crops: At least two cameras. Identities, if there are any, are only measured against.
+        crops: At least two cameras. Identities, if there are any, are only measured against, unless `settings.stages`
+            is supervised.
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
@@ -122,21 +125,6 @@ def resume(
     model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
     shuffled, pixels = _shuffle_and_load(crops, settings, progress)
     return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
-
-
-def remaining_stages(settings: Settings, checkpoint: Checkpoint | None) -> Iterator[tuple[int, StageName]]:
-    """Yield round (from 0) and stage of everything that is still to do, in order."""
-    stages: tuple[StageName, ...] = ("stage1", "stage2") if settings.stages == "both" else (settings.stages,)
-    done = (-1, "") if checkpoint is None else (checkpoint.round_index, checkpoint.stage)
-    for round_index in range(settings.rounds):
-        for stage in stages:
-            if (round_index, stage) > done:
-                yield round_index, stage
-
-
-def ends_round(settings: Settings, stage: StageName) -> bool:
-    """Return whether `stage` is the last one of a round."""
-    return stage == "stage2" or settings.stages == "stage1"
 
 
 def _starting_model(settings: Settings) -> ReidModel:
@@ -195,16 +183,15 @@ class _Run:
     folder: RunFolder
     after_round: AfterRound | None
     progress: ProgressCallback | None
+    learner: Learner | None = None
 
     def finish(self, checkpoint: Checkpoint | None) -> TrainingRun:
         """Do everything that comes after `checkpoint`: perhaps the record of its round, then the remaining stages."""
         history, current = self._take_up(checkpoint)
+        train_stage = {"stage1": self._stage1, "stage2": self._stage2, "supervised": self._supervised}
         for round_index, stage in remaining_stages(self.settings, checkpoint):
             started = time.perf_counter()
-            if stage == "stage1":
-                self._stage1(current, round_index)
-            else:
-                self._stage2(current, round_index)
+            train_stage[stage](current, round_index)
             current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
             self._save(current, round_index, stage, history)
             if ends_round(self.settings, stage):
@@ -220,6 +207,9 @@ class _Run:
             return history, _Round()
         history, written = list(checkpoint.history), self.folder.read_metrics()
         current = _Round.from_checkpoint(checkpoint, self.model.device)
+        if checkpoint.optimiser is not None:
+            context = self._context(checkpoint.round_index, "supervised")
+            self.learner = Learner.restored(context, current.heads[0], checkpoint.optimiser)
         if not ends_round(self.settings, checkpoint.stage):
             self.folder.write_metrics(history)
             return history, current
@@ -237,24 +227,33 @@ class _Run:
         return [json.dumps(record)]
 
     def _stage1(self, current: _Round, round_index: int) -> None:
-        result = train_stage1(self._context(round_index, stage_number=1))
+        result = train_stage1(self._context(round_index, "stage1"))
         current.heads, current.stage1_labels = result.heads, result.labels
         current.record["stage1"] = dataclasses.asdict(result.metrics)
 
     def _stage2(self, current: _Round, round_index: int) -> None:
         settings = self.settings.stage2
         mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
-        result = train_stage2(self._context(round_index, stage_number=2), current.heads, mu=mu)
+        result = train_stage2(self._context(round_index, "stage2"), current.heads, mu=mu)
         current.stage2_labels = result.labels
         current.record["stage2"] = dataclasses.asdict(result.metrics)
 
-    def _context(self, round_index: int, *, stage_number: int) -> TrainingContext:
+    def _supervised(self, current: _Round, round_index: int) -> None:
+        context = self._context(round_index, "supervised")
+        num_features = backbone_spec(self.settings.model.backbone).num_features
+        self.learner = self.learner or Learner.new(context, num_features=num_features)
+        current.record["supervised"] = dataclasses.asdict(
+            train_supervised(context, self.learner, round_index=round_index)
+        )
+        current.heads = [self.learner.head]
+
+    def _context(self, round_index: int, stage: StageName) -> TrainingContext:
         return TrainingContext(
             model=self.model,
             crops=self.crops,
             pixels=self.pixels,
             settings=self.settings,
-            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=stage_number),
+            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=STAGE_NUMBERS[stage]),
             report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
             network=self.network,
             engine=self.engine,
@@ -275,6 +274,7 @@ class _Run:
                 stage2_labels=None if current.stage2_labels is None else torch.tensor(current.stage2_labels),
                 record=json.dumps(current.record),
                 history=history,
+                optimiser=None if self.learner is None else self.learner.optimiser.state_dict(),
             )
         )
 
@@ -287,7 +287,8 @@ class _Run:
             "alpha": alpha_by_block(self.model.backbone),
             "evaluation": evaluation,
         }
-        self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
+        if self.settings.stages != "supervised":
+            self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
         history.append(json.dumps(record))
         self.folder.write_metrics(history)
         write_scalars(self.folder.path / "tensorboard", record)

@@ -5,7 +5,7 @@ data.json          what it was trained on
 metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
-pseudo_labels/     round-001.csv, ...: path, camera, cluster in stage 1 and 2
+pseudo_labels/     round-001.csv, ...: path, camera, cluster in stage 1 and 2; not in a supervised run
 tensorboard/       the same numbers as metrics.jsonl
 """
 
@@ -38,25 +38,26 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS_KEPT = 2
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
-StageName = Literal["stage1", "stage2"]
+StageName = Literal["stage1", "stage2", "supervised"]
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """State of a run after a stage; enough to go on as if nothing had happened.
 
-    Every random choice comes from a generator seeded by (seed, round, stage), and optimisers and heads are new in each
-    stage, so neither random state nor optimiser state has to be kept.
+    Every random choice comes from a generator seeded by (seed, round, stage), so no random state has to be kept.
+    Optimisers are new in each stage of IICS; a supervised run goes on with the one it has.
 
     Attributes:
         round_index: Round at work, from 0.
         stage: The stage that is finished.
         backbone: State dict of the backbone.
-        heads: State dicts of stage 1's heads, for the scores of stage 2; empty without a stage 1.
+        heads: State dicts of stage 1's heads, for the scores of stage 2, or of the one supervised head; else empty.
         stage1_labels: Clusters of stage 1, for the table of the round; None if there was none. Shape (n,).
         stage2_labels: Clusters of stage 2, likewise.
         record: JSON of what the stages of the round recorded.
         history: Lines of metrics.jsonl of the rounds before.
+        optimiser: State dict of a supervised run's optimiser; None in other runs.
     """
 
     round_index: int
@@ -67,9 +68,10 @@ class Checkpoint:
     stage2_labels: Tensor | None
     record: str
     history: list[str]
+    optimiser: dict[str, Any] | None = None
 
     def rebuilt_heads(self, device: torch.device) -> list[BNNeckHead]:
-        """Return stage 1's heads as they were."""
+        """Return the heads as they were."""
         heads = []
         for state in self.heads:
             num_classes, num_features = state["weight"].shape
@@ -104,12 +106,15 @@ class RunFolder:
         """
         cls.check_new(path)
         folder = cls(Path(path))
+        is_supervised = settings.stages == "supervised"
         try:
-            for name in ("checkpoints", "pseudo_labels"):
+            for name in ("checkpoints",) if is_supervised else ("checkpoints", "pseudo_labels"):
                 (folder.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
         data = {**source, "name": crops.name, "num_crops": len(crops), "fingerprint": crops.fingerprint()}
+        if is_supervised:
+            data["identities"] = crops.identity_fingerprint()
         write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")
         write_atomically(folder.path / "settings.json", to_json(settings))
         return folder
@@ -176,13 +181,17 @@ class RunFolder:
         """Refuse crops that the run was not started with.
 
         Raises:
-            RunFolderError: If number, order, cameras or names differ.
+            RunFolderError: If number, order, cameras or names differ, or, in a supervised run, identities.
         """
         source = self.source()
         if source["fingerprint"] != crops.fingerprint():
             raise RunFolderError(
                 f"{self.path} was trained on {source['num_crops']} crops of {source['name']}; these {len(crops)} crops "
                 f"of {crops.name} are not the same files, so the run cannot go on with them."
+            )
+        if source.get("identities", crops.identity_fingerprint()) != crops.identity_fingerprint():
+            raise RunFolderError(
+                f"{self.path} was trained on other identities of these crops, so the run cannot go on with them."
             )
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -16,6 +16,7 @@ from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
 from iics.training.labelling import labelling_memory, max_dense_crops
 from iics.training.stage1_intra import groups_that_fit
+from iics.training.supervised import check_identities
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,13 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
-            memory.
+            memory. For supervised training: if they show fewer than 2 identities, or their pixels do not fit.
         SettingsError: If a package that the settings ask for is not installed.
     """
+    if settings.stages == "supervised":
+        check_identities(crops, settings.supervised)
+        _check_pixels_fit(len(crops), settings)
+        return
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
         raise TrainingError(
@@ -64,6 +69,19 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         )
 
 
+def _check_pixels_fit(num_crops: int, settings: Settings) -> None:
+    needed, free = BYTES_OF_PROCESS + _pixel_bytes(num_crops, settings), free_memory()
+    if free is not None and needed > free:
+        raise TrainingError(
+            f"Training on {num_crops:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            "free. Train on fewer or smaller crops (--height, --width) or on a machine with more memory."
+        )
+
+
+def _pixel_bytes(num_crops: int, settings: Settings) -> int:
+    return 3 * num_crops * settings.model.height * settings.model.width
+
+
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
     """Return the most bytes that crops' pixels, their features, and comparing and clustering them take.
 
@@ -72,7 +90,7 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
 
     Args:
         sizes: Crops of each camera.
-        settings: Of the run.
+        settings: Of the run, which is not supervised.
     """
     num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
     features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
@@ -85,8 +103,7 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
         num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
         stage2 += 4 * num_crops * num_scores
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    pixels = 3 * num_crops * settings.model.height * settings.model.width
-    return BYTES_OF_PROCESS + pixels + features + labelling
+    return BYTES_OF_PROCESS + _pixel_bytes(num_crops, settings) + features + labelling
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:
