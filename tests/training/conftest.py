@@ -115,7 +115,7 @@ def without_seconds() -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
     """A run's history without how long it took, the one thing two equal runs differ in."""
 
     def strip(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{key: value for key, value in record.items() if key != "seconds"} for record in history]
+        return [{key: value for key, value in record.items() if key not in ("seconds", "phases")} for record in history]
 
     return strip
 

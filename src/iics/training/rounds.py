@@ -26,10 +26,10 @@ from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
 from iics.training.context import TrainingContext
 from iics.training.labelling import with_resolved_route
-from iics.training.progress import ProgressCallback, bind_round
+from iics.training.progress import PhaseCallback, PhaseTimes, ProgressCallback, bind_round
 from iics.training.randomness import crop_order, seeded_starting_weights, stage_generator
 from iics.training.run_folder import Checkpoint, RunFolder, StageName
-from iics.training.scalars import write_scalars
+from iics.training.run_log import RunLog
 from iics.training.stage1_intra import train_stage1
 from iics.training.stage2_inter import mu_schedule, train_stage2
 from iics.training.trainable import check_trainable
@@ -198,18 +198,16 @@ class _Run:
 
     def finish(self, checkpoint: Checkpoint | None) -> TrainingRun:
         """Do everything that comes after `checkpoint`: perhaps the record of its round, then the remaining stages."""
-        history, current = self._take_up(checkpoint)
-        for round_index, stage in remaining_stages(self.settings, checkpoint):
-            started = time.perf_counter()
-            if stage == "stage1":
-                self._stage1(current, round_index)
-            else:
-                self._stage2(current, round_index)
-            current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
-            self._save(current, round_index, stage, history)
-            if ends_round(self.settings, stage):
-                self._finish_round(current, round_index, history)
-                current = _Round()
+        with RunLog(self.folder.path, self.settings) as log:
+            history, current = self._take_up(checkpoint)
+            log.log_new(history)
+            for round_index, stage in remaining_stages(self.settings, checkpoint):
+                self._train_stage(current, round_index, stage)
+                self._save(current, round_index, stage, history)
+                if ends_round(self.settings, stage):
+                    self._finish_round(current, round_index, history)
+                    log.log_new(history)
+                    current = _Round()
         return TrainingRun(self.model, self.folder.path, [json.loads(line) for line in history])
 
     def _take_up(self, checkpoint: Checkpoint | None) -> tuple[list[str], _Round]:
@@ -233,29 +231,39 @@ class _Run:
             return []
         evaluation = dict(self.after_round(self.model, 0))
         record = {"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation}
-        write_scalars(self.folder.path / "tensorboard", record)
         return [json.dumps(record)]
 
-    def _stage1(self, current: _Round, round_index: int) -> None:
-        result = train_stage1(self._context(round_index, stage_number=1))
+    def _train_stage(self, current: _Round, round_index: int, stage: StageName) -> None:
+        """Train one stage and take its time, in all and by phase."""
+        started = time.perf_counter()
+        times = PhaseTimes(bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds))
+        if stage == "stage1":
+            self._stage1(current, round_index, times)
+        else:
+            self._stage2(current, round_index, times)
+        current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
+        current.record.setdefault("phases", {}).update(times.summary())
+
+    def _stage1(self, current: _Round, round_index: int, report: PhaseCallback) -> None:
+        result = train_stage1(self._context(round_index, report, stage_number=1))
         current.heads, current.stage1_labels = result.heads, result.labels
         current.record["stage1"] = dataclasses.asdict(result.metrics)
 
-    def _stage2(self, current: _Round, round_index: int) -> None:
+    def _stage2(self, current: _Round, round_index: int, report: PhaseCallback) -> None:
         settings = self.settings.stage2
         mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
-        result = train_stage2(self._context(round_index, stage_number=2), current.heads, mu=mu)
+        result = train_stage2(self._context(round_index, report, stage_number=2), current.heads, mu=mu)
         current.stage2_labels = result.labels
         current.record["stage2"] = dataclasses.asdict(result.metrics)
 
-    def _context(self, round_index: int, *, stage_number: int) -> TrainingContext:
+    def _context(self, round_index: int, report: PhaseCallback, *, stage_number: int) -> TrainingContext:
         return TrainingContext(
             model=self.model,
             crops=self.crops,
             pixels=self.pixels,
             settings=self.settings,
             generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=stage_number),
-            report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
+            report=report,
         )
 
     def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:
@@ -276,7 +284,7 @@ class _Run:
         )
 
     def _finish_round(self, current: _Round, round_index: int, history: list[str]) -> None:
-        """Evaluate a round whose stages are saved, write its pseudo-labels and scalars, add its line to `history`."""
+        """Evaluate a round whose stages are saved, write its pseudo-labels, add its line to `history`."""
         evaluation = {} if self.after_round is None else dict(self.after_round(self.model, round_index + 1))
         record = {
             "round": round_index + 1,
@@ -287,4 +295,3 @@ class _Run:
         self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
         history.append(json.dumps(record))
         self.folder.write_metrics(history)
-        write_scalars(self.folder.path / "tensorboard", record)

@@ -15,6 +15,7 @@ from iics.memory import free_memory
 from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
 from iics.training.labelling import labelling_memory, max_dense_crops
+from iics.training.loggers import check_loggers
 from iics.training.stage1_intra import groups_that_fit
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
             memory.
-        SettingsError: If a package that the settings ask for is not installed.
+        SettingsError: If a package that the settings ask for is not installed, or a logger cannot log in.
     """
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
@@ -42,6 +43,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
     if settings.distance.neighbour_search == "faiss":
         check_faiss()
+    check_loggers(settings.loggers)
     compared = max(sizes) if settings.stages == "stage1" else len(crops)
     if compared > max_dense_crops(settings.distance):
         logger.warning(
