@@ -99,7 +99,9 @@ def test_statistics_do_not_depend_on_the_order_of_crops_or_the_numbers_of_cluste
     order = generator.permutation(40)
     first = describe_pseudo_labels(pseudo(*labels), cameras, identities)
     second = describe_pseudo_labels(pseudo(*(6 - labels)[order]), cameras[order], identities[order])
-    assert dataclasses.asdict(first) == pytest.approx(dataclasses.asdict(second))
+    one, other = dataclasses.asdict(first), dataclasses.asdict(second)
+    assert one.pop("size_counts") == other.pop("size_counts")
+    assert one == pytest.approx(other)
 
 
 def test_perfect_clusters_score_one():

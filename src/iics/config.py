@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -16,6 +16,7 @@ from iics.errors import check_setting
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
 AlphaSharing = Literal["none", "block", "stage"]
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ class EngineSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides what a run computes."""
+    """Everything that decides what a run computes, and where its numbers go."""
 
     # Its flags carry no prefix: --backbone, --weights, --norm.
     model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
@@ -267,6 +268,8 @@ class Settings:
     """Seed of every random choice; the same seed on the same machine gives the same result."""
     device: str = "auto"
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
+    loggers: tuple[LoggerName, ...] = ("tensorboard",)
+    """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. No name: nowhere else."""
 
     def __post_init__(self) -> None:
         check_setting(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")
@@ -275,6 +278,11 @@ class Settings:
         check_setting(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}.")
         check_setting(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}.")
         check_setting(self.seed >= 0, f"seed must be at least 0, got {self.seed}.")
+        names = get_args(LoggerName)
+        check_setting(
+            set(self.loggers) <= set(names) and len(set(self.loggers)) == len(self.loggers),
+            f"loggers must be names out of {', '.join(names)}, each once, got {' '.join(map(str, self.loggers))}.",
+        )
         check_setting(
             self.stages != "stage2" or self.stage2.similarity == "cnn",
             f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, "

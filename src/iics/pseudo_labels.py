@@ -63,6 +63,7 @@ class PseudoLabelStatistics:
         min_size: Smallest cluster.
         median_size: Median size of a cluster.
         max_size: Largest cluster.
+        size_counts: Each size that occurs, ascending, and how many clusters have it: pairs (size, clusters).
         camera_entropy: Entropy of the cameras within a cluster, in nats; mean over clusters weighted by their size.
         camera_entropy_normalized: The same divided by the log of the number of cameras, in [0, 1]; 0 for one camera.
         adjusted_rand_index: Agreement of pairs with identities, corrected for chance (Hubert and Arabie, 1985).
@@ -79,6 +80,7 @@ class PseudoLabelStatistics:
     min_size: int
     median_size: float
     max_size: int
+    size_counts: tuple[tuple[int, int], ...]
     camera_entropy: float
     camera_entropy_normalized: float
     adjusted_rand_index: float | None = None
@@ -104,6 +106,7 @@ def describe_pseudo_labels(
     cameras = _same_length(camera_ids, labels, "camera_ids")
     entropy = _conditional_entropy(contingency_matrix(labels, cameras, sparse=True))
     num_cameras = len(np.unique(cameras))
+    found, counts = np.unique(sizes, return_counts=True)
     agreement: dict[str, float] = {}
     if identity_ids is not None:
         identities = _same_length(identity_ids, labels, "identity_ids")
@@ -117,6 +120,7 @@ def describe_pseudo_labels(
         min_size=int(sizes.min()),
         median_size=float(np.median(sizes)),
         max_size=int(sizes.max()),
+        size_counts=tuple(zip(found.tolist(), counts.tolist(), strict=True)),
         camera_entropy=entropy,
         camera_entropy_normalized=min(entropy / float(np.log(num_cameras)), 1.0) if num_cameras > 1 else 0.0,
         **agreement,

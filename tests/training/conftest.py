@@ -21,6 +21,7 @@ from iics.data.crops import CropSet, DataSplits
 from iics.models.normalization import GroupedBatchNorm2d
 from iics.models.reid_model import ModelHeader, ReidModel
 from iics.training.context import TrainingContext
+from iics.training.engine import Engine
 from iics.training.progress import ProgressEvent
 from iics.training.rounds import TrainingRun, train
 
@@ -62,13 +63,15 @@ def make_context(tiny_settings: Settings) -> MakeContext:
             norm = GroupedBatchNorm2d(nn.BatchNorm2d(8), nn.ReLU())
             backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         header = dataclasses.replace(ModelHeader.from_settings(settings.model), mean=(0, 0, 0), std=(1, 1, 1))
+        model = ReidModel(backbone, header, device=torch.device("cpu"))
         return TrainingContext(
-            model=ReidModel(backbone, header, device=torch.device("cpu")),
+            model=model,
             crops=crops,
             pixels=pixels,
             settings=settings,
             generator=torch.Generator().manual_seed(0),
             report=lambda *event: None,
+            network=Engine().network(model.backbone),
         )
 
     return make
@@ -115,7 +118,7 @@ def without_seconds() -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
     """A run's history without how long it took, the one thing two equal runs differ in."""
 
     def strip(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{key: value for key, value in record.items() if key != "seconds"} for record in history]
+        return [{key: value for key, value in record.items() if key not in ("seconds", "phases")} for record in history]
 
     return strip
 

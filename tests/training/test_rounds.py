@@ -52,6 +52,7 @@ def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metri
         "checkpoints",
         "pseudo_labels",
         "tensorboard",
+        "loggers.json",
     }
     assert RunFolder.open(folder).settings() == with_resolved_route(tiny_settings)
     assert RunFolder.open(folder).settings().distance.max_dense_crops > 0  # another machine resumes the same way
@@ -80,6 +81,7 @@ def test_metrics_describe_each_stage(unbroken, people):
         assert stage2["pseudo_labels"]["num_clusters"] == 6
         assert 0 <= stage2["pseudo_labels"]["pairwise_precision"] <= 1
         assert set(record["seconds"]) == {"stage1", "stage2"}
+        assert list(record["phases"]) == [f"stage{n}_{p}" for n in (1, 2) for p in ("features", "cluster", "train")]
     assert [record["stage2"]["mu"] for record in unbroken.run.history[1:]] == [0.5, pytest.approx(0.5 * 0.5**0.6)]
 
 

@@ -20,7 +20,7 @@ _TRAINING_BAR_WIDTH = 6  # leaves room for the longest texts beside it in 80 col
 
 @contextmanager
 def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]:
-    """Yield a callback that shows stage, round, images per second and time left; on standard error by default."""
+    """Yield a callback that shows stage, round, loss, images per second and time left; on standard error by default."""
     stream = stream or sys.stderr
     pace = Pace()
     if not stream.isatty():
@@ -41,7 +41,7 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
             pace.add(event)
             bars.update(
                 task,
-                description=f"{place(event)}  {event.phase:<17}",
+                description=f"{place(event)}  {_phase_or_loss(event):<17}",
                 completed=event.done,
                 total=event.total,
                 speed=pace.speed(),
@@ -136,6 +136,11 @@ class PlainLines:
 def place(event: ProgressEvent) -> str:
     """Return where in the run an event is: round 2/6, or before training."""
     return f"round {event.round_number}/{event.num_rounds}" if event.round_number else "before training"
+
+
+def _phase_or_loss(event: ProgressEvent) -> str:
+    """Return the phase; of a training phase its stage and the loss, as 80 columns have no room for more."""
+    return event.phase if event.loss is None else f"{event.phase.split(':')[0]}: loss {event.loss:.2f}"
 
 
 def count_of(number: int, noun: str) -> str:

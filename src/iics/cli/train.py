@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from iics.cli.ranked_results import EvaluatedModel
     from iics.data.crops import CropSet, DataSplits
     from iics.models.reid_model import ReidModel
-    from iics.training.rounds import AfterRound, TrainingRun
+    from iics.training.rounds import TrainingRun
+    from iics.training.run import AfterRound
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
 CONTACT_SHEET = "contact_sheet.png"

@@ -45,7 +45,7 @@ class TrainingContext:
     processes: Processes = field(default_factory=Processes)
 
     def raw_features(self, phase: str) -> Tensor:
-        """Return raw features of all crops, averaged with the mirror image; each process extracts some. Shape (n, d)."""
+        """Return raw features of all crops, averaged with the mirror image. Processes share the crops. Shape (n, d)."""
         done, batch_size = 0, self.settings.inference_batch_size
         shares = self.processes.shares(len(self.pixels), unit=batch_size)
         own = self.processes.own(shares)

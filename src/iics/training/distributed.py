@@ -128,13 +128,11 @@ class Processes:
 
 
 @contextmanager
-def joined_processes(device: str) -> Iterator[Processes]:
+def joined_processes() -> Iterator[Processes]:
     """Join the processes that torchrun started, for the block; alone if it started none.
 
-    If one of them fails or dies, the others end with its reason.
-
-    Args:
-        device: By name; with several GPUs each process takes the one of its local rank.
+    If one of them fails or dies, the others end with its reason. With GPUs, each process takes the one of its local
+    rank.
     """
     if dist.is_available() and dist.is_initialized():  # by a block around this one, or by the caller's program
         yield Processes(dist.get_rank(), dist.get_world_size())
@@ -144,11 +142,10 @@ def joined_processes(device: str) -> Iterator[Processes]:
         return
     watch = Watch.start()
     try:
-        chosen = torch.device(choose_device(device))
-        if chosen.type == "cuda":
-            torch.cuda.set_device(chosen)
-        backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        has_gpu = torch.cuda.is_available()
+        if has_gpu:
+            torch.cuda.set_device(choose_device("cuda"))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
         yield Processes(dist.get_rank(), dist.get_world_size())
         dist.barrier()
         watch.finish()

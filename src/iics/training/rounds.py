@@ -1,4 +1,4 @@
-"""The outer loop (Sec. 4.2): rounds of stage 1 then stage 2, or of identities; what is saved, how a run goes on.
+"""A run of rounds (Sec. 4.2): how it starts, and how it goes on after it was stopped.
 
 A resumed run computes what the unbroken one would have: a checkpoint follows every stage, and every random choice comes
 from a generator seeded by (seed, round, stage).
@@ -7,40 +7,32 @@ from a generator seeded by (seed, round, stage).
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from iics.config import Settings
-from iics.data.crops import CropSet, IntArray
+from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.device import choose_device
+from iics.errors import TrainingError
 from iics.features import Pixels
-from iics.models.backbone import alpha_by_block, backbone_spec
-from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
-from iics.training.context import TrainingContext
+from iics.training.distributed import Processes, joined_processes
+from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.labelling import with_resolved_route
 from iics.training.progress import ProgressCallback, bind_round
-from iics.training.randomness import crop_order, seeded_starting_weights, stage_generator
-from iics.training.run_folder import Checkpoint, RunFolder, StageName
-from iics.training.scalars import write_scalars
-from iics.training.stage1_intra import train_stage1
-from iics.training.stage2_inter import mu_schedule, train_stage2
-from iics.training.stage_order import STAGE_NUMBERS, ends_round, remaining_stages
-from iics.training.supervised import Learner, train_supervised
+from iics.training.randomness import crop_order, seeded_starting_weights
+from iics.training.run import AfterRound, Run
+from iics.training.run_folder import Checkpoint, RunFolder
+from iics.training.stage_order import ends_round
 from iics.training.trainable import check_trainable
 
-AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
-"""Called with the model and the round: 0 before training, then from 1 when a round is done.
-
-What it returns is recorded as "evaluation".
-"""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +59,12 @@ def train(
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
-    """Train a model on unlabelled crops, or on identities, and keep everything in a new run folder.
+    """Train a model on unlabelled crops and keep everything in a new run folder.
+
+    Under torchrun, all its processes call this alike and share the work; the first one writes.
 
     Args:
-        crops: At least two cameras. Identities, if there are any, are only measured against, unless `settings.stages`
-            is supervised.
+        crops: At least two cameras. Identities, if there are any, are only measured against.
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
@@ -85,15 +78,23 @@ def train(
         TrainingError: If the crops cannot be trained on.
         WeightsError: If the starting weights cannot be had.
     """
-    settings = with_resolved_route(settings)
-    check_trainable(crops, settings)
-    RunFolder.check_new(out)
-    model = _starting_model(settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
-    folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
-    folder.save_model(model)
-    run = _Run(model, shuffled, pixels, settings, folder, after_round, progress)
-    return run.finish(None)
+    with joined_processes() as processes:
+        settings = processes.from_first(lambda: with_resolved_route(settings))
+        _check_same_crops_everywhere(crops, processes)
+        check_trainable(crops, settings)
+        if processes.is_first:
+            RunFolder.check_new(out)
+        model = _starting_model(settings)
+        processes.agree(model.backbone)
+        engine = _engine(settings, model)
+        shuffled, pixels = _shuffle_and_load(crops, settings, progress if processes.is_first else None)
+        folder = None
+        if processes.is_first:
+            folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
+            folder.save_model(model)
+        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, progress)
+        with at_work(engine):
+            return TrainingRun(model, Path(out), run.finish(None))
 
 
 def resume(
@@ -117,14 +118,38 @@ def resume(
         TrainingError: If the crops no longer fit into memory.
         WeightsError: If no stage was finished and the starting weights cannot be had.
     """
-    folder = RunFolder.open(out)
+    with joined_processes() as processes:
+        folder = RunFolder.open(out) if processes.is_first else None
+        settings, checkpoint = processes.from_first(lambda: _state(cast(RunFolder, folder), crops))
+        _check_same_crops_everywhere(crops, processes)
+        check_trainable(crops, settings)
+        model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
+        processes.agree(model.backbone)
+        engine = _engine(settings, model)
+        shuffled, pixels = _shuffle_and_load(crops, settings, progress if processes.is_first else None)
+        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, progress)
+        with at_work(engine):
+            return TrainingRun(model, Path(out), run.finish(checkpoint))
+
+
+def _state(folder: RunFolder, crops: CropSet) -> tuple[Settings, Checkpoint | None]:
     folder.check_same_crops(crops)
-    settings = folder.settings()
-    check_trainable(crops, settings)
-    checkpoint = folder.latest_checkpoint()
-    model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
-    return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
+    return folder.settings(), folder.latest_checkpoint()
+
+
+def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
+    if len(set(processes.gather(crops.fingerprint()))) > 1:
+        raise TrainingError(
+            f"The processes do not see the same crops as {crops.name}. Give every machine the same files, below the "
+            "same folders."
+        )
+
+
+def _engine(settings: Settings, model: ReidModel) -> Engine:
+    engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=model.device)
+    model.backbone.to(memory_format=engine.memory_format)
+    logger.info("Computing on %s.", engine)
+    return engine
 
 
 def _starting_model(settings: Settings) -> ReidModel:
@@ -151,144 +176,3 @@ def _shuffle_and_load(crops: CropSet, settings: Settings, progress: ProgressCall
         progress=lambda done: report("read crops", done, len(crops), 0, None),
     )
     return shuffled, pixels
-
-
-@dataclass(eq=False)
-class _Round:
-    """What a round has so far: what stage 1 hands to stage 2, and what will be recorded."""
-
-    heads: list[BNNeckHead] = dataclasses.field(default_factory=list)
-    stage1_labels: IntArray | None = None
-    stage2_labels: IntArray | None = None
-    record: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, device: torch.device) -> _Round:
-        return cls(
-            heads=checkpoint.rebuilt_heads(device),
-            stage1_labels=None if checkpoint.stage1_labels is None else checkpoint.stage1_labels.numpy(),
-            stage2_labels=None if checkpoint.stage2_labels is None else checkpoint.stage2_labels.numpy(),
-            record=json.loads(checkpoint.record),
-        )
-
-
-@dataclass(eq=False)
-class _Run:
-    """A run at work: the model and its folder change, the rest stays."""
-
-    model: ReidModel
-    crops: CropSet
-    pixels: Pixels
-    settings: Settings
-    folder: RunFolder
-    after_round: AfterRound | None
-    progress: ProgressCallback | None
-    learner: Learner | None = None
-
-    def finish(self, checkpoint: Checkpoint | None) -> TrainingRun:
-        """Do everything that comes after `checkpoint`: perhaps the record of its round, then the remaining stages."""
-        history, current = self._take_up(checkpoint)
-        train_stage = {"stage1": self._stage1, "stage2": self._stage2, "supervised": self._supervised}
-        for round_index, stage in remaining_stages(self.settings, checkpoint):
-            started = time.perf_counter()
-            train_stage[stage](current, round_index)
-            current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
-            self._save(current, round_index, stage, history)
-            if ends_round(self.settings, stage):
-                self._finish_round(current, round_index, history)
-                current = _Round()
-        return TrainingRun(self.model, self.folder.path, [json.loads(line) for line in history])
-
-    def _take_up(self, checkpoint: Checkpoint | None) -> tuple[list[str], _Round]:
-        """Return the lines of the finished rounds and what the round at work has so far."""
-        if checkpoint is None:
-            history = self._history_before()
-            self.folder.write_metrics(history)
-            return history, _Round()
-        history, written = list(checkpoint.history), self.folder.read_metrics()
-        current = _Round.from_checkpoint(checkpoint, self.model.device)
-        if checkpoint.optimiser is not None:
-            context = self._context(checkpoint.round_index, "supervised")
-            self.learner = Learner.restored(context, current.heads[0], checkpoint.optimiser)
-        if not ends_round(self.settings, checkpoint.stage):
-            self.folder.write_metrics(history)
-            return history, current
-        if len(written) == len(history) + 1:  # stopped after the round's record was written
-            return written, _Round()
-        self._finish_round(current, checkpoint.round_index, history)
-        return history, _Round()
-
-    def _history_before(self) -> list[str]:
-        if self.after_round is None:
-            return []
-        evaluation = dict(self.after_round(self.model, 0))
-        record = {"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation}
-        write_scalars(self.folder.path / "tensorboard", record)
-        return [json.dumps(record)]
-
-    def _stage1(self, current: _Round, round_index: int) -> None:
-        result = train_stage1(self._context(round_index, "stage1"))
-        current.heads, current.stage1_labels = result.heads, result.labels
-        current.record["stage1"] = dataclasses.asdict(result.metrics)
-
-    def _stage2(self, current: _Round, round_index: int) -> None:
-        settings = self.settings.stage2
-        mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
-        result = train_stage2(self._context(round_index, "stage2"), current.heads, mu=mu)
-        current.stage2_labels = result.labels
-        current.record["stage2"] = dataclasses.asdict(result.metrics)
-
-    def _supervised(self, current: _Round, round_index: int) -> None:
-        context = self._context(round_index, "supervised")
-        num_features = backbone_spec(self.settings.model.backbone).num_features
-        self.learner = self.learner or Learner.new(context, num_features=num_features)
-        current.record["supervised"] = dataclasses.asdict(
-            train_supervised(context, self.learner, round_index=round_index)
-        )
-        current.heads = [self.learner.head]
-
-    def _context(self, round_index: int, stage: StageName) -> TrainingContext:
-        return TrainingContext(
-            model=self.model,
-            crops=self.crops,
-            pixels=self.pixels,
-            settings=self.settings,
-            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=STAGE_NUMBERS[stage]),
-            report=bind_round(self.progress, round_number=round_index + 1, num_rounds=self.settings.rounds),
-            network=self.network,
-            engine=self.engine,
-            processes=self.processes,
-        )
-
-    def _save(self, current: _Round, round_index: int, stage: StageName, history: list[str]) -> None:
-        if ends_round(self.settings, stage):
-            self.model.header = dataclasses.replace(self.model.header, trained_rounds=round_index + 1)
-        self.folder.save_model(self.model)
-        self.folder.save_checkpoint(
-            Checkpoint(
-                round_index=round_index,
-                stage=stage,
-                backbone=self.model.backbone.state_dict(),
-                heads=[dict(head.state_dict()) for head in current.heads],
-                stage1_labels=None if current.stage1_labels is None else torch.tensor(current.stage1_labels),
-                stage2_labels=None if current.stage2_labels is None else torch.tensor(current.stage2_labels),
-                record=json.dumps(current.record),
-                history=history,
-                optimiser=None if self.learner is None else self.learner.optimiser.state_dict(),
-            )
-        )
-
-    def _finish_round(self, current: _Round, round_index: int, history: list[str]) -> None:
-        """Evaluate a round whose stages are saved, write its pseudo-labels and scalars, add its line to `history`."""
-        evaluation = {} if self.after_round is None else dict(self.after_round(self.model, round_index + 1))
-        record = {
-            "round": round_index + 1,
-            **current.record,
-            "alpha": alpha_by_block(self.model.backbone),
-            "evaluation": evaluation,
-        }
-        if self.settings.stages != "supervised":
-            self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
-        history.append(json.dumps(record))
-        self.folder.write_metrics(history)
-        write_scalars(self.folder.path / "tensorboard", record)

@@ -18,7 +18,7 @@ LossOf = Callable[[Tensor, slice], Tensor]
 
 @contextmanager
 def training_steps(context: TrainingContext) -> Iterator[None]:
-    """Train the backbone within the block: its running statistics move once a step, by the mean over all groups of it."""
+    """Train the backbone within the block; running statistics move once a step, by the mean over all its groups."""
     with gathered_statistics(context.model.backbone.train()):
         yield
 

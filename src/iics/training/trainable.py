@@ -15,6 +15,7 @@ from iics.memory import free_memory
 from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
 from iics.training.labelling import labelling_memory, max_dense_crops
+from iics.training.loggers import check_loggers
 from iics.training.stage1_intra import groups_that_fit
 from iics.training.supervised import check_identities
 
@@ -30,7 +31,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
             memory. For supervised training: if they show fewer than 2 identities, or their pixels do not fit.
-        SettingsError: If a package that the settings ask for is not installed.
+        SettingsError: If a package that the settings ask for is not installed, or a logger cannot log in.
     """
     if settings.stages == "supervised":
         check_identities(crops, settings.supervised)
@@ -47,6 +48,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
     if settings.distance.neighbour_search == "faiss":
         check_faiss()
+    check_loggers(settings.loggers)
     compared = max(sizes) if settings.stages == "stage1" else len(crops)
     if compared > max_dense_crops(settings.distance):
         logger.warning(

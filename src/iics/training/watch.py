@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-import torch.distributed as dist
+from torch.distributed import DistError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from iics.errors import IicsError
 
@@ -39,9 +39,7 @@ class Watch:
         seconds_until_dead: Silence after which a process counts as dead.
     """
 
-    def __init__(
-        self, store: dist.Store, *, rank: int, count: int, seconds_until_dead: float = _SECONDS_UNTIL_DEAD
-    ) -> None:
+    def __init__(self, store: Store, *, rank: int, count: int, seconds_until_dead: float = _SECONDS_UNTIL_DEAD) -> None:
         self._store, self._rank, self._count = store, rank, count
         self._seconds_until_dead = seconds_until_dead
         self._stop = threading.Event()
@@ -51,7 +49,7 @@ class Watch:
     @classmethod
     def start(cls) -> Watch:
         """Watch over the processes of this run from now on."""
-        master = dist.TCPStore(
+        master = TCPStore(
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             is_master=_hosts_the_store(),
@@ -59,7 +57,7 @@ class Watch:
         )
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         watch = cls(
-            dist.PrefixStore(f"iics/{attempt}", master),
+            PrefixStore(f"iics/{attempt}", master),
             rank=int(os.environ["RANK"]),
             count=int(os.environ["WORLD_SIZE"]),
         )
@@ -104,7 +102,7 @@ class Watch:
             try:
                 self._store.set(f"beat/{self._rank}", str(beat))
                 reason = self._reason(silence=self._seconds_until_dead)
-            except (RuntimeError, dist.DistError):
+            except (RuntimeError, DistError):
                 reason = "The store of the run is gone: its launcher (torchrun) has ended."
             if reason is not None and not self._stop.is_set():
                 self._end(reason)
@@ -138,7 +136,7 @@ class Watch:
 
 def is_lost_connection(error: BaseException) -> bool:
     """Return whether an error says that another process did not answer."""
-    if isinstance(error, dist.DistError):
+    if isinstance(error, DistError):
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(
