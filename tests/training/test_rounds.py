@@ -14,7 +14,8 @@ from iics.models.reid_model import load_model
 from iics.training import trainable
 from iics.training.labelling import with_resolved_route
 from iics.training.randomness import crop_order
-from iics.training.rounds import remaining_stages, resume, train
+from iics.training.rounds import resume, train
+from iics.training.stage_order import remaining_stages
 from iics.training.run_folder import Checkpoint, RunFolder
 
 MEASURED = (
@@ -116,7 +117,7 @@ def test_same_seed_gives_the_same_bits(first_run, people, one_round, tmp_path, w
 
 
 def test_training_leaves_the_callers_random_state_alone(people, one_round, tmp_path, monkeypatch):
-    monkeypatch.setattr("iics.training.rounds._Run.finish", lambda run, checkpoint: None)
+    monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: None)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -152,7 +153,7 @@ def test_stages_get_the_crops_in_an_order_that_knows_no_identity(people, one_rou
         seen.append(context.crops.paths)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iics.training.rounds.train_stage1", stop)
+    monkeypatch.setattr("iics.training.run.train_stage1", stop)
     with pytest.raises(KeyboardInterrupt):
         train(people.train, settings=one_round, out=tmp_path / "run")
     order = crop_order(one_round.seed, len(people.train))

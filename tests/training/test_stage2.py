@@ -8,7 +8,8 @@ from torch import nn
 
 from iics.config import ClusterSettings
 from iics.errors import TrainingError
-from iics.models.heads import BNNeckHead
+from iics.models.heads import BNNeckHead, classifier_scores
+from iics.similarity.crop_similarity import OverlapSimilarity
 from iics.training.stage2_inter import compare_crops, mu_schedule, train_stage2
 
 # Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
@@ -97,7 +98,8 @@ def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
     cosine = 20 * 20 / (250 * 250 + 20 * 20)  # of (250, 0, 20) and (0, 250, 20)
     expected = {"cnn": (1, cosine), "overlap": (1, 1), "inter-camera": (1, cosine + 0.5)}
     for kind, (of_same, of_across) in expected.items():
-        similarity = compare_crops(context(similarity=kind), raw, heads, mu=0.5).matrix()
+        overlap = None if kind == "cnn" else OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
+        similarity = compare_crops(context(similarity=kind), raw, overlap, mu=0.5).matrix()
         assert similarity[same].item() == pytest.approx(of_same, abs=1e-5)
         assert similarity[across].item() == pytest.approx(of_across, abs=1e-5)
 

@@ -35,6 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=_CurrentStandardError())
+    logging.getLogger("iics").setLevel(logging.INFO)
     try:
         module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
         code: int = module.main(list(arguments[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
 from iics.cli.source import DataName, load_data
 from iics.config import Settings
-from iics.device import choose_device
 from iics.errors import RunFolderError, SettingsError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iics.cli.ranked_results import EvaluatedModel
     from iics.data.crops import CropSet, DataSplits
     from iics.models.reid_model import ReidModel
+    from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
     from iics.training.run import AfterRound
 
@@ -73,24 +74,33 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
     splits = load_data(command.data, data_dir)
-    out = (command.out or Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}").expanduser()
-    settings = with_absolute_weights(command.settings)
-    source = {"data": command.data, "data_dir": "" if data_dir is None else str(data_dir), "evaluate": command.evaluate}
-    _print_start(command, splits, out)
+    from iics.training.distributed import joined_processes
+
+    with joined_processes() as processes:
+        return _train(command, splits, data_dir, processes)
+
+
+def _train(command: TrainCommand, splits: DataSplits, data_dir: Path | None, processes: Processes) -> int:
     from iics.training.rounds import train
 
-    with _resume_hint(out), training_display() as progress:
+    default = processes.from_first(lambda: Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}")
+    out = (command.out or default).expanduser()
+    settings = with_absolute_weights(command.settings)
+    source = {
+        "data": str(command.data),
+        "data_dir": "" if data_dir is None else str(data_dir),
+        "evaluate": command.evaluate,
+    }
+    if processes.is_first:
+        _print_start(command, splits, out, processes)
+    with _resume_hint(out, processes), _display(processes) as progress:
         evaluator = Evaluator(splits, when=command.evaluate, settings=settings, progress=progress)
-        run = train(
-            splits.train,
-            settings=settings,
-            out=out,
-            source=source,
-            after_round=evaluator.callback(),
-            progress=progress,
-        )
-        evaluator.write_contact_sheet(run)
-    _print_end(run)
+        after_round = evaluator.callback()
+        run = train(splits.train, settings=settings, out=out, source=source, after_round=after_round, progress=progress)
+        if processes.is_first:
+            evaluator.write_contact_sheet(run)
+    if processes.is_first:
+        _print_end(run)
     return 0
 
 
@@ -99,25 +109,43 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
     others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
+    from iics.training.distributed import joined_processes
     from iics.training.rounds import resume
     from iics.training.run_folder import RunFolder
 
-    folder = RunFolder.open(run_path)
-    source = folder.source()
-    if source.get("data") not in get_args(DataName):
-        raise RunFolderError(
-            f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
-        )
-    data_dir = Path(source["data_dir"]) if source["data_dir"] else None
-    splits = load_data(cast(DataName, source["data"]), data_dir)
-    settings = folder.settings()
-    print(f"Going on with {run_path}.", file=sys.stderr)
-    with _resume_hint(run_path), training_display() as progress:
-        evaluator = Evaluator(splits, when=source["evaluate"], settings=settings, progress=progress)
-        run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
-        evaluator.write_contact_sheet(run)
-    _print_end(run)
+    with joined_processes() as processes:
+
+        def read() -> tuple[dict[str, str], Settings]:
+            folder = RunFolder.open(run_path)
+            return folder.source(), folder.settings()
+
+        source, settings = processes.from_first(read)
+        if source.get("data") not in get_args(DataName):
+            raise RunFolderError(
+                f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
+            )
+        splits = load_data(cast(DataName, source["data"]), Path(source["data_dir"]) if source["data_dir"] else None)
+        if processes.is_first:
+            print(f"Going on with {run_path}.", file=sys.stderr)
+        with _resume_hint(run_path, processes), _display(processes) as progress:
+            evaluator = Evaluator(splits, when=source["evaluate"], settings=settings, progress=progress)
+            run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
+            if processes.is_first:
+                evaluator.write_contact_sheet(run)
+        if processes.is_first:
+            _print_end(run)
     return 0
+
+
+@contextmanager
+def _display(processes: Processes) -> Iterator[ProgressCallback]:
+    """Show progress on the first process; the others keep to errors."""
+    if processes.is_first:
+        with training_display() as progress:
+            yield progress
+    else:
+        logging.getLogger("iics").setLevel(logging.ERROR)
+        yield lambda _: None
 
 
 class Evaluator:
@@ -200,23 +228,23 @@ def with_absolute_weights(settings: Settings) -> Settings:
 
 
 @contextmanager
-def _resume_hint(out: Path) -> Iterator[None]:
+def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
     """On Ctrl-C, say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        if (out / "settings.json").exists():
+        if processes.is_first and (out / "settings.json").exists():
             print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
         raise
 
 
-def _print_start(command: TrainCommand, splits: DataSplits, out: Path) -> None:
+def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes: Processes) -> None:
     settings = command.settings
     print(
         f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({splits.train.name}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
-        f"device {choose_device(settings.device)}; run folder {out}",
+        f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",
         file=sys.stderr,
     )
 

@@ -44,14 +44,14 @@ class Engine:
     num_threads: int = 1
 
     def network(self, backbone: nn.Module) -> Callable[[Tensor], Tensor]:
-        """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d) in float32."""
+        """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d), never in bfloat16."""
         forward = _CompiledOrNot(backbone) if self.compiles else backbone
 
         def compute(images: Tensor) -> Tensor:
             images = images.contiguous(memory_format=self.memory_format)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
                 features: Tensor = forward(images)
-            return features.float()
+            return features.float() if features.dtype == torch.bfloat16 else features
 
         return compute
 

@@ -121,16 +121,17 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     """
     context.report("stage 2: cluster", 0, 1, 0, None)
     settings, distance, processes = context.settings.stage2, context.settings.distance, context.processes
-    shared = None
+    overlap = None
     if settings.similarity != "cnn":
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
         shared = SharedOverlap(processes, classifier_scores(raw, heads), num_cameras=len(heads))
+        overlap = OverlapSimilarity(shared.scores, num_heads=len(heads), compute=shared.matrix)
         compares_all = len(raw) <= max_dense_crops(distance) and (settings.similarity == "overlap" or mu > 0)
         if compares_all and not processes.is_first:
             shared.help()
     found = processes.from_first(
         lambda: label_crops(
-            compare_crops(context, raw, shared, mu=mu),
+            compare_crops(context, raw, overlap, mu=mu),
             distance=distance,
             clusters=settings.clusters,
             camera_ids=context.crops.camera_ids,
@@ -141,11 +142,12 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     return found
 
 
-def compare_crops(context: TrainingContext, raw: Tensor, shared: SharedOverlap | None, *, mu: float) -> CropSimilarity:
+def compare_crops(
+    context: TrainingContext, raw: Tensor, overlap: OverlapSimilarity | None, *, mu: float
+) -> CropSimilarity:
     """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or, without scores, the features' cosine."""
-    if shared is None:
+    if overlap is None:
         return CosineSimilarity(l2_normalise(raw))
-    overlap = OverlapSimilarity(shared.scores, num_heads=shared.num_cameras, compute=shared.matrix)
     if context.settings.stage2.similarity == "overlap":
         return overlap
     cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(raw.device)
