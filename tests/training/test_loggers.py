@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,6 +214,28 @@ def test_wandb_obeys_its_environment(wandb_offline, start, tmp_path, monkeypatch
     run = next(entry.run for entry in wandb_records(file) if entry.WhichOneof("record_type") == "run")
     assert (run.display_name, run.project) == ("monday", "people")
     assert list((tmp_path / "first").iterdir()) == []
+
+
+def test_wandb_online_holds_what_its_server_has(wandb_offline, start, monkeypatch):
+    online = SimpleNamespace(id="abc", offline=False, starting_step=2)  # where the server would have it go on
+    monkeypatch.setattr("wandb.init", lambda **arguments: online)
+    assert WandbLogger(start(run_id="abc", last_round=5)).last_round == 1
+
+
+@pytest.mark.slow
+def test_wandb_offline_has_the_rounds_of_a_session_that_was_killed_later(wandb_offline, tmp_path):
+    script = """
+import os, pathlib, signal, time
+from iics.config import Settings
+from iics.training.loggers import LoggerStart, WandbLogger
+
+WandbLogger(LoggerStart(pathlib.Path.cwd(), Settings(), None, -1)).log_round({"round": 0, "alpha": {}, "score": 0.5})
+time.sleep(3)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, check=False)
+    assert [(step, values["score"]) for step, values in wandb_history(tmp_path)] == [(0, 0.5)]
 
 
 def test_wandb_offline_needs_no_key(wandb_offline):
