@@ -43,6 +43,7 @@ def test_settings_survive_json():
         stage2=Stage2Settings(similarity="cnn", mu=0.5),
         stages="stage2",
         seed=7,
+        loggers=("mlflow", "tensorboard"),
     )
     assert from_json(to_json(settings), source=SOURCE) == settings
     assert to_json(from_json(to_json(settings), source=SOURCE)) == to_json(settings)
@@ -134,6 +135,13 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
 def test_a_value_of_the_wrong_type_is_named(values, message):
     with pytest.raises(SettingsError, match=exactly(message)):
         read(values)
+
+
+@pytest.mark.parametrize("loggers", [("tensorbord",), ("mlflow", "mlflow")])
+def test_loggers_are_different_names_of_those_there_are(loggers):
+    message = f"loggers must be names out of tensorboard, wandb, mlflow, each once, got {' '.join(loggers)}."
+    with pytest.raises(SettingsError, match=exactly(message)):
+        read({"loggers": list(loggers)})
 
 
 def test_a_value_out_of_range_in_the_file_is_refused():

@@ -53,6 +53,11 @@ def test_sizes_worked_by_hand():
     assert statistics.num_singletons == 1
     assert statistics.largest_share == 0.5
     assert (statistics.min_size, statistics.median_size, statistics.max_size) == (1, 2.0, 3)
+    assert statistics.size_counts == ((1, 1), (2, 1), (3, 1))
+
+
+def test_clusters_of_one_size_are_one_count():
+    assert describe_pseudo_labels(pseudo(0, 0, 1, 2, 2), [0] * 5).size_counts == ((1, 1), (2, 2))
 
 
 def test_camera_entropy_worked_by_hand():

@@ -269,7 +269,7 @@ class Settings:
     device: str = "auto"
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
     loggers: tuple[LoggerName, ...] = ("tensorboard",)
-    """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. No name: nowhere else."""
+    """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. May be empty."""
 
     def __post_init__(self) -> None:
         check_setting(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")

@@ -184,6 +184,21 @@ def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
     assert len(last) <= 80
 
 
+def test_live_line_of_a_training_phase_shows_the_latest_loss_in_80_columns(clock, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("iics.cli.progress.Pace", lambda: Pace(clock))
+    stream = Terminal()
+    with training_display(stream) as show:
+        for round_number in (12, 13):
+            for done, num_images, loss, seconds in ((1, 128, 99.99, 10), (2444, 12340, 38.666, 1390)):
+                show(ProgressEvent(round_number, 40, "stage 1: train", done, 2444, num_images, loss))
+                clock.now += seconds
+    last = re.split("[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()))[-2]
+    assert re.fullmatch(r"round 13/40  stage 1: loss 38\.67 +━+ 2444/2444 1234 images/s 10 h 53 min left *", last), last
+    assert len(last) <= 80
+
+
 def run_in_terminal(*arguments):
     """Run `iics` with standard error on a pseudo-terminal; return exit code, output and what was sent there."""
     ours, theirs = pty.openpty()
@@ -254,8 +269,8 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
     )
     assert code == 0, sent
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
-    assert re.search(r"round 1/1  stage 1: train +━+ +\d+/\d+ \d+ images/s", plain)
-    assert re.search(r"round 1/1  stage 2: train", plain)
+    assert re.search(r"round 1/1  stage 1: loss \d+\.\d\d +━+ +\d+/\d+ \d+ images/s", plain)
+    assert re.search(r"round 1/1  stage 2: loss \d+\.\d\d ", plain)
     assert screen_after(sent) == [
         f"55 crops of 4 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, device cpu; run folder {out}",
         "WARNING: Camera 9 has 1 crop(s); stage 1 needs at least 2, so it sits out.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,20 @@ def read_metrics() -> Callable[[Path], list[dict[str, Any]]]:
 
     def read(folder: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read_events() -> Callable[[Path], Any]:
+    """Read the TensorBoard events of a run folder as TensorBoard does."""
+
+    def read(folder: Path) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
+            from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        everything = {"scalars": 0, "histograms": 0}
+        return EventAccumulator(str(folder / "tensorboard"), size_guidance=everything).Reload()
 
     return read
 

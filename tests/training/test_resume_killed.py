@@ -95,6 +95,7 @@ def test_killed_run_resumes_to_the_undisturbed_result(
     read_metrics,
     without_seconds,
     same_weights,
+    read_events,
 ):
     out = tmp_path / "run"
     killed = stop_after(iics_process(*train_arguments(out)), line_start, signal.SIGKILL, out)
@@ -104,6 +105,7 @@ def test_killed_run_resumes_to_the_undisturbed_result(
     _, stderr = resumed.communicate()
     assert resumed.returncode == 0, stderr
     assert without_seconds(read_metrics(out)) == without_seconds(read_metrics(undisturbed))
+    assert [scalar.step for scalar in read_events(out).Scalars("round")] == [0, 1, 2]
     assert same_weights(out, undisturbed)
 
 

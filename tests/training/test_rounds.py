@@ -1,7 +1,6 @@
 import csv
 import json
 import shutil
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -100,13 +99,51 @@ def test_pseudo_labels_of_each_round_are_kept(unbroken, people):
         assert {int(row["stage2_cluster"]) for row in rows} == set(range(6))
 
 
-def test_tensorboard_events_hold_the_metrics(unbroken):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    events = EventAccumulator(str(unbroken.run.folder / "tensorboard")).Reload()
+def test_tensorboard_events_hold_the_metrics(unbroken, read_events):
+    events = read_events(unbroken.run.folder)
     losses = [(scalar.step, pytest.approx(scalar.value)) for scalar in events.Scalars("stage2/loss")]
     assert losses == [(record["round"], record["stage2"]["loss"]) for record in unbroken.run.history[1:]]
+    block, alphas = next(iter(unbroken.run.history[2]["alpha"])), unbroken.run.history[2]["alpha"].values()
+    assert [scalar.step for scalar in events.Scalars(f"alpha/{block}")] == [0, 1, 2]
+    assert events.Histograms("alphas")[2].histogram_value.num == len(alphas)
+    assert events.Histograms("stage2/cluster_sizes")[1].histogram_value.num == 6
+
+
+def test_sizes_of_clusters_add_up_to_the_crops(unbroken, people):
+    for record in unbroken.run.history[1:]:
+        cameras = record["stage1"]["pseudo_labels"].values()
+        for statistics in ([record["stage2"]["pseudo_labels"]], cameras):
+            pairs = [pair for one in statistics for pair in one["size_counts"]]
+            assert sum(size * clusters for size, clusters in pairs) == len(people.train)
+
+
+def test_failing_logger_does_not_end_a_run(
+    first_run, people, one_round, tmp_path, monkeypatch, without_seconds, caplog
+):
+    def fail(logger, record):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("iics.training.loggers.TensorBoardLogger.log_round", fail)
+    run = train(people.train, settings=one_round, out=tmp_path / "run")
+    assert without_seconds(run.history) == without_seconds(first_run.history)
+    assert [message.split(" (")[0] for message in caplog.messages if "Logger" in message] == [
+        "Logger tensorboard failed in round 1 and is left out"
+    ]
+
+
+def test_logger_gets_what_it_missed_when_the_run_is_resumed(first_run, people, tmp_path, read_events):
+    folder = shutil.copytree(first_run.folder, tmp_path / "run")
+    shutil.rmtree(folder / "tensorboard")
+    (folder / "loggers.json").unlink()
+    resume(folder, people.train)
+    assert [scalar.step for scalar in read_events(folder).Scalars("stage2/loss")] == [1]
+
+
+def test_run_without_loggers_leaves_its_metrics(people, one_round, tmp_path, read_metrics):
+    run = train(people.train, settings=replace(one_round, loggers=()), out=tmp_path / "run")
+    assert read_metrics(run.folder) == run.history
+    assert not (run.folder / "tensorboard").exists()
+    assert not (run.folder / "loggers.json").exists()
 
 
 def test_same_seed_gives_the_same_bits(first_run, people, one_round, tmp_path, without_seconds, same_weights):
@@ -218,13 +255,14 @@ def test_stages_that_remain_are_of_the_kind_asked_for(tiny_settings, stages):
 
 @pytest.mark.parametrize("stage", ["round 1 stage 1", "round 1 stage 2", "round 2 stage 1", "round 2 stage 2"])
 def test_run_stopped_in_any_stage_resumes_to_the_same_result(
-    unbroken, people, stage, without_seconds, read_metrics, same_weights
+    unbroken, people, stage, without_seconds, read_metrics, same_weights, read_events
 ):
     folder = unbroken.at_stage[stage]
     torch.manual_seed(99)
     resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
     assert without_seconds(resumed.history) == without_seconds(unbroken.run.history)
     assert read_metrics(folder) == resumed.history
+    assert [scalar.step for scalar in read_events(folder).Scalars("round")] == [0, 1, 2]
     assert same_weights(folder, unbroken.run.folder)
     for name in ("round-001.csv", "round-002.csv"):
         table = (folder / "pseudo_labels" / name).read_bytes()

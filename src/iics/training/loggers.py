@@ -38,13 +38,13 @@ class LoggerStart:
         folder: Of the run; its name is the run's name.
         settings: Of the run.
         run_id: The run's name at the service if a logger was opened for it before, else None.
-        next_round: First round that will be logged.
+        last_round: Last round that a logger was given before; -1 if none.
     """
 
     folder: Path
     settings: Settings
     run_id: str | None
-    next_round: int
+    last_round: int
 
 
 class RunLogger(Protocol):
@@ -54,8 +54,12 @@ class RunLogger(Protocol):
     def run_id(self) -> str | None:
         """The run's name at the service, by which it goes on later; None if it needs none."""
 
+    @property
+    def last_round(self) -> int:
+        """Last round held when opened, which may not be what was remembered before a kill; -1 if none."""
+
     def log_round(self, record: Mapping[str, Any]) -> None:
-        """Log one round's record, at the round as step, so that a kill right after it loses nothing."""
+        """Log one round's record, at the round as step, and leave it where a kill does not lose it."""
 
     def close(self, *, is_finished: bool) -> None:
         """End the session; `is_finished` unless the run was stopped or failed."""
@@ -70,8 +74,9 @@ class TensorBoardLogger:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
             from torch.utils.tensorboard import SummaryWriter
+        self.last_round = start.last_round
         # Readers drop what was logged for rounds from `purge_step` on: of a session that was killed while it wrote.
-        self._writer = SummaryWriter(str(start.folder / "tensorboard"), purge_step=start.next_round)
+        self._writer = SummaryWriter(str(start.folder / "tensorboard"), purge_step=start.last_round + 1)
 
     def log_round(self, record: Mapping[str, Any]) -> None:
         """Write the record's numbers and histograms to disk."""
@@ -87,11 +92,18 @@ class TensorBoardLogger:
 
 
 class WandbLogger:
-    """A run of Weights & Biases. WANDB_MODE, WANDB_PROJECT, WANDB_NAME and WANDB_DIR are honoured."""
+    """A run of Weights & Biases. WANDB_MODE, WANDB_PROJECT, WANDB_NAME and WANDB_DIR are honoured.
+
+    W&B writes in the background. Online, a resumed run asks the server which rounds it has; offline, a kill within a
+    second after a round loses that round there.
+    """
 
     def __init__(self, start: LoggerStart) -> None:
         import wandb
 
+        settings = wandb.Settings(console="off")  # the live progress line is no log
+        if hasattr(settings, "x_transaction_log_flush_interval"):  # wandb may change what it names x_...
+            settings.x_transaction_log_flush_interval = 1.0
         self._histogram = wandb.Histogram
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT,
@@ -101,11 +113,13 @@ class WandbLogger:
             id=start.run_id,
             resume=None if start.run_id is None else "allow",
             reinit="create_new",  # leaves a run of the caller's own alone
+            settings=settings,
         )
         self.run_id: str = self._run.id
+        self.last_round: int = start.last_round if self._run.offline else self._run.starting_step - 1
 
     def log_round(self, record: Mapping[str, Any]) -> None:
-        """Hand the record's numbers and histograms to W&B, which ignores a step it has been given before."""
+        """Hand the record's numbers and histograms to W&B."""
         values = {name: self._histogram(values) for name, values in histograms(record).items()}
         self._run.log({**dict(flatten(record)), **values}, step=record["round"], commit=True)
 
@@ -126,25 +140,22 @@ class MlflowLogger:
 
             self._metric = Metric
             self._client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or local)
-        self._last_round = -1
+        self.last_round = -1
         if start.run_id is None:
             self.run_id = self._new_run(start)
         else:
             self.run_id = start.run_id
             self._client.update_run(self.run_id, status="RUNNING")
             logged = self._client.get_metric_history(self.run_id, "round")
-            self._last_round = max((metric.step for metric in logged), default=-1)
+            self.last_round = max((metric.step for metric in logged), default=-1)
 
     def log_round(self, record: Mapping[str, Any]) -> None:
-        """Store the record's numbers; nothing if a session that was killed right afterwards has stored them."""
-        if record["round"] <= self._last_round:
-            return
+        """Store the record's numbers."""
         now = int(time.time() * 1000)
         metrics = [self._metric(_mlflow_name(name), value, now, record["round"]) for name, value in flatten(record)]
         metrics.sort(key=lambda metric: metric.key == "round")  # last: where it is, all are
         for first in range(0, len(metrics), _MLFLOW_METRICS_AT_ONCE):
             self._client.log_batch(self.run_id, metrics=metrics[first : first + _MLFLOW_METRICS_AT_ONCE])
-        self._last_round = record["round"]
 
     def close(self, *, is_finished: bool) -> None:
         """Mark the run as finished or stopped."""

@@ -57,13 +57,13 @@ class RunLog:
     def __enter__(self) -> RunLog:
         for name in self._settings.loggers:
             state = self._states.setdefault(name, LoggerState())
-            start = LoggerStart(self._folder, self._settings, state.run_id, state.last_round + 1)
+            start = LoggerStart(self._folder, self._settings, state.run_id, state.last_round)
             try:
                 self._open[name] = LOGGERS[name](start)
             except Exception as error:  # another's package and another's server: any fault, and none may end a run
                 self._give_up(name, error, when="could not be opened")
             else:
-                self._states[name] = replace(state, run_id=self._open[name].run_id)
+                self._states[name] = LoggerState(self._open[name].run_id, self._open[name].last_round)
         self._write_states()
         return self
 
