@@ -15,6 +15,7 @@ from iics.config import (
     Settings,
     Stage1Settings,
     Stage2Settings,
+    SupervisedSettings,
 )
 from iics.errors import SettingsError
 from iics.settings_json import from_json, to_json
@@ -41,6 +42,7 @@ def test_settings_survive_json():
         distance=DistanceSettings(kind="cosine", max_dense_crops=5000, neighbour_search="faiss"),
         stage1=Stage1Settings(clusters=ClusterSettings(rule="quantile", quantile=0.01)),
         stage2=Stage2Settings(similarity="cnn", mu=0.5),
+        supervised=SupervisedSettings(epochs=3, triplet_weight=0.0),
         stages="stage2",
         seed=7,
         loggers=("mlflow", "tensorboard"),
@@ -128,8 +130,11 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
             {"distance": {"max_dense_crops": 1e4}},
             "run/settings.json: distance: max_dense_crops must be of type int, got 10000.0.",
         ),
-        ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, got 1."),
-        ({"stages": ["both"]}, "run/settings.json: stages must be one of both, stage1, stage2, got ['both']."),
+        ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, supervised, got 1."),
+        (
+            {"stages": ["both"]},
+            "run/settings.json: stages must be one of both, stage1, stage2, supervised, got ['both'].",
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(values, message):
@@ -216,6 +221,24 @@ def test_a_value_out_of_range_in_the_file_is_refused():
         (Stage2Settings, {"mu_power": -1.0}, "stage2.mu_power must be at least 0, got -1.0."),
         (Stage2Settings, {"triplet_weight": -1.0}, "stage2.triplet_weight must be at least 0, got -1.0."),
         (Stage2Settings, {"triplet_margin": -1.0}, "stage2.triplet_margin must be at least 0, got -1.0."),
+        (SupervisedSettings, {"epochs": 0}, "supervised.epochs must be at least 1, got 0."),
+        (
+            SupervisedSettings,
+            {"identities_per_batch": 1},
+            "supervised needs at least 2 identities_per_batch and 2 crops_per_identity, got 1 and 4.",
+        ),
+        (
+            SupervisedSettings,
+            {"crops_per_identity": 1},
+            "supervised needs at least 2 identities_per_batch and 2 crops_per_identity, got 16 and 1.",
+        ),
+        (
+            SupervisedSettings,
+            {"backbone_learning_rate": -1.0},
+            "supervised needs learning rates above 0, got -1.0 and 0.1.",
+        ),
+        (SupervisedSettings, {"triplet_weight": NAN}, "supervised.triplet_weight must be at least 0, got nan."),
+        (SupervisedSettings, {"triplet_margin": -1.0}, "supervised.triplet_margin must be at least 0, got -1.0."),
         (Settings, {"rounds": 0}, "rounds must be at least 1, got 0."),
         (Settings, {"inference_batch_size": 0}, "inference_batch_size must be at least 1, got 0."),
         (Settings, {"momentum": 1.0}, "momentum must be in [0, 1), got 1.0."),

@@ -26,7 +26,7 @@ class ModelSettings:
     backbone: str = "resnet50"
     """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
     weights: str = "imagenet"
-    """Start from `imagenet`, from `none` (random), or from a weights file in torchvision's or timm's key names."""
+    """Start from `imagenet`, `none` (random), a trained run or its model, or a file in torchvision's or timm's keys."""
     norm: NormKind = "aibn"
     """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a)."""
     norm_stages: tuple[str, ...] = ()

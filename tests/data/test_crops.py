@@ -89,6 +89,14 @@ def test_the_fingerprint_follows_order_and_camera_but_not_the_root():
     assert crop_set(camera_ids=[1, 1, 0, 1]).fingerprint() != crops.fingerprint()
 
 
+def test_the_fingerprint_of_identities_follows_them_and_their_order():
+    crops = crop_set()
+    assert crop_set().identity_fingerprint() == crops.identity_fingerprint() != ""
+    assert crops.subset([1, 0, 2, 3]).identity_fingerprint() != crops.identity_fingerprint()
+    assert crop_set(identity_ids=[5, 6, 7, 9]).identity_fingerprint() != crops.identity_fingerprint()
+    assert crops.without_identities().identity_fingerprint() == ""
+
+
 def test_a_query_without_gallery_is_refused():
     with pytest.raises(DataError, match="has a query or a gallery but not both"):
         DataSplits("mine", train=crop_set(), query=crop_set())

@@ -109,6 +109,27 @@ def test_killed_run_resumes_to_the_undisturbed_result(
     assert same_weights(out, undisturbed)
 
 
+@pytest.mark.slow
+def test_killed_supervised_run_resumes_to_the_undisturbed_result(
+    iics_process, train_arguments, tmp_path, read_metrics, without_seconds, same_weights
+):
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "run"
+    flags = ["--supervised", "--supervised.epochs=2", "--supervised.identities-per-batch=4"]
+    process = iics_process(*train_arguments(undisturbed), *flags)
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    killed = stop_after(
+        iics_process(*train_arguments(out), *flags), "round 2/2  supervised: train", signal.SIGKILL, out
+    )
+    assert killed.exit_code == -signal.SIGKILL, killed.stderr
+    assert "round-001-supervised.ckpt" in killed.checkpoints
+    resumed = iics_process("--resume", out)
+    _, stderr = resumed.communicate()
+    assert resumed.returncode == 0, stderr
+    assert without_seconds(read_metrics(out)) == without_seconds(read_metrics(undisturbed))
+    assert same_weights(out, undisturbed)
+
+
 def test_ctrl_c_exits_with_130_says_how_to_go_on_and_leaves_a_model(iics_process, train_arguments, tmp_path):
     out = tmp_path / "run"
     process = iics_process(*train_arguments(out))

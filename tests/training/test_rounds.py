@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ClusterSettings, Stage2Settings
+from iics.config import ClusterSettings
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
 from iics.training import trainable
 from iics.training.labelling import with_resolved_route
 from iics.training.randomness import crop_order
 from iics.training.rounds import resume, train
-from iics.training.stage_order import remaining_stages
-from iics.training.run_folder import Checkpoint, RunFolder
+from iics.training.run_folder import RunFolder
 
 MEASURED = (
     "adjusted_rand_index",
@@ -231,26 +230,6 @@ def test_run_of_one_stage_leaves_the_other_out(people, one_round, tmp_path, stag
     assert row[f"{stages}_cluster"] != ""
     assert row[f"{other}_cluster"] == ""
     assert load_model(run.folder / "model.safetensors").header.trained_rounds == 1
-
-
-def checkpoint(round_index, stage):
-    return Checkpoint(
-        round_index, stage, backbone={}, heads=[], stage1_labels=None, stage2_labels=None, record="{}", history=[]
-    )
-
-
-def test_all_stages_remain_at_first(tiny_settings):
-    expected = [(0, "stage1"), (0, "stage2"), (1, "stage1"), (1, "stage2")]
-    assert list(remaining_stages(tiny_settings, None)) == expected
-    assert list(remaining_stages(tiny_settings, checkpoint(0, "stage1"))) == expected[1:]
-    assert list(remaining_stages(tiny_settings, checkpoint(0, "stage2"))) == expected[2:]
-    assert list(remaining_stages(tiny_settings, checkpoint(1, "stage2"))) == []
-
-
-@pytest.mark.parametrize("stages", ["stage1", "stage2"])
-def test_stages_that_remain_are_of_the_kind_asked_for(tiny_settings, stages):
-    settings = replace(tiny_settings, rounds=3, stages=stages, stage2=Stage2Settings(similarity="cnn"))
-    assert list(remaining_stages(settings, checkpoint(0, stages))) == [(1, stages), (2, stages)]
 
 
 @pytest.mark.parametrize("stage", ["round 1 stage 1", "round 1 stage 2", "round 2 stage 1", "round 2 stage 2"])

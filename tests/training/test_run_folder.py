@@ -1,6 +1,7 @@
 import csv
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def folder(tmp_path, tiny_settings, crops):
     return RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=crops, source={"data": "market1501"})
 
 
-def checkpoint(round_index=0, stage="stage1", heads=()):
+def checkpoint(round_index=0, stage="stage1", heads=(), optimiser=None):
     return Checkpoint(
         round_index=round_index,
         stage=stage,
@@ -32,6 +33,7 @@ def checkpoint(round_index=0, stage="stage1", heads=()):
         stage2_labels=None,
         record=json.dumps({"stage1": {"loss": 0.1}}),
         history=['{"round": 0}'],
+        optimiser=optimiser,
     )
 
 
@@ -115,6 +117,18 @@ def test_checkpoint_comes_back_as_it_was(folder):
     assert all(torch.equal(loaded.backbone[key], saved.backbone[key]) for key in saved.backbone)
     rebuilt = loaded.rebuilt_heads(torch.device("cpu"))[0].state_dict()
     assert all(torch.equal(rebuilt[key], value) for key, value in head.state_dict().items())
+
+
+def test_an_optimiser_comes_back_with_its_momentum(folder):
+    weights = torch.nn.Parameter(torch.ones(2, 3))
+    optimiser = torch.optim.SGD([{"params": [weights], "initial_lr": 0.3}], lr=0.1, momentum=0.9)
+    weights.grad = torch.arange(6.0).view(2, 3)
+    optimiser.step()
+    folder.save_checkpoint(checkpoint(stage="supervised", optimiser=optimiser.state_dict()))
+    loaded = folder.latest_checkpoint().optimiser
+    assert torch.equal(loaded["state"][0]["momentum_buffer"], torch.arange(6.0).view(2, 3))
+    assert loaded["param_groups"] == optimiser.state_dict()["param_groups"]
+    assert loaded["param_groups"][0]["initial_lr"] == 0.3
 
 
 def test_only_the_last_two_checkpoints_are_kept(folder):
@@ -221,6 +235,22 @@ def test_other_crops_are_refused(folder, crops, indices):
         f"{folder.path} was trained on 5 crops of crops; these {len(indices)} crops of others are not the same files, "
         "so the run cannot go on with them."
     )
+
+
+def test_a_supervised_run_keeps_no_pseudo_labels_and_goes_on_with_its_own_identities_alone(
+    tmp_path, tiny_settings, make_crops
+):
+    crops = make_crops([3, 2], [1, 1, 2, 2, 3])
+    settings = replace(tiny_settings, stages="supervised")
+    folder = RunFolder.create(tmp_path / "run", settings=settings, crops=crops, source={})
+    assert not (folder.path / "pseudo_labels").exists()
+    folder.check_same_crops(crops)
+    for others in (crops.without_identities(), make_crops([3, 2], [1, 1, 2, 3, 3])):
+        with pytest.raises(RunFolderError) as caught:
+            folder.check_same_crops(others)
+        assert str(caught.value) == (
+            f"{folder.path} was trained on other identities of these crops, so the run cannot go on with them."
+        )
 
 
 def test_data_file_that_is_no_json_is_named(folder):

@@ -5,73 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
 from iics.atomic import write_atomically
-from iics.config import AlphaSharing, ModelSettings, NormKind
+from iics.config import ModelSettings
 from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.errors import WeightsError
 from iics.features import Pixels, extract_features, l2_normalise
-from iics.models.backbone import backbone_spec, create_backbone
+from iics.models.backbone import create_backbone
+from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, read_model_file
+from iics.models.transfer import load_into, model_file_of, weights_file
 
-HEADER_KEY = "iics"
-FORMAT_VERSION = 1
 CROPS_PER_BLOCK = 4096
 """Crops decoded at once by `ReidModel.embed`: 0.4 GB at 256x128."""
-
-
-@dataclass(frozen=True)
-class ModelHeader:
-    """Everything that is needed to use the weights, stored in the model file as JSON.
-
-    Attributes:
-        backbone: Key of `iics.models.backbone.BACKBONES`.
-        norm: Normalisation in the norm stages.
-        norm_stages: Module paths whose norms were replaced.
-        alpha_sharing: Which layers share one alpha.
-        height: Height of the network's input, in pixels.
-        width: Width of the network's input, in pixels.
-        mean: Channel means, for pixels in [0, 1].
-        std: Channel standard deviations.
-        trained_rounds: Rounds of training behind the weights; 0 for ImageNet's.
-    """
-
-    backbone: str
-    norm: NormKind
-    norm_stages: tuple[str, ...]
-    alpha_sharing: AlphaSharing
-    height: int
-    width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    trained_rounds: int = 0
-
-    @classmethod
-    def from_settings(cls, settings: ModelSettings) -> ModelHeader:
-        """Return the header of a model that these settings describe."""
-        spec = backbone_spec(settings.backbone)
-        return cls(
-            backbone=settings.backbone,
-            norm=settings.norm,
-            norm_stages=settings.norm_stages or spec.later_half,
-            alpha_sharing=settings.alpha_sharing,
-            height=settings.height,
-            width=settings.width,
-            mean=spec.mean,
-            std=spec.std,
-        )
 
 
 class ReidModel:
@@ -167,20 +122,26 @@ def resize_picture(picture: Image.Image, height: int, width: int) -> Pixels:
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
-    """Return an untrained model: the backbone with its starting weights, norms replaced.
+    """Return a model to train: the backbone with its starting weights, norms replaced.
 
     Raises:
         SettingsError: If backbone or norm stages are unknown.
         WeightsError: If the weights cannot be had or do not fit.
     """
+    header = ModelHeader.from_settings(settings)
+    is_file = settings.weights not in ("imagenet", "none")
+    model_file = model_file_of(settings.weights) if is_file else None
+    weights = str(weights_file(settings.weights)) if is_file else settings.weights
     backbone = create_backbone(
         settings.backbone,
-        weights=settings.weights,
+        weights="none" if model_file is not None else weights,
         norm=settings.norm,
         norm_stages=settings.norm_stages,
         alpha_sharing=settings.alpha_sharing,
     )
-    return ReidModel(backbone, ModelHeader.from_settings(settings), device=device)
+    if model_file is not None:
+        load_into(backbone, header, model_file)
+    return ReidModel(backbone, header, device=device)
 
 
 def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidModel:
@@ -190,17 +151,7 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
         WeightsError: If the file is missing, corrupt, not ours, or made by a newer version.
     """
     file = Path(path)
-    if not file.is_file():
-        raise WeightsError(f"No model file at {file}; a run folder keeps its own as model.safetensors.")
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-        tensors = load_tensors(file.read_bytes())
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{file} is no safetensors file or is damaged: {error}.") from error
-    if HEADER_KEY not in metadata:
-        raise WeightsError(f"{file} has no iics header; it is not a model that iics saved.")
-    header = _parse_header(metadata[HEADER_KEY], file)
+    header, tensors = read_model_file(file)
     backbone = create_backbone(
         header.backbone,
         weights="none",
@@ -214,15 +165,3 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
         reason = " ".join(str(error).split())  # torch breaks lines
         raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
     return ReidModel(backbone.eval(), header, device=torch.device(device))
-
-
-def _parse_header(text: str, file: Path) -> ModelHeader:
-    try:
-        values: dict[str, Any] = json.loads(text)
-        if values.pop("format") > FORMAT_VERSION:
-            raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
-        values.pop("versions")
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return ModelHeader(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{file} has a damaged iics header: {error!r}.") from error

@@ -1,0 +1,90 @@
+"""Starting a network from a model of ours (transfer, Table 3): what may follow what, and which tensors it takes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from torch import nn
+
+from iics.errors import WeightsError
+from iics.models.model_header import ModelHeader, is_model_file, read_model_file
+
+logger = logging.getLogger(__name__)
+
+_ALPHA = ".mix.alpha"
+
+
+def model_file_of(weights: str) -> Path | None:
+    """Return the model file of ours that `weights` names, itself or by its run folder; None for anything else."""
+    file = weights_file(weights)
+    return file if is_model_file(file) else None
+
+
+def weights_file(weights: str) -> Path:
+    """Return the file that `weights` names: a folder stands for the model in it."""
+    path = Path(weights)
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
+    """Load the weights of a model file into a network that has its norms already.
+
+    A model with bn starts any network, as ImageNet weights do: the norms take its statistics and alpha starts where the
+    network has it. Otherwise the network must compute what the model computed; aibn-fixed may go on as aibn.
+
+    Args:
+        backbone: Changed in place.
+        wanted: What the network is.
+        file: A model file of ours.
+
+    Raises:
+        WeightsError: If the file cannot be read or its model is of another kind.
+    """
+    found, tensors = read_model_file(file)
+    _check_fits(found, wanted, file)
+    if found.norm == "bn":
+        tensors |= {key: value for key, value in backbone.state_dict().items() if key.endswith(_ALPHA)}
+    try:
+        backbone.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())  # torch breaks lines
+        raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
+    if (found.height, found.width) != (wanted.height, wanted.width):
+        logger.warning(
+            "%s was trained on crops of %dx%d; here they are %dx%d (--height, --width).",
+            file,
+            found.height,
+            found.width,
+            wanted.height,
+            wanted.width,
+        )
+
+
+def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
+    """Refuse weights that would compute something else in the network than in their own."""
+    differences = [("--backbone", found.backbone, wanted.backbone)]
+    if found.norm != "bn":
+        is_freed = (found.norm, wanted.norm) == ("aibn-fixed", "aibn")
+        differences += [
+            ("--norm", found.norm, found.norm if is_freed else wanted.norm),
+            ("--norm-stages", _in_order(found.norm_stages), _in_order(wanted.norm_stages)),
+        ]
+    if found.norm == "aibn":  # a fixed alpha is the same whoever shares it
+        differences.append(("--alpha-sharing", found.alpha_sharing, wanted.alpha_sharing))
+    differences = [(flag, theirs, ours) for flag, theirs, ours in differences if theirs != ours]
+    if differences:
+        raise WeightsError(
+            f"{file} was made with {' '.join(f'{flag} {theirs}' for flag, theirs, _ in differences)}; with "
+            f"{' '.join(f'{flag} {ours}' for flag, _, ours in differences)} its weights would compute something else. "
+            "Take over the former, or start from other weights."
+        )
+    if (found.mean, found.std) != (wanted.mean, wanted.std):
+        raise WeightsError(
+            f"{file} takes pixels of mean {found.mean} and deviation {found.std}, the backbone {wanted.backbone} "
+            f"{wanted.mean} and {wanted.std}; start from other weights."
+        )
+
+
+def _in_order(stages: tuple[str, ...]) -> str:
+    return " ".join(sorted(stages))
