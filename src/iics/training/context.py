@@ -10,7 +10,8 @@ from torch import Tensor
 from iics.config import Settings
 from iics.data.augment import augment
 from iics.data.crops import CropSet
-from iics.features import Pixels, extract_features
+from iics.data.pixel_source import PixelSource
+from iics.features import extract_features
 from iics.models.reid_model import ReidModel
 from iics.training.progress import PhaseCallback
 
@@ -22,7 +23,7 @@ class TrainingContext:
     Attributes:
         model: Being trained, in place.
         crops: What it is trained on; identities are only ever measured against.
-        pixels: The crops' pixels, uint8. Shape (n, h, w, 3).
+        pixels: The crops' pixels, in their order.
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
         report: Told about progress.
@@ -30,7 +31,7 @@ class TrainingContext:
 
     model: ReidModel
     crops: CropSet
-    pixels: Pixels
+    pixels: PixelSource
     settings: Settings
     generator: torch.Generator
     report: PhaseCallback

@@ -18,9 +18,9 @@ import torch
 
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
-from iics.data.images import load_pixels
+from iics.data.pixel_cache import open_pixels
+from iics.data.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
-from iics.features import Pixels
 from iics.models.backbone import alpha_by_block
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel, create_model
@@ -81,12 +81,13 @@ def train(
         SettingsError: If a setting names something that does not exist.
         TrainingError: If the crops cannot be trained on.
         WeightsError: If the starting weights cannot be had.
+        WriteError: If something cannot be written.
     """
     settings = with_resolved_route(settings)
     check_trainable(crops, settings)
     RunFolder.check_new(out)
     model = _starting_model(settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
+    shuffled, pixels = _shuffle_and_open(crops, settings, progress)
     folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
     folder.save_model(model)
     run = _Run(model, shuffled, pixels, settings, folder, after_round, progress)
@@ -120,7 +121,7 @@ def resume(
     check_trainable(crops, settings)
     checkpoint = folder.latest_checkpoint()
     model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
-    shuffled, pixels = _shuffle_and_load(crops, settings, progress)
+    shuffled, pixels = _shuffle_and_open(crops, settings, progress)
     return _Run(model, shuffled, pixels, settings, folder, after_round, progress).finish(checkpoint)
 
 
@@ -153,16 +154,22 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     return model
 
 
-def _shuffle_and_load(crops: CropSet, settings: Settings, progress: ProgressCallback | None) -> tuple[CropSet, Pixels]:
-    shuffled = crops.subset(crop_order(settings.seed, len(crops)))
+def _shuffle_and_open(
+    crops: CropSet, settings: Settings, progress: ProgressCallback | None
+) -> tuple[CropSet, PixelSource]:
+    """Return the crops and their pixels in the order of the seed; runs of all seeds share one file of pixels."""
+    order = crop_order(settings.seed, len(crops))
     report = bind_round(progress, round_number=0, num_rounds=settings.rounds)
-    pixels = load_pixels(
-        shuffled,
+    pixels = open_pixels(
+        crops,
         height=settings.model.height,
         width=settings.model.width,
+        source=settings.pixels.source,
+        cache_dir=settings.pixels.cache_dir,
+        num_threads=settings.pixels.workers or None,
         progress=lambda done: report("read crops", done, len(crops), 0, None),
     )
-    return shuffled, pixels
+    return crops.subset(order), Reordered(pixels, order)
 
 
 @dataclass(eq=False)
@@ -190,7 +197,7 @@ class _Run:
 
     model: ReidModel
     crops: CropSet
-    pixels: Pixels
+    pixels: PixelSource
     settings: Settings
     folder: RunFolder
     after_round: AfterRound | None

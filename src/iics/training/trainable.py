@@ -65,7 +65,9 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
 
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
-    """Return the most bytes that crops' pixels, their features, and comparing and clustering them take.
+    """Return the most bytes that the features of crops, and comparing and clustering them take.
+
+    Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
 
     With a number of clusters that is not fixed, how many scores there will be is a guess: a cluster for four crops of a
     camera. Stage 2 asks again once it knows (`check_scores_fit`).
@@ -85,8 +87,7 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
         num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
         stage2 += 4 * num_crops * num_scores
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    pixels = 3 * num_crops * settings.model.height * settings.model.width
-    return BYTES_OF_PROCESS + pixels + features + labelling
+    return BYTES_OF_PROCESS + features + labelling
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:
