@@ -12,6 +12,7 @@ from iics.config import (
     ClusterSettings,
     DistanceSettings,
     ModelSettings,
+    PixelSettings,
     Settings,
     Stage1Settings,
     Stage2Settings,
@@ -38,6 +39,7 @@ def exactly(message):
 def test_settings_survive_json():
     settings = Settings(
         model=ModelSettings(backbone="efficientnet_lite0", norm_stages=("blocks.5", "bn2"), norm="ibn"),
+        pixels=PixelSettings(source="decode", cache_dir="/somewhere", workers=3),
         augment=AugmentSettings(pad=3),
         distance=DistanceSettings(kind="cosine", max_dense_crops=5000, neighbour_search="faiss"),
         stage1=Stage1Settings(clusters=ClusterSettings(rule="quantile", quantile=0.01)),
@@ -168,6 +170,7 @@ def test_a_value_out_of_range_in_the_file_is_refused():
             "augment.mirror_probability is a probability in [0, 1], got 1.1.",
         ),
         (AugmentSettings, {"erase_probability": NAN}, "augment.erase_probability is a probability in [0, 1], got nan."),
+        (PixelSettings, {"workers": -1}, "pixels.workers must be at least 0, got -1."),
         (AugmentSettings, {"pad": -1}, "augment.pad must be at least 0, got -1."),
         (
             AugmentSettings,
@@ -277,6 +280,12 @@ def test_settings_stored_before_there_were_graphs_compare_all_pairs_that_fit():
         del stored["distance"][name]
     assert read(stored) == Settings()
     assert read(stored).distance.max_dense_crops == 0
+
+
+def test_settings_stored_before_there_was_a_cache_use_it_where_they_can():
+    stored = json.loads(to_json(Settings()))
+    del stored["pixels"]
+    assert read(stored).pixels == PixelSettings(source="auto", cache_dir="", workers=0)
 
 
 def test_settings_cannot_be_changed_after_they_were_checked():

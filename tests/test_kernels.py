@@ -17,7 +17,9 @@ from iics.kernels import REORDERED, kernel, torch_threads
 PROGRAM = """
 import numpy as np, torch
 from iics.clustering.average_linkage import average_linkage
-from iics.config import ClusterSettings, DistanceSettings
+from iics.config import AugmentSettings, ClusterSettings, DistanceSettings
+from iics.data.augment import augment, normalise_pixels
+from iics.data.augment_draws import draw_augmentation
 from iics.training.labelling import label_crops
 from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
@@ -30,7 +32,11 @@ similarity = InterCameraSimilarity(
     features, OverlapSimilarity(scores, num_heads=1), torch.tensor([0, 1, 0, 1]), mu=0.1
 )
 first, second = np.divmod(np.arange(16), 4)
+pixels, colours = torch.zeros(2, 8, 4, 3, dtype=torch.uint8), {"mean": (0, 0, 0), "std": (1, 1, 1)}
+draws = draw_augmentation(2, 8, 4, settings=AugmentSettings(), generator=torch.Generator())
 calls = {
+    "augment": lambda: augment(pixels, draws, **colours),
+    "normalise": lambda: normalise_pixels(pixels, **colours),
     "linkage": lambda: average_linkage(1 - np.eye(4, dtype=np.float32)),
     "peaked overlap": lambda: score_overlap(scores, num_cameras=1),
     "diffuse overlap": lambda: score_overlap(torch.full((4, 5), 0.2), num_cameras=1),

@@ -14,6 +14,7 @@ import iics
 from iics.cli import COMMANDS
 from iics.cli.benchmark import BenchmarkCommand
 from iics.cli.check_data import CheckDataCommand
+from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
@@ -31,6 +32,7 @@ KINDS = {
     "evaluate": EvaluateCommand,
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
+    "clear-cache": ClearCacheCommand,
     "benchmark": BenchmarkCommand,
 }
 

@@ -77,6 +77,21 @@ class AugmentSettings:
 
 
 @dataclass(frozen=True)
+class PixelSettings:
+    """Where the pixels of training crops come from; the pixels are the same."""
+
+    source: Literal["auto", "cache", "decode"] = "auto"
+    """cache (decoded once into a file), decode (each time they are needed), or auto: cache while the disk has room."""
+    cache_dir: str = ""
+    """Folder of that file. Empty: iics in $XDG_CACHE_HOME or ~/.cache; `iics clear-cache` empties it."""
+    workers: int = 0
+    """Threads that decode. 0: as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.workers >= 0, f"pixels.workers must be at least 0, got {self.workers}.")
+
+
+@dataclass(frozen=True)
 class DistanceSettings:
     """The distance that is clustered, in both stages."""
 
@@ -248,6 +263,7 @@ class Settings:
 
     # Its flags carry no prefix: --backbone, --weights, --norm.
     model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
+    pixels: PixelSettings = field(default_factory=PixelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     distance: DistanceSettings = field(default_factory=DistanceSettings)
     stage1: Stage1Settings = field(default_factory=Stage1Settings)

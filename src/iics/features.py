@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iics.data.augment import normalise_pixels
-
-Pixels = npt.NDArray[np.uint8]
+from iics.data.pixel_source import PixelSource
 
 
 @torch.no_grad()
 def extract_features(
     backbone: nn.Module,
-    pixels: Pixels,
+    pixels: PixelSource,
     *,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
@@ -49,7 +47,8 @@ def extract_features(
     backbone.eval()
     forward, rows = network or backbone, []
     for start in range(0, len(pixels), batch_size):
-        images = normalise_pixels(torch.from_numpy(pixels[start : start + batch_size]).to(device), mean=mean, std=std)
+        batch = np.require(pixels[start : start + batch_size], requirements="W")  # torch takes no read-only memory
+        images = normalise_pixels(torch.from_numpy(batch).to(device), mean=mean, std=std)
         rows.append((forward(images) + forward(images.flip(3))).float() / 2)
         if progress is not None:
             progress(len(images))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-COMMANDS = ("train", "evaluate", "embed", "check-data")
+COMMANDS = ("train", "evaluate", "embed", "check-data", "clear-cache")
 
 
 def test_no_command_prints_the_usage_and_fails(iics):

@@ -1,13 +1,12 @@
-"""Augmentation (Sec. 4.2): what is drawn, how often, and what the pixels look like afterwards."""
-
-import dataclasses
+"""Augmentation (Sec. 4.2): what the pixels look like afterwards, the same by the CPU's loop and by torch."""
 
 import numpy as np
 import pytest
 import torch
 
 from iics.config import AugmentSettings
-from iics.data.augment import augment, erase_mask, mirror_and_shift, normalise_pixels
+from iics.data.augment import augment, augment_in_torch, erase_mask, normalise_in_torch, normalise_pixels
+from iics.data.augment_draws import AugmentDraws, draw_augmentation
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAPER = AugmentSettings()
@@ -28,7 +27,8 @@ def copies(n, height=8, width=5):
 
 
 def transform(pixels, settings=PAPER, *, seed=0):
-    return augment(pixels, settings=settings, mean=MEAN, std=STD, generator=generator(seed))
+    draws = draw_augmentation(*pixels.shape[:3], settings=settings, generator=generator(seed))
+    return augment(pixels, draws, mean=MEAN, std=STD)
 
 
 def with_coordinates(n, height, width):
@@ -56,125 +56,129 @@ def test_with_everything_off_the_plain_normalised_pixels_are_left():
     assert images.is_contiguous(memory_format=torch.channels_last)
 
 
-# --- mirror and shift
+# --- the draws, done
 
 
-def test_mirror_and_shift_agrees_with_a_plain_loop():
-    pixels, pad = with_coordinates(40, 8, 5).clone(), 3
-    pixels[..., 2] = torch.arange(40)[:, None, None] + 100  # which crop it is
-    moved = mirror_and_shift(pixels, pad=pad, mirror_probability=0.5, generator=generator())
-    draws = generator()  # the same draws again: first who is mirrored, then rows, then columns
-    is_mirrored = (torch.rand(40, generator=draws) < 0.5).tolist()
-    tops, lefts = torch.randint(0, 2 * pad + 1, (2, 40), generator=draws).tolist()
-    for i in range(40):
-        crop = pixels[i].numpy()[:, ::-1] if is_mirrored[i] else pixels[i].numpy()
-        padded = np.zeros((8 + 2 * pad, 5 + 2 * pad, 3), dtype=np.uint8)
-        padded[pad : pad + 8, pad : pad + 5] = crop
-        np.testing.assert_array_equal(moved[i].numpy(), padded[tops[i] : tops[i] + 8, lefts[i] : lefts[i] + 5])
-
-
-def test_half_of_the_crops_are_mirrored():
-    moved = mirror_and_shift(copies(4000), pad=0, mirror_probability=0.5, generator=generator())
-    is_mirrored = (moved == copies(4000).flip(2)).flatten(1).all(dim=1)
-    is_plain = (moved == copies(4000)).flatten(1).all(dim=1)
-    assert (is_mirrored ^ is_plain).all()
-    assert is_mirrored.float().mean().item() == pytest.approx(0.5, abs=0.03)  # four standard deviations
-
-
-@pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (1.0, 1.0)])
-def test_probabilities_0_and_1_are_never_and_always(probability, share):
-    moved = mirror_and_shift(copies(200), pad=0, mirror_probability=probability, generator=generator())
-    assert (moved == copies(200).flip(2)).flatten(1).all(dim=1).float().mean().item() == share
-
-
-def test_offsets_are_uniform_from_minus_pad_to_pad_in_both_directions():
-    pad, height, width, n = 2, 9, 7, 5000
-    moved = mirror_and_shift(with_coordinates(n, height, width), pad=pad, mirror_probability=0.0, generator=generator())
-    centre = moved[:, height // 2, width // 2].int()  # never border
-    rows = (centre[:, 0] - (height // 2 + 1)).tolist()
-    columns = (centre[:, 1] - (width // 2 + 1)).tolist()
-    pairs = torch.zeros(2 * pad + 1, 2 * pad + 1)
-    for row, column in zip(rows, columns, strict=True):
-        pairs[row + pad, column + pad] += 1
-    assert pairs.sum() == n
-    expected = n / (2 * pad + 1) ** 2
-    assert ((pairs - expected).abs() < 5 * expected**0.5).all()  # rows and columns are independent, too
-
-
-def test_what_comes_from_outside_is_black():
-    pad, n = 2, 300
-    moved = mirror_and_shift(with_coordinates(n, 8, 5), pad=pad, mirror_probability=0.0, generator=generator())
-    offsets = moved[:, 4, 2, :2].int() - torch.tensor([5, 3])
-    rows = torch.arange(8) + offsets[:, 0, None]
-    columns = torch.arange(5) + offsets[:, 1, None]
-    is_inside = ((rows >= 0) & (rows < 8))[:, :, None] & ((columns >= 0) & (columns < 5))[:, None, :]
-    assert torch.equal((moved == 0).all(dim=-1), ~is_inside)
-    assert torch.equal((moved[..., 2] == 255), is_inside)
-    black = transform(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8), dataclasses.replace(OFF, pad=50))
-    assert black[0, :, 0, 0].tolist() == pytest.approx([-m / s for m, s in zip(MEAN, STD, strict=True)])
-
-
-# --- random erasing
-
-
-def masks(n=3000, height=64, width=32, *, probability=1.0, area=(0.02, 0.4), min_aspect=0.3, seed=0):
-    return erase_mask(
-        n, height, width, probability=probability, area=area, min_aspect=min_aspect, generator=generator(seed)
+def draws_of(n=1, *, is_mirrored=False, offset=(0, 0), erased=(0, 0, 0, 0)):
+    """Draws that n crops share."""
+    return AugmentDraws(
+        torch.full((n,), is_mirrored),
+        torch.tensor(offset)[:, None].expand(2, n).contiguous(),
+        torch.tensor(erased)[:, None].expand(4, n).contiguous(),
     )
 
 
-def test_what_is_erased_is_one_full_rectangle():
-    mask = masks(300)
-    tall, wide = mask.any(dim=2).sum(dim=1), mask.any(dim=1).sum(dim=1)
-    assert torch.equal(mask.sum(dim=(1, 2)), tall * wide)
-    rows = mask.any(dim=2).int()
-    assert ((rows.diff(dim=1) == 1).sum(dim=1) + rows[:, 0] == 1).all()  # one run of rows
+def by_kernel(pixels, draws, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("iics.data.augment.draw_augmentation", lambda *sizes, **options: draws)
+        return transform(pixels)
 
 
-def test_the_erased_share_lies_between_2_and_40_percent():
-    share = masks().float().mean(dim=(1, 2))
-    assert share.min() > 0.015  # sides are whole pixels
-    assert share.max() < 0.42
-    assert share.min() < 0.03
-    assert share.max() > 0.37
+def plain(pixels, draws):
+    """One crop after another: mirror, pad, cut, normalise, erase."""
+    n, height, width, _ = pixels.shape
+    pad = int(draws.offsets.abs().max())
+    images = np.empty((n, 3, height, width), np.float32)
+    for i in range(n):
+        crop = pixels[i].numpy()
+        if draws.is_mirrored[i]:
+            crop = crop[:, ::-1]
+        top, left = (draws.offsets[:, i] + pad).tolist()
+        padded = np.zeros((height + 2 * pad, width + 2 * pad, 3))
+        padded[pad : pad + height, pad : pad + width] = crop
+        normalised = (padded[top : top + height, left : left + width] / 255 - MEAN) / STD
+        top, bottom, left, right = draws.erased[:, i].tolist()
+        normalised[top:bottom, left:right] = 0
+        images[i] = normalised.transpose(2, 0, 1)
+    return torch.from_numpy(images)
 
 
-def test_in_a_square_crop_the_erased_share_is_uniform():
-    # With an aspect of 1 nothing has to be cut: the mean is the middle of the range, a quarter lies below its quarter.
-    share = masks(height=100, width=100, min_aspect=1.0).float().mean(dim=(1, 2))
-    assert share.mean().item() == pytest.approx(0.21, abs=0.01)
-    assert (share < 0.115).float().mean().item() == pytest.approx(0.25, abs=0.03)
+@pytest.mark.parametrize(("height", "width", "pad"), [(8, 5, 3), (1, 1, 1), (33, 17, 10), (5, 4, 9), (16, 16, 0)])
+def test_both_forms_agree_with_a_plain_loop(height, width, pad, monkeypatch):
+    pixels = crops(60, height, width)
+    settings = AugmentSettings(pad=pad)
+    draws = draw_augmentation(60, height, width, settings=settings, generator=generator())
+    expected = plain(pixels, draws)
+    torch.testing.assert_close(by_kernel(pixels, draws, monkeypatch), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(augment_in_torch(pixels, draws, mean=MEAN, std=STD), expected, rtol=0, atol=1e-6)
 
 
-def test_the_aspect_is_log_uniform_between_0_3_and_its_inverse():
-    mask = masks(height=200, width=200, area=(0.1, 0.15))  # small enough that nothing is cut
-    aspect = mask.any(dim=2).sum(dim=1) / mask.any(dim=1).sum(dim=1)
-    assert 0.29 < aspect.min() < 0.31
-    assert 3.2 < aspect.max() < 3.45
-    assert (aspect > 1).float().mean().item() == pytest.approx(0.5, abs=0.04)  # as many tall as wide
-    assert (aspect > 0.3**-0.5).float().mean().item() == pytest.approx(0.25, abs=0.04)
+def test_the_cpus_loop_gives_what_torch_gives_for_the_same_generator():
+    pixels = crops(64, 64, 32)
+    images = transform(pixels, seed=5)
+    draws = draw_augmentation(64, 64, 32, settings=PAPER, generator=generator(5))
+    expected = augment_in_torch(pixels, draws, mean=MEAN, std=STD)
+    torch.testing.assert_close(images, expected, rtol=0, atol=1e-6)
+    assert images.stride() == expected.stride()
+    torch.testing.assert_close(
+        normalise_pixels(pixels, mean=MEAN, std=STD), normalise_in_torch(pixels, mean=MEAN, std=STD), rtol=0, atol=1e-6
+    )
 
 
-def test_a_rectangle_may_lie_anywhere_in_the_crop():
-    hit = masks(height=16, width=8, area=(0.02, 0.03)).any(dim=0)
-    assert hit.all()
-    share = masks(height=16, width=8, area=(0.02, 0.03)).float().mean(dim=0)
-    assert share.flip(0, 1).sub(share).abs().max() < 0.03  # no side is favoured
+@pytest.mark.parametrize("form", ["kernel", "torch"])
+@pytest.mark.parametrize(
+    ("options", "rows", "columns"),
+    [
+        ({}, [1, 2, 3, 4], [1, 2, 3]),
+        ({"is_mirrored": True}, [1, 2, 3, 4], [3, 2, 1]),
+        ({"offset": (1, -1)}, [2, 3, 4, 0], [0, 1, 2]),
+        ({"offset": (-2, 2)}, [0, 0, 1, 2], [3, 0, 0]),
+        ({"offset": (0, 1), "is_mirrored": True}, [1, 2, 3, 4], [2, 1, 0]),
+        ({"offset": (0, -2), "is_mirrored": True}, [1, 2, 3, 4], [0, 0, 3]),
+        ({"offset": (4, 0)}, [0, 0, 0, 0], [0, 0, 0]),
+        ({"offset": (0, 3)}, [0, 0, 0, 0], [0, 0, 0]),
+        ({"offset": (-7, -9)}, [0, 0, 0, 0], [0, 0, 0]),
+    ],
+)
+def test_rows_and_columns_come_from_where_it_was_drawn(form, options, rows, columns, monkeypatch):
+    pixels = with_coordinates(1, 4, 3).contiguous()
+    work = {"kernel": lambda draws: by_kernel(pixels, draws, monkeypatch)}
+    work["torch"] = lambda draws: augment_in_torch(pixels, draws, mean=MEAN, std=STD)
+    image = work[form](draws_of(**options))[0]
+    values = (image * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
+    found = values.round().int()
+    assert found[0].max(dim=1).values.tolist() == rows
+    assert found[1].max(dim=0).values.tolist() == columns
+    is_inside = (torch.tensor(rows) > 0)[:, None] & (torch.tensor(columns) > 0)
+    assert torch.equal(found[2] == 255, is_inside)
+    assert (found[:, ~is_inside] == 0).all()  # what comes from outside is black
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
-def test_crops_are_erased_with_the_probability_that_was_set(probability):
-    share = masks(probability=probability).any(dim=2).any(dim=1).float().mean().item()
-    assert share == pytest.approx(probability, abs=0.04 if probability == 0.5 else 0)
+@pytest.mark.parametrize("rectangle", [(0, 2, 1, 3), (3, 8, 0, 5), (7, 8, 4, 5), (0, 8, 0, 5), (0, 0, 0, 0)])
+def test_erased_pixels_show_the_mean_and_the_others_are_untouched(rectangle, monkeypatch):
+    pixels = crops()
+    plain_images = by_kernel(pixels, draws_of(6), monkeypatch)
+    erased = by_kernel(pixels, draws_of(6, erased=rectangle), monkeypatch)
+    top, bottom, left, right = rectangle
+    plain_images[:, :, top:bottom, left:right] = 0
+    assert torch.equal(erased, plain_images)
 
 
-def test_erased_pixels_show_the_mean_and_the_others_are_untouched():
-    pixels = crops(50, 32, 16)
-    settings = dataclasses.replace(OFF, erase_probability=1.0)
-    plain, erased = transform(pixels, OFF), transform(pixels, settings)
-    is_erased = (erased == 0).all(dim=1)
-    assert is_erased.flatten(1).any(dim=1).all()
-    assert torch.equal(erased, plain.masked_fill(is_erased[:, None], 0.0))
+def test_the_mask_of_a_rectangle_is_the_rectangle():
+    mask = erase_mask(torch.tensor([[1, 0], [3, 0], [0, 0], [2, 0]]), 4, 3)
+    assert mask[0].int().tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert not mask[1].any()
+
+
+def test_pixels_need_not_lie_one_after_another():
+    pixels = crops(4, 16, 10)[:, ::2, ::2]
+    assert not pixels.is_contiguous()
+    assert torch.equal(transform(pixels), transform(pixels.contiguous()))
+    normalised = normalise_pixels(pixels, mean=MEAN, std=STD)
+    assert torch.equal(normalised, normalise_pixels(pixels.contiguous(), mean=MEAN, std=STD))
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads():
+    pixels = crops(33, 16, 8)
+    one = transform(pixels), normalise_pixels(pixels, mean=MEAN, std=STD)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        two = transform(pixels), normalise_pixels(pixels, mean=MEAN, std=STD)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(one[0], two[0])
+    assert torch.equal(one[1], two[1])
 
 
 # --- all together
@@ -194,8 +198,17 @@ def test_the_same_generator_state_gives_the_same_images():
 
 def test_the_next_batch_draws_anew():
     draws = generator()
-    first, second = (augment(crops(), settings=PAPER, mean=MEAN, std=STD, generator=draws) for _ in range(2))
-    assert not torch.equal(first, second)
+    first, second = (draw_augmentation(6, 8, 5, settings=PAPER, generator=draws) for _ in range(2))
+    assert not torch.equal(first.offsets, second.offsets)
+    assert not torch.equal(first.erased, second.erased)
+
+
+def test_some_rows_of_the_draws_augment_as_they_do_in_the_whole_batch():
+    pixels = crops()
+    draws = draw_augmentation(6, 8, 5, settings=PAPER, generator=generator())
+    rows = slice(2, 5)
+    whole = augment(pixels, draws, mean=MEAN, std=STD)
+    assert torch.equal(augment(pixels[rows], draws.rows(rows), mean=MEAN, std=STD), whole[rows])
 
 
 def test_the_pixels_that_went_in_are_not_changed():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ClusterSettings
+from iics.config import ClusterSettings, PixelSettings
+from iics.data.images import load_pixels
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
 from iics.training import trainable
@@ -165,6 +166,26 @@ def test_another_seed_gives_another_result(first_run, people, one_round, tmp_pat
     other = train(people.train, settings=replace(one_round, seed=1), out=tmp_path / "run")
     assert without_seconds(other.history) != without_seconds(first_run.history)
     assert not same_weights(other.folder, first_run.folder)
+
+
+def test_runs_of_all_seeds_share_one_file_of_pixels(people, one_round, tmp_path, monkeypatch):
+    monkeypatch.setattr("iics.training.rounds._Run.finish", lambda run, checkpoint: run)
+    folder = tmp_path / "pixels"
+    settings = replace(one_round, pixels=PixelSettings(cache_dir=str(folder)))
+    runs = [
+        train(people.train, settings=replace(settings, seed=seed), out=tmp_path / f"run {seed}") for seed in range(3)
+    ]
+    assert len(list(folder.glob("*.npy"))) == 1
+    size = {"height": one_round.model.height, "width": one_round.model.width}
+    for run in runs:
+        np.testing.assert_array_equal(run.pixels[:], load_pixels(run.crops, **size))
+
+
+def test_crops_decoded_each_time_train_the_same_model(first_run, people, one_round, tmp_path, same_weights):
+    settings = replace(one_round, pixels=PixelSettings(source="decode", cache_dir=str(tmp_path / "pixels")))
+    other = train(people.train, settings=settings, out=tmp_path / "run")
+    assert same_weights(other.folder, first_run.folder)
+    assert not (tmp_path / "pixels").exists()
 
 
 @pytest.mark.parametrize("change", ["removed", "permuted"])

@@ -64,13 +64,13 @@ def test_cameras_of_one_crop_are_refused(make_crops):
 
 
 def test_too_little_memory_is_refused_with_what_is_needed_and_the_way_out(make_crops, free_memory):
-    free_memory(2_500_000_000)
+    free_memory(1_500_000_000)
     with pytest.raises(TrainingError) as caught:
         check_trainable(make_crops([6000, 4000]), Settings(distance=DistanceSettings(max_dense_crops=10_000)))
-    # 1 GB, 1 GB of pixels, 3 x 10,000 features of 2,048 numbers, as many scores of 600 + 600 clusters, a matrix of
+    # 1 GB, 3 x 10,000 features of 2,048 numbers, as many scores of 600 + 600 clusters, a matrix of
     # 10,000 x 10,000.
     assert str(caught.value) == (
-        "Clustering 10,000 crops needs about 2.7 GB of memory, 2.5 GB are free. Compare fewer pairs "
+        "Clustering 10,000 crops needs about 1.7 GB of memory, 1.5 GB are free. Compare fewer pairs "
         "(--distance.max-dense-crops 5000: a graph of neighbours above), train on fewer crops or on a machine with "
         "more memory."
     )
@@ -113,9 +113,16 @@ def test_prediction_worked_by_hand():
     settings = replace(settings_of(stage2=Stage2Settings()), model=ModelSettings(backbone="resnet18"))
     features = 3 * 4 * 10_000 * 512
     scores = 4 * 10_000 * (600 + 600 + 500)  # never more clusters than half the crops of a camera
-    pixels = 3 * 10_000 * 256 * 128
     labelling = 4 * 10_000**2 + 4 * 10_000 * 21 * 12
-    assert predicted_memory([5000, 4000, 1000], settings) == BYTES_OF_PROCESS + pixels + features + scores + labelling
+    assert predicted_memory([5000, 4000, 1000], settings) == BYTES_OF_PROCESS + features + scores + labelling
+
+
+def test_pixels_take_no_memory_whatever_their_size():
+    small, large = (
+        predicted_memory([500, 500], replace(settings_of(), model=ModelSettings(height=size, width=size)))
+        for size in (64, 512)
+    )
+    assert small == large
 
 
 @pytest.mark.parametrize("rule", ["auto", "quantile"])

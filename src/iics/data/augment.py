@@ -1,55 +1,50 @@
 """Batches of uint8 crops to training images (Sec. 4.2): mirror, pad and crop, normalise, erase.
 
-Every crop draws for itself, from an explicit generator; the work is done on whole batches.
+What is drawn is decided in `iics.data.augment_draws`; here it is done, to whole batches on the device they are on: by
+one fused loop on the CPU, by torch elsewhere.
 """
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from iics.config import AugmentSettings
+from iics.data.augment_draws import AugmentDraws
+from iics.data.augment_kernel import augmented_by_kernel, normalised_by_kernel
+
+Channels = tuple[float, float, float]
 
 
-def augment(
-    pixels: Tensor,
-    *,
-    settings: AugmentSettings,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    generator: torch.Generator,
-) -> Tensor:
+def augment(pixels: Tensor, draws: AugmentDraws, *, mean: Channels, std: Channels) -> Tensor:
     """Return augmented, normalised images.
 
     Args:
         pixels: uint8 RGB crops. Shape (n, h, w, 3).
-        settings: Probabilities and sizes.
+        draws: Of n crops of this size.
         mean: Channel means for pixels in [0, 1]; erased rectangles show it.
         std: Channel standard deviations.
-        generator: Source of all draws, on the CPU.
 
     Returns:
-        Images, float32, channels-last memory. Shape (n, 3, h, w).
+        Images, float32, channels-last memory, where `pixels` are. Shape (n, 3, h, w).
     """
-    shifted = mirror_and_shift(
-        pixels, pad=settings.pad, mirror_probability=settings.mirror_probability, generator=generator
+    if pixels.device.type != "cpu":
+        return augment_in_torch(pixels, draws, mean=mean, std=std)
+    scale, shift = scale_and_shift(mean, std)
+    images = torch.empty(pixels.shape)
+    augmented_by_kernel(
+        pixels.contiguous().numpy(),
+        draws.is_mirrored.numpy(),
+        draws.offsets.numpy(),
+        draws.erased.numpy(),
+        scale=scale.numpy(),
+        shift=shift.numpy(),
+        images=images.numpy(),
     )
-    images = normalise_pixels(shifted, mean=mean, std=std)
-    erased = erase_mask(
-        len(pixels),
-        pixels.shape[1],
-        pixels.shape[2],
-        probability=settings.erase_probability,
-        area=(settings.erase_min_area, settings.erase_max_area),
-        min_aspect=settings.erase_min_aspect,
-        generator=generator,
-    ).to(pixels.device)
-    return images.masked_fill_(erased[:, None], 0.0)
+    return images.permute(0, 3, 1, 2)
 
 
-def normalise_pixels(pixels: Tensor, *, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
+def normalise_pixels(pixels: Tensor, *, mean: Channels, std: Channels) -> Tensor:
     """Return network input, in channels-last memory.
 
     Args:
@@ -58,70 +53,66 @@ def normalise_pixels(pixels: Tensor, *, mean: tuple[float, float, float], std: t
         std: Channel standard deviations.
 
     Returns:
-        Normalised images, float32. Shape (n, 3, h, w).
+        Normalised images, float32, where `pixels` are. Shape (n, 3, h, w).
     """
-    scale = torch.tensor([1 / (255 * s) for s in std], device=pixels.device)
-    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=pixels.device)
-    return torch.addcmul(shift, pixels.float(), scale).permute(0, 3, 1, 2)
+    if pixels.device.type != "cpu":
+        return normalise_in_torch(pixels, mean=mean, std=std)
+    scale, shift = scale_and_shift(mean, std)
+    images = torch.empty(pixels.shape)
+    normalised_by_kernel(pixels.contiguous().numpy(), scale=scale.numpy(), shift=shift.numpy(), images=images.numpy())
+    return images.permute(0, 3, 1, 2)
 
 
-def mirror_and_shift(pixels: Tensor, *, pad: int, mirror_probability: float, generator: torch.Generator) -> Tensor:
-    """Return crops mirrored with a probability, then padded with black and cropped at a random place.
+def augment_in_torch(pixels: Tensor, draws: AugmentDraws, *, mean: Channels, std: Channels) -> Tensor:
+    """Return what `augment` returns, for draws that were made, on any device."""
+    erased = erase_mask(draws.erased, pixels.shape[1], pixels.shape[2]).to(pixels.device)
+    images = normalise_in_torch(mirror_and_shift(pixels, draws), mean=mean, std=std)
+    images.masked_fill_(erased[:, None], 0.0)
+    return images
 
-    Args:
-        pixels: Crops. Shape (n, h, w, 3).
-        pad: Pixels added on each side.
-        mirror_probability: In [0, 1].
-        generator: Source of the draws, on the CPU.
-    """
+
+def normalise_in_torch(pixels: Tensor, *, mean: Channels, std: Channels) -> Tensor:
+    """Return what `normalise_pixels` returns, on any device."""
+    scale, shift = scale_and_shift(mean, std)
+    images = torch.addcmul(shift.to(pixels.device), pixels.float(), scale.to(pixels.device))
+    return images.permute(0, 3, 1, 2)
+
+
+def mirror_and_shift(pixels: Tensor, draws: AugmentDraws) -> Tensor:
+    """Return crops mirrored, then padded with black and cut out where it was drawn. Shape (n, h, w, 3)."""
     num_crops, height, width, _ = pixels.shape
-    is_mirrored = torch.rand(num_crops, generator=generator) < mirror_probability
-    offsets = torch.randint(0, 2 * pad + 1, (2, num_crops), generator=generator) - pad
-    rows = torch.arange(height) + offsets[0][:, None]  # (n, h), outside [0, h) is border
-    columns = torch.arange(width) + offsets[1][:, None]
+    device = pixels.device
+    is_mirrored, (down, right) = draws.is_mirrored.to(device), draws.offsets.to(device)
+    rows = torch.arange(height, device=device) + down[:, None]  # (n, h), outside [0, h) is border
+    columns = torch.arange(width, device=device) + right[:, None]
     is_inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
     columns = torch.where(is_mirrored[:, None], width - 1 - columns, columns)
-    device = pixels.device
     crop = torch.arange(num_crops, device=device)[:, None, None]
-    moved = pixels[
-        crop, rows.clamp(0, height - 1).to(device)[:, :, None], columns.clamp(0, width - 1).to(device)[:, None, :]
-    ]
-    return moved * is_inside.to(device)[..., None]
+    moved = pixels[crop, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+    moved.masked_fill_(~is_inside[..., None], 0)
+    return moved
 
 
-def erase_mask(
-    num_crops: int,
-    height: int,
-    width: int,
-    *,
-    probability: float,
-    area: tuple[float, float],
-    min_aspect: float,
-    generator: torch.Generator,
-) -> Tensor:
-    """Return where each crop is erased: one rectangle, or nothing (Zhong et al., "Random Erasing", AAAI 2020).
+def erase_mask(rectangles: Tensor, height: int, width: int) -> Tensor:
+    """Return where crops are erased.
 
     Args:
-        num_crops: n.
-        height: Height of a crop.
-        width: Width of a crop.
-        probability: Probability that a crop is erased at all.
-        area: Smallest and largest share of the crop's area, uniform in between.
-        min_aspect: Smallest height / width; log-uniform up to its inverse. Rectangles are cut to the crop's size.
-        generator: Source of the draws, on the CPU.
+        rectangles: Top, bottom, left and right. Shape (4, n).
+        height: h.
+        width: w.
 
     Returns:
         Boolean mask. Shape (n, h, w).
     """
-    draws = torch.rand(5, num_crops, generator=generator)
-    pixels = (area[0] + draws[0] * (area[1] - area[0])) * height * width
-    log_aspect = math.log(min_aspect) * (2 * draws[1] - 1)
-    tall = (pixels * log_aspect.exp()).sqrt().round().clamp(1, height)
-    wide = (pixels / log_aspect.exp()).sqrt().round().clamp(1, width)
-    top = (draws[2] * (height - tall + 1)).floor()
-    left = (draws[3] * (width - wide + 1)).floor()
-    row, column = torch.arange(height), torch.arange(width)
-    in_rows = (row >= top[:, None]) & (row < (top + tall)[:, None])
-    in_columns = (column >= left[:, None]) & (column < (left + wide)[:, None])
-    is_erased = draws[4] < probability
-    return is_erased[:, None, None] & in_rows[:, :, None] & in_columns[:, None, :]
+    top, bottom, left, right = rectangles[:, :, None]
+    row = torch.arange(height, device=rectangles.device)
+    column = torch.arange(width, device=rectangles.device)
+    in_rows, in_columns = (row >= top) & (row < bottom), (column >= left) & (column < right)
+    mask: Tensor = in_rows[:, :, None] & in_columns[:, None, :]
+    return mask
+
+
+def scale_and_shift(mean: Channels, std: Channels) -> tuple[Tensor, Tensor]:
+    """Return a and b such that a * pixel + b is the normalised pixel, per channel. Shapes (3,)."""
+    scale, shift = 1 / (255 * np.array(std)), -np.array(mean) / np.array(std)
+    return torch.tensor(scale, dtype=torch.float32), torch.tensor(shift, dtype=torch.float32)

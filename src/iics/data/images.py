@@ -1,4 +1,4 @@
-"""Pixels of crops, decoded once: CropSet -> one uint8 array in memory.
+"""Decoding: encoded files of a CropSet -> RGB images of one size, in memory.
 
 Encoded files are read and decoded on a thread pool (Pillow frees the GIL); the result does not depend on the threads.
 """
@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import io
 import os
-import threading
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from iics.data.crops import CropSet, read_crop_bytes
+from iics.data.crop_reader import CropReader, ReadError
+from iics.data.crops import CropSet
+from iics.data.pixel_source import Pixels
 from iics.errors import DataError
 from iics.memory import free_memory
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 """The decoders a crop may reach; Pillow's rarer ones would only widen what a hostile file can touch."""
+RESAMPLING = Image.Resampling.BICUBIC
 CROPS_PER_TASK = 64
 FAILURES_NAMED = 5
 
@@ -35,7 +34,7 @@ def load_pixels(
     width: int,
     num_threads: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> npt.NDArray[np.uint8]:
+) -> Pixels:
     """Decode all crops and resize them (bicubic) to one size.
 
     Args:
@@ -52,13 +51,12 @@ def load_pixels(
         ValueError: If height, width or num_threads is below 1.
         DataError: If the array does not fit into free memory, or any crop cannot be decoded (all are tried first).
     """
-    if height < 1 or width < 1:
-        raise ValueError(f"height and width must be at least 1, got {height} and {width}.")
+    check_size(height, width)
     _check_memory(crops, height, width)
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
 
     def keep(index: int, _data: bytes, image: Image.Image) -> None:
-        pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+        pixels[index] = resized(image, height=height, width=width)
 
     failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
     if failures:
@@ -88,32 +86,63 @@ def for_each_image(
         ValueError: If num_threads is below 1.
         DataError: If the archive cannot be opened.
     """
-    if num_threads is not None and num_threads < 1:
-        raise ValueError(f"num_threads must be at least 1, got {num_threads}.")
-    with _reader(crops) as read:
+    num_threads = checked_num_threads(num_threads)
+    with CropReader(crops) as reader, ThreadPoolExecutor(num_threads) as pool:
+        return decode_each(crops, range(len(crops)), use, reader=reader, pool=pool, progress=progress)
 
-        def use_all(indices: range) -> list[str]:
-            failures = []
-            for index in indices:
-                try:
-                    data = read(index)
-                    image = decode_image(data)
-                except DataError as error:
-                    reason = f"cannot be read: {error.__cause__}" if isinstance(error, _ReadError) else str(error)
-                    failures.append(f"{crops.label(index)} ({reason})")
-                else:
-                    use(index, data, image)
-            return failures
 
-        starts = range(0, len(crops), CROPS_PER_TASK)
-        tasks = [range(start, min(start + CROPS_PER_TASK, len(crops))) for start in starts]
-        failures: list[str] = []
-        with ThreadPoolExecutor(num_threads or _num_cores()) as pool:
-            for task, failed in zip(tasks, pool.map(use_all, tasks), strict=True):
-                failures += failed
-                if progress is not None:
-                    progress(task.stop)
+def decode_each(
+    crops: CropSet,
+    indices: Sequence[int],
+    use: Callable[[int, bytes, Image.Image], None],
+    *,
+    reader: CropReader,
+    pool: ThreadPoolExecutor,
+    crops_per_task: int = CROPS_PER_TASK,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[str, ...]:
+    """Do the work of `for_each_image` for some crops, with a reader and threads that are there already.
+
+    Args:
+        crops: The set.
+        indices: Which of them.
+        use: Called with the place in `indices`, the encoded file and its RGB image; must be safe to call from threads.
+        reader: Of `crops`.
+        pool: Decodes.
+        crops_per_task: Crops that a thread takes at once.
+        progress: Called from this thread with the number of crops done so far.
+
+    Returns:
+        As `for_each_image`.
+    """
+
+    def use_all(places: range) -> list[str]:
+        failures = []
+        for place in places:
+            index = indices[place]
+            try:
+                data = reader.read(index)
+                image = decode_image(data)
+            except DataError as error:
+                reason = f"cannot be read: {error.__cause__}" if isinstance(error, ReadError) else str(error)
+                failures.append(f"{crops.label(index)} ({reason})")
+            else:
+                use(place, data, image)
+        return failures
+
+    tasks = tasks_of(len(indices), crops_per_task)
+    failures: list[str] = []
+    for task, failed in zip(tasks, pool.map(use_all, tasks), strict=True):
+        failures += failed
+        if progress is not None:
+            progress(task.stop)
     return tuple(failures)
+
+
+def tasks_of(num_crops: int, crops_per_task: int) -> list[range]:
+    """Return the crops in runs that a thread takes at once."""
+    starts = range(0, num_crops, crops_per_task)
+    return [range(start, min(start + crops_per_task, num_crops)) for start in starts]
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -138,45 +167,25 @@ def decode_image(data: bytes) -> Image.Image:
         raise DataError(reason) from error
 
 
-def describe_failures(crops: CropSet, failures: tuple[str, ...]) -> str:
-    """Return one message for the crops that `for_each_image` could not decode: the first few and the total."""
+def resized(image: Image.Image, *, height: int, width: int) -> Pixels:
+    """Return the pixels of an RGB image at the size that is asked for. Shape (height, width, 3)."""
+    return np.asarray(image.resize((width, height), RESAMPLING))
+
+
+def describe_failures(crops: CropSet, failures: tuple[str, ...], *, num_tried: int | None = None) -> str:
+    """Return one message for the crops that `for_each_image` could not decode: the first few and the total.
+
+    Args:
+        crops: The set.
+        failures: What came back.
+        num_tried: How many crops were decoded or not; None for all.
+    """
     named = "; ".join(failures[:FAILURES_NAMED])
     rest = len(failures) - FAILURES_NAMED
     return (
-        f"{len(failures)} of {len(crops)} crops in {crops.name} cannot be decoded: {named}"
+        f"{len(failures)} of {num_tried or len(crops)} crops in {crops.name} cannot be decoded: {named}"
         f"{f'; and {rest} more' if rest > 0 else ''}. Replace or remove these files."
     )
-
-
-class _ReadError(DataError):
-    """A file that could not even be read; its cause is the reason."""
-
-
-@contextmanager
-def _reader(crops: CropSet) -> Iterator[Callable[[int], bytes]]:
-    """Yield a thread-safe `index -> encoded file`; an archive is opened once and read under a lock."""
-    archive: zipfile.ZipFile | None = None
-    lock = threading.Lock()
-    if crops.archive is not None:
-        try:
-            archive = zipfile.ZipFile(crops.archive)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"Cannot open {crops.archive}: {error}. Fetch the archive again.") from error
-
-    def read(index: int) -> bytes:
-        try:
-            if archive is None:
-                return read_crop_bytes(crops, index)
-            with lock:
-                return read_crop_bytes(crops, index, archive=archive)
-        except DataError as error:
-            raise _ReadError from error.__cause__
-
-    try:
-        yield read
-    finally:
-        if archive is not None:
-            archive.close()
 
 
 def _check_memory(crops: CropSet, height: int, width: int) -> None:
@@ -189,5 +198,24 @@ def _check_memory(crops: CropSet, height: int, width: int) -> None:
         )
 
 
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def check_size(height: int, width: int) -> None:
+    """Refuse a size that no image has.
+
+    Raises:
+        ValueError: If it is empty.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"height and width must be at least 1, got {height} and {width}.")
+
+
+def checked_num_threads(num_threads: int | None) -> int:
+    """Return the number of decoding threads; None takes one for each core this process may use.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if num_threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if num_threads < 1:
+        raise ValueError(f"num_threads must be at least 1, got {num_threads}.")
+    return num_threads

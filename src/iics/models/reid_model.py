@@ -18,9 +18,10 @@ from torch import nn
 from iics.atomic import write_atomically
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
-from iics.data.images import load_pixels
+from iics.data.images import load_pixels, resized
+from iics.data.pixel_source import Pixels
 from iics.errors import WeightsError
-from iics.features import Pixels, extract_features, l2_normalise
+from iics.features import extract_features, l2_normalise
 from iics.models.backbone import create_backbone
 from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, read_model_file
 from iics.models.transfer import load_into, model_file_of, weights_file
@@ -118,7 +119,7 @@ class ReidModel:
 
 def resize_picture(picture: Image.Image, height: int, width: int) -> Pixels:
     """Return a picture as the pixels the network takes: RGB, bicubic. Shape (height, width, 3)."""
-    return np.asarray(picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+    return resized(picture.convert("RGB"), height=height, width=width)
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:

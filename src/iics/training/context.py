@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from iics.config import Settings
 from iics.data.augment import augment
+from iics.data.augment_draws import draw_augmentation
 from iics.data.crops import CropSet
-from iics.features import Pixels, extract_features
+from iics.data.pixel_source import PixelSource, Reordered
+from iics.features import extract_features
 from iics.models.reid_model import ReidModel
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
@@ -25,7 +28,7 @@ class TrainingContext:
     Attributes:
         model: Being trained, in place.
         crops: What it is trained on; identities are only measured against, but for supervised training.
-        pixels: The crops' pixels, uint8. Shape (n, h, w, 3).
+        pixels: The crops' pixels, in their order.
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
         report: Told about progress.
@@ -36,7 +39,7 @@ class TrainingContext:
 
     model: ReidModel
     crops: CropSet
-    pixels: Pixels
+    pixels: PixelSource
     settings: Settings
     generator: torch.Generator
     report: PhaseCallback
@@ -57,7 +60,7 @@ class TrainingContext:
 
         features = extract_features(
             self.model.backbone,
-            self.pixels[own],
+            Reordered(self.pixels, np.arange(own.start, own.stop)),
             mean=self.model.header.mean,
             std=self.model.header.std,
             batch_size=batch_size,
@@ -72,14 +75,16 @@ class TrainingContext:
 
         Everybody draws for the whole batch, so the images do not depend on who makes which.
         """
-        images = augment(
-            torch.from_numpy(self.pixels[batch.numpy()]).to(self.model.device),
-            settings=self.settings.augment,
-            mean=self.model.header.mean,
-            std=self.model.header.std,
-            generator=self.generator,
-        )
-        return lambda rows: images[rows]
+        _, height, width, _ = self.pixels.shape
+        draws = draw_augmentation(len(batch), height, width, settings=self.settings.augment, generator=self.generator)
+
+        def images(rows: slice) -> Tensor:
+            pixels = np.require(self.pixels[batch[rows].numpy()], requirements="W")  # torch takes no read-only memory
+            on_device = torch.from_numpy(pixels).to(self.model.device)
+            header = self.model.header
+            return augment(on_device, draws.rows(rows), mean=header.mean, std=header.std)
+
+        return images
 
     def optimiser(self, heads: torch.nn.Module, *, backbone_rate: float, head_rate: float) -> torch.optim.Optimizer:
         """Return a new SGD (Sec. 4.2) with one rate for the backbone and one for the heads.

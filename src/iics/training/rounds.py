@@ -17,10 +17,10 @@ import torch
 
 from iics.config import Settings
 from iics.data.crops import CropSet
-from iics.data.images import load_pixels
+from iics.data.pixel_cache import open_pixels
+from iics.data.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
 from iics.errors import TrainingError
-from iics.features import Pixels
 from iics.models.reid_model import ReidModel, create_model
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
@@ -77,6 +77,7 @@ def train(
         SettingsError: If a setting names something that does not exist.
         TrainingError: If the crops cannot be trained on.
         WeightsError: If the starting weights cannot be had.
+        WriteError: If something cannot be written.
     """
     with joined_processes() as processes:
         settings = processes.from_first(lambda: with_resolved_route(settings))
@@ -87,7 +88,7 @@ def train(
         model = _starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        shuffled, pixels = _shuffle_and_load(crops, settings, progress if processes.is_first else None)
+        shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
         folder = None
         if processes.is_first:
             folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
@@ -126,7 +127,7 @@ def resume(
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        shuffled, pixels = _shuffle_and_load(crops, settings, progress if processes.is_first else None)
+        shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, progress)
         with at_work(engine):
             return TrainingRun(model, Path(out), run.finish(checkpoint))
@@ -166,13 +167,19 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     return model
 
 
-def _shuffle_and_load(crops: CropSet, settings: Settings, progress: ProgressCallback | None) -> tuple[CropSet, Pixels]:
-    shuffled = crops.subset(crop_order(settings.seed, len(crops)))
+def _shuffle_and_open(
+    crops: CropSet, settings: Settings, progress: ProgressCallback | None
+) -> tuple[CropSet, PixelSource]:
+    """Return the crops and their pixels in the order of the seed; runs of all seeds share one file of pixels."""
+    order = crop_order(settings.seed, len(crops))
     report = bind_round(progress, round_number=0, num_rounds=settings.rounds)
-    pixels = load_pixels(
-        shuffled,
+    pixels = open_pixels(
+        crops,
         height=settings.model.height,
         width=settings.model.width,
+        source=settings.pixels.source,
+        cache_dir=settings.pixels.cache_dir,
+        num_threads=settings.pixels.workers or None,
         progress=lambda done: report("read crops", done, len(crops), 0, None),
     )
-    return shuffled, pixels
+    return crops.subset(order), Reordered(pixels, order)

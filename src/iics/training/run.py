@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
-from iics.features import Pixels
+from iics.data.pixel_source import PixelSource
 from iics.models.backbone import alpha_by_block, backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
@@ -76,7 +76,7 @@ class Run:
 
     model: ReidModel
     crops: CropSet
-    pixels: Pixels
+    pixels: PixelSource
     settings: Settings
     engine: Engine
     processes: Processes

@@ -30,12 +30,11 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
-            memory. For supervised training: if they show fewer than 2 identities, or their pixels do not fit.
+            memory. For supervised training: if they show fewer than 2 identities.
         SettingsError: If a package that the settings ask for is not installed, or a logger cannot log in.
     """
     if settings.stages == "supervised":
         check_identities(crops, settings.supervised)
-        _check_pixels_fit(len(crops), settings)
         return
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
@@ -71,21 +70,10 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         )
 
 
-def _check_pixels_fit(num_crops: int, settings: Settings) -> None:
-    needed, free = BYTES_OF_PROCESS + _pixel_bytes(num_crops, settings), free_memory()
-    if free is not None and needed > free:
-        raise TrainingError(
-            f"Training on {num_crops:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
-            "free. Train on fewer or smaller crops (--height, --width) or on a machine with more memory."
-        )
-
-
-def _pixel_bytes(num_crops: int, settings: Settings) -> int:
-    return 3 * num_crops * settings.model.height * settings.model.width
-
-
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
-    """Return the most bytes that crops' pixels, their features, and comparing and clustering them take.
+    """Return the most bytes that the features of crops, and comparing and clustering them take.
+
+    Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
 
     With a number of clusters that is not fixed, how many scores there will be is a guess: a cluster for four crops of a
     camera. Stage 2 asks again once it knows (`check_scores_fit`).
@@ -105,7 +93,7 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
         num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
         stage2 += 4 * num_crops * num_scores
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    return BYTES_OF_PROCESS + _pixel_bytes(num_crops, settings) + features + labelling
+    return BYTES_OF_PROCESS + features + labelling
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:
