@@ -42,7 +42,7 @@ def test_an_empty_folder_is_told(iics, home):
 
 
 def test_what_training_kept_is_removed(iics, home, folder_people, tiny_flags, tmp_path, monkeypatch):
-    monkeypatch.setattr("iics.training.rounds._Run.finish", lambda run, checkpoint: 1 / 0)
+    monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # pixels are there, training is not wanted
         iics("train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags)
     (file,) = home.glob("*.npy")

@@ -35,7 +35,7 @@ def train_refusal(refusal, tiny_flags, tmp_path):
 def test_training_says_what_it_starts_on_standard_error(trained):
     out, finished = trained
     assert finished.stderr.splitlines()[0] == (
-        f"54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, device cpu; run folder {out}"
+        f"54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, one process; run folder {out}"
     )
 
 

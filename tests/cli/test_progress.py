@@ -10,6 +10,7 @@ import termios
 from itertools import pairwise
 
 import pytest
+import torch
 
 from iics.cli.progress import Pace, PlainLines, count_display, format_seconds, training_display
 from iics.training.progress import ProgressEvent
@@ -271,8 +272,11 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
     assert re.search(r"round 1/1  stage 1: loss \d+\.\d\d +━+ +\d+/\d+ \d+ images/s", plain)
     assert re.search(r"round 1/1  stage 2: loss \d+\.\d\d ", plain)
+    threads = "1 thread" if torch.get_num_threads() == 1 else f"{torch.get_num_threads()} threads"
     assert screen_after(sent) == [
-        f"55 crops of 4 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, device cpu; run folder {out}",
+        "55 crops of 4 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, one process; "
+        f"run folder {out}",
+        f"INFO: Computing on cpu, float32, channels_last, not compiled, {threads}.",
         "WARNING: Camera 9 has 1 crop(s); stage 1 needs at least 2, so it sits out.",
     ]
     assert sent.rindex("\x1b[?25h") > sent.rindex("\x1b[?25l")  # the cursor is back

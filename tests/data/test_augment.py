@@ -68,10 +68,8 @@ def draws_of(n=1, *, is_mirrored=False, offset=(0, 0), erased=(0, 0, 0, 0)):
     )
 
 
-def by_kernel(pixels, draws, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("iics.data.augment.draw_augmentation", lambda *sizes, **options: draws)
-        return transform(pixels)
+def by_kernel(pixels, draws):
+    return augment(pixels, draws, mean=MEAN, std=STD)
 
 
 def plain(pixels, draws):
@@ -94,12 +92,12 @@ def plain(pixels, draws):
 
 
 @pytest.mark.parametrize(("height", "width", "pad"), [(8, 5, 3), (1, 1, 1), (33, 17, 10), (5, 4, 9), (16, 16, 0)])
-def test_both_forms_agree_with_a_plain_loop(height, width, pad, monkeypatch):
+def test_both_forms_agree_with_a_plain_loop(height, width, pad):
     pixels = crops(60, height, width)
     settings = AugmentSettings(pad=pad)
     draws = draw_augmentation(60, height, width, settings=settings, generator=generator())
     expected = plain(pixels, draws)
-    torch.testing.assert_close(by_kernel(pixels, draws, monkeypatch), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(by_kernel(pixels, draws), expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(augment_in_torch(pixels, draws, mean=MEAN, std=STD), expected, rtol=0, atol=1e-6)
 
 
@@ -130,9 +128,9 @@ def test_the_cpus_loop_gives_what_torch_gives_for_the_same_generator():
         ({"offset": (-7, -9)}, [0, 0, 0, 0], [0, 0, 0]),
     ],
 )
-def test_rows_and_columns_come_from_where_it_was_drawn(form, options, rows, columns, monkeypatch):
+def test_rows_and_columns_come_from_where_it_was_drawn(form, options, rows, columns):
     pixels = with_coordinates(1, 4, 3).contiguous()
-    work = {"kernel": lambda draws: by_kernel(pixels, draws, monkeypatch)}
+    work = {"kernel": lambda draws: by_kernel(pixels, draws)}
     work["torch"] = lambda draws: augment_in_torch(pixels, draws, mean=MEAN, std=STD)
     image = work[form](draws_of(**options))[0]
     values = (image * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
@@ -145,10 +143,10 @@ def test_rows_and_columns_come_from_where_it_was_drawn(form, options, rows, colu
 
 
 @pytest.mark.parametrize("rectangle", [(0, 2, 1, 3), (3, 8, 0, 5), (7, 8, 4, 5), (0, 8, 0, 5), (0, 0, 0, 0)])
-def test_erased_pixels_show_the_mean_and_the_others_are_untouched(rectangle, monkeypatch):
+def test_erased_pixels_show_the_mean_and_the_others_are_untouched(rectangle):
     pixels = crops()
-    plain_images = by_kernel(pixels, draws_of(6), monkeypatch)
-    erased = by_kernel(pixels, draws_of(6, erased=rectangle), monkeypatch)
+    plain_images = by_kernel(pixels, draws_of(6))
+    erased = by_kernel(pixels, draws_of(6, erased=rectangle))
     top, bottom, left, right = rectangle
     plain_images[:, :, top:bottom, left:right] = 0
     assert torch.equal(erased, plain_images)
