@@ -1,4 +1,4 @@
-"""Choosing the device to work on, by name."""
+"""Choosing the device to work on, by name, and with whom the machine is shared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def choose_device(name: str) -> str:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+    if name == "cuda" and processes_here() > 1:
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         torch.empty(0, device=name)
@@ -27,3 +27,8 @@ def choose_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"Device {name!r} cannot be used here ({reason}). Use auto or cpu.") from error
     return name
+
+
+def processes_here() -> int:
+    """Return how many processes torchrun started on this machine; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

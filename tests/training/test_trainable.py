@@ -197,3 +197,11 @@ def test_crops_that_go_to_the_graph_are_told_of(make_crops, most, num_warnings, 
     assert len(caplog.records) == num_warnings
     if num_warnings:
         assert "90 crops are more than the 89 whose pairs are all compared" in caplog.text
+
+
+def test_processes_of_one_machine_each_hold_features_and_scores(monkeypatch):
+    sizes = [500, 700]
+    alone = predicted_memory(sizes, Settings())
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    features, scores = 3 * 4 * 1200 * 2048, 4 * 1200 * (250 + 350)
+    assert predicted_memory(sizes, Settings()) == alone + 2 * (BYTES_OF_PROCESS + features + scores)

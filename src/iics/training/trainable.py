@@ -10,6 +10,7 @@ import numpy as np
 
 from iics.config import Settings
 from iics.data.crops import CropSet
+from iics.device import processes_here
 from iics.errors import TrainingError
 from iics.memory import free_memory
 from iics.models.backbone import backbone_spec
@@ -71,7 +72,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
 
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
-    """Return the most bytes that the features of crops, and comparing and clustering them take.
+    """Return the most bytes that the features of crops, and comparing and clustering them take, on this machine.
 
     Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
 
@@ -91,9 +92,9 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
     stage2 = memory(num_crops, clusters=settings.stage2.clusters)
     if settings.stages == "both" and settings.stage2.similarity != "cnn":
         num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
-        stage2 += 4 * num_crops * num_scores
+        stage2 += 4 * num_crops * num_scores * processes_here()
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    return BYTES_OF_PROCESS + features + labelling
+    return (BYTES_OF_PROCESS + features) * processes_here() + labelling  # one process holds the matrix of all pairs
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:
@@ -102,7 +103,7 @@ def check_scores_fit(num_crops: int, num_scores: int) -> None:
     Raises:
         TrainingError: If they do not.
     """
-    needed, free = 4 * num_crops * num_scores, free_memory()
+    needed, free = 4 * num_crops * num_scores * processes_here(), free_memory()
     if free is not None and needed > free:
         raise TrainingError(
             f"{num_crops:,} crops with scores of {num_scores:,} clusters each need {needed / 1e9:.1f} GB of memory, "

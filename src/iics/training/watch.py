@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
 from torch.distributed import DistError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
@@ -43,6 +44,7 @@ class Watch:
         self._store, self._rank, self._count = store, rank, count
         self._seconds_until_dead = seconds_until_dead
         self._stop = threading.Event()
+        self._handler_before: Any = None
         self._seen: dict[int, tuple[str, float]] = {}
         self._thread = threading.Thread(target=self._look_on, daemon=True, name="iics-watch")
 
@@ -63,12 +65,14 @@ class Watch:
         )
         watch._thread.start()
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, watch._ended_by_launcher)
+            watch._handler_before = signal.signal(signal.SIGTERM, watch._ended_by_launcher)
         return watch
 
     def finish(self) -> None:
         """Stop watching: all is done."""
         self._stop.set()
+        if self._handler_before is not None:
+            signal.signal(signal.SIGTERM, self._handler_before)
         self._store.set(f"beat/{self._rank}", _FINISHED)
 
     def report(self, error: BaseException) -> None:
