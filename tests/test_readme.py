@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import iics
-from iics.cli import COMMANDS
-from iics.cli.benchmark import BenchmarkCommand
+from iics.cli import COMMANDS, benchmark
+from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
+from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
 from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.embed import EmbedCommand
@@ -33,7 +34,8 @@ KINDS = {
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "clear-cache": ClearCacheCommand,
-    "benchmark": BenchmarkCommand,
+    "benchmark pseudo-labels": PseudoLabelsCommand,
+    "benchmark training": TrainingSpeedCommand,
 }
 
 
@@ -43,8 +45,14 @@ def test_every_command_is_shown():
 
 @pytest.mark.parametrize("line", IICS_LINES)
 def test_the_command_lines_parse(line):
-    command, *arguments = shlex.split(line, comments=True)[1:]
-    assert isinstance(parse(KINDS[command], arguments, command=command), KINDS[command])
+    words = shlex.split(line, comments=True)[1:]
+    num_words = 2 if words[0] == "benchmark" else 1
+    kind = KINDS[" ".join(words[:num_words])]
+    assert isinstance(parse(kind, words[num_words:], command=words[0]), kind)
+
+
+def test_every_kind_of_benchmark_is_shown():
+    assert {line.split()[2] for line in IICS_LINES if line.split()[1] == "benchmark"} == set(benchmark.KINDS)
 
 
 def test_the_make_targets_exist():

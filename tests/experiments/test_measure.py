@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from iics.experiments.measure import measured
+from iics.experiments.measure import measured, seconds_in_turn
 
 
 def test_seconds_are_the_median_and_the_result_the_last():
@@ -49,3 +49,26 @@ def test_peak_holds_what_was_allocated_and_freed_again():
 def test_no_repeat_is_refused():
     with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
         measured(int, repeats=0)
+
+
+def test_pieces_of_work_run_in_turn_after_a_first_run_that_does_not_count():
+    done = []
+    waits = {"slow": iter([0.3, 0.05, 0.2, 0.06]), "fast": iter([0.3, 0.0, 0.0, 0.01])}
+
+    def work(name):
+        done.append(name)
+        time.sleep(next(waits[name]))
+
+    found = seconds_in_turn({name: lambda name=name: work(name) for name in waits}, repeats=3)
+    assert done == ["slow", "fast"] * 4
+    assert 0.06 <= found["slow"] < 0.15
+    assert found["fast"] < 0.05
+
+
+def test_waiting_for_a_device_counts():
+    assert seconds_in_turn({"some": int}, repeats=1, finish=lambda: time.sleep(0.05))["some"] >= 0.05
+
+
+def test_no_repeat_in_turn_is_refused():
+    with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
+        seconds_in_turn({"some": int}, repeats=0)

@@ -24,7 +24,7 @@ from iics.data.crop_reader import CropReader
 from iics.data.crops import CropSet
 from iics.data.pixel_cache import open_pixels
 from iics.data.pixel_source import PixelSource
-from iics.experiments.measure import measured
+from iics.experiments.measure import seconds_in_turn
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -50,7 +50,7 @@ class LoadingSpeed:
 def compare_loading(
     crops: CropSet, *, height: int, width: int, batch_size: int, repeats: int = 3, seed: int = 0
 ) -> LoadingSpeed:
-    """Time an epoch of augmented training batches in both ways; the crops' files have been read before.
+    """Time an epoch of augmented training batches in both ways, in turn; the crops' files have been read before.
 
     Args:
         crops: What an epoch goes through, in random order; the last, smaller batch is left out.
@@ -75,10 +75,12 @@ def compare_loading(
         pixels = open_pixels(crops, height=height, width=width, source="cache", cache_dir=folder)
         files = _unpacked(crops, Path(folder))
         plain = PlainLoader(files, height=height, width=width, settings=AugmentSettings(), seed=seed)
-        fast_epoch(pixels, batches[:1], generator=generator)  # compiles the kernel
-        ours = measured(lambda: fast_epoch(pixels, batches, generator=generator), repeats=repeats)
-        theirs = measured(lambda: plain.epoch(batches), repeats=repeats)
-    return LoadingSpeed(len(order) / ours.seconds, len(order) / theirs.seconds)
+        epochs = {
+            "plain": lambda: plain.epoch(batches),
+            "ours": lambda: fast_epoch(pixels, batches, generator=generator),
+        }
+        seconds = seconds_in_turn(epochs, repeats=repeats)
+    return LoadingSpeed(len(order) / seconds["ours"], len(order) / seconds["plain"])
 
 
 def fast_epoch(pixels: PixelSource, batches: list[Tensor], *, generator: torch.Generator) -> Tensor:

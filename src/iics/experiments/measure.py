@@ -1,11 +1,11 @@
-"""Time and peak memory of a piece of work."""
+"""Time and peak memory of pieces of work."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -56,6 +56,33 @@ def measured(work: Callable[[], T], *, repeats: int = 1, before: Callable[[], ob
             results.append(work())
             seconds.append(time.perf_counter() - start)
     return Measured(results[0], statistics.median(seconds), memory.peak)
+
+
+def seconds_in_turn(
+    works: Mapping[str, Callable[[], object]], *, repeats: int, finish: Callable[[], object] | None = None
+) -> dict[str, float]:
+    """Return the median time of several pieces of work, run in turn: what slows the machine for a while slows them all.
+
+    Args:
+        works: What is timed, by name; each runs once before, untimed.
+        repeats: How often, at least once.
+        finish: Run within the time of each: waits for a device that works on by itself.
+
+    Raises:
+        ValueError: If `repeats` is below 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, got {repeats}.")
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for repeat in range(repeats + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if finish is not None:
+                finish()
+            if repeat > 0:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
 class _PeakMemory:

@@ -22,7 +22,7 @@ from iics.similarity.crop_similarity import CosineSimilarity
 from iics.training.context import TrainingContext
 from iics.training.labelling import cluster, max_dense_crops, prepare
 from iics.training.losses import check_loss
-from iics.training.step import train_step, training_steps
+from iics.training.step import LossOf, train_step, training_steps
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +155,24 @@ def identities_of(crops: CropSet, indices: IntArray) -> IntArray | None:
     return None if crops.identity_ids is None else crops.identity_ids[indices]
 
 
+def sum_over_cameras(heads: list[BNNeckHead], targets: Tensor, *, crops_per_camera: int) -> LossOf:
+    """Return the loss of one step (Eq. 8) as a function of some cameras' features.
+
+    Args:
+        heads: One per camera, in the order of the batch.
+        targets: Cluster of each crop of the batch, within its camera. Shape (cameras x crops_per_camera,).
+        crops_per_camera: Crops of each camera in the batch.
+    """
+
+    def loss_of(features: Tensor, rows: slice) -> Tensor:
+        own_heads = heads[rows.start // crops_per_camera :]
+        groups = torch.split(features, crops_per_camera), torch.split(targets[rows], crops_per_camera)
+        by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
+        return torch.stack(by_camera).sum().unsqueeze(0)
+
+    return loss_of
+
+
 def _train_heads(
     context: TrainingContext, heads: list[BNNeckHead], cameras: list[IntArray], labels: Tensor, num_steps: int
 ) -> float:
@@ -175,16 +193,8 @@ def _train_heads(
     with training_steps(context):
         for step, batch in enumerate(batches, start=1):
             targets = labels[batch].to(context.model.device)
-
-            def sum_over_cameras(features: Tensor, rows: slice, targets: Tensor = targets) -> Tensor:
-                own_heads = heads[rows.start // per_camera :]
-                groups = torch.split(features, per_camera), torch.split(targets[rows], per_camera)
-                by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
-                return torch.stack(by_camera).sum().unsqueeze(0)
-
-            terms = train_step(
-                context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=sum_over_cameras
-            )
+            loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+            terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
             losses.append(terms[0])
             check_loss(losses[-1], phase="stage 1", step=step)
             context.report("stage 1: train", step, num_steps, len(batch), losses[-1])

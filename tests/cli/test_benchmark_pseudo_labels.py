@@ -1,4 +1,4 @@
-"""`iics benchmark`."""
+"""`iics benchmark pseudo-labels`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from iics.cli import benchmark, run
+from iics.cli import run
 
 SMALL = ["--crops=300", "--scores=60", "--cameras=3", "--features=64", "--repeats=1"]
 
@@ -56,9 +56,3 @@ def test_faiss_that_is_not_installed_is_named_before_the_start(capsys, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert run(["benchmark", "pseudo-labels", *SMALL, "--route=graph", "--neighbour-search=faiss"]) == 2
     assert "pip install 'iics[faiss]'" in capsys.readouterr().err
-
-
-def test_the_machine_is_named():
-    assert re.search(
-        r".+, \d+ cores, \d+ threads, torch .+, malloc as it comes", benchmark._machine(keeps_freed_memory=False)
-    )

@@ -1,0 +1,171 @@
+"""`iics benchmark pseudo-labels`: time and memory of the steps from features to pseudo-labels, on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from iics.cli.machine import console, machine_line
+from iics.cli.parse import parse
+from iics.errors import SettingsError, check_setting
+
+if TYPE_CHECKING:
+    from iics.experiments.pseudo_label_speed import Labelling, Step
+
+
+_MATRICES_COMPARED = 5
+
+
+@dataclass(frozen=True)
+class PseudoLabelsCommand:
+    """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
+
+    crops: int = 5000
+    """Number of crops."""
+    cameras: int = 6
+    """Number of cameras."""
+    scores: int = 3600
+    """Outputs of all cameras' classifiers together."""
+    features: int = 2048
+    """Length of a feature vector."""
+    noise: float = 1.0
+    """How much crops of one identity differ; an identity's own part has length 1, a camera's offset 0.5."""
+    temperature: float = 0.1
+    """Small values make scores peaked: try 0.02."""
+    route: Literal["dense", "graph"] = "dense"
+    """dense compares all pairs; graph only neighbours, for more crops than a matrix of all pairs has room for."""
+    graph_neighbours: int = 100
+    """Neighbours of each crop in the graph."""
+    neighbour_search: Literal["exact", "faiss"] = "exact"
+    """How the graph's neighbours are found."""
+    plain: bool = True
+    """Whether to time plain forms too (dense route): five times the memory. Without them steps are timed once."""
+    repeats: int = 3
+    """Times are the median of so many runs."""
+    seed: int = 0
+    """Of the synthetic crops."""
+    json: bool = False
+    """Print the numbers as JSON."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("cameras", 1), ("features", 1), ("repeats", 1), ("seed", 0)):
+            check_setting(
+                getattr(self, name) >= least, f"--{name} must be at least {least}, got {getattr(self, name)}."
+            )
+        needed = max(2, self.cameras)
+        check_setting(
+            self.crops >= needed, f"--crops must be at least {needed} for {self.cameras} cameras, got {self.crops}."
+        )
+        check_setting(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
+        check_setting(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
+        check_setting(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
+        check_setting(
+            self.route == "graph" or self.neighbour_search == "exact",
+            "--neighbour-search faiss searches the graph's neighbours; it needs --route graph.",
+        )
+        check_setting(
+            self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}."
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(PseudoLabelsCommand, arguments, command="benchmark pseudo-labels")
+    _check_memory(command)
+    from iics.experiments import pseudo_label_speed as speed
+    from iics.experiments.synthetic import synthetic_crops
+    from iics.memory import keep_freed_memory
+    from iics.similarity.faiss_search import check_faiss
+
+    if command.neighbour_search == "faiss":
+        check_faiss()
+    machine = machine_line(keeps_freed_memory=keep_freed_memory())
+    crops = synthetic_crops(
+        command.crops,
+        num_cameras=command.cameras,
+        num_scores=command.scores,
+        num_features=command.features,
+        noise=command.noise,
+        temperature=command.temperature,
+        seed=command.seed,
+    )
+    speed.warm_up(crops)
+    is_dense = command.route == "dense"
+    labelling = speed.measure_labelling(
+        crops,
+        max_dense=speed.ALL_DENSE if is_dense else 1,
+        repeats=command.repeats,
+        neighbours=command.graph_neighbours,
+        search=command.neighbour_search,
+        with_plain=is_dense and command.plain,
+    )
+    steps = []
+    if is_dense:
+        steps = speed.compare_steps(crops, repeats=command.repeats) if command.plain else speed.measure_steps(crops)
+    if command.json:
+        settings = {"what": "pseudo-labels"} | dataclasses.asdict(command)
+        values: dict[str, Any] = {"settings": settings, "machine": machine}
+        values |= {"steps": [dataclasses.asdict(step) for step in steps], "labelling": dataclasses.asdict(labelling)}
+        print(json.dumps(values, indent=2))
+    else:
+        _print(command, machine, steps, labelling)
+    return 0
+
+
+def _check_memory(command: PseudoLabelsCommand) -> None:
+    from iics.config import ClusterSettings, DistanceSettings
+    from iics.memory import free_memory
+    from iics.training.labelling import labelling_memory
+
+    inputs = 4 * command.crops * (command.scores + 2 * command.features)
+    if command.route == "dense" and command.plain:
+        work = 4 * command.crops**2 * _MATRICES_COMPARED
+    else:
+        max_dense = command.crops if command.route == "dense" else 1
+        distance = DistanceSettings(
+            max_dense_crops=max_dense,
+            graph_neighbours=command.graph_neighbours,
+            neighbour_search=command.neighbour_search,
+        )
+        work = labelling_memory(command.crops, distance, ClusterSettings(), num_features=command.features)
+    free = free_memory()
+    if free is not None and inputs + work > free:
+        way_out = (
+            "Fewer --crops" + (", --no-plain or --route graph" if command.route == "dense" else "") + " need less."
+        )
+        raise SettingsError(
+            f"{command.crops:,} crops need about {(inputs + work) / 1e9:.1f} GB of memory here, {free / 1e9:.1f} GB "
+            f"are free. {way_out}"
+        )
+
+
+def _print(command: PseudoLabelsCommand, machine: str, steps: list[Step], labelling: Labelling) -> None:
+    from rich.table import Table
+
+    times = f"medians of {command.repeats}"
+    if command.route == "dense" and not command.plain:
+        times = f"steps timed once, the whole {times}"
+    out = console()
+    out.print(
+        f"{command.crops:,} synthetic crops, {command.cameras} cameras, {command.scores:,} scores, "
+        f"{command.features:,} features; {machine}; {times}",
+        highlight=False,
+    )
+    table = Table("step", "seconds", "process holds", "plain form", "ratio", "what the plain form is")
+    for step in [*steps, labelling.step]:
+        table.add_row(
+            step.name,
+            f"{step.seconds:.2f}",
+            "-" if step.peak_bytes is None else f"{step.peak_bytes / 1e9:.2f} GB",
+            "-" if step.plain_seconds is None else f"{step.plain_seconds:.2f}",
+            "-" if step.plain_seconds is None else f"{step.plain_seconds / step.seconds:.2f}",
+            step.note,
+        )
+    out.print(table)
+    out.print(
+        f"{labelling.num_clusters:,} clusters; adjusted Rand index with the known identities "
+        f"{labelling.adjusted_rand_index:.3f}.",
+        highlight=False,
+    )

@@ -1,0 +1,34 @@
+"""What a benchmark ran on, and the console that its tables go to."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CPUINFO = Path("/proc/cpuinfo")
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def machine_line(*, keeps_freed_memory: bool) -> str:
+    """Return processor, cores, threads, torch and malloc in one line: what times depend on."""
+    import torch
+
+    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
+    names = [line for line in lines if line.startswith("model name")]
+    processor = names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
+    memory = "freed memory is kept (glibc)" if keeps_freed_memory else "malloc as it comes"
+    return (
+        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, {memory}"
+    )
+
+
+def console() -> Console:
+    """Return a console on standard output, wide enough for a table where that is no terminal."""
+    from rich.console import Console
+
+    return Console(width=None if os.isatty(1) else _WIDTH_WITHOUT_TERMINAL)

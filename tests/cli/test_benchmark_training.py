@@ -1,0 +1,105 @@
+"""`iics benchmark training`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+SMALL = [
+    "--backbone=resnet18",
+    "--height=32",
+    "--width=32",
+    "--cameras=2",
+    "--crops-per-camera=3",
+    "--clusters-per-batch=3",
+    "--crops-per-cluster=2",
+    "--extracted=4",
+    "--loaded=12",
+    "--repeats=1",
+    "--device=cpu",
+]
+
+
+@pytest.fixture(autouse=True)
+def malloc_as_it_comes(monkeypatch):
+    """Keeping freed memory would last for the whole test session."""
+    monkeypatch.setattr("iics.memory.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("iics.training.engine.keep_freed_memory", lambda: False)
+
+
+def test_tables_show_every_part_beside_its_plain_form(iics, market_people):
+    data = ["--data=market1501", f"--data-dir={market_people}"]
+    finished = iics("benchmark", "training", *SMALL, *data, "--options=norm", "--norm-shapes", 4, 8, 4, 2, 2, 4, 3, 3)
+    assert finished.code == 0, finished.stderr
+    printed = finished.stdout
+    assert re.search(r"resnet18 at 32x32.+malloc as it comes", printed)
+    assert "ours on cpu, float32, channels_last, not compiled, 1 thread" in " ".join(printed.split())
+    assert printed.count("4 x 8 x 4 x 2 ") == printed.count("2 x 4 x 3 x 3 ") == 12
+    assert printed.count("AIBN + ReLU") == 8
+    for title in (
+        "Loading market1501",
+        "a step of 2 cameras x 3 crops",
+        "a step of 3 clusters x 2",
+        "Features: 4 crops",
+    ):
+        assert title in printed
+    assert "plain, 1 thread" in printed
+    for form in ("plain, aibn", "ours, aibn", "plain, bn", "ours, bn"):
+        assert printed.count(f" {form} ") == 3
+    assert finished.stderr.splitlines() == [
+        f"Timing {part} ..." for part in ("norms", "loading", "stage1", "stage2", "features")
+    ]
+
+
+def test_the_same_as_json(iics):
+    finished = iics("benchmark", "training", *SMALL, "--only", "features", "--options", "--json")
+    values = json.loads(finished.stdout)
+    assert values["settings"]["what"] == "training"
+    assert values["settings"]["extracted"] == 4
+    assert values["norms"] == []
+    assert list(values["phases"]) == ["features"]
+    plain, ours = values["phases"]["features"]["forms"]
+    assert (plain["form"], ours["form"]) == ("plain, aibn", "ours, aibn")
+    assert ours["crops_per_second"] == pytest.approx(4 / ours["seconds"])
+    assert ours["times_plain"] == pytest.approx(plain["seconds"] / ours["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--cameras=0"], "--cameras must be at least 1, got 0."),
+        (["--crops-per-camera=1"], "--crops-per-camera must be at least 2, got 1."),
+        (["--clusters-per-batch=1"], "--clusters-per-batch must be at least 2, got 1."),
+        (["--height=16"], "--height must be at least 32, got 16."),
+        (["--threads=-1"], "--threads must be at least 0, got -1."),
+        (["--loaded=63"], "--loaded must be at least a batch of 64, got 63."),
+        (["--only"], "--only needs at least one part to time."),
+        (["--norm-shapes", 8, 4, 1, 1], "--norm-shapes needs maps of more than one pixel, got 8 4 1 1."),
+        (
+            ["--backbone=resnet51"],
+            "Unknown backbone 'resnet51'; known are resnet50, resnet18, efficientnet_lite0.",
+        ),
+        (["--data=folder"], "Where is the data? folder needs --data-dir FOLDER."),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(flags, message, refusal):
+    assert refusal("benchmark", "training", "--device=cpu", *flags) == message
+
+
+def test_fewer_crops_than_a_batch_are_refused(market_people, refusal):
+    message = refusal("benchmark", "training", "--device=cpu", "--data=market1501", f"--data-dir={market_people}")
+    assert message == "Loading needs crops for a batch of 64, market1501 train has 54."
+
+
+def test_help_does_not_wait_for_torch():
+    script = (
+        "import sys\nfrom iics.cli import run\n"
+        "try:\n    run(['benchmark', 'training', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'numba', 'timm') if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "[]"
