@@ -236,19 +236,18 @@ class SupervisedSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How training is computed; what was chosen is printed at the start."""
+    """How training is computed (docs/performance.md); what was chosen is printed at the start."""
 
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of convolutions: bf16 (autocast) or float32. auto: bf16 where device and backbone gain from it."""
+    """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone should gain from it."""
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     """Order of images and weights in memory."""
     compile: bool = False
-    """Whether torch.compile makes the network's code: minutes at the start, faster after, mostly on GPUs."""
+    """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
     parts: int = 1
-    """Parts a batch is computed in, one after another, gradients added up: less memory. Stage 1 is split by cameras and
-    computes the same; a part of a stage-2 batch is normalised, and mined for triplets, by itself."""
+    """Parts a batch is computed in, one by one: less memory. In stage 2 each is normalised, and mined, by itself."""
     deterministic: bool = True
-    """On GPUs, use only operations that give the same bits every time; without, faster."""
+    """On GPUs, use operations that give the same bits every time, wherever torch has them; others may be faster."""
     threads: int = 0
     """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
 
@@ -261,8 +260,8 @@ class EngineSettings:
 class Settings:
     """Everything that decides what a run computes, and where its numbers go."""
 
-    # Its flags carry no prefix: --backbone, --weights, --norm.
     model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
+    """The network; its flags carry no prefix: --backbone, --weights, --norm."""
     pixels: PixelSettings = field(default_factory=PixelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     distance: DistanceSettings = field(default_factory=DistanceSettings)

@@ -28,7 +28,7 @@ SETTINGS = Settings(
     augment=AugmentSettings(pad=2),
     distance=DistanceSettings(k1=4, k2=2),
     stage1=Stage1Settings(crops_per_camera=4, clusters=ClusterSettings(number=3), head_learning_rate=0.05),
-    stage2=Stage2Settings(clusters=ClusterSettings(number=5), clusters_per_batch=3, crops_per_cluster=3),
+    stage2=Stage2Settings(clusters=ClusterSettings(number=5), clusters_per_batch=4, crops_per_cluster=3),
     inference_batch_size=8,
 )
 
@@ -92,7 +92,7 @@ def stage2_losses(processes, **options):
         head,
         torch.arange(len(context.crops)) % 5,
         context.optimiser(head, backbone_rate=0.01, head_rate=0.1),
-        labels_per_batch=3,
+        labels_per_batch=4,
         crops_per_label=3,
         triplet_weight=1.0,
         triplet_margin=0.3,

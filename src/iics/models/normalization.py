@@ -30,7 +30,8 @@ class GroupedBatchNorm2d(nn.Module):
     Attributes:
         groups: Which crops share batch statistics in training. Set by `set_norm_groups`.
         momentum: Share of the new statistics in the running ones (PyTorch's convention), 0.1.
-        pending: Statistics of a step that is not finished; None if every forward updates the running ones.
+        pending: Sums of the statistics of a step that is not finished, and of how many crops; None if every forward
+            updates the running ones. Shape (2c + 1,).
     """
 
     running_mean: Tensor
@@ -47,7 +48,7 @@ class GroupedBatchNorm2d(nn.Module):
         self.eps = source.eps
         self.momentum = 0.1
         self.groups = NormGroups()
-        self.pending: list[Tensor] | None = None
+        self.pending: Tensor | None = None
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
         self.eps = source.eps
         self.momentum = source.momentum
         self.groups = source.groups
-        self.pending: list[Tensor] | None = None
+        self.pending: Tensor | None = None
         self.activation = source.activation
         self.mix = mix
 
@@ -150,14 +151,15 @@ def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor) -> None:
             layer.running_var.lerp_(var.mean(dim=0).to(layer.running_var.dtype), layer.momentum)
         else:
             count = mean.new_full((1,), len(mean))
-            layer.pending.append(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
+            # Added in place, not kept in a list: torch.compile would make code anew for every length of it.
+            layer.pending.add_(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
 
 
 @contextmanager
 def gathered_statistics(model: nn.Module) -> Iterator[None]:
     """Within the block, layers keep statistics until `update_running_statistics`: a step may have several parts."""
     for layer in norm_layers(model):
-        layer.pending = []
+        layer.pending = layer.running_mean.new_zeros(2 * len(layer.running_mean) + 1)
     try:
         yield
     finally:
@@ -173,21 +175,16 @@ def update_running_statistics(model: nn.Module, sum_over_processes: SumOverProce
         model: Its layers have gathered statistics since the last call.
         sum_over_processes: Adds up what the processes gathered.
     """
-    layers = [layer for layer in norm_layers(model) if layer.pending is not None]
-    if not layers:
+    gathered = [(layer, layer.pending) for layer in norm_layers(model) if layer.pending is not None]
+    if not gathered:
         return
-    sums = [torch.stack(layer.pending or [_no_statistics(layer)]).sum(dim=0) for layer in layers]
-    totals = torch.split(sum_over_processes(torch.cat(sums)), [len(part) for part in sums])
-    for layer, total in zip(layers, totals, strict=True):
-        layer.pending = []
+    sums = [pending for _, pending in gathered]
+    totals = torch.split(sum_over_processes(torch.cat(sums)), [len(pending) for pending in sums])
+    for (layer, pending), total in zip(gathered, totals, strict=True):
+        pending.zero_()
         mean, var = (total[:-1] / total[-1]).chunk(2)
         layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
         layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
-
-
-def _no_statistics(layer: NormLayer) -> Tensor:
-    """Return the sums of a process that had no crops."""
-    return layer.running_mean.new_zeros(2 * len(layer.running_mean) + 1)
 
 
 def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from iics.config import EngineSettings
 from iics.memory import keep_freed_memory
 from iics.models.backbone import backbone_spec
-from iics.models.normalization import GroupedBatchNorm2d
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Engine:
         device: Where.
         dtype: Of convolutions and products: float32, or bfloat16 by autocast. Statistics and weights stay float32.
         memory_format: Of images and weights.
-        compiles: Whether torch.compile makes the network's code.
+        compiles: Whether torch.compile makes the network's code, if it can.
         num_parts: Parts a batch is computed in, one after another.
         is_deterministic: Whether a GPU may only use operations that give the same bits every time.
         num_threads: Of this process.
@@ -44,7 +44,11 @@ class Engine:
     num_threads: int = 1
 
     def network(self, backbone: nn.Module) -> Callable[[Tensor], Tensor]:
-        """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d), never in bfloat16."""
+        """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d), never in bfloat16.
+
+        Its weights are put into the memory format, in place.
+        """
+        backbone.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         forward = _CompiledOrNot(backbone) if self.compiles else backbone
 
         def compute(images: Tensor) -> Tensor:
@@ -67,11 +71,11 @@ class Engine:
 
 
 def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.device) -> Engine:
-    """Return how to compute on a device; docs/performance.md has the measurements behind `auto`.
+    """Return how to compute on a device; docs/decisions.md says why `auto` chooses what it does.
 
     Args:
         settings: What was asked for.
-        backbone: By name: bf16 helps on a processor that has it with ResNets, and slows efficientnet_lite0.
+        backbone: By name: on a processor, bf16 helps some networks and slows others.
         device: Where.
     """
     precision = settings.precision
@@ -81,7 +85,7 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
         device=device,
         dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
         memory_format=torch.channels_last if settings.memory_format == "channels_last" else torch.contiguous_format,
-        compiles=settings.compile and _can_compile(device),
+        compiles=settings.compile,
         num_parts=settings.parts,
         is_deterministic=settings.deterministic,
         num_threads=settings.threads or _fair_threads(),
@@ -90,17 +94,21 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
 
 @contextmanager
 def at_work(engine: Engine) -> Iterator[None]:
-    """Tune the process for training within the block: allocator, threads, determinism."""
-    if engine.device.type == "cpu":
-        keep_freed_memory()  # stays: glibc cannot be asked what it did before
+    """Tune the process for training within the block: allocator, threads, determinism.
+
+    What cannot be taken back stays: glibc cannot be asked how it kept memory, and cuBLAS reads its setting once.
+    """
     threads, is_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warns, benchmarks = torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark
-    torch.set_num_threads(engine.num_threads)
-    if engine.device.type == "cuda":
-        os.environ.setdefault(_WORKSPACE, ":4096:8")  # read when cuBLAS starts
-        torch.use_deterministic_algorithms(engine.is_deterministic, warn_only=True)
-        torch.backends.cudnn.benchmark = not engine.is_deterministic
     try:
+        torch.set_num_threads(engine.num_threads)
+        if engine.device.type == "cpu":
+            keep_freed_memory()
+        if engine.device.type == "cuda":
+            if engine.is_deterministic:
+                os.environ.setdefault(_WORKSPACE, ":4096:8")
+            torch.use_deterministic_algorithms(engine.is_deterministic, warn_only=True)
+            torch.backends.cudnn.benchmark = not engine.is_deterministic
         yield
     finally:
         torch.set_num_threads(threads)
@@ -109,49 +117,45 @@ def at_work(engine: Engine) -> Iterator[None]:
 
 
 class _CompiledOrNot:
-    """A network that is compiled at its first call, and called as it is if that fails."""
+    """A network that torch.compile makes code for when it is called, and that is called as it is where that fails.
+
+    Compilers fail in many ways, with exceptions of their own. What fails before a call in the same mode (training or
+    evaluation) has worked is taken for one; what fails later is not.
+    """
 
     def __init__(self, backbone: nn.Module) -> None:
         self._backbone = backbone
-        self._compiled: Callable[[Tensor], Tensor] | None = torch.compile(backbone)
-        self._has_worked = False
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+        self._is_given_up = False
+        self._modes_that_worked: set[bool] = set()
 
     def __call__(self, images: Tensor) -> Tensor:
-        if self._compiled is not None:
+        if not self._is_given_up:
             try:
-                features = self._compiled(images)
-                self._has_worked = True
-                return features
-            except Exception as error:  # compilers fail in many ways
-                if self._has_worked:
+                return self._call_compiled(images)
+            except Exception as error:
+                if self._backbone.training in self._modes_that_worked:
                     raise
-                _warn_of_failure(error)
-                self._compiled = None
-        plain: Tensor = self._backbone(images)
-        return plain
+                reason = textwrap.shorten(str(error).split("\n\n")[0], 300) or type(error).__name__
+                logger.warning("torch.compile does not work here (%s); training goes on without it.", reason)
+                self._is_given_up = True
+        features: Tensor = self._backbone(images)
+        return features
 
-
-def _can_compile(device: torch.device) -> bool:
-    """Return whether torch.compile works here, forward and backward, on something small."""
-    small = nn.Sequential(nn.Conv2d(3, 4, 1), GroupedBatchNorm2d(nn.BatchNorm2d(4), nn.ReLU())).to(device)
-    try:
-        torch.compile(small)(torch.ones(2, 3, 4, 4, device=device)).sum().backward()
-    except Exception as error:  # no compiler, no Triton, a platform without support: all raise their own
-        _warn_of_failure(error)
-        return False
-    return True
-
-
-def _warn_of_failure(error: Exception) -> None:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    logger.warning("torch.compile does not work here (%s); training goes on without it.", reason)
+    def _call_compiled(self, images: Tensor) -> Tensor:
+        self._compiled = self._compiled or torch.compile(self._backbone)
+        features = self._compiled(images)
+        self._modes_that_worked.add(self._backbone.training)
+        return features
 
 
 def _has_fast_bf16(device: torch.device, backbone: str) -> bool:
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cpu" and has_it and backbone_spec(backbone).gains_from_bf16_on_cpu
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere; before it, bf16 is emulated
+    if device.type == "cpu":
+        has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return has_it and backbone_spec(backbone).gains_from_bf16_on_cpu
+    return False
 
 
 def _fair_threads() -> int:

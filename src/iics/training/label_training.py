@@ -96,7 +96,10 @@ def train_on_labels(
                 loss = cross_entropy + triplet_weight * triplet
                 return torch.stack([loss, cross_entropy, triplet, accuracy]) * (len(crop_ids) / len(batch))
 
-            seen.append(train_step(context, optimiser, batch, unit=crops_per_label, group_size=None, loss_of=loss_of))
+            terms = train_step(  # a triplet needs two labels, in every part
+                context, optimiser, batch, unit=crops_per_label, min_units=2, group_size=None, loss_of=loss_of
+            )
+            seen.append(terms)
             check_loss(seen[-1][0], phase=name, step=step)
             context.report(f"{name}: train", step, len(batches), len(batch), seen[-1][0])
     context.processes.agree(head)

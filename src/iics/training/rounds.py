@@ -148,7 +148,6 @@ def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
 
 def _engine(settings: Settings, model: ReidModel) -> Engine:
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=model.device)
-    model.backbone.to(memory_format=engine.memory_format)
     logger.info("Computing on %s.", engine)
     return engine
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -19,7 +19,9 @@ LossOf = Callable[[Tensor, slice], Tensor]
 @contextmanager
 def training_steps(context: TrainingContext) -> Iterator[None]:
     """Train the backbone within the block; running statistics move once a step, by the mean over all its groups."""
-    with gathered_statistics(context.model.backbone.train()):
+    backbone = context.model.backbone.train()
+    in_one_go = context.processes.count == 1 and context.engine.num_parts == 1
+    with nullcontext() if in_one_go else gathered_statistics(backbone):
         yield
 
 
@@ -31,6 +33,7 @@ def train_step(
     unit: int,
     group_size: int | None,
     loss_of: LossOf,
+    min_units: int = 1,
 ) -> list[float]:
     """Minimise the loss of one batch; return its terms.
 
@@ -41,12 +44,13 @@ def train_step(
         unit: Crops that belong together: of one camera, of one label. Parts are not cut within them.
         group_size: Crops of a normalisation group; None makes each part one group.
         loss_of: See `LossOf`. Every process calls it with all rows of a part.
+        min_units: Units that a part has at least, if the batch has them: a loss may compare units.
     """
     backbone, processes = context.model.backbone, context.processes
     images_of = context.augmented(batch)
     optimiser.zero_grad(set_to_none=True)
-    terms: Tensor | None = None
-    for rows in parts(len(batch), unit=unit, num_parts=context.engine.num_parts):
+    terms = torch.zeros(())
+    for rows in parts(len(batch), unit=unit, num_parts=context.engine.num_parts, min_units=min_units):
         size = rows.stop - rows.start
         shares = processes.shares(size, unit=group_size or 1)
         own = processes.own(shares)
@@ -55,16 +59,20 @@ def train_step(
         features = context.network(images_of(slice(rows.start + own.start, rows.start + own.stop)))
         part = loss_of(processes.gather_rows(features, shares), rows)
         torch.autograd.backward(part[0])
-        terms = part.detach() if terms is None else terms + part.detach()
+        terms = terms + part.detach()
     processes.sum_gradients(backbone)
     optimiser.step()
     update_running_statistics(backbone, processes.sum)
-    return [] if terms is None else terms.tolist()
+    values: list[float] = terms.tolist()
+    return values
 
 
-def parts(num_crops: int, *, unit: int, num_parts: int) -> list[slice]:
-    """Return the rows of the parts of a batch: whole units, as even as they go, none empty."""
+def parts(num_crops: int, *, unit: int, num_parts: int, min_units: int = 1) -> list[slice]:
+    """Return the rows of the parts of a batch: whole units, as even as they go.
+
+    There are fewer than `num_parts` where they would have fewer than `min_units` units each.
+    """
     num_units = -(-num_crops // unit)
-    num_parts = min(num_parts, num_units)
+    num_parts = max(1, min(num_parts, num_units // min_units))
     ends = [min(num_crops, num_units * (part + 1) // num_parts * unit) for part in range(num_parts)]
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
