@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from iics.computing_settings import EngineSettings, PixelSettings
 from iics.config import (
     AugmentSettings,
     ClusterSettings,
     DistanceSettings,
-    EngineSettings,
     ModelSettings,
-    PixelSettings,
     Settings,
     Stage1Settings,
     Stage2Settings,

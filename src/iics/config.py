@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 
 import tyro
 
+from iics.computing_settings import EngineSettings, PixelSettings
 from iics.errors import check_setting
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
@@ -74,21 +75,6 @@ class AugmentSettings:
             0 < self.erase_min_aspect <= 1,
             f"augment.erase_min_aspect must be in (0, 1], got {self.erase_min_aspect}.",
         )
-
-
-@dataclass(frozen=True)
-class PixelSettings:
-    """Where the pixels of training crops come from; the pixels are the same."""
-
-    source: Literal["auto", "cache", "decode"] = "auto"
-    """cache (decoded once into a file), decode (each time they are needed), or auto: cache while the disk has room."""
-    cache_dir: str = ""
-    """Folder of that file. Empty: iics in $XDG_CACHE_HOME or ~/.cache; `iics clear-cache` empties it."""
-    workers: int = 0
-    """Threads that decode. 0: as many as there are cores."""
-
-    def __post_init__(self) -> None:
-        check_setting(self.workers >= 0, f"pixels.workers must be at least 0, got {self.workers}.")
 
 
 @dataclass(frozen=True)
@@ -232,28 +218,6 @@ class SupervisedSettings:
         )
         _need_rates(self.backbone_learning_rate, self.head_learning_rate, "supervised")
         _need_triplet(self.triplet_weight, self.triplet_margin, "supervised")
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How training is computed (docs/performance.md); what was chosen is printed at the start."""
-
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone should gain from it."""
-    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
-    """Order of images and weights in memory."""
-    compile: bool = False
-    """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
-    parts: int = 1
-    """Parts a batch is computed in, one by one: less memory. In stage 2 each is normalised, and mined, by itself."""
-    deterministic: bool = True
-    """On GPUs, use operations that give the same bits every time, wherever torch has them; others may be faster."""
-    threads: int = 0
-    """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
-
-    def __post_init__(self) -> None:
-        check_setting(self.parts >= 1, f"engine.parts must be at least 1, got {self.parts}.")
-        check_setting(self.threads >= 0, f"engine.threads must be at least 0, got {self.threads}.")
 
 
 @dataclass(frozen=True)

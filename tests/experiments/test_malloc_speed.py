@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from iics.config import EngineSettings
+from iics.computing_settings import EngineSettings
 from iics.experiments import malloc_speed
 from iics.experiments.malloc_speed import OURS, PLAIN, ask, compare_malloc, serve
 from iics.experiments.training_work import Workload

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import EngineSettings
+from iics.computing_settings import EngineSettings
 from iics.data.sample import load_sample
 from iics.experiments import training_speed
 from iics.experiments.training_speed import PhaseSpeed, measure_loading, measure_phase

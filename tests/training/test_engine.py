@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from iics.config import EngineSettings
+from iics.computing_settings import EngineSettings
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import (
     AdaptiveInstanceBatchNorm2d,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ClusterSettings, PixelSettings
+from iics.computing_settings import PixelSettings
+from iics.config import ClusterSettings
 from iics.data.images import load_pixels
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model

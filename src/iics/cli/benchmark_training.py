@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _workload(command: TrainingSpeedCommand) -> Workload:
-    from iics.config import EngineSettings
+    from iics.computing_settings import EngineSettings
     from iics.experiments.training_work import Workload
 
     return Workload(

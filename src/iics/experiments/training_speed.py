@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-from iics.config import EngineSettings, NormKind
+from iics.computing_settings import EngineSettings
+from iics.config import NormKind
 from iics.data.crops import CropSet
 from iics.experiments.loading_speed import compare_loading
 from iics.experiments.measure import seconds_in_turn

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from iics.computing_settings import EngineSettings
 from iics.config import (
     AugmentSettings,
-    EngineSettings,
     ModelSettings,
     NormKind,
     Settings,

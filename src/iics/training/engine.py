@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from iics.config import EngineSettings
+from iics.computing_settings import EngineSettings
 from iics.memory import keep_freed_memory
 from iics.models.backbone import backbone_spec
 
