@@ -32,7 +32,7 @@ def alone():
     return module.compute(Processes())
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
 def together(request, tmp_path_factory):
     file = tmp_path_factory.mktemp("processes") / "results.pt"
     finished = launch(request.param, file)

@@ -62,7 +62,7 @@ class RunLogger(Protocol):
         """Log one round's record, at the round as step, and leave it where a kill does not lose it."""
 
     def close(self, *, is_finished: bool) -> None:
-        """End the session; `is_finished` unless the run was stopped or failed."""
+        """Close it; `is_finished` unless the run was stopped or failed."""
 
 
 class TensorBoardLogger:
@@ -75,7 +75,7 @@ class TensorBoardLogger:
             warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
             from torch.utils.tensorboard import SummaryWriter
         self.last_round = start.last_round
-        # Readers drop what was logged for rounds from `purge_step` on: of a session that was killed while it wrote.
+        # Readers drop what was logged for rounds from `purge_step` on: of a start that was killed while it wrote.
         self._writer = SummaryWriter(str(start.folder / "tensorboard"), purge_step=start.last_round + 1)
 
     def log_round(self, record: Mapping[str, Any]) -> None:

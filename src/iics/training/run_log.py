@@ -27,7 +27,7 @@ _BEFORE_ANY_ROUND = -1
 
 @dataclass(frozen=True)
 class LoggerState:
-    """What is remembered of a logger between sessions.
+    """What is remembered of a logger between one start of a run and the next.
 
     Attributes:
         run_id: The run's name at the service; None if it needs none or was never opened.
