@@ -115,3 +115,38 @@ def test_a_missing_member_is_named_with_its_archive(tmp_path):
     assert read_crop_bytes(crops, 0) == b"pixels"
     with pytest.raises(DataError, match=r"Cannot read .*a\.zip:lobby/1\.jpg"):
         read_crop_bytes(crops, 1)
+
+
+def test_boxes_tell_crops_of_one_picture_apart():
+    boxes = [[0, 0, 20, 40], [30, 0, 20, 40]]
+    crops = crop_set(2, paths=(Path("frame.jpg"),) * 2, boxes=boxes)
+    assert crops.label(1) == "frame.jpg[20x40+30+0]"
+    assert crops.subset([1]).boxes.tolist() == [boxes[1]]
+    with pytest.raises(DataError, match=r"mine lists frame.jpg\[20x40\+0\+0\] twice"):
+        crop_set(2, paths=(Path("frame.jpg"),) * 2, boxes=boxes[:1] * 2)
+
+
+@pytest.mark.parametrize("box", [[-1, 0, 20, 40], [0, 0, 0, 40], [0, 0, 20, -1]])
+def test_an_empty_box_is_refused(box):
+    with pytest.raises(DataError, match=r"mine: the box at left -?\d+, top 0 of \d+ x -?\d+ pixels in lobby/0.jpg"):
+        crop_set(1, boxes=[box])
+
+
+def test_a_fingerprint_tells_boxes_apart():
+    crops = [crop_set(2, boxes=[[left, 0, 20, 40], [30, 0, 20, 40]]) for left in (0, 0, 1)]
+    assert crops[0].fingerprint() == crops[1].fingerprint() != crops[2].fingerprint()
+    assert crop_set(2).fingerprint() != crops[0].fingerprint()
+
+
+def test_a_tracklet_lies_in_one_camera_but_unknown_ones_anywhere():
+    crops = crop_set(tracklet_ids=[7, -1, 7, -1], times=[0.5, 1, np.nan, 2])
+    assert crops.subset([2, 0]).tracklet_ids.tolist() == [7, 7]
+    np.testing.assert_array_equal(crops.subset([2, 0]).times, [np.nan, 0.5])
+    with pytest.raises(DataError, match="mine: tracklet 7 is in two cameras"):
+        crop_set(tracklet_ids=[7, 7, -1, -1])
+
+
+@pytest.mark.parametrize("field", ["times", "tracklet_ids", "boxes"])
+def test_what_is_known_of_crops_must_be_known_of_each(field):
+    with pytest.raises(DataError, match=rf"mine: 4 paths but {field} of shape \(3,\)"):
+        crop_set(**{field: [1, 2, 3]})

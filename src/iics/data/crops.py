@@ -20,6 +20,7 @@ import numpy.typing as npt
 from iics.errors import DataError
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 JUNK_IDENTITY = -1
 """A box that is no person or a bad detection: ignored in evaluation, no identity to measure pseudo-labels against."""
@@ -39,9 +40,16 @@ class CropSet:
         identity_ids: Identity of each crop, or None if there are none. -1 is junk, 0 a distractor. Shape (n,).
         archive: Zip file that holds the paths, or None for plain files.
         name: What to call this set in messages, e.g. "market1501 train".
+        times: When each crop was taken, in seconds since any one moment (1970 where dates are known), NaN if unknown.
+            None if no time is known. Shape (n,).
+        tracklet_ids: Tracklet of each crop: crops of one number are one person, followed by one camera. Numbers are
+            unique over all cameras, -1 is unknown. None if no tracklet is known. Shape (n,).
+        boxes: Where the crop lies in its file, in pixels: left, top, width, height; two crops may then share a file.
+            None if each file is a crop. Shape (n, 4).
 
     Raises:
-        DataError: If the set is empty, lengths differ, a camera index is out of range or a path occurs twice.
+        DataError: If the set is empty, lengths differ, a camera index is out of range, a tracklet spans cameras, a box
+            is empty, or a path (with its box) occurs twice.
     """
 
     paths: tuple[Path, ...]
@@ -50,27 +58,69 @@ class CropSet:
     identity_ids: IntArray | None = None
     archive: Path | None = None
     name: str = "crops"
+    times: FloatArray | None = None
+    tracklet_ids: IntArray | None = None
+    boxes: IntArray | None = None
 
     def __post_init__(self) -> None:
         num_crops = len(self.paths)
         if num_crops == 0:
             raise DataError(f"{self.name} holds no crops; at least one is needed.")
-        object.__setattr__(self, "camera_ids", _frozen_ids(self.camera_ids))
-        if self.camera_ids.shape != (num_crops,):
-            raise DataError(f"{self.name}: {num_crops} paths but camera_ids of shape {self.camera_ids.shape}.")
+        for field, dtype, shape in (
+            ("camera_ids", np.int64, (num_crops,)),
+            ("identity_ids", np.int64, (num_crops,)),
+            ("times", np.float64, (num_crops,)),
+            ("tracklet_ids", np.int64, (num_crops,)),
+            ("boxes", np.int64, (num_crops, 4)),
+        ):
+            self._freeze(field, dtype, shape)
         if self.camera_ids.min() < 0 or self.camera_ids.max() >= len(self.camera_names):
             raise DataError(
                 f"{self.name}: camera_ids reach from {self.camera_ids.min()} to {self.camera_ids.max()}, "
                 f"but there are {len(self.camera_names)} camera names."
             )
-        if self.identity_ids is not None:
-            object.__setattr__(self, "identity_ids", _frozen_ids(self.identity_ids))
-            if self.identity_ids.shape != (num_crops,):
-                raise DataError(f"{self.name}: {num_crops} paths but identity_ids of shape {self.identity_ids.shape}.")
-        if len(set(self.paths)) != num_crops:
-            seen: set[Path] = set()
-            twice = next(path for path in self.paths if path in seen or seen.add(path))  # type: ignore[func-returns-value]
-            raise DataError(f"{self.name} lists {twice} twice; each crop may occur once.")
+        self._check_places()
+        self._check_tracklets()
+
+    def _freeze(self, field: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+        """Replace a field by a read-only copy of the right type, or refuse its shape."""
+        values = getattr(self, field)
+        if values is None:
+            return
+        array = np.array(values, dtype=dtype)
+        if array.shape != shape:
+            raise DataError(f"{self.name}: {shape[0]} paths but {field} of shape {array.shape}.")
+        array.setflags(write=False)
+        object.__setattr__(self, field, array)
+
+    def _check_places(self) -> None:
+        """Refuse empty boxes, and a place that is listed twice."""
+        places: list[tuple[object, ...]] = [(path,) for path in self.paths]
+        if self.boxes is not None:
+            bad = np.flatnonzero((self.boxes[:, :2] < 0).any(axis=1) | (self.boxes[:, 2:] < 1).any(axis=1))
+            if len(bad):
+                left, top, width, height = self.boxes[bad[0]].tolist()
+                raise DataError(
+                    f"{self.name}: the box at left {left}, top {top} of {width} x {height} pixels in "
+                    f"{self.paths[bad[0]]} is empty or begins outside the picture."
+                )
+            places = [(path, *box) for path, box in zip(self.paths, self.boxes.tolist(), strict=True)]
+        if len(set(places)) != len(places):
+            seen: set[tuple[object, ...]] = set()
+            twice = next(at for at, place in enumerate(places) if place in seen or seen.add(place))  # type: ignore[func-returns-value]
+            raise DataError(f"{self.name} lists {self._place(twice)} twice; each crop may occur once.")
+
+    def _check_tracklets(self) -> None:
+        if self.tracklet_ids is None:
+            return
+        known = self.tracklet_ids >= 0
+        pairs = np.unique(np.stack([self.tracklet_ids[known], self.camera_ids[known]]), axis=1)
+        tracklets, num_cameras = np.unique(pairs[0], return_counts=True)
+        if (num_cameras > 1).any():
+            raise DataError(
+                f"{self.name}: tracklet {tracklets[num_cameras > 1][0]} is in two cameras; a tracklet is one person "
+                "followed by one camera. Number tracklets apart."
+            )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -90,6 +140,9 @@ class CropSet:
             paths=tuple(self.paths[i] for i in chosen),
             camera_ids=self.camera_ids[chosen],
             identity_ids=None if self.identity_ids is None else self.identity_ids[chosen],
+            times=None if self.times is None else self.times[chosen],
+            tracklet_ids=None if self.tracklet_ids is None else self.tracklet_ids[chosen],
+            boxes=None if self.boxes is None else self.boxes[chosen],
             name=self.name if name is None else name,
         )
 
@@ -98,7 +151,7 @@ class CropSet:
         return replace(self, identity_ids=None)
 
     def fingerprint(self) -> str:
-        """Return a short hash of the crops' order, cameras, and paths below the folder that they have in common.
+        """Return a short hash of the crops' order, cameras, boxes, and paths below the folder that they have in common.
 
         Two sets with the same fingerprint list the same files, wherever they lie. Contents are not read: a picture that
         was changed in place goes unnoticed.
@@ -108,6 +161,8 @@ class CropSet:
         digest = hashlib.sha256()
         for path, camera in zip(self.paths, self.camera_ids, strict=True):
             digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\t{self.camera_names[camera]}\n"))
+        if self.boxes is not None:
+            digest.update(self.boxes.tobytes())
         return digest.hexdigest()[:16]
 
     def identity_fingerprint(self) -> str:
@@ -115,9 +170,17 @@ class CropSet:
         return "" if self.identity_ids is None else hashlib.sha256(self.identity_ids.tobytes()).hexdigest()[:16]
 
     def label(self, index: int) -> str:
-        """Return the full place of one crop, for messages: its file, inside its archive if there is one."""
+        """Return the full place of one crop, for messages: its file, its archive and its box if there are any."""
+        place = self._place(index)
+        return place if self.archive is None else f"{self.archive}:{place}"
+
+    def _place(self, index: int) -> str:
         path = self.paths[index]
-        return str(path) if self.archive is None else f"{self.archive}:{path.as_posix()}"
+        place = str(path) if self.archive is None else path.as_posix()
+        if self.boxes is None:
+            return place
+        left, top, width, height = self.boxes[index].tolist()
+        return f"{place}[{width}x{height}+{left}+{top}]"
 
 
 @dataclass(frozen=True)
@@ -166,9 +229,3 @@ def _natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     # re.split with one group alternates text and number; the name itself settles "2" against "02".
     pieces = re.split(r"([0-9]+)", name)
     return [(int(piece), "") if at % 2 else (-1, piece) for at, piece in enumerate(pieces)], name
-
-
-def _frozen_ids(ids: npt.ArrayLike) -> IntArray:
-    array = np.array(ids, dtype=np.int64)
-    array.setflags(write=False)
-    return array
