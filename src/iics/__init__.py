@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iics.errors import IicsError as IicsError
     from iics.evaluation.evaluate import evaluate as evaluate
     from iics.models.reid_model import ReidModel as ReidModel
+    from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
     from iics.training.rounds import TrainingRun as TrainingRun
     from iics.training.rounds import resume as resume
@@ -36,6 +37,7 @@ _HOMES = {
     "check_data": "iics.data.check",
     "evaluate": "iics.evaluation.evaluate",
     "load_folder": "iics.data.folders",
+    "load_foreign_weights": "iics.models.reid_model",
     "load_market1501": "iics.data.benchmarks",
     "load_model": "iics.models.reid_model",
     "load_sample": "iics.data.sample",

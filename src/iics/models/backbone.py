@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError, WeightsError
+from iics.models.authors_checkpoint import check_fits_authors, from_authors_keys, is_authors_state
 from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.models.torchvision_import import import_torchvision
 from iics.models.weights import imagenet_package_weights, read_weights
@@ -113,15 +114,25 @@ def create_backbone(
     """
     spec = backbone_spec(name)
     backbone = _create_timm_model(spec, download=weights == "imagenet" and spec.weights_package is None)
+    trained: dict[str, Tensor] = {}
     if weights == "imagenet" and spec.weights_package is not None:
         _load(backbone, imagenet_package_weights(spec.weights_package), source=spec.weights_package)
     elif weights not in ("imagenet", "none"):
-        _load(backbone, read_weights(weights), source=weights)
+        state = read_weights(weights)
+        if is_authors_state(state):
+            check_fits_authors(
+                backbone=name, norm=norm, norm_stages=norm_stages, alpha_sharing=alpha_sharing, source=weights
+            )
+            trained = from_authors_keys(state, source=weights)
+        else:
+            _load(backbone, state, source=weights)
     for path in spec.strided:
         conv = backbone.get_submodule(path)
         conv.stride = (1, 1)  # type: ignore[assignment]  # torch types every attribute of a module as Tensor | Module
     _group_batch_norms(backbone, activated=spec.activated)
     replace_norms(backbone, norm, stages=norm_stages or spec.later_half, block=spec.block, alpha_sharing=alpha_sharing)
+    if trained:  # alphas included, so the norms have to be there
+        _load(backbone, trained, source=weights)
     return backbone
 
 

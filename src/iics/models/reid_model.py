@@ -22,9 +22,11 @@ from iics.data.images import load_pixels, resized
 from iics.data.pixel_source import Pixels
 from iics.errors import WeightsError
 from iics.features import extract_features, l2_normalise
+from iics.models.authors_checkpoint import is_authors_state
 from iics.models.backbone import create_backbone
 from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, read_model_file
 from iics.models.transfer import load_into, model_file_of, weights_file
+from iics.models.weights import read_weights
 
 CROPS_PER_BLOCK = 4096
 """Crops decoded at once by `ReidModel.embed`: 0.4 GB at 256x128."""
@@ -143,6 +145,32 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
     if model_file is not None:
         load_into(backbone, header, model_file)
     return ReidModel(backbone, header, device=device)
+
+
+def load_foreign_weights(
+    weights: Path | str, *, backbone: str, height: int = 256, width: int = 128, device: str | torch.device = "cpu"
+) -> ReidModel:
+    """Return a model with weights that others trained, to measure or use as they are.
+
+    Args:
+        weights: `imagenet`, a file in torchvision's or timm's key names (its batch norms stay what they are), or a
+            checkpoint that the authors of IICS published (AIBN in layer3 and layer4 of a resnet50).
+        backbone: By its timm name.
+        height: Height that crops are resized to, in pixels.
+        width: Width that crops are resized to, in pixels.
+        device: Where to compute.
+
+    Raises:
+        SettingsError: If the backbone is unknown or the size too small.
+        WeightsError: If the weights cannot be had or do not fit.
+    """
+    is_theirs = weights != "imagenet" and is_authors_state(read_weights(weights))
+    settings = ModelSettings(
+        backbone=backbone, weights=str(weights), norm="aibn" if is_theirs else "bn", height=height, width=width
+    )
+    model = create_model(settings, device=torch.device(device))
+    model.backbone.eval()
+    return model
 
 
 def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidModel:

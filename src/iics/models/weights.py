@@ -7,7 +7,9 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -30,7 +32,8 @@ _LITE0_BLOCK = {
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file, in timm's key names.
 
-    A state dict may lie under "state_dict" or "model"; a "module." prefix is dropped. Nothing is unpickled but tensors.
+    A state dict may lie under "state_dict" or "model"; a "module." prefix is dropped. Nothing is unpickled but tensors
+    and numbers.
 
     Raises:
         WeightsError: If the file is missing, corrupt or holds no tensors.
@@ -42,7 +45,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             loaded: object = load_file(file)
         else:
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_numpy_numbers()):
+                loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's own text advises to switch the protection off
         raise WeightsError(
             f"Cannot read weights from {file}: it is damaged, or a pickle of more than tensors, which could run code "
@@ -80,6 +84,14 @@ def to_timm_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     if not any(key.startswith("_blocks.") for key in state):
         return state
     return {_lite0_key(key): value for key, value in state.items()}
+
+
+def _numpy_numbers() -> list[Any]:
+    """Return what a number of numpy is unpickled with: checkpoints often keep a best score, and it holds no code."""
+    rebuild = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)}
+    # Older files name the module in which numpy 1 had the function.
+    return [np.dtype, *kinds, (rebuild, "numpy.core.multiarray.scalar"), (rebuild, "numpy._core.multiarray.scalar")]
 
 
 def _lite0_key(key: str) -> str:
