@@ -67,9 +67,9 @@ def test_flags_become_settings(trained, tiny_settings):
     # What no flag names comes from the preset that fits the data.
     assert RunFolder.open(out).settings() == replace(
         flags,
-        stage1=replace(flags.stage1, steps_per_epoch=presets.MARKET1501.stage1.steps_per_epoch),
+        stage1=replace(flags.stage1, steps_per_epoch=presets.OWN_CAMERAS.stage1.steps_per_epoch),
         stage2=replace(
-            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.MARKET1501.stage2.clusters.quantile)
+            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.OWN_CAMERAS.stage2.clusters.quantile)
         ),
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from iics.data import published_counts
+from iics.data.benchmarks import BENCHMARKS
 from iics.data.crops import CropSet, DataSplits
 from iics.data.published_counts import (
     CountError,
@@ -18,6 +19,7 @@ from iics.data.published_counts import (
     counts_table,
 )
 
+DOCS = Path(__file__).parents[2] / "docs" / "datasets.md"
 PUBLISHED = PublishedCounts(
     "Tiny-3",
     train=SplitCounts(crops=3, identities=2, cameras=2),
@@ -100,3 +102,14 @@ def test_the_table_is_aligned_and_marks_what_differs():
 def test_the_splits_add_up_to_the_totals_that_papers_give(counts, crops, people):
     assert counts.train.crops + counts.query.crops + counts.gallery.crops == crops
     assert counts.train.identities + counts.gallery.identities == people
+
+
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+def test_the_documented_counts_are_those_that_are_checked(name):
+    counts = BENCHMARKS[name].counts
+    rows = []
+    for title, split in ((f"| {counts.title} ", "train"), ("| ", "query"), ("| ", "gallery")):
+        numbers = vars(getattr(counts, split)).values()
+        rows.append(f"{title}| {split} | {' | '.join(f'{number:,}' for number in numbers)} |")
+    assert "\n".join(rows) in DOCS.read_text()
+    assert f"| `{name}` |" in DOCS.read_text()

@@ -20,8 +20,8 @@ from iics.data.published_counts import PublishedCounts, check_counts
 from iics.data.split_folders import read_split_folders
 
 WITHDRAWN = (
-    "DukeMTMC-reID was withdrawn by its authors in 2019: the people in it were filmed without having been asked. "
-    "Use it only to compare with earlier results, and do not pass it on (docs/datasets.md)."
+    "DukeMTMC-reID was withdrawn by its authors in 2019: it was recorded and published in ways that its ethics "
+    "approval did not cover. Use it only to compare with earlier results, and do not pass it on (docs/datasets.md)."
 )
 
 _logger = logging.getLogger(__name__)
