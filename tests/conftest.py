@@ -71,9 +71,9 @@ def folder_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def people(market_people: Path) -> DataSplits:
     """`market_people`, read."""
-    from iics.data.benchmarks import load_market1501
+    from iics.data.benchmarks import load_market_layout
 
-    return load_market1501(market_people, name="people")
+    return load_market_layout(market_people, name="people")
 
 
 @pytest.fixture(scope="session")

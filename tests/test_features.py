@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.images import load_pixels
 from iics.data.pixel_cache import open_pixels
 from iics.data.pixel_source import Reordered
@@ -37,7 +37,7 @@ def test_feature_is_the_mean_over_crop_and_mirror_image_worked_by_hand(extract):
 
 
 def test_every_source_gives_the_same_features(extract, market_people, tmp_path):
-    crops = load_market1501(market_people).train
+    crops = load_market_layout(market_people).train
     expected = extract(load_pixels(crops, **SIZE))
     for source in ("cache", "decode"):
         pixels = open_pixels(crops, **SIZE, source=source, cache_dir=str(tmp_path))

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iics import presets as presets
     from iics.config import Settings as Settings
+    from iics.data.benchmarks import load_cuhk03 as load_cuhk03
+    from iics.data.benchmarks import load_dukemtmc as load_dukemtmc
     from iics.data.benchmarks import load_market1501 as load_market1501
+    from iics.data.benchmarks import load_market_layout as load_market_layout
+    from iics.data.benchmarks import load_msmt17 as load_msmt17
     from iics.data.check import check_data as check_data
     from iics.data.crops import CropSet as CropSet
     from iics.data.crops import DataSplits as DataSplits
@@ -36,10 +40,14 @@ _HOMES = {
     "TrainingRun": "iics.training.rounds",
     "check_data": "iics.data.check",
     "evaluate": "iics.evaluation.evaluate",
+    "load_cuhk03": "iics.data.benchmarks",
+    "load_dukemtmc": "iics.data.benchmarks",
     "load_folder": "iics.data.folders",
     "load_foreign_weights": "iics.models.reid_model",
     "load_market1501": "iics.data.benchmarks",
+    "load_market_layout": "iics.data.benchmarks",
     "load_model": "iics.models.reid_model",
+    "load_msmt17": "iics.data.benchmarks",
     "load_sample": "iics.data.sample",
     "resume": "iics.training.rounds",
     "train": "iics.training.rounds",

@@ -32,7 +32,7 @@ def malloc_as_it_comes(monkeypatch):
 
 
 def test_tables_show_every_part_beside_its_plain_form(iics, market_people):
-    data = ["--data=market1501", f"--data-dir={market_people}"]
+    data = ["--data=market-layout", f"--data-dir={market_people}"]
     finished = iics("benchmark", "training", *SMALL, *data, "--options=norm", "--norm-shapes", 4, 8, 4, 2, 2, 4, 3, 3)
     assert finished.code == 0, finished.stderr
     printed = finished.stdout
@@ -42,7 +42,7 @@ def test_tables_show_every_part_beside_its_plain_form(iics, market_people):
     assert printed.count("4 x 8 x 4 x 2 ") == printed.count("2 x 4 x 3 x 3 ") == 12
     assert printed.count("AIBN + ReLU") == 8
     for title in (
-        "Loading market1501",
+        "Loading market-layout",
         "a step of 2 cameras x 3 crops",
         "a step of 3 clusters x 2",
         "Features: 4 crops",
@@ -92,8 +92,8 @@ def test_what_cannot_be_measured_is_refused(flags, message, refusal):
 
 
 def test_fewer_crops_than_a_batch_are_refused(market_people, refusal):
-    message = refusal("benchmark", "training", "--device=cpu", "--data=market1501", f"--data-dir={market_people}")
-    assert message == "Loading needs crops for a batch of 64, market1501 train has 54."
+    message = refusal("benchmark", "training", "--device=cpu", "--data=market-layout", f"--data-dir={market_people}")
+    assert message == "Loading needs crops for a batch of 64, market-layout train has 54."
 
 
 def test_help_does_not_wait_for_torch():

@@ -85,7 +85,7 @@ def test_ctrl_c_exits_with_130(iics, monkeypatch):
 
 def test_evaluate_prints_the_metrics(iics, trained, market_people):
     run_folder, _ = trained
-    finished = iics("evaluate", run_folder, "market1501", "--data-dir", market_people)
+    finished = iics("evaluate", run_folder, "market-layout", "--data-dir", market_people)
     assert finished.code == 0
     words = [line.split()[0] for line in finished.stdout.splitlines()]
     assert words == ["mAP", "rank-1", "rank-5", "rank-10", "mINP", "queries", "without"]
@@ -94,7 +94,9 @@ def test_evaluate_prints_the_metrics(iics, trained, market_people):
 
 def test_evaluate_json_holds_what_training_measured_last(iics, trained, market_people):
     run_folder, _ = trained
-    finished = iics("evaluate", run_folder / "model.safetensors", "market1501", "--data-dir", market_people, "--json")
+    finished = iics(
+        "evaluate", run_folder / "model.safetensors", "market-layout", "--data-dir", market_people, "--json"
+    )
     numbers = json.loads(finished.stdout)
     last = json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert numbers == last["evaluation"]
@@ -105,7 +107,7 @@ def test_evaluate_json_holds_what_training_measured_last(iics, trained, market_p
 def test_evaluate_writes_a_contact_sheet(iics, trained, market_people, tmp_path):
     sheet = tmp_path / "sheet.png"
     finished = iics(
-        "evaluate", trained[0], "market1501", "--data-dir", market_people, "--contact-sheet", sheet, "--json"
+        "evaluate", trained[0], "market-layout", "--data-dir", market_people, "--contact-sheet", sheet, "--json"
     )
     assert finished.code == 0
     with Image.open(sheet) as picture:
@@ -114,7 +116,7 @@ def test_evaluate_writes_a_contact_sheet(iics, trained, market_people, tmp_path)
 
 def test_contact_sheet_of_unknown_kind_is_refused(refusal, trained, market_people, tmp_path):
     sheet = tmp_path / "sheet.foo"
-    message = refusal("evaluate", trained[0], "market1501", "--data-dir", market_people, "--contact-sheet", sheet)
+    message = refusal("evaluate", trained[0], "market-layout", "--data-dir", market_people, "--contact-sheet", sheet)
     assert message == f"Contact sheets are written as .png or .jpg; {sheet} ends in .foo."
 
 
@@ -128,7 +130,7 @@ def test_queries_without_any_match_are_refused(refusal, trained, market_people, 
     shutil.copytree(market_people, data_dir)
     for crop in (data_dir / "bounding_box_test").iterdir():
         crop.rename(crop.with_name(f"1{crop.name}"))  # identities 10007 to 10009
-    message = refusal("evaluate", trained[0], "market1501", "--data-dir", data_dir)
+    message = refusal("evaluate", trained[0], "market-layout", "--data-dir", data_dir)
     assert message.startswith("None of 9 queries has a valid match among 18 gallery crops")
     assert "the query shows 3 identities, the gallery 3, and they share none" in message
 
@@ -138,7 +140,7 @@ def test_queries_without_a_match_are_counted(iics, trained, market_people, tmp_p
     shutil.copytree(market_people, data_dir)
     for crop in (data_dir / "bounding_box_test").glob("0007*"):
         crop.unlink()
-    finished = iics("evaluate", trained[0], "market1501", "--data-dir", data_dir, "--json")
+    finished = iics("evaluate", trained[0], "market-layout", "--data-dir", data_dir, "--json")
     numbers = json.loads(finished.stdout)
     assert (numbers["num_queries"], numbers["num_unmatched"]) == (9, 3)
 
@@ -179,7 +181,7 @@ def test_embed_refuses(refusal, trained, folder_people, tmp_path, arguments, exp
 
 
 def test_check_data_reports_a_good_set(iics, market_people):
-    finished = iics("check-data", "market1501", "--data-dir", market_people)
+    finished = iics("check-data", "market-layout", "--data-dir", market_people)
     assert finished.code == 0
     assert "errors: 0, warnings: 0" in finished.stdout
 
@@ -189,7 +191,7 @@ def test_check_data_fails_on_errors(iics, market_people, tmp_path):
     shutil.copytree(market_people, data_dir)
     torn = next((data_dir / "query").iterdir())
     torn.write_bytes(torn.read_bytes()[:100])
-    finished = iics("check-data", "market1501", "--data-dir", data_dir)
+    finished = iics("check-data", "market-layout", "--data-dir", data_dir)
     assert finished.code == 2
     assert str(torn) in finished.stdout
     assert "errors: 1," in finished.stdout
@@ -198,7 +200,7 @@ def test_check_data_fails_on_errors(iics, market_people, tmp_path):
 @pytest.mark.parametrize(
     "command", [("train",), ("evaluate", "model.safetensors"), ("check-data",)], ids=lambda command: command[0]
 )
-@pytest.mark.parametrize("data", ["market1501", "folder"])
+@pytest.mark.parametrize("data", ["market-layout", "folder"])
 def test_data_without_its_place_is_refused(refusal, command, data):
     assert refusal(*command, data) == f"Where is the data? {data} needs --data-dir FOLDER."
 
@@ -210,30 +212,30 @@ def test_sample_takes_no_place(refusal, tmp_path):
 
 def test_missing_model_is_refused(refusal, market_people, tmp_path):
     missing = tmp_path / "model.safetensors"
-    message = refusal("evaluate", missing, "market1501", "--data-dir", market_people)
+    message = refusal("evaluate", missing, "market-layout", "--data-dir", market_people)
     assert message == f"No model file at {missing}; a run folder keeps its own as model.safetensors."
 
 
 def test_folder_that_is_no_run_has_no_model(refusal, market_people):
-    message = refusal("evaluate", market_people, "market1501", "--data-dir", market_people)
+    message = refusal("evaluate", market_people, "market-layout", "--data-dir", market_people)
     assert message.startswith(f"No model file at {market_people / 'model.safetensors'}")
 
 
 def test_file_that_is_no_model_is_refused(refusal, market_people, tmp_path):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"no model at all")
-    message = refusal("evaluate", file, "market1501", "--data-dir", market_people)
+    message = refusal("evaluate", file, "market-layout", "--data-dir", market_people)
     assert message.startswith(f"{file} is no safetensors file or is damaged")
 
 
 def test_model_of_somebody_else_is_refused(refusal, market_people, tmp_path):
     file = tmp_path / "model.safetensors"
     save_file({"weight": np.zeros(3, dtype=np.float32)}, file)
-    message = refusal("evaluate", file, "market1501", "--data-dir", market_people)
+    message = refusal("evaluate", file, "market-layout", "--data-dir", market_people)
     assert message == f"{file} has no iics header; it is not a model that iics saved."
 
 
 def test_device_that_does_not_exist_is_refused(refusal, trained, market_people):
-    message = refusal("evaluate", trained[0], "market1501", "--data-dir", market_people, "--device", "abacus")
+    message = refusal("evaluate", trained[0], "market-layout", "--data-dir", market_people, "--device", "abacus")
     assert message.startswith("Device 'abacus' cannot be used here (")
     assert message.endswith("Use auto or cpu.")

@@ -10,7 +10,7 @@ def start(iics, market_people, tiny_flags, tmp_path, monkeypatch):
     def call(*flags):
         history = [{"round": 1, "evaluation": {}}]
         monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: history)
-        command = "train", "market1501", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate=never"
+        command = "train", "market-layout", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate=never"
         finished = iics(*command, *tiny_flags, *flags)
         assert finished.code == 0, finished.stderr
 
@@ -29,7 +29,7 @@ def test_the_command_line_says_what_was_chosen(start, caplog):
 
 
 def test_parts_below_1_are_refused(refusal, market_people, tmp_path, tiny_flags):
-    command = "train", "market1501", "--data-dir", market_people, "--out", tmp_path / "run"
+    command = "train", "market-layout", "--data-dir", market_people, "--out", tmp_path / "run"
     assert refusal(*command, *tiny_flags, "--engine.parts=0") == "engine.parts must be at least 1, got 0."
 
 

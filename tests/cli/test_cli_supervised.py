@@ -15,7 +15,7 @@ FLAGS = ["--rounds=1", "--supervised.epochs=1", "--supervised.identities-per-bat
 def supervised(iics, market_people, tiny_flags, tmp_path_factory):
     out = tmp_path_factory.mktemp("supervised") / "run"
     finished = iics(
-        "train", "--supervised", "market1501", "--data-dir", market_people, "--out", out, *tiny_flags, *FLAGS
+        "train", "--supervised", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags, *FLAGS
     )
     assert finished.code == 0, finished.stderr
     return out, finished
@@ -24,7 +24,7 @@ def supervised(iics, market_people, tiny_flags, tmp_path_factory):
 def test_training_on_identities_says_so_and_ends_with_the_table(supervised):
     out, finished = supervised
     assert finished.stderr.splitlines()[0] == (
-        "54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round on identities, one process; "
+        "54 crops of 3 cameras (market-layout train); efficientnet_lite0 at 64x32, 1 round on identities, one process; "
         f"run folder {out}"
     )
     assert "round 1/1  supervised: train  4/4  loss " in finished.stderr
@@ -44,7 +44,7 @@ def test_iics_starts_from_a_run_given_as_weights(iics, supervised, folder_people
     out, _ = supervised
     finished = iics(
         "train",
-        "market1501",
+        "market-layout",
         "--data-dir",
         market_people,
         "--out",
@@ -66,7 +66,7 @@ def test_weights_of_another_kind_are_refused(refusal, supervised, market_people,
     out, _ = supervised
     message = refusal(
         "train",
-        "market1501",
+        "market-layout",
         "--data-dir",
         market_people,
         "--out",
@@ -101,7 +101,7 @@ def test_other_stages_are_refused_beside_it(refusal, stages):
         (["--supervised", "sample"], presets.SAMPLE),
         (["sample", "--supervised"], presets.SAMPLE),
         (["folder", "--supervised", "--preset", "msmt17"], presets.MSMT17),
-        (["--supervised", "--preset=sample", "market1501"], presets.SAMPLE),
+        (["--supervised", "--preset=sample", "market-layout"], presets.SAMPLE),
     ],
 )
 def test_it_changes_the_stages_of_any_preset_and_nothing_else(arguments, preset):

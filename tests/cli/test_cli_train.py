@@ -2,12 +2,14 @@ import json
 import logging
 import shutil
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from PIL import Image
 
 from iics import presets
+from iics.cli.source import DataName
 from iics.cli.train import Evaluator, _defaults
 from iics.models.reid_model import load_model
 from iics.training.labelling import with_resolved_route
@@ -35,7 +37,8 @@ def train_refusal(refusal, tiny_flags, tmp_path):
 def test_training_says_what_it_starts_on_standard_error(trained):
     out, finished = trained
     assert finished.stderr.splitlines()[0] == (
-        f"54 crops of 3 cameras (market1501 train); efficientnet_lite0 at 64x32, 1 round, one process; run folder {out}"
+        "54 crops of 3 cameras (market-layout train); efficientnet_lite0 at 64x32, 1 round, one process; "
+        f"run folder {out}"
     )
 
 
@@ -53,7 +56,7 @@ def test_training_fills_the_run_folder(trained, market_people):
     assert [record["round"] for record in records] == [0, 1]
     assert all(0 < record["evaluation"]["mean_ap"] <= 1 for record in records)
     source = json.loads((out / "data.json").read_text())
-    assert (source["data"], source["data_dir"]) == ("market1501", str(market_people))
+    assert (source["data"], source["data_dir"]) == ("market-layout", str(market_people))
     with Image.open(out / "contact_sheet.png") as picture:
         assert picture.height > 500
 
@@ -64,9 +67,9 @@ def test_flags_become_settings(trained, tiny_settings):
     # What no flag names comes from the preset that fits the data.
     assert RunFolder.open(out).settings() == replace(
         flags,
-        stage1=replace(flags.stage1, steps_per_epoch=presets.MARKET1501.stage1.steps_per_epoch),
+        stage1=replace(flags.stage1, steps_per_epoch=presets.OWN_CAMERAS.stage1.steps_per_epoch),
         stage2=replace(
-            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.MARKET1501.stage2.clusters.quantile)
+            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.OWN_CAMERAS.stage2.clusters.quantile)
         ),
     )
 
@@ -76,6 +79,10 @@ def test_flags_become_settings(trained, tiny_settings):
     [
         ([], presets.MARKET1501),
         (["market1501"], presets.MARKET1501),
+        (["dukemtmc"], presets.DUKEMTMC),
+        (["msmt17"], presets.MSMT17),
+        (["cuhk03-detected"], presets.OWN_CAMERAS),
+        (["market-layout"], presets.OWN_CAMERAS),
         (["folder"], presets.OWN_CAMERAS),
         (["sample"], presets.SAMPLE),
         (["--rounds", "3", "sample"], presets.SAMPLE),
@@ -149,20 +156,21 @@ def test_resume_of_a_run_from_python_is_refused(refusal, people, tiny_settings, 
 
 
 def test_resume_after_the_data_went_away_is_refused(refusal, people, tiny_settings, tmp_path):
-    source = {"data": "market1501", "data_dir": str(tmp_path / "gone"), "evaluate": "end"}
+    source = {"data": "market-layout", "data_dir": str(tmp_path / "gone"), "evaluate": "end"}
     RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=people.train, source=source)
     assert refusal("train", "--resume", tmp_path / "run").startswith(f"{tmp_path / 'gone'} does not exist.")
 
 
 def test_resume_with_a_crop_less_is_refused(refusal, damaged, people, tiny_settings, tmp_path):
-    source = {"data": "market1501", "data_dir": str(damaged), "evaluate": "end"}
+    source = {"data": "market-layout", "data_dir": str(damaged), "evaluate": "end"}
     RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=people.train, source=source)
     next((damaged / "bounding_box_train").iterdir()).unlink()
-    assert "these 53 crops of market1501 train are not the same files" in refusal("train", "--resume", tmp_path / "run")
+    message = refusal("train", "--resume", tmp_path / "run")
+    assert "these 53 crops of market-layout train are not the same files" in message
 
 
 def test_settings_with_an_unknown_key_are_refused_on_resume(refusal, market_people, people, tiny_settings, tmp_path):
-    source = {"data": "market1501", "data_dir": str(market_people), "evaluate": "end"}
+    source = {"data": "market-layout", "data_dir": str(market_people), "evaluate": "end"}
     folder = RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=people.train, source=source)
     file = folder.path / "settings.json"
     file.write_text(file.read_text().replace('"rounds"', '"round"'))
@@ -173,12 +181,13 @@ def test_settings_with_an_unknown_key_are_refused_on_resume(refusal, market_peop
 
 def test_nothing_to_train_on_is_refused(refusal):
     message = refusal("train")
-    assert message == "What shall be trained on? Name one of sample, market1501, folder, or --resume RUN."
+    names = ", ".join(get_args(DataName))
+    assert message == f"What shall be trained on? Name one of {names}, or --resume RUN."
 
 
 def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flags):
     out, _ = trained
-    message = refusal("train", "market1501", "--data-dir", market_people, "--out", out, *tiny_flags)
+    message = refusal("train", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags)
     assert message == (
         f"{out} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
         f"iics train --resume {out}"
@@ -186,22 +195,22 @@ def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flag
 
 
 def test_setting_out_of_range_is_refused(train_refusal, market_people):
-    assert train_refusal("market1501", market_people, "--rounds=0") == "rounds must be at least 1, got 0."
+    assert train_refusal("market-layout", market_people, "--rounds=0") == "rounds must be at least 1, got 0."
 
 
 def test_unknown_backbone_is_refused(train_refusal, market_people):
-    message = train_refusal("market1501", market_people, "--backbone=resnet51")
+    message = train_refusal("market-layout", market_people, "--backbone=resnet51")
     assert message == "Unknown backbone 'resnet51'; known are resnet50, resnet18, efficientnet_lite0."
 
 
 def test_missing_folder_is_refused(train_refusal, tmp_path):
-    message = train_refusal("market1501", tmp_path / "nowhere")
+    message = train_refusal("market-layout", tmp_path / "nowhere")
     assert message.startswith(f"{tmp_path / 'nowhere'} does not exist.")
 
 
 def test_folder_without_the_layout_is_refused(train_refusal, tmp_path):
     (tmp_path / "empty").mkdir()
-    message = train_refusal("market1501", tmp_path / "empty")
+    message = train_refusal("market-layout", tmp_path / "empty")
     assert message.startswith(f"{tmp_path / 'empty'} does not hold a data set.")
 
 
@@ -220,30 +229,30 @@ def test_truncated_jpeg_is_named(train_refusal, damaged):
     torn = damaged / "bounding_box_train" / "0001_c1s1_000009_00.jpg"
     Image.effect_noise((32, 64), 40).convert("RGB").save(torn)
     torn.write_bytes(torn.read_bytes()[:-200])
-    message = train_refusal("market1501", damaged)
+    message = train_refusal("market-layout", damaged)
     assert message == (
-        f"1 of 55 crops in market1501 train cannot be decoded: {torn} (truncated). Replace or remove these files."
+        f"1 of 55 crops in market-layout train cannot be decoded: {torn} (truncated). Replace or remove these files."
     )
 
 
 def test_file_that_is_no_image_is_named(train_refusal, damaged):
     fake = damaged / "bounding_box_train" / "0001_c1s1_000009_00.jpg"
     fake.write_text("not an image")
-    message = train_refusal("market1501", damaged)
+    message = train_refusal("market-layout", damaged)
     assert f"{fake} (no JPEG, PNG, BMP, WEBP image)" in message
 
 
 def test_name_that_does_not_parse_is_named(train_refusal, damaged):
     crop = damaged / "bounding_box_train" / "somebody.png"
     shutil.copy(next((damaged / "query").iterdir()), crop)
-    message = train_refusal("market1501", damaged)
+    message = train_refusal("market-layout", damaged)
     assert message.startswith(f"{crop} is not named like a Market-1501 crop, e.g. 0002_c1s1_000451_03.jpg")
 
 
 def test_person_in_train_and_test_is_refused(train_refusal, damaged):
     crop = next((damaged / "bounding_box_train").glob("0003*"))
     shutil.copy(crop, damaged / "query" / crop.name)
-    assert "identities both in train and in query or gallery: 1, e.g. 0003" in train_refusal("market1501", damaged)
+    assert "identities both in train and in query or gallery: 1, e.g. 0003" in train_refusal("market-layout", damaged)
 
 
 def test_one_camera_only_is_refused(train_refusal, folder_people, tmp_path):
@@ -268,16 +277,16 @@ def test_camera_of_one_crop_is_warned_of_by_name(iics, folder_people, tiny_flags
 
 def test_weights_that_do_not_fit_are_refused(train_refusal, market_people, tmp_path):
     torch.save({"layer1.weight": torch.zeros(3)}, tmp_path / "weights.pth")
-    message = train_refusal("market1501", market_people, f"--weights={tmp_path / 'weights.pth'}")
+    message = train_refusal("market-layout", market_people, f"--weights={tmp_path / 'weights.pth'}")
     assert message.startswith(f"{tmp_path / 'weights.pth'} does not fit the backbone: it lacks ")
 
 
 def test_weights_that_are_no_weights_are_refused(train_refusal, market_people, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"nothing of the kind")
-    message = train_refusal("market1501", market_people, f"--weights={tmp_path / 'weights.pth'}")
+    message = train_refusal("market-layout", market_people, f"--weights={tmp_path / 'weights.pth'}")
     assert message.startswith(f"Cannot read weights from {tmp_path / 'weights.pth'}")
 
 
 def test_missing_weights_are_refused(train_refusal, market_people, tmp_path):
-    message = train_refusal("market1501", market_people, f"--weights={tmp_path / 'nowhere.pth'}")
+    message = train_refusal("market-layout", market_people, f"--weights={tmp_path / 'nowhere.pth'}")
     assert message == f"No weights file at {tmp_path / 'nowhere.pth'}; needed is a file, or `imagenet` or `none`."

@@ -24,6 +24,41 @@ MARKET_FILES = (
 )
 
 
+DUKE_FILES = (
+    "bounding_box_train/0001_c2_f0046182.jpg",
+    "bounding_box_train/0001_c8_f0046302.jpg",
+    "bounding_box_train/7140_c4_f0175988.jpg",
+    "query/0005_c2_f0046985.jpg",
+    "bounding_box_test/0005_c5_f0051341.jpg",
+    "bounding_box_test/7139_c2_f0160815.jpg",
+)
+CUHK03_FILES = (
+    "detected/bounding_box_train/0001_c1_1.png",
+    "detected/bounding_box_train/0001_c2_6.png",
+    "detected/query/0003_c1_22.png",
+    "detected/bounding_box_test/0003_c2_27.png",
+    "labeled/bounding_box_train/0001_c1_1.png",
+    "labeled/bounding_box_train/0001_c2_6.png",
+    "labeled/bounding_box_train/0002_c1_1.png",
+    "labeled/query/0003_c1_22.png",
+    "labeled/bounding_box_test/0003_c2_27.png",
+)
+MSMT17_LISTS = {
+    "list_train.txt": (
+        "0001/0001_000_01_0303morning_0017_2.jpg 1",
+        "0000/0000_000_01_0303morning_0015_0.jpg 0",
+        "0000/0000_046_12_0303morning_0006_2_ex.jpg 0",
+    ),
+    "list_val.txt": ("0000/0000_013_04_0303morning_0020_2.jpg 0",),
+    "list_query.txt": ("0000/0000_002_01_0303morning_0016_2.jpg 0",),
+    "list_gallery.txt": (
+        "0000/0000_003_15_0114afternoon_0016_2.jpg 0",
+        "0253/0253_002_01_0303morning_1475_1.jpg 253",
+    ),
+}
+MSMT17_FOLDERS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
+
+
 @pytest.fixture
 def make_image() -> MakeImage:
     """Write an image of noise; each call draws other pixels."""
@@ -48,6 +83,55 @@ def market_dir(tmp_path: Path, make_image: MakeImage) -> Path:
     (root / "query" / "Thumbs.db").write_bytes(b"x")
     (root / "query" / ".DS_Store").write_bytes(b"x")
     return root
+
+
+@pytest.fixture
+def market1501_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """Market-1501 as unpacked, but small: hand-drawn boxes and notes beside the crops, junk and a distractor."""
+    root = tmp_path / "Market-1501-v15.09.15"
+    for name in MARKET_FILES:
+        make_image(root / name.replace("c10", "c6"))
+    make_image(root / "gt_bbox" / "0001_c1s1_001051_00.jpg")
+    (root / "gt_query").mkdir()
+    (root / "gt_query" / "0001_c1s1_001051_00_good.mat").write_bytes(b"x")
+    (root / "readme.txt").write_text("about")
+    (root / "bounding_box_test" / "Thumbs.db").write_bytes(b"x")
+    return root
+
+
+@pytest.fixture
+def duke_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """DukeMTMC-reID as unpacked, but small."""
+    root = tmp_path / "DukeMTMC-reID"
+    for name in DUKE_FILES:
+        make_image(root / name)
+    (root / "LICENSE_DukeMTMC-reID.txt").write_text("licence")
+    return root
+
+
+@pytest.fixture
+def cuhk03_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """CUHK03-NP as unpacked, but small: detected has 2 crops to train on, labeled 3."""
+    root = tmp_path / "cuhk03-np"
+    for name in CUHK03_FILES:
+        make_image(root / name)
+    return root
+
+
+@pytest.fixture
+def make_msmt17(tmp_path: Path, make_image: MakeImage) -> Callable[[str], Path]:
+    """Write a version of MSMT17 as unpacked, but small: 2 people of 3 cameras in train, 2 others in the test."""
+
+    def make(version: str) -> Path:
+        root = tmp_path / f"MSMT17_{version}"
+        for name, lines in MSMT17_LISTS.items():
+            folder = MSMT17_FOLDERS[version][name in ("list_query.txt", "list_gallery.txt")]
+            for line in lines:
+                make_image(root / folder / line.split()[0])
+            (root / name).write_text("".join(f"{line}\n" for line in lines))
+        return root
+
+    return make
 
 
 @pytest.fixture

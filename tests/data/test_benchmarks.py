@@ -1,144 +1,194 @@
-"""The Market-1501 layout is read whole or refused by name, from a folder or a zip alike."""
+"""Each benchmark is read as its authors publish it, from folder and zip alike, and refused if it is another."""
 
-import re
+import logging
 import shutil
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from iics.data.benchmarks import load_market1501
+import iics
+from iics.cli.source import DataName
+from iics.data import benchmarks
+from iics.data.benchmarks import BENCHMARKS, LOADERS, load_benchmark
+from iics.data.published_counts import CountError, PublishedCounts, SplitCounts
+from iics.data.sample import SAMPLE_ARCHIVE
 from iics.errors import DataError
 
+SMALL_COUNTS = {
+    "market1501": PublishedCounts(
+        "Market-1501",
+        train=SplitCounts(crops=4, identities=2, cameras=3),
+        query=SplitCounts(crops=2, identities=1, cameras=2),
+        gallery=SplitCounts(crops=4, identities=1, cameras=3, junk=1, distractors=1),
+    ),
+    "dukemtmc": PublishedCounts(
+        "DukeMTMC-reID",
+        train=SplitCounts(crops=3, identities=2, cameras=3),
+        query=SplitCounts(crops=1, identities=1, cameras=1),
+        gallery=SplitCounts(crops=2, identities=2, cameras=2),
+    ),
+    "msmt17": PublishedCounts(
+        "MSMT17",
+        train=SplitCounts(crops=4, identities=2, cameras=3),
+        query=SplitCounts(crops=1, identities=1, cameras=1),
+        gallery=SplitCounts(crops=2, identities=2, cameras=2),
+    ),
+    "cuhk03-detected": PublishedCounts(
+        "CUHK03-NP (detected)",
+        train=SplitCounts(crops=2, identities=1, cameras=2),
+        query=SplitCounts(crops=1, identities=1, cameras=1),
+        gallery=SplitCounts(crops=1, identities=1, cameras=1),
+    ),
+    "cuhk03-labelled": PublishedCounts(
+        "CUHK03-NP (labelled)",
+        train=SplitCounts(crops=3, identities=2, cameras=2),
+        query=SplitCounts(crops=1, identities=1, cameras=1),
+        gallery=SplitCounts(crops=1, identities=1, cameras=1),
+    ),
+}
+CHECKED = sorted(BENCHMARKS)
 
-def names(crops):
-    return [path.name for path in crops.paths]
+
+def small(name):
+    """The benchmark as it is read, but for its counts."""
+    return replace(BENCHMARKS[name], counts=SMALL_COUNTS[name])
 
 
-def test_names_give_cameras_and_identities(market_dir):
-    splits = load_market1501(market_dir)
-    assert names(splits.train) == [
-        "0001_c10s1_000001_00.jpg",
-        "0001_c2s1_000002_00.jpg",
-        "0003_c1s1_000003_00.jpg.jpg",
-        "0003_c2s1_000004_00.JPG",
-    ]
-    assert splits.train.identity_ids.tolist() == [1, 1, 3, 3]
-    assert [splits.train.camera_names[i] for i in splits.train.camera_ids] == ["10", "2", "1", "2"]
-    assert splits.gallery.identity_ids.tolist() == [-1, 0, 2, 2]
-    assert (splits.name, splits.query.name) == ("market1501", "market1501 query")
+@pytest.fixture
+def unpacked(market1501_dir, duke_dir, cuhk03_dir, make_msmt17):
+    """The folder of each benchmark by name."""
+    return {
+        "market1501": market1501_dir,
+        "dukemtmc": duke_dir,
+        "msmt17": make_msmt17("V1"),
+        "cuhk03-detected": cuhk03_dir,
+        "cuhk03-labelled": cuhk03_dir,
+    }
 
 
-def test_cameras_are_in_natural_order_whatever_the_order_of_the_files(market_dir):
-    splits = load_market1501(market_dir)
-    for crops in (splits.train, splits.query, splits.gallery):
-        assert crops.camera_names == ("1", "2", "10")
-
-
-def test_a_split_that_lacks_a_camera_keeps_the_numbers_of_the_others(market_dir):
-    before = load_market1501(market_dir).train
-    (market_dir / "bounding_box_train" / "0003_c1s1_000003_00.jpg.jpg").unlink()
-    after = load_market1501(market_dir).train
-    assert after.camera_names == before.camera_names
-    assert after.camera_ids.tolist() == before.camera_ids[[0, 1, 3]].tolist()
-    assert after.num_cameras == 2
-
-
-@pytest.mark.parametrize("prefix", ["", "people/", "a/b c/people/"])
-def test_a_zip_equals_its_folder_at_any_prefix(market_dir, zip_folder, prefix):
-    archive = zip_folder(market_dir, prefix)
-    folder, zipped = load_market1501(market_dir), load_market1501(archive)
+@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("prefix", ["", "data/a b/"])
+def test_zip_equals_folder(unpacked, zip_folder, name, prefix):
+    root = unpacked[name]
+    folder = load_benchmark(root, small(name))
+    zipped = load_benchmark(zip_folder(root, f"{prefix}{root.name}/"), small(name))
+    assert folder.name == zipped.name == name
     for split in ("train", "query", "gallery"):
         expected, found = getattr(folder, split), getattr(zipped, split)
-        assert found.archive == archive
-        assert [path.as_posix() for path in found.paths] == [
-            prefix + path.relative_to(market_dir).as_posix() for path in expected.paths
-        ]
-        assert found.camera_ids.tolist() == expected.camera_ids.tolist()
-        assert found.identity_ids.tolist() == expected.identity_ids.tolist()
+        assert (found.name, found.archive) == (f"{name} {split}", root.with_suffix(".zip"))
         assert found.fingerprint() == expected.fingerprint()
+        assert found.identity_fingerprint() == expected.identity_fingerprint()
+        assert found.camera_names == expected.camera_names
 
 
-def test_resource_forks_of_a_mac_in_a_zip_are_no_second_data_set(market_dir, zip_folder, make_image):
-    make_image(market_dir / "__MACOSX/query/._0002_c1s1_000005_00.jpg")
-    assert len(load_market1501(zip_folder(market_dir, "")).query) == 2
-
-
-def test_the_folder_above_the_layout_is_accepted(market_dir):
-    assert load_market1501(market_dir.parent).train.paths == load_market1501(market_dir).train.paths
-
-
-def test_two_data_sets_below_a_folder_are_refused(market_dir):
-    shutil.copytree(market_dir, market_dir.with_name("other"))
-    with pytest.raises(DataError, match=r"holds 2 data sets \(.*market, .*other\)\. Give one of them"):
-        load_market1501(market_dir.parent)
-
-
-def test_a_missing_folder_says_what_is_needed(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere does not exist\. The Market-1501 layout needs the folders bounding_"):
-        load_market1501(tmp_path / "nowhere")
-
-
-def test_an_empty_folder_is_no_data_set(tmp_path):
-    with pytest.raises(DataError, match=r"does not hold a data set\. .*query and bounding_box_test\. Found: nothing"):
-        load_market1501(tmp_path)
-
-
-def test_a_folder_with_something_else_says_what_it_found(tmp_path):
-    for number in range(7):
-        (tmp_path / f"cam{number}").mkdir()
-    with pytest.raises(DataError, match="Found: cam0, cam1, cam2, cam3, cam4 and 2 more"):
-        load_market1501(tmp_path)
-
-
-def test_a_missing_split_is_named(market_dir):
-    shutil.rmtree(market_dir / "query")
-    with pytest.raises(DataError, match=r"market has no folder query\. .*Found: bounding_box_test, bounding_box_train"):
-        load_market1501(market_dir)
-
-
-def test_an_empty_split_is_named(market_dir):
-    shutil.rmtree(market_dir / "query")
-    (market_dir / "query").mkdir()
-    with pytest.raises(
-        DataError, match=r"market/query holds no crops; at least one is needed, e\.g\. 0002_c1s1_000451_03"
-    ):
-        load_market1501(market_dir)
+@pytest.mark.parametrize("name", CHECKED)
+def test_loaders_check_the_published_counts(unpacked, name):
+    with pytest.raises(CountError) as refused:
+        LOADERS[name](unpacked[name])
+    published = BENCHMARKS[name].counts
+    assert str(refused.value).startswith(
+        f"{unpacked[name]} is not {published.title} as it was published: train: {published.train.crops:,} crops "
+        f"expected, {SMALL_COUNTS[name].train.crops} found; "
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    ["0002_c1_f0046182.jpg", "1_c1s1_000001.jpg", "-2_c1s1_000001_00.jpg", "0001_c1s1_000001_00.gif", "labels.csv",
-     "deeper/0002_c1s1_000001_00.jpg", "9999999999_c1s1_000001_00.jpg"],
-)  # fmt: skip
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_name_that_does_not_parse_is_shown_with_one_that_does(market_dir, zip_folder, wrong, zipped):
-    path = market_dir / "query" / wrong
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"x")
-    data = zip_folder(market_dir, "m/") if zipped else market_dir
-    with pytest.raises(DataError, match=rf"query/{re.escape(wrong)} is not named .*, e\.g\. 0002_c1s1_000451_03\.jpg"):
-        load_market1501(data)
+    ("name", "extra"),
+    [
+        ("market1501", "bounding_box_train/0003_c1s9_000001_00.jpg"),
+        ("dukemtmc", "bounding_box_train/0001_c2_f0000001.jpg"),
+        ("msmt17", "train/0001/0001_001_01_0303morning_0018_0.jpg"),
+        ("cuhk03-detected", "detected/bounding_box_train/0001_c1_9.png"),
+        ("cuhk03-labelled", "labeled/bounding_box_train/0001_c1_9.png"),
+    ],
+)
+def test_one_more_crop_is_refused(unpacked, make_image, name, extra):
+    make_image(unpacked[name] / extra)
+    if name == "msmt17":
+        with (unpacked[name] / "list_val.txt").open("a") as text:
+            text.write(f"{extra.removeprefix('train/')} 1\n")
+    num_crops = SMALL_COUNTS[name].train.crops
+    with pytest.raises(CountError) as refused:
+        load_benchmark(unpacked[name], small(name))
+    message = str(refused.value).removeprefix(f"{unpacked[name]} is not {SMALL_COUNTS[name].title} as it was published")
+    assert message.startswith(f": train: {num_crops} crops expected, {num_crops + 1} found. Fetch and unpack it again")
 
 
-def test_identities_in_train_and_test_are_counted(market_dir, make_image):
-    make_image(market_dir / "bounding_box_train/0002_c1s9_000001_00.jpg")
-    with pytest.raises(DataError, match=r"market: identities both in train and in query or gallery: 1, e\.g\. 0002"):
-        load_market1501(market_dir)
+def test_a_set_in_the_layout_of_market1501_is_told_its_reader(market_people):
+    with pytest.raises(DataError, match=r"; other data in this layout is read as market-layout \(load_market_layout\)"):
+        iics.load_market1501(market_people)
+    assert len(iics.load_market_layout(market_people).train) == 54
 
 
-def test_junk_and_distractors_may_be_on_both_sides(market_dir, make_image):
-    make_image(market_dir / "bounding_box_train/-1_c1s9_000001_00.jpg")
-    make_image(market_dir / "bounding_box_train/0000_c1s9_000001_00.jpg")
-    assert load_market1501(market_dir).train.identity_ids.tolist() == [-1, 0, 1, 1, 3, 3]
+def test_the_sample_is_no_market1501_but_has_its_layout():
+    with pytest.raises(CountError, match="train: 12,936 crops expected, 3,437 found; train: 751 identities expected"):
+        iics.load_market1501(SAMPLE_ARCHIVE)
+    assert len(iics.load_market_layout(SAMPLE_ARCHIVE).train) == 3437
 
 
-def test_a_torn_zip_is_refused(market_dir, zip_folder):
-    archive = zip_folder(market_dir)
-    archive.write_bytes(archive.read_bytes()[:-100])
-    with pytest.raises(DataError, match=r"market\.zip is no zip file, or a damaged one"):
-        load_market1501(archive)
+def test_duke_names_have_a_frame_and_distractors_their_own_numbers(duke_dir):
+    splits = load_benchmark(duke_dir, small("dukemtmc"))
+    assert splits.train.identity_ids.tolist() == [1, 1, 7140]
+    assert splits.train.camera_names == ("2", "4", "5", "8")
+    assert splits.gallery.identity_ids.tolist() == [5, 7139]
 
 
-def test_a_link_to_a_folder_is_not_passed_over(market_dir):
-    (market_dir / "query" / "more").symlink_to(market_dir / "bounding_box_test")
-    with pytest.raises(DataError, match="query/more is a link to a folder"):
-        load_market1501(market_dir)
+def test_duke_was_withdrawn_and_says_so_once(duke_dir, caplog):
+    with caplog.at_level(logging.WARNING), pytest.raises(CountError):
+        iics.load_dukemtmc(duke_dir)
+    assert [record.getMessage() for record in caplog.records] == [benchmarks.WITHDRAWN]
+    assert "withdrawn by its authors" in benchmarks.WITHDRAWN
+
+
+@pytest.mark.parametrize(("boxes", "num_crops"), [("detected", 2), ("labelled", 3)])
+def test_boxes_of_cuhk03_are_chosen(cuhk03_dir, boxes, num_crops):
+    name = f"cuhk03-{boxes}"
+    assert len(load_benchmark(cuhk03_dir, small(name)).train) == num_crops
+    assert len(load_benchmark(cuhk03_dir.parent, small(name)).train) == num_crops
+    with pytest.raises(CountError, match=rf"CUHK03-NP \({boxes}\)"):
+        iics.load_cuhk03(cuhk03_dir, boxes=boxes)
+
+
+def test_labelled_boxes_are_not_looked_for_among_the_detected(cuhk03_dir):
+    assert len(load_benchmark(cuhk03_dir / "detected", small("cuhk03-detected")).train) == 2
+    with pytest.raises(DataError, match=r"detected does not hold a data set\. CUHK03-NP needs .* in a folder labeled"):
+        load_benchmark(cuhk03_dir / "detected", small("cuhk03-labelled"))
+
+
+def test_other_boxes_are_refused(cuhk03_dir):
+    with pytest.raises(ValueError, match="boxes must be 'detected' or 'labelled', got 'labeled'"):
+        iics.load_cuhk03(cuhk03_dir, boxes="labeled")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("market1501", "0001_c7s1_000001_00.jpg", "camera 7, but there are cameras 1 to 6"),
+        ("dukemtmc", "0001_c9_f0046182.jpg", "camera 9, but there are cameras 1 to 8"),
+        ("cuhk03-detected", "0001_c3_1.png", "camera 3, but there are cameras 1 to 2"),
+        ("market1501", "0001_c2_f0046182.jpg", "is not named like a Market-1501 crop, e.g. 0002_c1s1_000451_03.jpg"),
+        ("dukemtmc", "0002_c1s1_000451_03.jpg", "is not named like a DukeMTMC-reID crop, e.g. 0001_c2_f0046182.jpg"),
+        ("cuhk03-detected", "0001_c1_f1.png", "is not named like a CUHK03-NP crop, e.g. 0001_c1_1.png (identity, c"),
+    ],
+)
+def test_name_that_the_benchmark_cannot_have_is_refused(unpacked, name, wrong, expected):
+    folder = unpacked[name] / ("detected/bounding_box_train" if name == "cuhk03-detected" else "bounding_box_train")
+    (folder / wrong).write_bytes(b"x")
+    with pytest.raises(DataError) as refused:
+        load_benchmark(unpacked[name], small(name))
+    assert str(refused.value).startswith(f"{folder / wrong}")
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["dukemtmc", "cuhk03-labelled"])
+def test_missing_split_is_named(unpacked, name):
+    root = unpacked[name] / ("labeled" if name == "cuhk03-labelled" else "")
+    shutil.rmtree(root / "query")
+    with pytest.raises(DataError, match=r"has no folder query\. (DukeMTMC-reID|CUHK03-NP) needs the folders"):
+        load_benchmark(unpacked[name], small(name))
+
+
+def test_every_loader_is_known_to_the_commands():
+    assert set(LOADERS) == set(BENCHMARKS) | {"market-layout"}
+    assert set(LOADERS) < set(get_args(DataName))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.check import check_data
 from iics.data.crops import CropSet, DataSplits
 from iics.data.folders import load_folder
@@ -17,7 +17,7 @@ def splits(market_dir, make_image):
     """The small market, with enough crops in every camera."""
     for name in ("0003_c1s1_000020_00.jpg", "0001_c10s1_000021_00.jpg"):
         make_image(market_dir / "bounding_box_train" / name)
-    return load_market1501(market_dir, name="market")
+    return load_market_layout(market_dir, name="market")
 
 
 def test_clean_data_is_ok_and_counted(splits):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from iics.data import images
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.crops import CropSet
 from iics.data.images import decode_image, load_pixels
 from iics.errors import DataError
@@ -45,8 +45,8 @@ def test_resizing_is_pillows_bicubic(tmp_path, make_image):
 
 
 def test_a_zip_gives_the_pixels_of_its_folder(market_dir, zip_folder):
-    folder = load_market1501(market_dir)
-    zipped = load_market1501(zip_folder(market_dir, "m/"))
+    folder = load_market_layout(market_dir)
+    zipped = load_market_layout(zip_folder(market_dir, "m/"))
     for split in ("train", "query", "gallery"):
         expected = load_pixels(getattr(folder, split), height=32, width=16)
         found = load_pixels(getattr(zipped, split), height=32, width=16, num_threads=4)
@@ -104,7 +104,7 @@ def test_truncated_images_stay_refused_for_everybody():
 
 def test_a_damaged_zip_member_is_named(market_dir, zip_folder):
     archive = zip_folder(market_dir)
-    splits = load_market1501(archive)
+    splits = load_market_layout(archive)
     with zipfile.ZipFile(archive) as opened:
         offset = opened.getinfo("query/0002_c1s1_000005_00.jpg").header_offset
     data = bytearray(archive.read_bytes())
@@ -116,7 +116,7 @@ def test_a_damaged_zip_member_is_named(market_dir, zip_folder):
 
 def test_an_archive_that_went_away_is_named(market_dir, zip_folder):
     archive = zip_folder(market_dir)
-    splits = load_market1501(archive)
+    splits = load_market_layout(archive)
     archive.unlink()
     with pytest.raises(DataError, match=r"Cannot open .*market\.zip"):
         load_pixels(splits.query, height=4, width=4)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from iics.data import pixel_cache
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.images import load_pixels
 from iics.data.pixel_cache import cache_key, open_pixels
 from iics.data.pixel_decoder import PixelDecoder
@@ -24,7 +24,7 @@ import logging, sys, time
 from pathlib import Path
 logging.basicConfig(format="%(message)s")
 from iics.data import pixel_cache
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 
 decoded = []
 for_each_image = pixel_cache.for_each_image
@@ -38,7 +38,7 @@ def slowly(crops, use, **options):
     return for_each_image(crops, use_slowly, **options)
 
 pixel_cache.for_each_image = slowly
-crops = load_market1501(Path(sys.argv[1])).train
+crops = load_market_layout(Path(sys.argv[1])).train
 pixels = pixel_cache.open_pixels(crops, height=32, width=16, source="cache", cache_dir=sys.argv[2], num_threads=1)
 print("decoded", len(decoded), "sum", int(pixels.astype(int).sum()), flush=True)
 """
@@ -46,7 +46,7 @@ print("decoded", len(decoded), "sum", int(pixels.astype(int).sum()), flush=True)
 
 @pytest.fixture
 def crops(market_dir):
-    return load_market1501(market_dir).train
+    return load_market_layout(market_dir).train
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def start(market_dir, folder, *, seconds):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_every_source_gives_the_same_pixels(market_dir, zip_folder, folder, packed):
-    crops = load_market1501(zip_folder(market_dir, "m/") if packed else market_dir).train
+    crops = load_market_layout(zip_folder(market_dir, "m/") if packed else market_dir).train
     expected = load_pixels(crops, **SIZE)
     for source in ("cache", "decode", "auto"):
         pixels = open_pixels(crops, **SIZE, source=source, cache_dir=str(folder))
@@ -139,7 +139,7 @@ def test_the_file_is_built_once_and_progress_told_either_way(crops, folder, deco
 def test_a_folder_moved_elsewhere_shares_the_file(market_dir, crops, folder, tmp_path, decoded):
     cached(crops, folder)
     market_dir.rename(tmp_path / "moved")
-    cached(load_market1501(tmp_path / "moved").train, folder)
+    cached(load_market_layout(tmp_path / "moved").train, folder)
     assert decoded == [4]
 
 
@@ -234,7 +234,7 @@ def test_a_crop_that_changes_between_hashing_and_decoding_is_refused(crops, fold
     with pytest.raises(DataError) as caught:
         cached(crops, folder)
     assert str(caught.value) == (
-        f"{crops.paths[1]} changed while it was read. Start again when market1501 train is complete."
+        f"{crops.paths[1]} changed while it was read. Start again when market-layout train is complete."
     )
     assert files_in(folder) == []
 
@@ -248,7 +248,7 @@ def test_two_processes_at_once_decode_once(market_dir, crops, folder):
     assert outputs[0][0].splitlines()[-1] == f"decoded 4 sum {total}"
     assert outputs[1][0] == f"decoded 0 sum {total}\n"
     assert outputs[0][1] == ""
-    assert outputs[1][1] in ("", "Another process is decoding market1501 train; waiting for it.\n")
+    assert outputs[1][1] in ("", "Another process is decoding market-layout train; waiting for it.\n")
 
 
 def test_a_kill_leaves_a_temporary_that_the_next_build_removes(market_dir, crops, folder, make_image):
@@ -283,7 +283,7 @@ def test_too_little_disk_is_refused_with_numbers_and_ways_out(crops, folder, dis
     with pytest.raises(WriteError) as caught:
         cached(crops, folder)
     assert str(caught.value) == (
-        f"market1501 train: 4 crops at 32 x 16 pixels take 0.00 GB of disk, 0.00 GB are free in {folder}. Free disk "
+        f"market-layout train: 4 crops at 32 x 16 pixels take 0.00 GB of disk, 0.00 GB are free in {folder}. Free disk "
         "(iics clear-cache) or choose another folder (--pixels.cache-dir), or decode each time "
         "(--pixels.source decode)."
     )

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.images import load_pixels
 from iics.data.pixel_decoder import PixelDecoder
 from iics.errors import DataError
@@ -15,7 +15,7 @@ SIZE = {"height": 32, "width": 16}
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_crops_are_those_of_the_array_however_they_are_asked_for(market_dir, zip_folder, packed):
-    crops = load_market1501(zip_folder(market_dir, "m/") if packed else market_dir).train
+    crops = load_market_layout(zip_folder(market_dir, "m/") if packed else market_dir).train
     expected, decoder = load_pixels(crops, **SIZE), PixelDecoder(crops, **SIZE, num_threads=3)
     assert (len(decoder), decoder.shape) == (4, expected.shape)
     for index in (slice(None), slice(1, 3), slice(2, 99), slice(3, 3), np.array([3, 0, 3]), np.array([-1])):
@@ -25,13 +25,13 @@ def test_crops_are_those_of_the_array_however_they_are_asked_for(market_dir, zip
 
 
 def test_a_batch_larger_than_a_task_keeps_its_order(market_dir):
-    crops = load_market1501(market_dir).train
+    crops = load_market_layout(market_dir).train
     indices = np.random.default_rng(0).integers(0, 4, 50)
     np.testing.assert_array_equal(PixelDecoder(crops, **SIZE)[indices], load_pixels(crops, **SIZE)[indices])
 
 
 def test_a_crop_that_cannot_be_decoded_is_named_when_it_is_asked_for(market_dir):
-    crops = load_market1501(market_dir).train
+    crops = load_market_layout(market_dir).train
     crops.paths[2].write_text("no image")
     crops.paths[3].unlink()
     decoder = PixelDecoder(crops, **SIZE)
@@ -39,7 +39,7 @@ def test_a_crop_that_cannot_be_decoded_is_named_when_it_is_asked_for(market_dir)
     with pytest.raises(DataError) as caught:
         decoder[1:]
     message = str(caught.value)
-    assert message.startswith("2 of 3 crops in market1501 train cannot be decoded: ")
+    assert message.startswith("2 of 3 crops in market-layout train cannot be decoded: ")
     assert f"{crops.paths[2]} (no JPEG, PNG, BMP, WEBP image)" in message
     assert re.search(re.escape(str(crops.paths[3])) + r" \(cannot be read: .*No such file", message)
 
@@ -53,4 +53,4 @@ def test_a_crop_that_cannot_be_decoded_is_named_when_it_is_asked_for(market_dir)
 )
 def test_sizes_and_threads_below_one_are_refused(market_dir, options, message):
     with pytest.raises(ValueError, match=message):
-        PixelDecoder(load_market1501(market_dir).train, **options)
+        PixelDecoder(load_market_layout(market_dir).train, **options)

@@ -39,7 +39,7 @@ def iics_process(market_people, tiny_flags):
 @pytest.fixture(scope="module")
 def train_arguments(market_people, tiny_flags):
     def make(out):
-        return ["market1501", "--data-dir", market_people, "--out", out, "--evaluate", "end", *tiny_flags]
+        return ["market-layout", "--data-dir", market_people, "--out", out, "--evaluate", "end", *tiny_flags]
 
     return make
 

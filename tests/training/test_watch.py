@@ -136,7 +136,7 @@ def workers_of(launcher):
 @pytest.mark.slow
 def test_a_killed_process_ends_the_others_and_the_run_resumes_on_another_number(market_people, tiny_flags, tmp_path):
     out = tmp_path / "run"
-    data = ["market1501", "--data-dir", market_people, "--evaluate", "end"]
+    data = ["market-layout", "--data-dir", market_people, "--evaluate", "end"]
     process = torchrun(3, *data, "--out", out, *tiny_flags)
     seen = []
     for line in process.stderr:

@@ -56,7 +56,7 @@ class TrainingSpeedCommand:
     norm_shapes: tuple[tuple[int, int, int, int], ...] = ((64, 1024, 16, 8), (64, 256, 16, 8))
     """Feature maps that norms are timed on: crops, channels, height, width, and again."""
     data: DataName = "sample"
-    """Whose training crops are loaded: sample, market1501 (that layout) or folder (one folder per camera)."""
+    """Whose training crops are loaded; names as for train."""
     data_dir: Path | None = None
     """Where they are."""
     loaded: int = 1024

@@ -16,7 +16,7 @@ class CheckDataCommand:
     """Read every crop and report counts, unreadable files, copies and cameras too small. Exit code 2 on errors."""
 
     data: tyro.conf.Positional[DataName]
-    """What to read: sample, market1501 (that layout) or folder (one folder per camera)."""
+    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera)."""
     data_dir: Path | None = None
     """Where the data is."""
 

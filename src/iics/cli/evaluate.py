@@ -26,7 +26,7 @@ class EvaluateCommand:
     model: tyro.conf.Positional[Path]
     """Model file, or the run folder that holds it."""
     data: tyro.conf.Positional[DataName]
-    """What to read: sample, market1501 (that layout) or folder (one folder per camera)."""
+    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera)."""
     data_dir: Path | None = None
     """Where the data is."""
     contact_sheet: Path | None = None

@@ -8,14 +8,17 @@ from typing import Literal
 from iics.data.crops import DataSplits
 from iics.errors import DataError
 
-DataName = Literal["sample", "market1501", "folder"]
+DataName = Literal[
+    "sample", "market1501", "dukemtmc", "msmt17", "cuhk03-detected", "cuhk03-labelled", "market-layout", "folder"
+]
 
 
 def load_data(data: DataName, data_dir: Path | None) -> DataSplits:
     """Return a data set by the name of its reader.
 
     Args:
-        data: "sample" ships with the package; "market1501" is that layout; "folder" is one folder per camera.
+        data: "sample" ships with the package; "market-layout" is data of your own in the Market-1501 layout;
+            "folder" is one folder per camera; the others are the benchmarks of that name.
         data_dir: Where it is; needed for all but the sample.
 
     Raises:
@@ -29,10 +32,10 @@ def load_data(data: DataName, data_dir: Path | None) -> DataSplits:
         return load_sample()
     if data_dir is None:
         raise DataError(f"Where is the data? {data} needs --data-dir FOLDER.")
-    if data == "market1501":
-        from iics.data.benchmarks import load_market1501
+    from iics.data.benchmarks import LOADERS
 
-        return load_market1501(data_dir)
+    if data in LOADERS:
+        return LOADERS[data](data_dir)
     from iics.data.folders import load_folder
 
     return load_folder(data_dir)

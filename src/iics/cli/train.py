@@ -34,7 +34,17 @@ if TYPE_CHECKING:
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
 CONTACT_SHEET = "contact_sheet.png"
 _SUPERVISED = "--supervised"
-_PRESET_OF_DATA: dict[str, PresetName] = {"sample": "sample", "market1501": "market1501", "folder": "own-cameras"}
+_PRESET_OF_DATA: dict[str, PresetName] = {
+    "sample": "sample",
+    "market1501": "market1501",
+    "dukemtmc": "dukemtmc",
+    "msmt17": "msmt17",
+    # The paper has no settings for CUHK03-NP.
+    "cuhk03-detected": "own-cameras",
+    "cuhk03-labelled": "own-cameras",
+    "market-layout": "own-cameras",
+    "folder": "own-cameras",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class TrainCommand:
     """
 
     data: tyro.conf.Positional[DataName | None] = None
-    """What to read: sample, market1501 (that layout) or folder (one folder per camera)."""
+    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera)."""
     data_dir: Path | None = None
     """Where the data is."""
     out: Path | None = None

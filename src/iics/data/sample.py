@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iics.data.benchmarks import load_market1501
+from iics.data.benchmarks import load_market_layout
 from iics.data.crops import DataSplits
 
 SAMPLE_ARCHIVE = Path(__file__).with_name("people-dev.zip")
@@ -16,4 +16,4 @@ def load_sample() -> DataSplits:
     Raises:
         DataError: If the archive is missing from the installation or damaged.
     """
-    return load_market1501(SAMPLE_ARCHIVE, name="sample")
+    return load_market_layout(SAMPLE_ARCHIVE, name="sample")
