@@ -173,7 +173,8 @@ def test_settings_with_an_unknown_key_are_refused_on_resume(refusal, market_peop
 
 def test_nothing_to_train_on_is_refused(refusal):
     message = refusal("train")
-    assert message == "What shall be trained on? Name one of sample, market1501, folder, or --resume RUN."
+    assert message.startswith("What shall be trained on? Name one of sample, market1501, folder, ")
+    assert message.endswith(", or --resume RUN.")
 
 
 def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flags):
