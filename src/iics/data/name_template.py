@@ -102,10 +102,11 @@ class NameTemplate:
                 f"it can be read in two ways: {self._told(short)} or {self._told(long)}. Say what a field is made of, "
                 "e.g. {camera:alnum} (letters and digits) or {identity:d} (digits)"
             )
-        values = {field: self._value(field, short[field]) for field in ABOUT_A_CROP if field in self._names}
-        if "time" in self._names:
-            values["time"] = self._time(short)
-        return values
+        return {
+            field: self._time(short) if field == "time" else self._value(field, short[field])
+            for field in ABOUT_A_CROP
+            if field in self._kinds
+        }
 
     @cached_property
     def example(self) -> str:
@@ -138,10 +139,6 @@ class NameTemplate:
             if field.name:
                 kinds.setdefault(field.name, field.kind)
         return kinds
-
-    @property
-    def _names(self) -> set[str]:
-        return set(self._kinds)
 
     def _check(self, field: _Field) -> None:
         written = "{" + str(field.name) + (f":{field.kind}" if field.kind else "") + "}"
