@@ -174,6 +174,7 @@ def test_a_crop_may_be_a_query_and_in_the_gallery(table):
             ("path,camera,time", "a.png,1,noon"),
             "crops.csv, line 2: time 'noon' is not a date with a time (ISO 8601, 2024-05-31T14:30:00).",
         ),
+        (("path,camera,time", "a.png,1,1e999"), "crops.csv, line 2: time '1e999' is not a number of seconds."),
         (("path,camera,identity", "a.png,1,1", "b.png,1,-2"), "crops.csv, line 3: identity -2 is below -1; people are"),
         (
             ("path,camera,identity,split", "a.png,1,al,", "b.png,1,al,query", "c.png,2,bo,gallery"),

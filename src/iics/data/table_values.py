@@ -5,6 +5,7 @@ An empty cell is a value that is not known. `places` says where each row stands,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -91,7 +92,8 @@ def times_in_seconds(values: Column, places: Column) -> FloatArray | None:
 def _seconds(value: str, *, is_number: bool) -> float | None:
     """Return a time in seconds, None if the text is not one of that kind."""
     if is_number:
-        return float(value) if _SECONDS.fullmatch(value) else None
+        seconds = float(value) if _SECONDS.fullmatch(value) else math.inf
+        return seconds if math.isfinite(seconds) else None
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
