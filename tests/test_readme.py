@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import iics
 from iics.cli import COMMANDS, benchmark
@@ -21,6 +22,8 @@ from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
+from iics.data.column_names import NOT_USED, TABLE_COLUMNS
+from iics.data.name_template import NameTemplate
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -98,6 +101,7 @@ DOCUMENTS = [
     "docs/experiments.md",
     "docs/decisions.md",
     "docs/sample.md",
+    "docs/your_cameras.md",
 ]
 
 
@@ -111,3 +115,27 @@ def test_links_lead_somewhere(document):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_nothing_was_left_to_fill_in(document):
     assert not re.search(r"@[A-Z]+@", (Path(__file__).parent.parent / document).read_text())
+
+
+CAMERAS_PAGE = (Path(__file__).parent.parent / "docs" / "your_cameras.md").read_text()
+
+
+def test_the_patterns_of_the_page_on_cameras_match_their_names():
+    lines = [line.split("  ") for line in re.findall(r"^\{.*\.(?:jpg|png)$", CAMERAS_PAGE, flags=re.MULTILINE)]
+    assert len(lines) == 3
+    for pattern, *_, name in lines:
+        assert NameTemplate(pattern.strip()).read(name.strip()) is not None
+
+
+def test_the_page_on_cameras_has_every_column_and_a_table_that_loads(tmp_path):
+    for column in (*TABLE_COLUMNS, *NOT_USED):
+        assert f"`{column}`" in CAMERAS_PAGE
+    table, boxes = re.findall(r"```\n(path,camera,.*?)```", CAMERAS_PAGE, flags=re.DOTALL)
+    for name in ("lobby/0001.jpg", "yard/0001.jpg", "yard/0002.jpg", "lobby/0002.jpg", "frames/lobby-000451.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (800, 300)).save(tmp_path / name)
+    (tmp_path / "crops.csv").write_text(table)
+    (tmp_path / "boxes.csv").write_text(boxes)
+    splits = iics.load_csv(tmp_path / "crops.csv")
+    assert (len(splits.train), len(splits.query), len(splits.gallery)) == (2, 1, 1)
+    assert iics.load_csv(tmp_path / "boxes.csv").train.boxes.tolist() == [[312, 80, 64, 170], [706, 91, 70, 181]]

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from iics.data.check import check_data as check_data
     from iics.data.crops import CropSet as CropSet
     from iics.data.crops import DataSplits as DataSplits
+    from iics.data.csv_table import load_csv as load_csv
     from iics.data.folders import load_folder as load_folder
+    from iics.data.parquet_table import load_parquet as load_parquet
+    from iics.data.patterns import load_pattern as load_pattern
     from iics.data.sample import load_sample as load_sample
     from iics.errors import IicsError as IicsError
     from iics.evaluation.evaluate import evaluate as evaluate
@@ -40,6 +43,7 @@ _HOMES = {
     "TrainingRun": "iics.training.rounds",
     "check_data": "iics.data.check",
     "evaluate": "iics.evaluation.evaluate",
+    "load_csv": "iics.data.csv_table",
     "load_cuhk03": "iics.data.benchmarks",
     "load_dukemtmc": "iics.data.benchmarks",
     "load_folder": "iics.data.folders",
@@ -48,6 +52,8 @@ _HOMES = {
     "load_market_layout": "iics.data.benchmarks",
     "load_model": "iics.models.reid_model",
     "load_msmt17": "iics.data.benchmarks",
+    "load_parquet": "iics.data.parquet_table",
+    "load_pattern": "iics.data.patterns",
     "load_sample": "iics.data.sample",
     "resume": "iics.training.rounds",
     "train": "iics.training.rounds",

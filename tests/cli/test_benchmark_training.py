@@ -32,7 +32,7 @@ def malloc_as_it_comes(monkeypatch):
 
 
 def test_tables_show_every_part_beside_its_plain_form(iics, market_people):
-    data = ["--data=market-layout", f"--data-dir={market_people}"]
+    data = ["market-layout", f"--data-dir={market_people}"]
     finished = iics("benchmark", "training", *SMALL, *data, "--options=norm", "--norm-shapes", 4, 8, 4, 2, 2, 4, 3, 3)
     assert finished.code == 0, finished.stderr
     printed = finished.stdout
@@ -84,7 +84,7 @@ def test_the_same_as_json(iics):
             ["--backbone=resnet51"],
             "Unknown backbone 'resnet51'; known are resnet50, resnet18, efficientnet_lite0.",
         ),
-        (["--data=folder"], "Where is the data? folder needs --data-dir FOLDER."),
+        (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
     ],
 )
 def test_what_cannot_be_measured_is_refused(flags, message, refusal):
@@ -92,7 +92,7 @@ def test_what_cannot_be_measured_is_refused(flags, message, refusal):
 
 
 def test_fewer_crops_than_a_batch_are_refused(market_people, refusal):
-    message = refusal("benchmark", "training", "--device=cpu", "--data=market-layout", f"--data-dir={market_people}")
+    message = refusal("benchmark", "training", "--device=cpu", "market-layout", f"--data-dir={market_people}")
     assert message == "Loading needs crops for a batch of 64, market-layout train has 54."
 
 

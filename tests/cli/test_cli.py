@@ -69,7 +69,7 @@ def test_unknown_flag_is_refused_with_the_nearest_one(iics):
 
 
 def test_bug_keeps_its_traceback(iics, monkeypatch):
-    monkeypatch.setattr("iics.cli.check_data.load_data", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("iics.cli.check_data.DataSource.load", lambda source: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         iics("check-data", "sample")
 
@@ -78,7 +78,7 @@ def test_ctrl_c_exits_with_130(iics, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iics.cli.check_data.load_data", stop)
+    monkeypatch.setattr("iics.cli.check_data.DataSource.load", stop)
     finished = iics("check-data", "sample")
     assert (finished.code, finished.stderr) == (130, "iics: stopped.\n")
 

@@ -11,8 +11,9 @@ from PIL import Image, ImageFile
 
 from iics.data import images
 from iics.data.benchmarks import load_market_layout
+from iics.data.crop_images import decode_image
 from iics.data.crops import CropSet
-from iics.data.images import decode_image, load_pixels
+from iics.data.images import load_pixels
 from iics.errors import DataError
 
 

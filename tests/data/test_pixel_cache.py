@@ -8,6 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from iics.data import pixel_cache
 from iics.data.benchmarks import load_market_layout
@@ -30,11 +31,11 @@ decoded = []
 for_each_image = pixel_cache.for_each_image
 
 def slowly(crops, use, **options):
-    def use_slowly(index, data, image):
+    def use_slowly(index, crop):
         decoded.append(index)
         print("decoding", flush=True)
         time.sleep(float(sys.argv[3]))
-        use(index, data, image)
+        use(index, crop)
     return for_each_image(crops, use_slowly, **options)
 
 pixel_cache.for_each_image = slowly
@@ -177,7 +178,7 @@ def test_the_key_holds_everything_that_decides_pixels(monkeypatch):
         (pixel_cache, "FORMAT_VERSION", 2),
         (pixel_cache.PIL, "__version__", "99.0"),
         (pixel_cache.features, "version", lambda name: "99.0"),
-        (pixel_cache, "RESAMPLING", pixel_cache.Image.Resampling.BILINEAR),
+        (pixel_cache, "RESAMPLING", Image.Resampling.BILINEAR),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, value)

@@ -161,3 +161,15 @@ def test_spread_queries_are_set_by_the_generator():
 def test_more_queries_than_were_scored_are_refused(count):
     with pytest.raises(EvaluationError, match=f"{count} queries were asked for; choose between 1 and the 2 scored"):
         spread_queries(np.array([0.5, np.nan, 0.1]), count, np.random.default_rng(0))
+
+
+def test_boxes_are_shown_and_not_their_frames(query, tmp_path):
+    frame = Image.new("RGB", (96, 64), "red")
+    frame.paste(YELLOW, (32, 0, 64, 64))
+    frame.paste(BLUE, (64, 0, 96, 64))
+    frame.save(tmp_path / "frame.png")
+    boxes = [[32, 0, 32, 64], [64, 0, 32, 64], [40, 0, 20, 64]]
+    gallery = CropSet((tmp_path / "frame.png",) * 3, [0, 1, 0], ("1", "2"), boxes=boxes)
+    colours = colours_in(ranked_contact_sheet(query, gallery, MATCHES, query_indices=[0]))
+    assert YELLOW in colours
+    assert (255, 0, 0) not in colours

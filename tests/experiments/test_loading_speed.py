@@ -7,9 +7,10 @@ from PIL import Image
 
 from iics.config import AugmentSettings
 from iics.data.augment import normalise_pixels
+from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.data.sample import load_sample
-from iics.experiments.loading_speed import MEAN, STD, PlainLoader, compare_loading
+from iics.experiments.loading_speed import MEAN, STD, PlainLoader, _unpacked, compare_loading
 
 SIZE = {"height": 32, "width": 16}
 
@@ -59,3 +60,11 @@ def test_the_plain_form_pads_with_black_and_cuts(plain):
 def test_fewer_crops_than_a_batch_are_refused(people):
     with pytest.raises(ValueError, match=r"^A batch of 99 needs as many crops, got 54\.$"):
         compare_loading(people.train, **SIZE, batch_size=99)
+
+
+def test_the_plain_form_loads_boxes_as_crops_of_their_own(people, tmp_path):
+    train = people.train.subset(np.arange(8))
+    boxed = CropSet((train.paths[0],) * 8, [0] * 8, ("door",), boxes=[[at, at, 20, 40] for at in range(8)])
+    assert compare_loading(boxed, **SIZE, batch_size=4, repeats=1).plain > 0
+    with Image.open(_unpacked(boxed, tmp_path)[3]) as cut, Image.open(train.paths[0]) as frame:
+        np.testing.assert_array_equal(np.asarray(cut), np.asarray(frame.convert("RGB"))[3:43, 3:23])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from iics.data.crops import CropSet
 from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
 from iics.training.run_folder import Checkpoint, RunFolder
@@ -257,3 +258,16 @@ def test_data_file_that_is_no_json_is_named(folder):
     (folder.path / "data.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"data\.json is no valid JSON"):
         folder.source()
+
+
+def test_pseudo_labels_of_boxes_name_the_box(folder, tmp_path):
+    boxes = [[5, 0, 2, 3], [0, 0, 2, 3], [0, 0, 2, 3]]
+    paths = (tmp_path / "b.png", tmp_path / "b.png", tmp_path / "a.png")
+    crops = CropSet(paths, [0, 0, 1], ("lobby", "yard"), boxes=boxes)
+    folder.write_pseudo_labels(0, crops, np.array([1, 2, 3]), np.array([4, 5, 6]))
+    assert (folder.path / "pseudo_labels" / "round-001.csv").read_text().splitlines() == [
+        "path,left,top,width,height,camera,stage1_cluster,stage2_cluster",
+        f"{tmp_path}/a.png,0,0,2,3,yard,3,6",
+        f"{tmp_path}/b.png,0,0,2,3,lobby,2,5",
+        f"{tmp_path}/b.png,5,0,2,3,lobby,1,4",
+    ]

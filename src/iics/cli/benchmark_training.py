@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from iics.cli.machine import console, machine_line
 from iics.cli.parse import parse
-from iics.cli.source import DataName, load_data
+from iics.cli.source import DataSource, SourceFlags
 from iics.errors import check_setting
 
 if TYPE_CHECKING:
@@ -55,10 +54,8 @@ class TrainingSpeedCommand:
     """Crops whose features are extracted, at most 128 at once."""
     norm_shapes: tuple[tuple[int, int, int, int], ...] = ((64, 1024, 16, 8), (64, 256, 16, 8))
     """Feature maps that norms are timed on: crops, channels, height, width, and again."""
-    data: DataName = "sample"
-    """Whose training crops are loaded; names as for train."""
-    data_dir: Path | None = None
-    """Where they are."""
+    source: SourceFlags = field(default_factory=lambda: DataSource(data="sample"))
+    """Whose training crops are loaded."""
     loaded: int = 1024
     """Crops that are loaded in an epoch, if there are as many."""
     repeats: int = 3
@@ -149,7 +146,7 @@ def _machine(engine: Engine) -> str:
 def _crops(command: TrainingSpeedCommand) -> CropSet:
     import numpy as np
 
-    crops = load_data(command.data, command.data_dir).train
+    crops = command.source.load().train
     chosen = np.random.default_rng(command.seed).permutation(len(crops))[: command.loaded]
     batch = command.clusters_per_batch * command.crops_per_cluster
     is_enough = len(chosen) >= batch
@@ -224,7 +221,8 @@ def _print(
         out.print("\nNorms: forward and backward, float32", highlight=False)
         out.print(norm_table(norms))
     titles = {
-        "loading": f"Loading {command.data}: augmented batches from the second epoch on; plain: crop by crop, with PIL",
+        "loading": f"Loading {command.source.data}: augmented batches from the second epoch on; "
+        "plain: crop by crop, with PIL",
         "stage1": f"Stage 1: a step of {command.cameras} cameras x {command.crops_per_camera} crops; "
         "plain: a forward per camera",
         "stage2": f"Stage 2: a step of {command.clusters_per_batch} clusters x {command.crops_per_cluster} crops",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import tyro
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.cli.source import DataName, load_data
+from iics.cli.source import DataSource, SourceFlags
 from iics.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ class EvaluateCommand:
 
     model: tyro.conf.Positional[Path]
     """Model file, or the run folder that holds it."""
-    data: tyro.conf.Positional[DataName]
-    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera)."""
-    data_dir: Path | None = None
-    """Where the data is."""
+    source: SourceFlags = field(default_factory=DataSource)
+    """Which data."""
     contact_sheet: Path | None = None
     """Write a picture of ranked results here (PNG or JPEG)."""
     batch_size: int = 128
@@ -42,7 +40,7 @@ class EvaluateCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(EvaluateCommand, arguments, command="evaluate")
-    splits = load_data(command.data, command.data_dir)
+    splits = command.source.load()
     if splits.query is None or splits.gallery is None:
         raise EvaluationError(f"{splits.name} has no query and gallery; mAP and CMC need both, with identities.")
     from iics.cli.ranked_results import EvaluatedModel, picture_format

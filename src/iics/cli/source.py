@@ -1,41 +1,130 @@
-"""Data by name, for the commands: which reader reads what."""
+"""Data by name, for the commands: which reader reads what, and the flags that say where it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, cast, get_args
+
+import tyro
 
 from iics.data.crops import DataSplits
 from iics.errors import DataError
 
-DataName = Literal[
-    "sample", "market1501", "dukemtmc", "msmt17", "cuhk03-detected", "cuhk03-labelled", "market-layout", "folder"
-]
+BenchmarkName = Literal["market1501", "dukemtmc", "msmt17", "cuhk03-detected", "cuhk03-labelled", "market-layout"]
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
 
 
-def load_data(data: DataName, data_dir: Path | None) -> DataSplits:
-    """Return a data set by the name of its reader.
+@dataclass(frozen=True)
+class DataSource:
+    """Which data a command works on, as its flags say."""
 
-    Args:
-        data: "sample" ships with the package; "market-layout" is data of your own in the Market-1501 layout;
-            "folder" is one folder per camera; the others are the benchmarks of that name.
-        data_dir: Where it is; needed for all but the sample.
+    data: tyro.conf.Positional[DataName | None] = None
+    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera),
+    pattern (names as in --pattern), csv or parquet (a table of crops; docs/your_cameras.md)."""
+    data_dir: Path | None = None
+    """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
+    relative paths start."""
+    pattern: str | None = None
+    """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
 
-    Raises:
-        DataError: If `data_dir` is missing or given in vain, or the data cannot be read.
-    """
-    if data == "sample":
-        if data_dir is not None:
+    def load(self) -> DataSplits:
+        """Return the data.
+
+        Raises:
+            DataError: If a flag is missing or given in vain, or the data cannot be read.
+        """
+        if self.data is None:
+            raise DataError(f"Which data? Name one of {', '.join(get_args(DataName))}.")
+        if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
-        from iics.data.sample import load_sample
+        if self.data != "sample" and self.data_dir is None:
+            kind = "FILE" if self.data in ("csv", "parquet") else "FOLDER"
+            raise DataError(f"Where is the data? {self.data} needs --data-dir {kind}.")
+        if self.data == "pattern" and not self.pattern:
+            raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
+        if self.data != "pattern" and self.pattern is not None:
+            raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
+        return _READERS[self.data](self)
 
-        return load_sample()
-    if data_dir is None:
-        raise DataError(f"Where is the data? {data} needs --data-dir FOLDER.")
+    def absolute(self) -> DataSource:
+        """Return the same source, found from any folder."""
+        return self if self.data_dir is None else replace(self, data_dir=self.data_dir.expanduser().absolute())
+
+    def to_values(self) -> dict[str, str]:
+        """Return the flags as text, for a run folder; "" for none."""
+        return {
+            "data": self.data or "",
+            "data_dir": "" if self.data_dir is None else str(self.data_dir),
+            "pattern": self.pattern or "",
+        }
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, str]) -> DataSource | None:
+        """Return what `to_values` was called on, None if there is no data of a known name in it.
+
+        Run folders of older versions hold fewer values; their flags are not set.
+        """
+        if values.get("data") not in get_args(DataName):
+            return None
+        data_dir = values.get("data_dir")
+        return cls(
+            data=cast(DataName, values["data"]),
+            data_dir=Path(data_dir) if data_dir else None,
+            pattern=values.get("pattern") or None,
+        )
+
+
+SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
+"""The fields of a DataSource as flags of a command, without a prefix."""
+
+
+def _sample(_source: DataSource) -> DataSplits:
+    from iics.data.sample import load_sample
+
+    return load_sample()
+
+
+def _benchmark(source: DataSource) -> DataSplits:
     from iics.data.benchmarks import LOADERS
 
-    if data in LOADERS:
-        return LOADERS[data](data_dir)
+    return LOADERS[source.data or ""](_place(source))
+
+
+def _folder(source: DataSource) -> DataSplits:
     from iics.data.folders import load_folder
 
-    return load_folder(data_dir)
+    return load_folder(_place(source))
+
+
+def _pattern(source: DataSource) -> DataSplits:
+    from iics.data.patterns import load_pattern
+
+    return load_pattern(_place(source), source.pattern or "")
+
+
+def _csv(source: DataSource) -> DataSplits:
+    from iics.data.csv_table import load_csv
+
+    return load_csv(_place(source))
+
+
+def _parquet(source: DataSource) -> DataSplits:
+    from iics.data.parquet_table import load_parquet
+
+    return load_parquet(_place(source))
+
+
+def _place(source: DataSource) -> Path:
+    return cast(Path, source.data_dir)  # `load` has seen to it
+
+
+_READERS: dict[DataName, Callable[[DataSource], DataSplits]] = {
+    "sample": _sample,
+    **dict.fromkeys(get_args(BenchmarkName), _benchmark),
+    "folder": _folder,
+    "pattern": _pattern,
+    "csv": _csv,
+    "parquet": _parquet,
+}

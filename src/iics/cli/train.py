@@ -18,7 +18,7 @@ from rich.table import Table
 from iics import presets
 from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
-from iics.cli.source import DataName, load_data
+from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError
 from iics.training.progress import ProgressCallback, ProgressEvent
@@ -44,6 +44,9 @@ _PRESET_OF_DATA: dict[str, PresetName] = {
     "cuhk03-labelled": "own-cameras",
     "market-layout": "own-cameras",
     "folder": "own-cameras",
+    "pattern": "own-cameras",
+    "csv": "own-cameras",
+    "parquet": "own-cameras",
 }
 
 
@@ -54,10 +57,8 @@ class TrainCommand:
     Identities, where the data has them, are only used to measure: nothing is learned from them, unless --supervised.
     """
 
-    data: tyro.conf.Positional[DataName | None] = None
-    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera)."""
-    data_dir: Path | None = None
-    """Where the data is."""
+    source: SourceFlags = field(default_factory=DataSource)
+    """Which data."""
     out: Path | None = None
     """Run folder to make. By default runs/DATA-DATE-TIME."""
     resume: Path | None = None
@@ -80,33 +81,29 @@ def main(arguments: list[str]) -> int:
     stages = command.settings.stages
     if command.supervised and stages != "supervised":
         raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
-    if command.data is None:
+    if command.source.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
-    data_dir = None if command.data_dir is None else command.data_dir.expanduser().absolute()
-    splits = load_data(command.data, data_dir)
+    source = command.source.absolute()
+    splits = source.load()
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
-        return _train(command, splits, data_dir, processes)
+        return _train(command, splits, source, processes)
 
 
-def _train(command: TrainCommand, splits: DataSplits, data_dir: Path | None, processes: Processes) -> int:
+def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
     from iics.training.rounds import train
 
-    default = processes.from_first(lambda: Path("runs") / f"{command.data}-{datetime.now():%Y%m%d-%H%M%S}")
+    default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = (command.out or default).expanduser()
     settings = with_absolute_weights(command.settings)
-    source = {
-        "data": str(command.data),
-        "data_dir": "" if data_dir is None else str(data_dir),
-        "evaluate": command.evaluate,
-    }
+    values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
         _print_start(command, splits, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
         evaluator = Evaluator(splits, when=command.evaluate, settings=settings, progress=progress)
         after_round = evaluator.callback()
-        run = train(splits.train, settings=settings, out=out, source=source, after_round=after_round, progress=progress)
+        run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
         if processes.is_first:
             evaluator.write_contact_sheet(run)
     if processes.is_first:
@@ -129,16 +126,17 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             folder = RunFolder.open(run_path)
             return folder.source(), folder.settings()
 
-        source, settings = processes.from_first(read)
-        if source.get("data") not in get_args(DataName):
+        values, settings = processes.from_first(read)
+        source = DataSource.from_values(values)
+        if source is None:
             raise RunFolderError(
                 f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
             )
-        splits = load_data(cast(DataName, source["data"]), Path(source["data_dir"]) if source["data_dir"] else None)
+        splits = source.load()
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            evaluator = Evaluator(splits, when=source["evaluate"], settings=settings, progress=progress)
+            evaluator = Evaluator(splits, when=values["evaluate"], settings=settings, progress=progress)
             run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
             if processes.is_first:
                 evaluator.write_contact_sheet(run)
@@ -172,7 +170,9 @@ class Evaluator:
 
     def callback(self) -> AfterRound | None:
         """Return what training shall call, None if there is nothing to measure."""
-        return None if self._splits.query is None or self._when == "never" else self
+        query, gallery = self._splits.query, self._splits.gallery
+        has_identities = all(crops is not None and crops.identity_ids is not None for crops in (query, gallery))
+        return self if has_identities and self._when != "never" else None
 
     def __call__(self, model: ReidModel, round_number: int) -> Mapping[str, float]:
         """Measure before training (round 0), after the last round and, if asked, after every other."""

@@ -5,14 +5,13 @@ DataSplits -> DataReport. Every image is decoded in full and hashed, so this rea
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from iics.data.crop_images import ReadCrop
 from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, IntArray
 from iics.data.images import describe_failures, for_each_image
 from iics.data.report import DataReport, SplitReport
@@ -66,9 +65,9 @@ def _scan(crops: CropSet, num_before: int, progress: Callable[[int], None] | Non
     sizes = np.zeros((len(crops), 2), dtype=np.int64)
     hashes = [b""] * len(crops)
 
-    def note(index: int, data: bytes, image: Image.Image) -> None:
-        sizes[index] = image.size
-        hashes[index] = hashlib.sha256(data).digest()
+    def note(index: int, crop: ReadCrop) -> None:
+        sizes[index] = crop.image.size
+        hashes[index] = crop.digest
 
     report = None if progress is None else lambda done: progress(num_before + done)
     failures = for_each_image(crops, note, progress=report)

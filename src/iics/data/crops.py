@@ -22,6 +22,8 @@ from iics.errors import DataError
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+BOX_COLUMNS = ("left", "top", "width", "height")
+"""What the numbers of a box are called, in tables that are read and written."""
 JUNK_IDENTITY = -1
 """A box that is no person or a bad detection: ignored in evaluation, no identity to measure pseudo-labels against."""
 DISTRACTOR_IDENTITY = 0

@@ -36,7 +36,7 @@ def load_folder(data_dir: Path | str) -> DataSplits:
     paths: list[Path] = []
     camera_ids: list[int] = []
     for camera_id, camera in enumerate(camera_names):
-        images = _images_below(root / camera)
+        images = images_below(root / camera)
         if not images:
             raise DataError(
                 f"Camera folder {root / camera} holds no image ({_image_kinds()}). Add crops or remove the folder."
@@ -67,6 +67,19 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.as_posix())
 
 
+def images_below(folder: Path) -> list[Path]:
+    """Return the images at any depth below a folder, sorted by path; notes and tables beside them are left alone.
+
+    Raises:
+        DataError: As `files_below`, or if there is something else than images and notes.
+    """
+    files = [path for path in files_below(folder) if path.suffix.lower() not in SIDE_SUFFIXES]
+    for path in files:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{path} is no image ({_image_kinds()}) and would be left out. Remove or convert it.")
+    return files
+
+
 def image_files(path: Path | str) -> list[Path]:
     """Return an image file as it is, or the images at any depth below a folder, sorted by path.
 
@@ -78,7 +91,7 @@ def image_files(path: Path | str) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DataError(f"There is nothing at {place}; give image files ({_image_kinds()}) or folders of them.")
-    images = _images_below(place)
+    images = images_below(place)
     if not images:
         raise DataError(f"{place} holds no image ({_image_kinds()}).")
     return images
@@ -107,14 +120,6 @@ def _camera_names(root: Path) -> list[str]:
     if not camera_names:
         raise DataError(f"{needed} {root} has no folder in it; make one for each camera and put its crops there.")
     return camera_names
-
-
-def _images_below(camera_dir: Path) -> list[Path]:
-    files = [path for path in files_below(camera_dir) if path.suffix.lower() not in SIDE_SUFFIXES]
-    for path in files:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise DataError(f"{path} is no image ({_image_kinds()}) and would be left out. Remove or convert it.")
-    return files
 
 
 def _image_kinds() -> str:

@@ -1,27 +1,24 @@
-"""Decoding: encoded files of a CropSet -> RGB images of one size, in memory.
+"""Decoding: the crops of a CropSet -> RGB images of one size, in memory.
 
-Encoded files are read and decoded on a thread pool (Pillow frees the GIL); the result does not depend on the threads.
+Files are read and decoded on a thread pool (Pillow frees the GIL); the result does not depend on the threads.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from iics.data.crop_images import CropImages, ReadCrop
 from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
 from iics.data.pixel_source import Pixels
 from iics.errors import DataError
 from iics.memory import free_memory
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-"""The decoders a crop may reach; Pillow's rarer ones would only widen what a hostile file can touch."""
 RESAMPLING = Image.Resampling.BICUBIC
 CROPS_PER_TASK = 64
 FAILURES_NAMED = 5
@@ -55,8 +52,8 @@ def load_pixels(
     _check_memory(crops, height, width)
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
 
-    def keep(index: int, _data: bytes, image: Image.Image) -> None:
-        pixels[index] = resized(image, height=height, width=width)
+    def keep(index: int, crop: ReadCrop) -> None:
+        pixels[index] = resized(crop.image, height=height, width=width)
 
     failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
     if failures:
@@ -66,7 +63,7 @@ def load_pixels(
 
 def for_each_image(
     crops: CropSet,
-    use: Callable[[int, bytes, Image.Image], None],
+    use: Callable[[int, ReadCrop], None],
     *,
     num_threads: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -75,7 +72,7 @@ def for_each_image(
 
     Args:
         crops: The crops to read.
-        use: Called with the crop's index, its encoded file and its RGB image; must be safe to call from threads.
+        use: Called with the crop's index and the crop, decoded; must be safe to call from threads.
         num_threads: Decoding threads; None takes one for each core this process may use.
         progress: Called from this thread with the number of crops done so far.
 
@@ -94,7 +91,7 @@ def for_each_image(
 def decode_each(
     crops: CropSet,
     indices: Sequence[int],
-    use: Callable[[int, bytes, Image.Image], None],
+    use: Callable[[int, ReadCrop], None],
     *,
     reader: CropReader,
     pool: ThreadPoolExecutor,
@@ -106,7 +103,7 @@ def decode_each(
     Args:
         crops: The set.
         indices: Which of them.
-        use: Called with the place in `indices`, the encoded file and its RGB image; must be safe to call from threads.
+        use: Called with the place in `indices` and the crop, decoded; must be safe to call from threads.
         reader: Of `crops`.
         pool: Decodes.
         crops_per_task: Crops that a thread takes at once.
@@ -118,16 +115,17 @@ def decode_each(
 
     def use_all(places: range) -> list[str]:
         failures = []
+        images = CropImages(crops, reader)
         for place in places:
             index = indices[place]
             try:
-                data = reader.read(index)
-                image = decode_image(data)
+                crop = images[index]
+                _ = crop.image  # decoded here, where its fault is caught
             except DataError as error:
                 reason = f"cannot be read: {error.__cause__}" if isinstance(error, ReadError) else str(error)
                 failures.append(f"{crops.label(index)} ({reason})")
             else:
-                use(place, data, image)
+                use(place, crop)
         return failures
 
     tasks = tasks_of(len(indices), crops_per_task)
@@ -143,28 +141,6 @@ def tasks_of(num_crops: int, crops_per_task: int) -> list[range]:
     """Return the crops in runs that a thread takes at once."""
     starts = range(0, num_crops, crops_per_task)
     return [range(start, min(start + crops_per_task, num_crops)) for start in starts]
-
-
-def decode_image(data: bytes) -> Image.Image:
-    """Return the RGB image in an encoded file, fully loaded; of several frames the first.
-
-    Raises:
-        DataError: If the data is empty, truncated, damaged, not of `FORMATS` or has more than 8 bits per channel. The
-            message is the reason alone; the caller knows the file.
-    """
-    if not data:
-        raise DataError("empty file")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.mode.startswith(("I", "F")):  # convert() would clip these to white
-                raise DataError(f"pixel mode {image.mode}; 8 bits per channel are needed")
-            loaded = image.convert("RGBA") if "transparency" in image.info else image
-            return loaded.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise DataError(f"no {', '.join(FORMATS)} image") from error
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        reason = "truncated" if "truncated" in str(error).lower() else f"damaged: {error}"
-        raise DataError(reason) from error
 
 
 def resized(image: Image.Image, *, height: int, width: int) -> Pixels:

@@ -1,8 +1,8 @@
 """Crops decoded once: CropSet -> one uint8 array in a file, mapped into memory and served by index.
 
-The file is named by a hash of everything that decides its pixels: the contents of the crops in their order, the size,
-the interpolation and the decoders. A crop that changed gives another name, so pixels are never out of date. A file
-appears whole or not at all; of two processes that need it at once, one builds it and the other waits.
+The file is named by a hash of everything that decides its pixels: the contents and boxes of the crops in their order,
+the size, the interpolation and the decoders. A crop that changed gives another name, so pixels are never out of date. A
+file appears whole or not at all; of two processes that need it at once, one builds it and the other waits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 import PIL
-from PIL import Image, features
+from PIL import features
 
 from iics.data.cache_folder import cache_folder, cached_file, locked, remove_leftovers, temporary_of
+from iics.data.crop_images import CropImages, ReadCrop
 from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
 from iics.data.images import (
@@ -47,7 +48,7 @@ _DECODERS = ("libjpeg_turbo", "webp")
 _HEADER_BYTES = 128
 
 Digests = list[bytes]
-"""A hash of each crop's file; of length n."""
+"""A hash of each crop's file and box; of length n."""
 
 
 class _CannotKeepError(Exception):
@@ -115,14 +116,15 @@ def cache_key(digests: Digests, *, height: int, width: int) -> str:
 
 
 def file_digests(crops: CropSet, *, num_threads: int) -> Digests:
-    """Return a hash of each crop's encoded file; reading is cheap beside decoding.
+    """Return a hash of each crop's encoded file and its box; reading is cheap beside decoding.
 
     Raises:
         DataError: If one cannot be read; then all are decoded, so that every bad file is named at once.
     """
 
     def digests_of(task: range) -> Digests:
-        return [hashlib.sha256(reader.read(index)).digest() for index in task]
+        images = CropImages(crops, reader)
+        return [images[index].digest for index in task]
 
     try:
         with CropReader(crops) as reader, ThreadPoolExecutor(num_threads) as pool:
@@ -213,11 +215,11 @@ def _write(
     start, one_at_a_time = opened.tell(), Lock()
     changed: list[str] = []
 
-    def keep(index: int, data: bytes, image: Image.Image) -> None:
-        if hashlib.sha256(data).digest() != digests[index]:
+    def keep(index: int, crop: ReadCrop) -> None:
+        if crop.digest != digests[index]:
             changed.append(crops.label(index))
             return
-        pixels = resized(image, height=shape[1], width=shape[2])
+        pixels = resized(crop.image, height=shape[1], width=shape[2])
         with one_at_a_time:
             opened.seek(start + index * pixels.size)
             opened.write(pixels.data)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
+from iics.data.crop_images import ReadCrop
 from iics.data.crop_reader import CropReader
 from iics.data.crops import CropSet, IntArray
 from iics.data.images import check_size, checked_num_threads, decode_each, describe_failures, resized
@@ -53,8 +53,8 @@ class PixelDecoder:
         indices = np.arange(len(self._crops))[index].tolist()
         pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
 
-        def keep(place: int, _data: bytes, image: Image.Image) -> None:
-            pixels[place] = resized(image, height=self._height, width=self._width)
+        def keep(place: int, crop: ReadCrop) -> None:
+            pixels[place] = resized(crop.image, height=self._height, width=self._width)
 
         failures = decode_each(
             self._crops, indices, keep, reader=self._reader, pool=self._pool, crops_per_task=_CROPS_PER_TASK

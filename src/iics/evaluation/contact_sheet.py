@@ -5,8 +5,6 @@ In: crops of query and gallery and the `TopMatches` of a ranking. Out: one PIL i
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -14,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from iics.data.crops import CropSet, read_crop_bytes
+from iics.data.crop_images import CropImages
+from iics.data.crop_reader import CropReader, ReadError
+from iics.data.crops import CropSet
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.ranking import TopMatches
 
@@ -67,10 +67,12 @@ def ranked_contact_sheet(
     for column, heading in enumerate(["query", *(str(k) for k in range(1, num_matches + 1))]):
         _centred_text(draw, heading, left_of(column), _MARGIN - 4, step_x - _GAP, font)
     with ExitStack() as stack:
-        query_archive, gallery_archive = _opened_archive(query, stack), _opened_archive(gallery, stack)
+        # Opened once for the whole sheet: an archive's directory can list a hundred thousand files.
+        query_images = CropImages(query, stack.enter_context(CropReader(query)))
+        gallery_images = CropImages(gallery, stack.enter_context(CropReader(gallery)))
         for row, q in enumerate(chosen):
             y = top + row * step_y
-            crop = _read_crop(query, q, query_archive)
+            crop = _read_crop(query, q, query_images)
             _draw_cell(draw, sheet, crop, (left_of(0), y), box, QUERY_FRAME, [_camera(query, q)], font)
             for column in range(num_matches):
                 g = int(matches.indices[q, column])
@@ -80,7 +82,7 @@ def ranked_contact_sheet(
                 corner = (left_of(column + 1), y)
                 captions = [_camera(gallery, g), f"{matches.similarities[q, column]:.2f}"]
                 frame = RIGHT_FRAME if is_correct else WRONG_FRAME
-                _draw_cell(draw, sheet, _read_crop(gallery, g, gallery_archive), corner, box, frame, captions, font)
+                _draw_cell(draw, sheet, _read_crop(gallery, g, gallery_images), corner, box, frame, captions, font)
                 _draw_mark(sheet, corner, box, is_correct=is_correct)
     return sheet
 
@@ -130,20 +132,12 @@ def _checked_choice(
     return chosen
 
 
-def _opened_archive(crops: CropSet, stack: ExitStack) -> zipfile.ZipFile | None:
-    """Open the archive once for the whole sheet: its directory can list a hundred thousand files."""
-    if crops.archive is None:
-        return None
+def _read_crop(crops: CropSet, index: int, images: CropImages) -> Image.Image:
     try:
-        return stack.enter_context(zipfile.ZipFile(crops.archive))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"Cannot open {crops.archive}: {error}.") from error
-
-
-def _read_crop(crops: CropSet, index: int, archive: zipfile.ZipFile | None) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(read_crop_bytes(crops, index, archive=archive))).convert("RGB")
-    except OSError as error:  # PIL's UnidentifiedImageError is one
+        return images[index].image
+    except ReadError:
+        raise
+    except DataError as error:
         raise DataError(f"Cannot decode {crops.label(index)}: {error}.") from error
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from iics.config import AugmentSettings
 from iics.data.augment import augment
 from iics.data.augment_draws import draw_augmentation
+from iics.data.crop_images import CropImages
 from iics.data.crop_reader import CropReader
 from iics.data.crops import CropSet
 from iics.data.pixel_cache import open_pixels
@@ -142,12 +143,16 @@ class PlainLoader:
 
 
 def _unpacked(crops: CropSet, folder: Path) -> list[Path]:
-    """Return plain files of the crops: those of an archive are written to a folder."""
-    if crops.archive is None:
+    """Return plain files of the crops: those of an archive, and boxes cut out, are written to a folder."""
+    if crops.archive is None and crops.boxes is None:
         return list(crops.paths)
     files = []
     with CropReader(crops) as reader:
+        images = CropImages(crops, reader)
         for index, path in enumerate(crops.paths):
-            files.append(folder / f"{index}{path.suffix}")
-            files[-1].write_bytes(reader.read(index))
+            files.append(folder / f"{index}{path.suffix if crops.boxes is None else '.png'}")
+            if crops.boxes is None:
+                files[-1].write_bytes(reader.read(index))
+            else:
+                images[index].image.save(files[-1])
     return files

@@ -5,7 +5,7 @@ data.json          what it was trained on
 metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
-pseudo_labels/     round-001.csv, ...: path, camera, cluster in stage 1 and 2; not in a supervised run
+pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 1 and 2; not in a supervised run
 loggers.json       which rounds each logger was given
 tensorboard/       the same numbers as metrics.jsonl, for the logger of that name
 wandb/, mlflow.db  likewise, unless the environment names another place
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from iics.atomic import remove_stale_temporaries, write_atomically
 from iics.config import Settings
-from iics.data.crops import CropSet, IntArray, natural_order
+from iics.data.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
 from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
@@ -245,10 +245,12 @@ class RunFolder:
         """Write the clusters of a round as a table, in the order of the paths; -1 where a camera sat out."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["path", "camera", "stage1_cluster", "stage2_cluster"])
-        for i in sorted(range(len(crops)), key=lambda i: crops.paths[i]):
+        box_columns = () if crops.boxes is None else BOX_COLUMNS
+        table.writerow(["path", *box_columns, "camera", "stage1_cluster", "stage2_cluster"])
+        boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
+        for i in sorted(range(len(crops)), key=lambda i: (crops.paths[i], boxes[i])):
             camera = crops.camera_names[crops.camera_ids[i]]
-            row: list[Any] = [crops.paths[i].as_posix(), camera]
+            row: list[Any] = [crops.paths[i].as_posix(), *boxes[i], camera]
             table.writerow(row + ["" if labels is None else labels[i] for labels in (stage1, stage2)])
         write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", text.getvalue())
 

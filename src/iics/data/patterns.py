@@ -1,0 +1,59 @@
+"""Your own cameras, told apart by any pattern of file names -> CropSets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iics.data.crops import DataSplits
+from iics.data.folders import images_below
+from iics.data.name_template import NameTemplate
+from iics.data.table import CropTable, splits_of_table
+from iics.errors import DataError
+
+
+def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
+    """Return the crops of a folder whose names say camera and, perhaps, identity, time, tracklet and split.
+
+    Args:
+        data_dir: The folder. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
+        pattern: Template of the paths below it, e.g. `{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg`;
+            docs/your_cameras.md has all of it.
+
+    Returns:
+        Train and, where names say so, query and gallery. Crops are in order of their paths, cameras in natural order.
+
+    Raises:
+        DataError: If the folder is missing or holds no image, the pattern is no template, or a file does not match it,
+            matches in two ways, or says something that cannot be understood.
+    """
+    template = NameTemplate(pattern)
+    root = Path(data_dir).expanduser().absolute()
+    if not root.is_dir():
+        raise DataError(f"{root} is no folder; give the folder in which the pattern {pattern} begins.")
+    files = images_below(root)
+    if not files:
+        raise DataError(f"{root} holds no image.")
+    names = [file.relative_to(root).as_posix() for file in files]
+    values = _values(template, names, root)
+    columns = {field: [each[field] for each in values] for field in values[0]}
+    return splits_of_table(CropTable(root.name, root, columns | {"path": names}, [str(file) for file in files]))
+
+
+def _values(template: NameTemplate, names: list[str], root: Path) -> list[dict[str, str]]:
+    values: list[dict[str, str]] = []
+    others: list[str] = []
+    for name in names:
+        try:
+            found = template.read(name)
+        except DataError as error:
+            raise DataError(f"{root / name}: {error} (pattern {template.pattern}).") from error
+        if found is None:
+            others.append(name)
+        else:
+            values.append(dict(found))
+    if others:
+        raise DataError(
+            f"{len(others)} of {len(names)} images in {root} are not named by the pattern {template.pattern}, e.g. "
+            f"{others[0]}; {template.example} would be. Change the pattern, or rename or remove these files."
+        )
+    return values
