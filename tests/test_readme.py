@@ -16,6 +16,7 @@ from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
 from iics.cli.clear_cache import ClearCacheCommand
+from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
@@ -33,6 +34,7 @@ KINDS = {
     "evaluate": EvaluateCommand,
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
+    "crop": CropCommand,
     "clear-cache": ClearCacheCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
     "benchmark training": TrainingSpeedCommand,
@@ -98,6 +100,7 @@ DOCUMENTS = [
     "docs/experiments.md",
     "docs/decisions.md",
     "docs/sample.md",
+    "docs/video.md",
 ]
 
 
