@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from iics.errors import WriteError
 from iics.video.detections import Detections
@@ -65,10 +66,7 @@ class DetectionJournal:
         whole = 0
         with self._path.open("rb") as file:
             for line in file:
-                try:
-                    entry = json.loads(line) if line.endswith(b"\n") else {}
-                except ValueError:
-                    entry = {}
+                entry = _parsed(line)
                 if whole == 0 and entry.get("key") != key:
                     return 0
                 if whole and "frame" not in entry:
@@ -84,3 +82,12 @@ class DetectionJournal:
             self._file.flush()
         except OSError as error:
             raise WriteError(f"Cannot write {self._path}: {error.strerror or error}.") from error
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return the entry of a whole line, an empty one for anything else."""
+    try:
+        entry = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
