@@ -313,6 +313,23 @@ def test_a_damaged_report_is_named(walk, hog, tmp_path, by_colour):
         crop_video(walk, out, settings=hog())
 
 
+@pytest.mark.parametrize("damage", ["missing", "path,camera\nx.jpg,lobby\n", "\udcff"])
+def test_a_damaged_table_is_named(walk, hog, tmp_path, by_colour, damage):
+    out = tmp_path / "out"
+    folder = crop_video(walk, out, settings=hog()).folder
+    (folder / "crops.csv").unlink()
+    if damage != "missing":
+        (folder / "crops.csv").write_bytes(damage.encode(errors="surrogateescape"))
+    with pytest.raises(VideoError, match=rf"{folder}/crops\.csv.* Remove the folder {folder}, and crop it again\.$"):
+        crop_video(walk, out, settings=hog())
+
+
+def test_a_long_name_is_cut_short(walk, hog, tmp_path, by_colour):
+    long = tmp_path / f"{'ö' * 120}.mp4"
+    shutil.copy(walk, long)
+    assert crop_video(long, tmp_path / "out", settings=hog()).folder.name.startswith("ö" * 50 + "-")
+
+
 def test_images_are_jpeg_of_the_frames_pixels(walk, hog, quickly, by_colour):
     from iics.video.frames import VideoFile
 

@@ -72,6 +72,15 @@ def test_detections_of_another_video_or_detector_are_dropped(tmp_path):
     assert len(path.read_bytes().splitlines()) == 3
 
 
+def test_from_the_first_frame_that_is_another_all_is_detected_again(tmp_path):
+    path = tmp_path / "journal"
+    read(path, FRAMES, CountingDetector())
+    detector = CountingDetector()
+    read(path, [FRAMES[0], FRAMES[1], FRAMES[3], FRAMES[4]], detector)
+    assert detector.calls == 2
+    assert read(path, [FRAMES[0], FRAMES[1], FRAMES[3], FRAMES[4]], None)
+
+
 def test_a_journal_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(WriteError, match=r"^Cannot write .*/no/journal: No such file or directory\.$"):
         DetectionJournal(tmp_path / "no" / "journal", key="one")

@@ -22,6 +22,13 @@ def test_a_crop_is_kept_every_so_many_seconds():
     assert selection.dropped == {BETWEEN_CROPS: 6}
 
 
+def test_a_person_who_comes_back_within_the_gap_goes_on():
+    selection = CropSelection(min_tracklet=4, every=0, max_gap=3)
+    assert [number for number, _ in run(selection, {1: [0, 1, 2, 6]}, 7)] == [1] * 4
+    lost = CropSelection(min_tracklet=4, every=0, max_gap=2)
+    assert run(lost, {1: [0, 1, 2, 6]}, 7) == []
+
+
 def test_every_frame_is_kept_at_zero_seconds():
     assert len(run(CropSelection(min_tracklet=3, every=0, max_gap=5), {1: range(10)}, 10)) == 10
 

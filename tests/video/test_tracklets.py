@@ -27,9 +27,10 @@ def test_a_person_hidden_for_a_while_comes_back_as_the_same():
     assert linked(frames) == [[] if 10 <= frame < 16 else [1] for frame in range(25)]
 
 
-def test_a_person_hidden_for_longer_than_the_gap_is_new():
+def test_a_person_hidden_for_longer_than_the_gap_is_new_and_not_before():
     frames = [[] if 10 <= frame < 16 else [walker(frame)] for frame in range(25)]
-    assert linked(frames, max_gap=4)[-1] == [2]
+    assert linked(frames, max_gap=6)[-1] == [1]
+    assert linked(frames, max_gap=5)[-1] == [2]
 
 
 def test_someone_elsewhere_is_new():

@@ -15,7 +15,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from iics.atomic import write_atomically
@@ -29,6 +29,7 @@ TABLE, REPORTS = "crops.csv", "crops-report.json"
 JOURNAL = "detections.jsonl"
 _REPORT = "report.json"
 _DIGITS = 8  # of the fingerprint, in the name of a video's folder
+_STEM = 50  # characters of the file's name there; names may have 255 bytes, and a character four
 COLUMNS = (
     "path",
     "camera",
@@ -99,7 +100,7 @@ class CropFolder:
         Raises:
             VideoError: If another process is at work on the video, or it was cropped for another camera.
         """
-        name = f"{video.stem.lstrip('.')}-{fingerprint[:_DIGITS]}"
+        name = f"{video.stem.lstrip('.')[:_STEM]}-{fingerprint[:_DIGITS]}"
         for folder in sorted(self.root.glob(f"*/*-{fingerprint[:_DIGITS]}")):
             other = folder.parent.name
             if other != camera:
@@ -109,19 +110,17 @@ class CropFolder:
                 )
             name = folder.name.lstrip(".")  # the same video under another file name
         at_work = self.root / camera / f".{name}"
-        try:
-            at_work.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise WriteError(f"Cannot make the folder {at_work.parent}: {error.strerror or error}.") from error
-        is_ours = False
-        try:
-            with locked(at_work, wait=False) as is_ours:
-                if not is_ours:
-                    raise VideoError(f"Another process is cropping {video} into {self.root}; wait for it.")
-                yield VideoFolder(at_work, self.root / camera / name, camera=camera, video=video.name)
-        finally:
-            if is_ours:
-                at_work.with_name(f"{at_work.name}.lock").unlink(missing_ok=True)
+        with ExitStack() as stack:
+            try:
+                at_work.parent.mkdir(exist_ok=True)
+                is_ours = stack.enter_context(locked(at_work, wait=False))
+            except OSError as error:
+                raise WriteError(f"Cannot write into {at_work.parent}: {error.strerror or error}.") from error
+            if not is_ours:
+                raise VideoError(f"Another process is cropping {video} into {self.root}; wait for it.")
+            lock = at_work.with_name(f"{at_work.name}.lock")
+            stack.callback(lock.unlink, missing_ok=True)
+            yield VideoFolder(at_work, self.root / camera / name, camera=camera, video=video.name)
 
     def write_table(self) -> None:
         """Make the table and the reports anew from the finished videos; one process at a time."""
@@ -130,10 +129,9 @@ class CropFolder:
             rows: list[dict[str, object]] = []
             first_tracklet = 0
             for folder, report in reports.items():
-                with (folder / TABLE).open(encoding="utf-8", newline="") as file:
-                    for row in csv.DictReader(file):
-                        path = (folder / row["path"]).relative_to(self.root).as_posix()
-                        rows.append({**row, "path": path, "tracklet": first_tracklet + int(row["tracklet"])})
+                for row in _read_table(folder / TABLE):
+                    path = (folder / row["path"]).relative_to(self.root).as_posix()
+                    rows.append({**row, "path": path, "tracklet": first_tracklet + int(row["tracklet"])})
                 first_tracklet += report.tracklets
             write_atomically(self.root / TABLE, _csv(rows))
             write_atomically(self.root / REPORTS, _json([report.as_json() for report in reports.values()]))
@@ -212,6 +210,19 @@ class VideoFolder:
 
 def _folders_in(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def _read_table(file: Path) -> list[dict[str, str]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened))
+    except (OSError, ValueError) as error:
+        raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
+    if any(not row.get("path") or not str(row.get("tracklet")).isdigit() for row in rows):
+        raise VideoError(
+            f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
+        )
+    return rows
 
 
 def _csv(rows: list[dict[str, object]]) -> str:

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from iics.errors import WriteError
 from iics.video.detections import Detections
 from iics.video.frames import Frame, Pixels
 
 
 class DetectionJournal:
-    """Detections by frame, remembered from runs before.
+    """Detections by frame, remembered from runs before; frames have to be asked for in the same order each time.
 
     Args:
         path: The file; what it holds of a run that looked at other things, or was torn off by a kill, is dropped.
@@ -32,16 +34,18 @@ class DetectionJournal:
 
     def __init__(self, path: Path, *, key: str) -> None:
         self._path = path
-        self._known: dict[int, list[list[float]]] = {}
         try:
-            whole = self._read(key)
-            self._file = path.open("r+b" if whole else "wb")
-            self._file.truncate(whole)
-            self._file.seek(whole)
+            path.touch()
+            self._file = path.open("r+b")
+            num_lines, self._whole = self._whole_lines(key)
+            self._file.truncate(self._whole)
+            self._file.seek(0)
         except OSError as error:
             raise WriteError(f"Cannot write {path}: {error.strerror or error}.") from error
-        self.num_remembered = len(self._known)
-        if not whole:
+        self.num_remembered = max(0, num_lines - 1)
+        if num_lines:
+            self._file.readline()
+        else:
             self._write({"key": key})
 
     def __enter__(self) -> DetectionJournal:
@@ -52,29 +56,29 @@ class DetectionJournal:
 
     def detections(self, frame: Frame, detect: Callable[[Pixels], Detections]) -> Detections:
         """Return the frame's detections: those remembered, or else new ones, which are remembered."""
-        rows = self._known.get(frame.index)
-        if rows is None:
-            found = detect(frame.pixels)
-            rows = [[*box, sure] for box, sure in zip(found.boxes.tolist(), found.confidences.tolist(), strict=True)]
-            self._write({"frame": frame.index, "found": rows})
-        return Detections([row[:4] for row in rows], [row[4] for row in rows])  # type: ignore[arg-type]
+        place = self._file.tell()
+        if place < self._whole:
+            entry = _parsed(self._file.readline())
+            if entry["frame"] == frame.index:
+                known = np.array(entry["found"], dtype=np.float64).reshape(-1, 5)
+                return Detections(known[:, :4], known[:, 4])
+            self._whole = place  # other frames can be decoded than before
+            self._file.seek(place)
+            self._file.truncate()
+        found = detect(frame.pixels)
+        rows = [[*box, sure] for box, sure in zip(found.boxes.tolist(), found.confidences.tolist(), strict=True)]
+        self._write({"frame": frame.index, "found": rows})
+        return found
 
-    def _read(self, key: str) -> int:
-        """Take in the lines of a file with this key, and return how many bytes of it are whole lines."""
-        if not self._path.exists():
-            return 0
-        whole = 0
-        with self._path.open("rb") as file:
-            for line in file:
-                entry = _parsed(line)
-                if whole == 0 and entry.get("key") != key:
-                    return 0
-                if whole and "frame" not in entry:
-                    return whole
-                if whole:
-                    self._known[entry["frame"]] = entry["found"]
-                whole += len(line)
-        return whole
+    def _whole_lines(self, key: str) -> tuple[int, int]:
+        """Return how many lines, and bytes, of the file are whole and belong to this key."""
+        num_lines = num_bytes = 0
+        for line in self._file:
+            entry = _parsed(line)
+            if not (entry.get("key") == key if num_lines == 0 else "frame" in entry):
+                break
+            num_lines, num_bytes = num_lines + 1, num_bytes + len(line)
+        return num_lines, num_bytes
 
     def _write(self, entry: dict[str, object]) -> None:
         try:

@@ -113,8 +113,11 @@ class VideoFile:
             self.num_read, self._last_seconds = index + 1, seconds
             if index % stride == 0:
                 is_decoded, pixels = self._capture.retrieve()
-                if is_decoded:
-                    yield Frame(index, seconds, np.ascontiguousarray(pixels[:, :, ::-1]))
+                if not is_decoded:
+                    raise VideoError(
+                        f"Frame {index} of {self._path} cannot be turned into a picture; convert the video."
+                    )
+                yield Frame(index, seconds, np.ascontiguousarray(pixels[:, :, ::-1]))
 
     def faults(self) -> tuple[str, ...]:
         """Return what was wrong with the file, after its last frame was read; each a full sentence."""

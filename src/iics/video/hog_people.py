@@ -49,6 +49,8 @@ def hog_detector(*, min_height: int) -> Callable[[Pixels], Detections]:
         if len(boxes) == 0:
             return Detections(np.empty((0, 4)), np.empty(0))
         margins = np.ravel(margins).astype(np.float64)
+        order = np.lexsort((boxes[:, 1], boxes[:, 0], -margins))  # OpenCV's threads leave any order
+        boxes, margins = boxes[order], margins[order]
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), margins.tolist(), 0.0, _OVERLAP)
         boxes, margins = boxes[kept].astype(np.float64), margins[kept]
         boxes[:, :2] += boxes[:, 2:] * (_TRIM_WIDTH, _TRIM_HEIGHT)

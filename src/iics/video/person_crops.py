@@ -16,6 +16,7 @@ from iics.video.selection import BETWEEN_CROPS, SHORT_TRACKLET, BoxedPerson, Cho
 from iics.video.tracklets import TrackletLinker
 
 LOW_CONFIDENCE, TOO_SMALL, NOT_TRACKED = "low confidence", "too small", "left out by the tracker"
+_REASONS = (LOW_CONFIDENCE, TOO_SMALL, NOT_TRACKED, SHORT_TRACKLET, BETWEEN_CROPS)
 _MAX_GAP_SECONDS = 1.0  # that a person may be hidden within a tracklet
 _JPEG_QUALITY = 95
 
@@ -86,9 +87,6 @@ class PersonCrops:
             BoxedPerson(frame.index, frame.seconds, tuple(boxes[at].tolist()), float(found.confidences[at]))
             for at in np.flatnonzero(is_sure & is_large)
         ]
-
-
-_REASONS = (LOW_CONFIDENCE, TOO_SMALL, NOT_TRACKED, SHORT_TRACKLET, BETWEEN_CROPS)
 
 
 def _encoded(frame: Frame, box: tuple[int, int, int, int]) -> bytes:
