@@ -262,6 +262,14 @@ def test_an_empty_scene_is_refused(hog, tmp_path, drawn_people, by_colour):
         crop_video(clip, tmp_path / "out", settings=hog())
 
 
+def test_a_video_without_a_whole_frame_is_refused(hog, tmp_path, drawn_people, monkeypatch, caplog):
+    monkeypatch.setattr(cv2, "imencode", lambda *_: (True, np.zeros(100, np.uint8)))
+    clip = drawn_people.write_timed_clip(tmp_path / "noise.mkv", [0, 1, 2], frames_per_second=10)
+    with pytest.raises(VideoError, match=rf"^No frame of {clip} could be decoded; check that it plays\.$"):
+        crop_video(clip, tmp_path / "out", settings=hog())
+    assert not caplog.records
+
+
 def test_small_people_are_counted(walk, hog, tmp_path, by_colour):
     with pytest.raises(VideoError, match=r"boxes \(\d+ too small\)"):
         crop_video(walk, tmp_path / "out", settings=hog(min_height=200))

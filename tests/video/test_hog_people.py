@@ -32,6 +32,12 @@ def test_nobody_is_found_on_plain_ground(drawn_people):
     assert found.boxes.shape == (0, 4)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (40, 200), (128, 40), (1, 1)])
+def test_frames_smaller_than_the_window_hold_nobody(size):
+    for min_height in (16, 64, 2000):
+        assert len(hog_detector(min_height=min_height)(np.full((*size, 3), 100, np.uint8))) == 0
+
+
 def test_an_opencv_without_hog_is_named(monkeypatch):
     monkeypatch.delattr(cv2, "HOGDescriptor")
     with pytest.raises(VideoError, match=r"^OpenCV 4\..* has no HOG detector: pip install 'opencv-python-headless<5'"):

@@ -112,6 +112,8 @@ def _report(
     settings_json: Mapping[str, Any],
 ) -> VideoReport:
     """Return the report; warn of faults of the file, refuse if there is no crop."""
+    if not people.num_frames:
+        raise VideoError(f"No frame of {video} could be decoded; check that it plays.")
     faults = opened.faults()
     for fault in faults:
         logger.warning("%s: %s", video, fault)
@@ -128,8 +130,6 @@ def _report(
         crops=place.num_crops,
         faults=faults,
     )
-    if not report.frames_searched:
-        raise VideoError(f"No frame of {video} could be decoded; check that it plays.")
     if not report.crops:
         counts = ", ".join(f"{number} {reason}" for reason, number in report.dropped.items() if number)
         raise VideoError(
