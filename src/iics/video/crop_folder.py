@@ -11,8 +11,6 @@ from them after the next video. Names that begin with a dot are passed over by o
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,27 +20,15 @@ from iics.atomic import write_atomically
 from iics.data.cache_folder import locked
 from iics.data.crops import natural_order
 from iics.errors import VideoError, WriteError
+from iics.video.crop_table import COLUMNS, read_table, table_text
 from iics.video.selection import ChosenCrop
 from iics.video.video_report import VideoReport
 
 TABLE, REPORTS = "crops.csv", "crops-report.json"
 JOURNAL = "detections.jsonl"
 _REPORT = "report.json"
-_DIGITS = 8  # of the fingerprint, in the name of a video's folder
+_DIGITS = 12  # of the fingerprint, in the name of a video's folder
 _STEM = 50  # characters of the file's name there; names may have 255 bytes, and a character four
-COLUMNS = (
-    "path",
-    "camera",
-    "time",
-    "tracklet",
-    "video",
-    "frame",
-    "box_left",
-    "box_top",
-    "box_width",
-    "box_height",
-    "confidence",
-)
 
 
 class CropFolder:
@@ -129,11 +115,11 @@ class CropFolder:
             rows: list[dict[str, object]] = []
             first_tracklet = 0
             for folder, report in reports.items():
-                for row in _read_table(folder / TABLE):
+                for row in read_table(folder / TABLE):
                     path = (folder / row["path"]).relative_to(self.root).as_posix()
                     rows.append({**row, "path": path, "tracklet": first_tracklet + int(row["tracklet"])})
                 first_tracklet += report.tracklets
-            write_atomically(self.root / TABLE, _csv(rows))
+            write_atomically(self.root / TABLE, table_text(rows))
             write_atomically(self.root / REPORTS, _json([report.as_json() for report in reports.values()]))
 
 
@@ -199,7 +185,7 @@ class VideoFolder:
         Raises:
             WriteError: If that fails.
         """
-        write_atomically(self._at_work / TABLE, _csv(sorted(self._rows, key=lambda row: str(row["path"]))))
+        write_atomically(self._at_work / TABLE, table_text(sorted(self._rows, key=lambda row: str(row["path"]))))
         write_atomically(self._at_work / _REPORT, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
         try:
             self.journal.unlink(missing_ok=True)
@@ -210,27 +196,6 @@ class VideoFolder:
 
 def _folders_in(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-
-
-def _read_table(file: Path) -> list[dict[str, str]]:
-    try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened))
-    except (OSError, ValueError) as error:
-        raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
-    if any(not row.get("path") or not str(row.get("tracklet")).isdigit() for row in rows):
-        raise VideoError(
-            f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
-        )
-    return rows
-
-
-def _csv(rows: list[dict[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _json(reports: list[dict[str, object]]) -> str:
