@@ -49,6 +49,23 @@ def reference() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def drawn_people() -> ModuleType:
+    """Videos of people drawn by `tests/drawn_people.py`, loaded by path."""
+    spec = importlib.util.spec_from_file_location("drawn_people", Path(__file__).parent / "drawn_people.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def walk(drawn_people: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1.6 seconds of two people who walk towards each other and do not meet."""
+    return drawn_people.write_clip(
+        tmp_path_factory.mktemp("clips") / "walk.mp4", [drawn_people.RED, drawn_people.GREEN]
+    )
+
+
+@pytest.fixture(scope="session")
 def market_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rendered people in the Market-1501 layout: 6 to train on (54 crops), 3 others to test on, 3 cameras."""
     root = tmp_path_factory.mktemp("people") / "market"

@@ -16,6 +16,7 @@ GROUND = {"errors", "atomic", "computing_settings", "config", "device", "kernels
 STEPS = [
     {"data"},
     {"models", "features"},
+    {"video"},
     {"similarity"},
     {"clustering"},
     {"pseudo_labels"},

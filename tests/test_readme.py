@@ -17,6 +17,7 @@ from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
 from iics.cli.clear_cache import ClearCacheCommand
+from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
@@ -36,6 +37,7 @@ KINDS = {
     "evaluate": EvaluateCommand,
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
+    "crop": CropCommand,
     "clear-cache": ClearCacheCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
     "benchmark training": TrainingSpeedCommand,
@@ -102,6 +104,7 @@ DOCUMENTS = [
     "docs/decisions.md",
     "docs/sample.md",
     "docs/your_cameras.md",
+    "docs/video.md",
 ]
 
 

@@ -12,6 +12,10 @@ class DataError(IicsError):
     """Crops that are missing, unreadable, unparsable or contradictory."""
 
 
+class VideoError(IicsError):
+    """A video that cannot be read, or that nobody is found in; or a folder of crops it does not fit into."""
+
+
 class SettingsError(IicsError):
     """A setting, or a combination of settings, that cannot work."""
 

@@ -13,8 +13,8 @@ from iics.errors import DataError
 logger = logging.getLogger(__name__)
 
 ABOUT_A_CROP = ("camera", "identity", "time", "tracklet", "split")
-NOT_USED = ("frame",)
-"""Known and of no effect: without a frame rate, the number of a frame is no time."""
+NOT_USED = ("frame", "video", "box_left", "box_top", "box_width", "box_height", "confidence")
+"""Known and of no effect: where in a video a crop is from. Without a frame rate, the number of a frame is no time."""
 TABLE_COLUMNS = ("path", *ABOUT_A_CROP, *BOX_COLUMNS)
 
 _ALIKE, _PERHAPS_ALIKE = 0.8, 0.5  # of difflib: surely a slip; worth a question

@@ -1,0 +1,1 @@
+"""From video to crops: frames, boxes around people, tracklets, files."""

@@ -1,0 +1,77 @@
+"""What `iics crop` looks for and keeps."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from iics.errors import SettingsError, check_setting
+from iics.video.detectors import DETECTORS, DetectorName
+
+_NO_FOLDER_NAME = re.compile(r"[/\\\x00-\x1f]|^[.]|^\s|\s$|^$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    """Where and when a video was taken, who is looked for in it, and which crops are kept."""
+
+    camera: str
+    """Name of the camera; it becomes a folder."""
+    start: str = ""
+    """When the video begins, e.g. 2026-03-01T08:00:00 (UTC unless it names a zone). Empty: times count from 0."""
+    detector: DetectorName = "fasterrcnn_mobilenet_v3_large_fpn"
+    """What finds people: a detector of torchvision, or hog, which needs no download and finds less."""
+    detector_weights: Path | None = None
+    """File of weights for a detector of torchvision; by default torchvision's own, downloaded once."""
+    min_confidence: float | None = None
+    """Drop boxes that the detector is less sure of: a probability, or a margin from 0 for hog. By default 0.5."""
+    min_height: int = 64
+    """Drop boxes lower than this, in pixels. hog takes the less time the larger it is."""
+    min_tracklet: int = 5
+    """Drop people found in fewer frames than this: most of them are false."""
+    every: float = 0.5
+    """Seconds from one crop of a tracklet to the next; 0 keeps one of every frame, near-duplicates."""
+    stride: int = 1
+    """Look at every n-th frame only. People must overlap themselves from one such frame to the next."""
+
+    def __post_init__(self) -> None:
+        check_setting(
+            not _NO_FOLDER_NAME.search(self.camera),
+            f"camera names a folder and needs a name without slash, leading dot or blanks around it, "
+            f"got {self.camera!r}.",
+        )
+        check_setting(
+            self.min_confidence is None or math.isfinite(self.min_confidence),
+            f"min_confidence must be a number, got {self.min_confidence}.",
+        )
+        for name, value, least in (
+            ("min_height", self.min_height, 16),
+            ("min_tracklet", self.min_tracklet, 1),
+            ("every", self.every, 0),
+            ("stride", self.stride, 1),
+        ):
+            check_setting(value >= least and math.isfinite(value), f"{name} must be at least {least}, got {value}.")
+        self.start_seconds()
+
+    def start_seconds(self) -> float:
+        """Return the start in seconds since 1970, 0 if none is given.
+
+        Raises:
+            SettingsError: If it is no date and time.
+        """
+        if not self.start:
+            return 0.0
+        try:
+            start = datetime.fromisoformat(self.start)
+        except ValueError as error:
+            raise SettingsError(
+                f"start must be a date and time, e.g. 2026-03-01T08:00:00, got {self.start}."
+            ) from error
+        return (start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp()
+
+    def confidence_needed(self) -> float:
+        """Return the confidence asked for, or the one that suits the detector."""
+        return DETECTORS[self.detector].min_confidence if self.min_confidence is None else self.min_confidence

@@ -1,0 +1,97 @@
+"""Detections of a video on disk, a line a frame, so that a killed run does not have to detect them again.
+
+Detecting is nearly all the time that cropping takes. Everything after it is done again from the start, to the same
+result: the tracker has a state that cannot be stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iics.errors import WriteError
+from iics.video.detections import Detections
+from iics.video.frames import Frame, Pixels
+
+
+class DetectionJournal:
+    """Detections by frame, remembered from runs before; frames have to be asked for in the same order each time.
+
+    Args:
+        path: The file; what it holds of a run that looked at other things, or was torn off by a kill, is dropped.
+        key: What the detections depend on: video, detector and its settings.
+
+    Attributes:
+        num_remembered: Frames that were found in the file.
+
+    Raises:
+        WriteError: If the file cannot be written.
+    """
+
+    def __init__(self, path: Path, *, key: str) -> None:
+        self._path = path
+        try:
+            path.touch()
+            self._file = path.open("r+b")
+            num_lines, self._whole = self._whole_lines(key)
+            self._file.truncate(self._whole)
+            self._file.seek(0)
+        except OSError as error:
+            raise WriteError(f"Cannot write {path}: {error.strerror or error}.") from error
+        self.num_remembered = max(0, num_lines - 1)
+        if num_lines:
+            self._file.readline()
+        else:
+            self._write({"key": key})
+
+    def __enter__(self) -> DetectionJournal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def detections(self, frame: Frame, detect: Callable[[Pixels], Detections]) -> Detections:
+        """Return the frame's detections: those remembered, or else new ones, which are remembered."""
+        place = self._file.tell()
+        if place < self._whole:
+            entry = _parsed(self._file.readline())
+            if entry["frame"] == frame.index:
+                known = np.array(entry["found"], dtype=np.float64).reshape(-1, 5)
+                return Detections(known[:, :4], known[:, 4])
+            self._whole = place  # other frames can be decoded than before
+            self._file.seek(place)
+            self._file.truncate()
+        found = detect(frame.pixels)
+        rows = [[*box, sure] for box, sure in zip(found.boxes.tolist(), found.confidences.tolist(), strict=True)]
+        self._write({"frame": frame.index, "found": rows})
+        return found
+
+    def _whole_lines(self, key: str) -> tuple[int, int]:
+        """Return how many lines, and bytes, of the file are whole and belong to this key."""
+        num_lines = num_bytes = 0
+        for line in self._file:
+            entry = _parsed(line)
+            if not (entry.get("key") == key if num_lines == 0 else "frame" in entry):
+                break
+            num_lines, num_bytes = num_lines + 1, num_bytes + len(line)
+        return num_lines, num_bytes
+
+    def _write(self, entry: dict[str, object]) -> None:
+        try:
+            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise WriteError(f"Cannot write {self._path}: {error.strerror or error}.") from error
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return the entry of a whole line, an empty one for anything else."""
+    try:
+        entry = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
