@@ -11,6 +11,7 @@ import tyro
 
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
+from iics.cli.picture_file import check_picture_path
 from iics.cli.progress import count_display
 from iics.cli.source import DataName, load_data
 from iics.errors import EvaluationError
@@ -45,12 +46,12 @@ def main(arguments: list[str]) -> int:
     splits = load_data(command.data, command.data_dir)
     if splits.query is None or splits.gallery is None:
         raise EvaluationError(f"{splits.name} has no query and gallery; mAP and CMC need both, with identities.")
-    from iics.cli.ranked_results import EvaluatedModel, picture_format
+    from iics.cli.ranked_results import EvaluatedModel
     from iics.evaluation.evaluate import check_scorable
 
     check_scorable(splits.query, splits.gallery)
     if command.contact_sheet is not None:
-        picture_format(command.contact_sheet)
+        check_picture_path(command.contact_sheet)
     model = load_model_or_run(command.model, device=command.device)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
         evaluated = EvaluatedModel.embed(
