@@ -141,7 +141,7 @@ def test_crops_of_other_sizes_are_not_called_equal(tmp_path):
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        ((40, 30), "wider than high; a person upright is 2 to 4 times as high as wide"),
+        ((60, 40), "wider than high; a person upright is 2 to 4 times as high as wide"),
         ((20, 130), "more than 6 times as high as wide; a person upright is 2 to 4 times"),
         ((10, 30), "smaller than 16 x 32 pixels; little can be told from them"),
     ],
