@@ -124,6 +124,14 @@ def test_a_sample_is_drawn_by_the_seed():
     assert first.similarities == other.similarities  # of all crops, always
 
 
+def test_a_matrix_too_wide_for_text_is_left_to_json():
+    features, crops = mixture(person=1, camera=0.5, num_cameras=12)
+    bias = camera_bias(features, crops)
+    assert len(bias.similarities) == 12
+    assert "12 x 12 numbers, in the JSON" in bias.lines()[-1]
+    assert max(map(len, bias.lines())) <= 120
+
+
 def test_one_camera_is_refused():
     with pytest.raises(ValueError, match="Camera bias compares cameras; it needs at least 2, got 1"):
         camera_bias(angles(0, 1), crops_of([0, 0]))

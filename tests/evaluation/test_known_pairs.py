@@ -60,6 +60,14 @@ def test_times_that_show_a_tracklet_twice_are_too_coarse():
     assert len(apart_pairs(crops, generator())) == 0
 
 
+def test_a_slip_of_the_tracker_spoils_nothing():
+    tracklets, times = np.arange(400) % 2, np.arange(400) // 2 * 1.0
+    tracklets[1] = 0  # twice in the first picture
+    pairs = apart_pairs(crops_of(tracklets=tracklets, times=times), generator())
+    assert len(pairs) == 199
+    assert 0 not in pairs.first
+
+
 def test_boxes_of_one_file_are_two_people():
     crops = crops_of(files=["a.png", "a.png", "b.png", "a.png"], boxed=True)
     pairs = apart_pairs(crops, generator())

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import RidgeClassifier
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.neighbors import NearestCentroid
 
 from iics.data.crops import CropSet, FloatArray, IntArray
+from iics.evaluation.camera_predictability import camera_predictability
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.similarity_blocks import Features, similarity_blocks
 
-_NUM_FOLDS, _RUNS_PER_FOLD = 3, 5
+_MAX_COLUMNS = 9
+"""Cameras whose matrix fits into a line of text."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,9 @@ class CameraBias:
             lines += explained(
                 "mean similarity within a camera, less that between cameras",
                 f"{gap:.2f}",
-                f"({self.within_similarity:.3f} - {self.between_similarity:.3f}) / {self.spread:.3f}: in standard deviations of "
-                "the latter. Nearly all pairs are of two people either way, so a gap is the cameras' own. Good: near 0.",
+                f"({self.within_similarity:.3f} - {self.between_similarity:.3f}) / {self.spread:.3f}, in standard "
+                "deviations of the latter. Nearly all pairs are of two people either way: a gap is the cameras' own. "
+                "Good: near 0.",
             )
         for name, share in (("nearest camera mean", self.by_centroid), ("a linear classifier", self.by_plane)):
             if share is not None:
@@ -77,6 +76,9 @@ class CameraBias:
         return [*lines, *self._matrix_lines()]
 
     def _matrix_lines(self) -> list[str]:
+        count = len(self.camera_names)
+        if count > _MAX_COLUMNS:
+            return [f"  mean similarity by pair of cameras: {count} x {count} numbers, in the JSON"]
         names = [name if len(name) <= 10 else name[:8] + ".." for name in self.camera_names]
         rows = [
             f"  {name:<12}" + "".join(f"{'-' if value is None else format(value, '.3f'):>11}" for value in values)
@@ -113,8 +115,7 @@ def camera_bias(
         chosen = np.sort(generator.choice(len(crops), max_crops, replace=False))
     near = _neighbourhood(features, cameras, crops.tracklet_ids, chosen, num_nearest)
     similarities, within, between = _mean_similarities(features, cameras)
-    groups = _groups(crops, cameras)[chosen]
-    tell = _told_cameras(features[chosen], cameras[chosen], groups)
+    told = camera_predictability(features[chosen], crops.subset(chosen))
     return CameraBias(
         camera_names=tuple(crops.camera_names[camera] for camera in present),
         num_nearest=num_nearest,
@@ -124,8 +125,8 @@ def camera_bias(
         between_similarity=between,
         spread=near.spread,
         similarities=tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in similarities),
-        by_centroid=tell[0],
-        by_plane=tell[1],
+        by_centroid=told.by_centroid,
+        by_plane=told.by_plane,
         num_crops=len(chosen),
     )
 
@@ -179,32 +180,3 @@ def _mean_similarities(features: Features, cameras: IntArray) -> tuple[FloatArra
     num_within = counts[is_within].sum()
     within = float(totals[is_within].sum() / num_within) if num_within else None
     return means, within, float(totals[~is_within].sum() / counts[~is_within].sum())
-
-
-def _groups(crops: CropSet, cameras: IntArray) -> IntArray:
-    """Return crops that must not be torn apart when a classifier is tested: tracklets, else runs of files in a camera.
-
-    Frames that follow each other look alike; told apart by chance they would tell the person, and so the camera.
-    """
-    groups = np.empty(len(crops), dtype=np.int64)
-    for camera in np.unique(cameras):
-        members = np.flatnonzero(cameras == camera)
-        num_runs = min(len(members), _NUM_FOLDS * _RUNS_PER_FOLD)
-        groups[members] = -1 - camera * _NUM_FOLDS * _RUNS_PER_FOLD - np.arange(len(members)) * num_runs // len(members)
-    if crops.tracklet_ids is not None:
-        groups = np.where(crops.tracklet_ids >= 0, crops.tracklet_ids, groups)
-    return groups
-
-
-def _told_cameras(features: Features, cameras: IntArray, groups: IntArray) -> tuple[float | None, float | None]:
-    """Return how well cameras are told from features by their means and by planes, in three-fold cross-validation."""
-    fewest = min(len(np.unique(groups[cameras == camera])) for camera in np.unique(cameras))
-    if fewest < _NUM_FOLDS:
-        return None, None
-    folds = StratifiedGroupKFold(_NUM_FOLDS)
-
-    def told(classifier: NearestCentroid | RidgeClassifier) -> float:
-        found = cross_val_predict(classifier, features, cameras, groups=groups, cv=folds)
-        return float(balanced_accuracy_score(cameras, found))
-
-    return told(NearestCentroid()), told(RidgeClassifier(class_weight="balanced"))

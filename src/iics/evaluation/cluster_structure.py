@@ -52,7 +52,7 @@ class ClusterStructure:
         lines += explained(
             "number of clusters",
             f"{self.num_clusters:,}",
-            "A guess at the number of people, chosen without labels: better features come nearer to what you expect.",
+            "A guess at the number of people among them, without labels: better features come nearer to what you know.",
         )
         lines += explained(
             "mean silhouette",

@@ -13,6 +13,7 @@ from iics.data.crops import CropSet, IntArray
 
 MAX_PAIRS = 1_000_000
 UNKNOWN = -1
+_MOST_REPEATED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +43,8 @@ class CropPairs:
 def picture_ids(crops: CropSet) -> IntArray | None:
     """Return which picture each crop is from, -1 where that is not known; None if it is known of no crop. Shape (n,).
 
-    Crops with boxes are of one picture if they share a file; others if they share camera and time, as long as no
-    tracklet has two crops there: then times are too coarse to tell pictures apart.
+    Crops with boxes are of one picture if they share a file; others if they share camera and time. Where more than
+    1 % of the crops repeat a tracklet in such a picture, times are too coarse to tell pictures apart.
     """
     if crops.boxes is not None:
         _, pictures = np.unique([str(path) for path in crops.paths], return_inverse=True)
@@ -59,7 +60,8 @@ def picture_ids(crops: CropSet) -> IntArray | None:
     pictures[is_known] = found.reshape(-1)
     tracked = is_known & (crops.tracklet_ids >= 0)
     places = np.stack([pictures[tracked], crops.tracklet_ids[tracked]])
-    is_coarse = len(np.unique(places, axis=1).T) < places.shape[1]
+    num_repeated = places.shape[1] - len(np.unique(places, axis=1).T)
+    is_coarse = num_repeated > _MOST_REPEATED * places.shape[1]
     return None if is_coarse else pictures
 
 
