@@ -98,6 +98,7 @@ DOCUMENTS = [
     "docs/experiments.md",
     "docs/decisions.md",
     "docs/sample.md",
+    "docs/checking_data.md",
 ]
 
 
