@@ -77,11 +77,18 @@ def test_memory_of_a_step_grows_with_its_crops(monkeypatch, known_speeds, people
     assert estimate.peak_bytes == 5 * GIGABYTE
 
 
-def test_seconds_lie_on_the_line_through_two_sizes():
-    assert _on_the_line(48, (8, 2.0), (16, 3.0)) == 7.0
-    assert _on_the_line(16, (8, 2.0), (16, 3.0)) == 3.0
-    assert _on_the_line(48, (8, 3.0), (16, 2.0)) == 2.0  # noise: no size is faster than a smaller one
-    assert _on_the_line(48, (8, 0.1), (16, 3.0)) == 9.0  # nor slower than in proportion
+@pytest.mark.parametrize(
+    ("size", "small", "large", "expected"),
+    [
+        (48, (8, 2.0), (16, 3.2), 8.0),  # 0.15 s a crop
+        (16, (8, 2.0), (16, 3.2), 3.2),
+        (48, (8, 3.0), (16, 2.0), 4.0),  # noise: half of 2 s grows
+        (48, (8, 0.1), (16, 3.0), 9.0),  # noise: no more than in proportion
+        (8, (8, 2.0), (8, 1.0), 1.0),  # one size
+    ],
+)
+def test_seconds_lie_on_the_line_through_two_sizes(size, small, large, expected):
+    assert _on_the_line(size, small, large) == pytest.approx(expected)
 
 
 def test_a_probe_of_the_real_network_adds_up(people, tiny_settings):

@@ -62,7 +62,8 @@ def probe_reading(crops: CropSet, settings: Settings) -> Speed:
 def probe_phase(phase: Phase, settings: Settings, engine: Engine, *, num_cameras: int, seconds: float) -> Speed:
     """Return what a step of a stage takes, or features of one batch.
 
-    Measures the smallest batch there is, then the largest whose two runs fit into the time, at least twice as large.
+    Times the smallest batch there is, then the largest of which two runs fit into the time, at least twice as
+    large. The shorter of two runs counts.
 
     Args:
         phase: Which.
@@ -90,24 +91,28 @@ def probe_phase(phase: Phase, settings: Settings, engine: Engine, *, num_cameras
 
     work = work_of(least)
     first = _seconds_of(work)
-    small = measured(work)
-    units = min(most, max(2 * least, int(seconds / 2 / small.seconds) * least))
+    small = min(_seconds_of(work) for _ in range(2))
+    units = min(most, max(2 * least, int(seconds / 2 / small) * least))
     work = work_of(units)
-    work()
-    large = measured(work)
+    runs = [measured(work) for _ in range(2)]
+    large = min(run.seconds for run in runs)
     return Speed(
-        seconds=_on_the_line(most, (least, small.seconds), (units, large.seconds)),
-        first_seconds=max(first - small.seconds, 0.0),
+        seconds=_on_the_line(most, (least, small), (units, large)),
+        first_seconds=max(first - small, 0.0),
         num_crops=most * crops_a_unit,
         num_measured=units * crops_a_unit,
-        peak_bytes=large.peak_bytes,
+        peak_bytes=max((run.peak_bytes for run in runs if run.peak_bytes is not None), default=None),
     )
 
 
 def _on_the_line(size: int, small: tuple[int, float], large: tuple[int, float]) -> float:
-    """Return the seconds of a size, at least those of the large one measured and no more than in proportion to it."""
+    """Return the seconds of a size, on the line through two measured sizes.
+
+    Times are noisy, so at most half of the larger one is believed not to grow with the crops, and none to grow faster.
+    """
     slope = (large[1] - small[1]) / (large[0] - small[0]) if large[0] > small[0] else 0.0
-    return min(max(large[1] + slope * (size - large[0]), large[1]), large[1] * size / large[0])
+    in_proportion = large[1] / large[0]
+    return large[1] + min(max(slope, in_proportion / 2), in_proportion) * (size - large[0])
 
 
 def probe_clustering(
