@@ -105,6 +105,7 @@ DOCUMENTS = [
     "docs/sample.md",
     "docs/your_cameras.md",
     "docs/video.md",
+    "docs/checking_data.md",
 ]
 
 

@@ -120,11 +120,6 @@ def test_contact_sheet_of_unknown_kind_is_refused(refusal, trained, market_peopl
     assert message == f"Contact sheets are written as .png or .jpg; {sheet} ends in .foo."
 
 
-def test_evaluate_without_identities_is_refused(refusal, trained, folder_people):
-    message = refusal("evaluate", trained[0], "folder", "--data-dir", folder_people)
-    assert message == "cameras has no query and gallery; mAP and CMC need both, with identities."
-
-
 def test_queries_without_any_match_are_refused(refusal, trained, market_people, tmp_path):
     data_dir = tmp_path / "unmatched"
     shutil.copytree(market_people, data_dir)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from iics.data.benchmarks import load_market_layout
 from iics.data.check import check_data
@@ -36,18 +37,34 @@ def test_the_text_is_an_aligned_table(splits, make_image):
     assert lines == [
         "market",
         "",
-        "split    crops  identities  cameras  junk  distractors  width  height",
-        "train        6           2        3     0            0  16-20   32-40",
-        "query        2           1        2     0            0     16      32",
-        "gallery      4           1        3     1            1     16      32",
+        "split    crops  identities  cameras  junk  distractors",
+        "train        6           2        3     0            0",
+        "query        2           1        2     0            0",
+        "gallery      4           1        3     1            1",
         "",
         "camera  train crops  query crops  gallery crops",
         "1                 2            1              2",
         "2                 2            1              1",
         "10                2            0              1",
         "",
+        "size in pixels            min   5 %  median  95 %   max      min to max",
+        "train, width               16    16      16    19    20  [@          :]",
+        "train, height              32    32      32    38    40  [@          :]",
+        "train, height / width    2.00  2.00    2.00  2.00  2.00       one value",
+        "query, width               16    16      16    16    16       one value",
+        "query, height              32    32      32    32    32       one value",
+        "query, height / width    2.00  2.00    2.00  2.00  2.00       one value",
+        "gallery, width             16    16      16    16    16       one value",
+        "gallery, height            32    32      32    32    32       one value",
+        "gallery, height / width  2.00  2.00    2.00  2.00  2.00       one value",
+        "",
         "errors: 0, warnings: 0",
     ]
+
+
+def test_tables_of_others_follow_ours(splits):
+    report = replace(check_data(splits), tables=("expected  found\n7         6",))
+    assert str(report).splitlines()[-5:] == ["", "expected  found", "7         6", "", "errors: 0, warnings: 0"]
 
 
 def test_a_crop_that_does_not_decode_is_an_error(splits):
@@ -65,8 +82,8 @@ def test_a_split_of_which_nothing_decodes_has_no_sizes(splits):
     for path in splits.query.paths:
         path.write_text("no image")
     report = check_data(splits)
-    assert report.splits[1].smallest_size is None
-    assert str(report).splitlines()[4].split() == ["query", "2", "1", "2", "0", "0", "-", "-"]
+    assert report.splits[1].sizes is None
+    assert "query: nothing could be decoded" in str(report).splitlines()
 
 
 def test_the_same_file_in_train_and_test_is_an_error(splits):
@@ -74,7 +91,7 @@ def test_the_same_file_in_train_and_test_is_an_error(splits):
     shutil.copy(train, gallery)
     report = check_data(splits)
     assert report.errors == (
-        f"Byte-identical images shared by train and gallery: 1, e.g. {train} and {gallery}. "
+        f"Byte-identical images shared by train and gallery: 1 in 2 crops, e.g. {train} and {gallery}. "
         "Training would see the test. Remove them from one side.",
     )
 
@@ -83,12 +100,68 @@ def test_the_same_file_twice_in_one_split_is_a_warning(splits):
     shutil.copy(splits.train.paths[0], splits.train.paths[1])
     report = check_data(splits)
     assert report.ok
-    assert report.warnings[0].startswith("Byte-identical images within train: 1, e.g. ")
+    assert report.warnings[0].startswith("Byte-identical images within train: 1 in 2 crops, e.g. ")
 
 
 def test_the_same_file_in_query_and_gallery_is_a_warning(splits):
     shutil.copy(splits.query.paths[0], splits.gallery.paths[0])
-    assert check_data(splits).warnings[0].startswith("Byte-identical images shared by query and gallery: 1, e.g. ")
+    assert (
+        check_data(splits)
+        .warnings[0]
+        .startswith("Byte-identical images shared by query and gallery: 1 in 2 crops, e.g. ")
+    )
+
+
+def test_the_same_pixels_in_another_file_are_found(splits):
+    train, gallery = splits.train.paths[0], splits.gallery.paths[3]
+    picture = Image.open(train)
+    picture.load()
+    for path in (train, gallery):
+        picture.save(path.with_suffix(".bmp"))
+    as_png = train.with_name("same.png")
+    picture.save(as_png)
+    assert train.suffix == ".jpg"
+    moved = replace(splits.train, paths=(as_png, *splits.train.paths[1:]))
+    copied = replace(splits.gallery, paths=(*splits.gallery.paths[:3], gallery.with_suffix(".bmp")))
+    report = check_data(replace(splits, train=moved, gallery=copied))
+    assert report.warnings == ()
+    assert report.errors == (
+        f"Images of equal pixels in different files shared by train and gallery: 1 in 2 crops, e.g. {as_png} and "
+        f"{gallery.with_suffix('.bmp')}. Training would see the test. Remove them from one side.",
+    )
+
+
+def test_crops_of_other_sizes_are_not_called_equal(tmp_path):
+    for number, size in enumerate([(16, 64), (32, 32)]):
+        (tmp_path / str(number)).mkdir()
+        Image.new("RGB", size).save(tmp_path / str(number) / "black.png")
+    assert not [warning for warning in check_data(load_folder(tmp_path)).warnings if "equal pixels" in warning]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        ((60, 40), "wider than high; a person upright is 2 to 4 times as high as wide"),
+        ((20, 130), "more than 6 times as high as wide; a person upright is 2 to 4 times"),
+        ((10, 30), "smaller than 16 x 32 pixels; little can be told from them"),
+    ],
+)
+def test_a_crop_that_is_no_persons_is_a_warning(splits, make_image, size, text):
+    path = make_image(splits.train.paths[1], size=size)
+    report = check_data(splits)
+    assert report.ok
+    assert report.warnings == (
+        f"Of 6 crops in train, 1 is {text}: e.g. {path} ({size[0]}x{size[1]}). "
+        "Look at them, and remove what shows no person.",
+    )
+
+
+def test_an_even_picture_is_a_warning(splits):
+    for index in (0, 2):
+        Image.new("RGB", (16, 32), (10, 200, 30 + index)).save(splits.train.paths[index])
+    (warning,) = check_data(splits).warnings
+    assert warning.startswith("Of 6 crops in train, 2 are of one even colour, without a picture in them: e.g. ")
+    assert f"{splits.train.paths[0]} (16x32)" in warning
 
 
 def test_two_unreadable_files_are_not_called_copies(splits):

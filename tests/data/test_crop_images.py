@@ -106,9 +106,10 @@ def test_a_damaged_frame_fails_each_of_its_boxes(boxed):
 
 def test_a_check_sees_boxes_not_frames(boxed, frames):
     report = check_data(DataSplits("boxed", boxed))
-    assert (report.errors, report.warnings) == ((), ())
-    assert (report.splits[0].smallest_size, report.splits[0].largest_size) == ((4, 8), (6, 12))
+    assert not report.errors
+    assert not any("identical" in warning or "equal pixels" in warning for warning in report.warnings)
+    sizes = report.splits[0].sizes
+    assert (sizes.width.minimum, sizes.height.minimum, sizes.width.maximum, sizes.height.maximum) == (4, 8, 6, 12)
     frames[1].write_bytes(frames[0].read_bytes())
-    (warning,) = check_data(DataSplits("boxed", boxed)).warnings
-    assert warning.startswith("Byte-identical images within train: 1, e.g. ")
+    (warning,) = [text for text in check_data(DataSplits("boxed", boxed)).warnings if "identical" in text]
     assert f"{frames[0]}[4x8+0+0] and {frames[1]}[4x8+0+0]" in warning

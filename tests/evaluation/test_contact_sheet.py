@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from iics.data.crops import CropSet
+from iics.data.drawing import WHITE
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.contact_sheet import (
     QUERY_FRAME,
     RIGHT_FRAME,
-    WHITE,
     WRONG_FRAME,
     ranked_contact_sheet,
     spread_queries,

@@ -1,26 +1,125 @@
-"""`iics check-data`: faults in a data set, before they cost a training run."""
+"""`iics check-data`: faults in a data set, before they cost a training run; and what the run would take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from iics.cli.estimate_text import estimate_text
 from iics.cli.parse import parse
+from iics.cli.picture_file import check_picture_path, write_picture
+from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
+from iics.cli.train import PresetName, fitting_preset
+from iics.errors import SettingsError
+
+if TYPE_CHECKING:
+    from iics.data.crops import CropSet, DataSplits
+    from iics.data.report import DataReport
+    from iics.experiments.run_estimate import RunEstimate
 
 
 @dataclass(frozen=True)
 class CheckDataCommand:
-    """Read every crop and report counts, unreadable files, copies and cameras too small. Exit code 2 on errors."""
+    """Read every crop; report counts, sizes, unreadable files, copies, cameras too small. Exit code 2 on errors."""
 
     source: SourceFlags = field(default_factory=DataSource)
     """Which data."""
+    contact_sheet: Path | None = None
+    """Write a picture of random training crops of each camera here (PNG or JPEG); 12 cameras a file."""
+    estimate: bool = False
+    """Predict memory, disk and time of a run here: trains on random pixels for some ten seconds. Not with errors."""
+    preset: PresetName | None = None
+    """Settings of the run that is estimated; by default those that fit the data."""
+    json: bool = False
+    """Print everything as JSON."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(CheckDataCommand, arguments, command="check-data")
+    if command.preset is not None and not command.estimate:
+        raise SettingsError("--preset says which run is estimated; add --estimate.")
+    if command.contact_sheet is not None:
+        check_picture_path(command.contact_sheet)
+    splits = _loaded(command.source)
     from iics.data.check import check_data
 
-    report = check_data(command.source.load())
+    total = sum(len(crops) for crops in (splits.train, splits.query, splits.gallery) if crops is not None)
+    with count_display("crops", total) as advance:
+        report = _with_counts(check_data(splits, progress=_advancing(advance)), splits)
+    sheets = [] if command.contact_sheet is None else _write_sheets(splits.train, command.contact_sheet)
+    estimate = _estimate(splits, command) if command.estimate and report.ok else None
+    if command.json:
+        found = asdict(report) | {"ok": report.ok, "contact_sheets": [str(sheet) for sheet in sheets]}
+        print(json.dumps(found | {"estimate": None if estimate is None else _numbers(estimate)}, indent=2))
+        return 0 if report.ok else 2
     print(report)
+    for sheet in sheets:
+        print(f"Contact sheet: {sheet}")
+    if estimate is not None:
+        print(f"\n{estimate_text(estimate)}")
+    elif command.estimate:
+        print("No estimate is made while there are errors.")
     return 0 if report.ok else 2
+
+
+def _loaded(source: DataSource) -> DataSplits:
+    """Return the data; a benchmark that holds other numbers than were published is refused after a table of both."""
+    from iics.data.published_counts import CountError, counts_table
+
+    try:
+        return source.load()
+    except CountError as error:
+        print(counts_table(error.rows), file=sys.stderr)
+        raise
+
+
+def _with_counts(report: DataReport, splits: DataSplits) -> DataReport:
+    """Return the report with a table of a benchmark's published and found numbers, if it is one."""
+    from iics.data.benchmarks import BENCHMARKS
+    from iics.data.published_counts import compare_counts, counts_table
+
+    if splits.name not in BENCHMARKS:
+        return report
+    rows = compare_counts(splits, BENCHMARKS[splits.name].counts)
+    return replace(report, tables=(*report.tables, counts_table(rows)))
+
+
+def _advancing(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a callback for the number of crops done so far, from one for the number just done."""
+    before = 0
+
+    def progress(done: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    return progress
+
+
+def _write_sheets(crops: CropSet, path: Path) -> list[Path]:
+    """Write pages to path, path-2, path-3 ...; return where they are."""
+    from iics.data.camera_sheet import camera_sheets
+
+    paths = []
+    for number, sheet in enumerate(camera_sheets(crops), start=1):
+        paths.append(path if number == 1 else path.with_stem(f"{path.stem}-{number}"))
+        write_picture(sheet, paths[-1])
+    return paths
+
+
+def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
+    from iics import presets
+    from iics.experiments.run_estimate import estimate_run
+
+    return estimate_run(splits, presets.BY_NAME[command.preset or fitting_preset(command.source)])
+
+
+def _numbers(estimate: RunEstimate) -> dict[str, object]:
+    works = [asdict(work) | {"seconds": work.seconds} for work in estimate.works]
+    return asdict(estimate) | {"works": works, "seconds": estimate.seconds, "peak_bytes": estimate.peak_bytes}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from iics.atomic import write_atomically
+from iics.cli.picture_file import write_picture
 from iics.data.crops import CropSet
-from iics.errors import EvaluationError
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
 from iics.evaluation.ranking import RankingResult
@@ -59,7 +57,7 @@ class EvaluatedModel:
         """Write a picture of ranked results, from the best query to the worst.
 
         Raises:
-            EvaluationError: If the picture cannot be written there.
+            WriteError: If the picture cannot be written there.
         """
         count = min(_QUERIES_SHOWN, self.result.num_scored)
         chosen = spread_queries(self.result.average_precision, count, np.random.default_rng(0))
@@ -67,18 +65,4 @@ class EvaluatedModel:
             self.query_features, self.gallery_features, self.query, self.gallery, num_matches=_MATCHES_SHOWN
         )
         sheet = ranked_contact_sheet(self.query, self.gallery, matches, query_indices=chosen)
-        picture = io.BytesIO()
-        sheet.save(picture, format=picture_format(path))
-        write_atomically(path, picture.getvalue())
-
-
-def picture_format(path: Path) -> str:
-    """Return Pillow's name of the format that a file's ending asks for.
-
-    Raises:
-        EvaluationError: If it is neither PNG nor JPEG.
-    """
-    formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-    if path.suffix.lower() not in formats:
-        raise EvaluationError(f"Contact sheets are written as .png or .jpg; {path} ends in {path.suffix or 'nothing'}.")
-    return formats[path.suffix.lower()]
+        write_picture(sheet, path)

@@ -225,6 +225,11 @@ def _defaults(arguments: list[str]) -> TrainCommand:
     return replace(TrainCommand(), settings=settings)
 
 
+def fitting_preset(source: DataSource) -> PresetName:
+    """Return the preset that fits what a source reads."""
+    return _PRESET_OF_DATA[source.data or ""]
+
+
 def _is_data(word: str, *, after: str) -> bool:
     return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after == _SUPERVISED)
 

@@ -7,34 +7,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crop_images import ReadCrop
-from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, IntArray
-from iics.data.images import describe_failures, for_each_image
+from iics.data.copies import find_copies
+from iics.data.crop_sizes import SizeDistribution, unlikely_crops
+from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
+from iics.data.images import describe_failures
 from iics.data.report import DataReport, SplitReport
+from iics.data.scan import Scan, scan_crops
 
 __all__ = ["DataReport", "SplitReport", "check_data"]
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """All files of one split, read: size (0, 0) and hash b"" stand for a crop that could not be decoded."""
-
-    crops: CropSet
-    sizes: IntArray
-    hashes: tuple[bytes, ...]
-    failures: tuple[str, ...]
 
 
 def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = None) -> DataReport:
     """Decode every crop and report counts, errors and warnings; nothing is raised for what it finds.
 
-    Errors: crops that do not decode, train with fewer than two cameras, files or identities both in train and in
-    query or gallery, splits that name their cameras differently. Warnings: byte-identical files elsewhere, cameras
-    too small for stage 1, queries without a valid match.
+    Errors: crops that do not decode, train with fewer than two cameras, copies or identities both in train and in
+    query or gallery, splits that name their cameras differently. Warnings: copies elsewhere, cameras too small for
+    stage 1, queries without a valid match, crops that do not look like a person's.
 
     Args:
         splits: The data set.
@@ -44,38 +35,30 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
         DataError: If the archive of a split cannot be opened.
     """
     sets = {"train": splits.train, "query": splits.query, "gallery": splits.gallery}
-    scans: dict[str, _Scan] = {}
+    scans: dict[str, Scan] = {}
     num_before = 0
     for split, crops in sets.items():
         if crops is not None:
-            scans[split] = _scan(crops, num_before, progress)
+            scans[split] = scan_crops(crops, progress=_counting_from(num_before, progress))
             num_before += len(crops)
-    copies_errors, copies_warnings = _copies(scans)
+    copies_errors, copies_warnings = find_copies(scans)
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
+    unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan)]
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
         errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits), *query_errors),
-        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings),
+        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings, *unlikely),
     )
 
 
-def _scan(crops: CropSet, num_before: int, progress: Callable[[int], None] | None) -> _Scan:
-    sizes = np.zeros((len(crops), 2), dtype=np.int64)
-    hashes = [b""] * len(crops)
-
-    def note(index: int, crop: ReadCrop) -> None:
-        sizes[index] = crop.image.size
-        hashes[index] = crop.digest
-
-    report = None if progress is None else lambda done: progress(num_before + done)
-    failures = for_each_image(crops, note, progress=report)
-    return _Scan(crops, sizes, tuple(hashes), failures)
+def _counting_from(num_before: int, progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
+    return None if progress is None else lambda done: progress(num_before + done)
 
 
-def _split_report(split: str, scan: _Scan) -> SplitReport:
-    crops, decoded = scan.crops, scan.sizes[scan.sizes[:, 0] > 0]
+def _split_report(split: str, scan: Scan) -> SplitReport:
+    crops, decoded = scan.crops, scan.sizes[scan.is_decoded]
     identities = np.zeros(0, dtype=np.int64) if crops.identity_ids is None else crops.identity_ids
     return SplitReport(
         name=split,
@@ -85,8 +68,7 @@ def _split_report(split: str, scan: _Scan) -> SplitReport:
         num_identities=None if crops.identity_ids is None else len(_people(crops)),
         num_junk=int((identities == JUNK_IDENTITY).sum()),
         num_distractors=int((identities == DISTRACTOR_IDENTITY).sum()),
-        smallest_size=(int(decoded[:, 0].min()), int(decoded[:, 1].min())) if len(decoded) else None,
-        largest_size=(int(decoded[:, 0].max()), int(decoded[:, 1].max())) if len(decoded) else None,
+        sizes=SizeDistribution.of(decoded),
     )
 
 
@@ -116,29 +98,6 @@ def _small_cameras(train: CropSet) -> list[str]:
         for camera, count in zip(train.camera_names, counts, strict=True)
         if count < 2
     ]
-
-
-def _copies(scans: dict[str, _Scan]) -> tuple[list[str], list[str]]:
-    """Return errors and warnings about byte-identical files, one for each combination of splits."""
-    places: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
-    for split, scan in scans.items():
-        for index, digest in enumerate(scan.hashes):
-            if digest:
-                places[digest].append((split, index))
-    groups: dict[tuple[str, ...], list[list[tuple[str, int]]]] = defaultdict(list)
-    for copies in places.values():
-        if len(copies) > 1:
-            groups[tuple(dict.fromkeys(split for split, _ in copies))].append(copies)
-    errors, warnings = [], []
-    for splits, found in groups.items():
-        first, second = (scans[split].crops.label(index) for split, index in (found[0][0], found[0][-1]))
-        where = "within" if len(splits) == 1 else "shared by"
-        text = f"Byte-identical images {where} {' and '.join(splits)}: {len(found)}, e.g. {first} and {second}."
-        if "train" in splits and len(splits) > 1:
-            errors.append(f"{text} Training would see the test. Remove them from one side.")
-        else:
-            warnings.append(f"{text} Remove the copies unless they are meant.")
-    return errors, warnings
 
 
 def _shared_identities(splits: DataSplits) -> list[str]:

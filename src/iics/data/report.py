@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from iics.data.crop_sizes import Distribution, SizeDistribution
+
+_SHADES = " .:-=+*#%@"
+
 
 @dataclass(frozen=True)
 class SplitReport:
@@ -18,8 +22,7 @@ class SplitReport:
         num_identities: Number of people, junk and distractors not counted; None without identities.
         num_junk: Number of crops with identity -1.
         num_distractors: Number of crops with identity 0.
-        smallest_size: Smallest width and smallest height in pixels; None if no crop could be decoded.
-        largest_size: Largest width and largest height in pixels; None if no crop could be decoded.
+        sizes: How large its crops are; None if no crop could be decoded.
     """
 
     name: str
@@ -29,8 +32,7 @@ class SplitReport:
     num_identities: int | None
     num_junk: int
     num_distractors: int
-    smallest_size: tuple[int, int] | None
-    largest_size: tuple[int, int] | None
+    sizes: SizeDistribution | None
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class DataReport:
         splits: One entry for each split that exists.
         errors: What must be mended before training or evaluation; each a full sentence.
         warnings: What can be lived with but should be known.
+        tables: Texts that follow the tables of splits and cameras, e.g. what was expected of a published data set.
     """
 
     name: str
     splits: tuple[SplitReport, ...]
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
+    tables: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -55,7 +59,8 @@ class DataReport:
         return not self.errors
 
     def __str__(self) -> str:
-        blocks = [self.name, _split_table(self.splits), _camera_table(self.splits)]
+        tables = (_split_table(self.splits), _camera_table(self.splits), _size_table(self.splits))
+        blocks = [self.name, *tables, *self.tables]
         blocks += [f"Error: {error}" for error in self.errors]
         blocks += [f"Warning: {warning}" for warning in self.warnings]
         blocks.append(f"errors: {len(self.errors)}, warnings: {len(self.warnings)}")
@@ -63,14 +68,12 @@ class DataReport:
 
 
 def _split_table(splits: tuple[SplitReport, ...]) -> str:
-    rows: list[tuple[str, ...]] = [
-        ("split", "crops", "identities", "cameras", "junk", "distractors", "width", "height")
-    ]
+    rows: list[tuple[str, ...]] = [("split", "crops", "identities", "cameras", "junk", "distractors")]
     for split in splits:
         identities = "-" if split.num_identities is None else str(split.num_identities)
         cameras = sum(count > 0 for count in split.crops_per_camera)
         counts = (split.num_crops, identities, cameras, split.num_junk, split.num_distractors)
-        rows.append((split.name, *map(str, counts), _range(split, 0), _range(split, 1)))
+        rows.append((split.name, *map(str, counts)))
     return _table(rows)
 
 
@@ -82,11 +85,29 @@ def _camera_table(splits: tuple[SplitReport, ...]) -> str:
     return _table(rows)
 
 
-def _range(split: SplitReport, axis: int) -> str:
-    if split.smallest_size is None or split.largest_size is None:
-        return "-"
-    low, high = split.smallest_size[axis], split.largest_size[axis]
-    return str(low) if low == high else f"{low}-{high}"
+def _size_table(splits: tuple[SplitReport, ...]) -> str:
+    rows: list[tuple[str, ...]] = [("size in pixels", "min", "5 %", "median", "95 %", "max", "min to max")]
+    for split in splits:
+        if split.sizes is None:
+            rows.append((f"{split.name}: nothing could be decoded", "", "", "", "", "", ""))
+            continue
+        for name, spread, digits in (
+            ("width", split.sizes.width, 0),
+            ("height", split.sizes.height, 0),
+            ("height / width", split.sizes.aspect, 2),
+        ):
+            values = (spread.minimum, spread.low, spread.median, spread.high, spread.maximum)
+            numbers = (f"{value:.{digits}f}" for value in values)
+            rows.append((f"{split.name}, {name}", *numbers, _shades(spread)))
+    return _table(rows)
+
+
+def _shades(spread: Distribution) -> str:
+    """Return a histogram as a character a step: the darker, the more crops; blank for none."""
+    if spread.minimum == spread.maximum:
+        return "one value"
+    most, darkest = max(spread.histogram), len(_SHADES) - 1
+    return "[" + "".join(_SHADES[-(-count * darkest // most)] for count in spread.histogram) + "]"
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
@@ -96,6 +117,6 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
+        ).rstrip()
         for row in zip(*columns, strict=True)
     )

@@ -15,16 +15,12 @@ from PIL import Image, ImageDraw, ImageFont
 from iics.data.crop_images import CropImages
 from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
+from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, centred_text, draw_cell, line_height
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.ranking import TopMatches
 
-Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-WHITE, INK, PALE = (255, 255, 255), (45, 45, 45), (232, 232, 232)
 # Told apart by colour-blind readers, and by the mark in the corner.
 QUERY_FRAME, RIGHT_FRAME, WRONG_FRAME = (130, 130, 130), (0, 140, 80), (205, 45, 45)
-_FRAME, _GAP, _MARGIN = 4, 10, 14
 
 
 def ranked_contact_sheet(
@@ -51,21 +47,21 @@ def ranked_contact_sheet(
     chosen = _checked_choice(query, gallery, matches, query_indices, crop_height)
     num_matches = matches.indices.shape[1]
     font = ImageFont.load_default(max(11, crop_height // 10))
-    line = _line_height(font)
+    line = line_height(font)
     box = (crop_height // 2, crop_height)
-    step_x = box[0] + 2 * _FRAME + _GAP
-    step_y = box[1] + 2 * _FRAME + 2 * line + _GAP
-    top = _MARGIN + line
-    split = _GAP  # more room between the query and what it found
-    width = 2 * _MARGIN + (num_matches + 1) * step_x - _GAP + split
-    sheet = Image.new("RGB", (width, top + len(chosen) * step_y - _GAP + _MARGIN), WHITE)
+    step_x = box[0] + 2 * FRAME + GAP
+    step_y = box[1] + 2 * FRAME + 2 * line + GAP
+    top = MARGIN + line
+    split = GAP  # more room between the query and what it found
+    width = 2 * MARGIN + (num_matches + 1) * step_x - GAP + split
+    sheet = Image.new("RGB", (width, top + len(chosen) * step_y - GAP + MARGIN), WHITE)
     draw = ImageDraw.Draw(sheet)
 
     def left_of(column: int) -> int:
-        return _MARGIN + column * step_x + (split if column else 0)
+        return MARGIN + column * step_x + (split if column else 0)
 
     for column, heading in enumerate(["query", *(str(k) for k in range(1, num_matches + 1))]):
-        _centred_text(draw, heading, left_of(column), _MARGIN - 4, step_x - _GAP, font)
+        centred_text(draw, heading, left_of(column), MARGIN - 4, step_x - GAP, font)
     with ExitStack() as stack:
         # Opened once for the whole sheet: an archive's directory can list a hundred thousand files.
         query_images = CropImages(query, stack.enter_context(CropReader(query)))
@@ -73,7 +69,7 @@ def ranked_contact_sheet(
         for row, q in enumerate(chosen):
             y = top + row * step_y
             crop = _read_crop(query, q, query_images)
-            _draw_cell(draw, sheet, crop, (left_of(0), y), box, QUERY_FRAME, [_camera(query, q)], font)
+            draw_cell(draw, sheet, crop, (left_of(0), y), box, QUERY_FRAME, [_camera(query, q)], font)
             for column in range(num_matches):
                 g = int(matches.indices[q, column])
                 if g < 0:
@@ -82,7 +78,7 @@ def ranked_contact_sheet(
                 corner = (left_of(column + 1), y)
                 captions = [_camera(gallery, g), f"{matches.similarities[q, column]:.2f}"]
                 frame = RIGHT_FRAME if is_correct else WRONG_FRAME
-                _draw_cell(draw, sheet, _read_crop(gallery, g, gallery_images), corner, box, frame, captions, font)
+                draw_cell(draw, sheet, _read_crop(gallery, g, gallery_images), corner, box, frame, captions, font)
                 _draw_mark(sheet, corner, box, is_correct=is_correct)
     return sheet
 
@@ -142,31 +138,7 @@ def _read_crop(crops: CropSet, index: int, images: CropImages) -> Image.Image:
 
 
 def _camera(crops: CropSet, index: int) -> str:
-    name = crops.camera_names[crops.camera_ids[index]]
-    return f"camera {name}" if name.isdigit() else name
-
-
-def _draw_cell(
-    draw: ImageDraw.ImageDraw,
-    sheet: Image.Image,
-    crop: Image.Image,
-    corner: tuple[int, int],
-    box: tuple[int, int],
-    frame: Colour,
-    captions: list[str],
-    font: Font,
-) -> None:
-    """Draw one framed crop, its shape kept, with its captions below."""
-    (x, y), (width, height) = corner, box
-    outer = (width + 2 * _FRAME, height + 2 * _FRAME)
-    draw.rectangle((x, y, x + outer[0] - 1, y + outer[1] - 1), fill=PALE, outline=frame, width=_FRAME)
-    scale = min(width / crop.width, height / crop.height)
-    fitted = crop.resize(
-        (max(1, round(crop.width * scale)), max(1, round(crop.height * scale))), Image.Resampling.BICUBIC
-    )
-    sheet.paste(fitted, (x + _FRAME + (width - fitted.width) // 2, y + _FRAME + (height - fitted.height) // 2))
-    for number, caption in enumerate(captions):
-        _centred_text(draw, caption, x, y + outer[1] + 1 + number * _line_height(font), outer[0], font)
+    return camera_caption(crops.camera_names[crops.camera_ids[index]])
 
 
 def _draw_mark(sheet: Image.Image, corner: tuple[int, int], box: tuple[int, int], *, is_correct: bool) -> None:
@@ -180,19 +152,6 @@ def _draw_mark(sheet: Image.Image, corner: tuple[int, int], box: tuple[int, int]
     for stroke in tick if is_correct else cross:
         points = [(big * x, big * y) for x, y in stroke]
         ImageDraw.Draw(mark).line(points, fill=WHITE, width=big // 8, joint="curve")
-    x, y = corner[0] + box[0] + 2 * _FRAME - size, corner[1]
+    x, y = corner[0] + box[0] + 2 * FRAME - size, corner[1]
     small = (size, size)
     sheet.paste(mark.resize(small, Image.Resampling.LANCZOS), (x, y), disc.resize(small, Image.Resampling.LANCZOS))
-
-
-def _centred_text(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, width: int, font: Font) -> None:
-    """Write text centred in `width` pixels, its end cut off where it is too long."""
-    kept, shown = len(text), text
-    while kept > 1 and draw.textlength(shown, font=font) > width:
-        kept -= 1
-        shown = text[:kept] + ".."
-    draw.text((x + width / 2, y), shown, fill=INK, font=font, anchor="ma")
-
-
-def _line_height(font: Font) -> int:
-    return round(font.getbbox("Ag")[3]) + 3

@@ -1,0 +1,57 @@
+"""What `iics evaluate` says of data without query and gallery: label-free numbers; with identities, a bit more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iics.data.crops import DISTRACTOR_IDENTITY, CropSet
+from iics.errors import EvaluationError
+from iics.evaluation.evaluate import Features, check_scorable, rank_crops
+from iics.evaluation.label_free import LabelFreeReport, label_free_report
+from iics.evaluation.ranking import RankingResult
+
+
+@dataclass(frozen=True)
+class UnlabelledResult:
+    """What was found, and prints itself.
+
+    Attributes:
+        label_free: What can be said without labels.
+        ranked: Each crop of a known person searched for among all crops; None if nothing is known to be found.
+        note: What `ranked` is, or why it is not there.
+    """
+
+    label_free: LabelFreeReport
+    ranked: RankingResult | None
+    note: str
+
+    @classmethod
+    def of(cls, features: Features, crops: CropSet) -> UnlabelledResult:
+        """Return the result for the features of some crops.
+
+        Raises:
+            EvaluationError: If there are fewer than three crops.
+        """
+        return cls(label_free_report(features, crops), *_each_against_all(features, crops))
+
+    def __str__(self) -> str:
+        return "\n".join([str(self.label_free), "", self.note, *([] if self.ranked is None else [str(self.ranked)])])
+
+
+def _each_against_all(features: Features, crops: CropSet) -> tuple[RankingResult | None, str]:
+    if crops.identity_ids is None:
+        return None, f"{crops.name} has no identities, so there is no mAP and no CMC."
+    is_person = crops.identity_ids > DISTRACTOR_IDENTITY
+    if not is_person.any():
+        return None, f"No crop of {crops.name} shows a known person, so there is no mAP and no CMC."
+    people = crops.subset(np.flatnonzero(is_person))
+    try:
+        check_scorable(people, crops)
+    except EvaluationError as error:
+        return None, f"There is no mAP and no CMC: {error}"
+    return rank_crops(features[is_person], features, people, crops), (
+        f"{crops.name} has identities but no query and gallery: each crop of a known person was searched for among\n"
+        "all (crops of the same person and camera do not count). Not comparable with numbers of a test split."
+    )

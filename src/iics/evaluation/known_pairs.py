@@ -1,0 +1,140 @@
+"""Pairs of crops whose answer is known without labels: of one tracklet, or of two people in one picture.
+
+In: a CropSet with tracklets, and times or boxes. Out: indices of pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iics.data.crops import CropSet, IntArray
+
+MAX_PAIRS = 1_000_000
+UNKNOWN = -1
+_MOST_REPEATED = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class CropPairs:
+    """Some pairs of crops.
+
+    Attributes:
+        first: Index of one crop of each pair. Shape (m,).
+        second: Index of the other. Shape (m,).
+        num_independent: Different pairs of tracklets among them, or, where tracklets are not known, different pictures:
+            frames of the same two people tell the same thing again.
+    """
+
+    first: IntArray
+    second: IntArray
+    num_independent: int
+
+    @classmethod
+    def none(cls) -> CropPairs:
+        """Return no pairs."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), num_independent=0)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def picture_ids(crops: CropSet) -> IntArray | None:
+    """Return which picture each crop is from, -1 where that is not known; None if it is known of no crop. Shape (n,).
+
+    Crops with boxes are of one picture if they share a file; others if they share camera and time. Where more than
+    1 % of the crops repeat a tracklet in such a picture, times are too coarse to tell pictures apart.
+    """
+    if crops.boxes is not None:
+        _, pictures = np.unique([str(path) for path in crops.paths], return_inverse=True)
+        return pictures.astype(np.int64)
+    if crops.times is None or crops.tracklet_ids is None:
+        return None
+    is_known = ~np.isnan(crops.times)
+    if not is_known.any():
+        return None
+    moments = np.stack([crops.camera_ids[is_known].astype(np.float64), crops.times[is_known]])
+    _, found = np.unique(moments, axis=1, return_inverse=True)
+    pictures = np.full(len(crops), UNKNOWN, dtype=np.int64)
+    pictures[is_known] = found.reshape(-1)
+    tracked = is_known & (crops.tracklet_ids >= 0)
+    places = np.stack([pictures[tracked], crops.tracklet_ids[tracked]])
+    num_repeated = places.shape[1] - len(np.unique(places, axis=1).T)
+    is_coarse = num_repeated > _MOST_REPEATED * places.shape[1]
+    return None if is_coarse else pictures
+
+
+def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) -> CropPairs:
+    """Return each crop with one other of its tracklet, drawn at random; tracklets of one crop give none.
+
+    One a crop, and not all pairs, because those grow with the square of a tracklet's length.
+
+    Args:
+        tracklet_ids: -1 is unknown. Shape (n,).
+        generator: Source of the choice.
+    """
+    known = np.flatnonzero(tracklet_ids >= 0)
+    order = known[np.argsort(tracklet_ids[known], kind="stable")]
+    starts, sizes = _runs(tracklet_ids[order])
+    start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)  # of each crop's tracklet, in `order`
+    has_other = size > 1
+    step = generator.integers(1, np.maximum(size, 2))
+    other = start + (np.arange(len(order)) - start + step) % size
+    return CropPairs(order[has_other], order[other[has_other]], num_independent=int((sizes > 1).sum()))
+
+
+def apart_pairs(crops: CropSet, generator: np.random.Generator) -> CropPairs:
+    """Return pairs of two people in one picture: not of one tracklet, where tracklets are known. A million at most.
+
+    One person detected twice in a picture would be a false pair; detections should have gone through non-maximum
+    suppression.
+
+    Args:
+        crops: The set; no pair if its pictures are not known.
+        generator: Source of the choice if there are more.
+    """
+    pictures = picture_ids(crops)
+    if pictures is None:
+        return CropPairs.none()
+    tracklets = crops.tracklet_ids
+    is_usable = pictures != UNKNOWN
+    if crops.boxes is None and tracklets is not None:
+        is_usable &= tracklets >= 0  # times alone do not make two crops two people
+    usable = np.flatnonzero(is_usable)
+    order = usable[np.argsort(pictures[usable], kind="stable")]
+    starts, sizes = _runs(pictures[order])
+    first, second = (order[side] for side in _pairs_within(starts, sizes, generator))
+    if tracklets is None or (tracklets[order] < 0).any():
+        is_apart = np.ones(len(first), dtype=np.bool_)
+        if tracklets is not None:
+            is_apart = (tracklets[first] != tracklets[second]) | (tracklets[first] < 0)
+        first, second = first[is_apart], second[is_apart]
+        return CropPairs(first, second, num_independent=len(np.unique(pictures[first])))
+    is_apart = tracklets[first] != tracklets[second]
+    first, second = first[is_apart], second[is_apart]
+    both = np.sort(np.stack([tracklets[first], tracklets[second]]), axis=0)
+    return CropPairs(first, second, num_independent=len(np.unique(both, axis=1).T))
+
+
+def _runs(ids: IntArray) -> tuple[IntArray, IntArray]:
+    """Return where each run of equal numbers starts and how long it is."""
+    _, starts, sizes = np.unique(ids, return_index=True, return_counts=True)
+    return starts.astype(np.int64), sizes.astype(np.int64)
+
+
+def _pairs_within(starts: IntArray, sizes: IntArray, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Return all pairs of places within runs, or a million drawn from them with equal chances."""
+    num_pairs = sizes * (sizes - 1) // 2
+    if num_pairs.sum() > MAX_PAIRS:
+        run = generator.choice(len(sizes), MAX_PAIRS, p=num_pairs / num_pairs.sum())
+        one = generator.integers(sizes[run])
+        other = (one + generator.integers(1, sizes[run])) % sizes[run]
+        return starts[run] + one, starts[run] + other
+    end = np.repeat(starts + sizes, sizes)
+    firsts, seconds = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for step in range(1, int(sizes.max(initial=1))):
+        place = np.flatnonzero(np.arange(len(end)) + step < end)
+        firsts.append(place)
+        seconds.append(place + step)
+    return np.concatenate(firsts), np.concatenate(seconds)

@@ -1,0 +1,197 @@
+"""Do features keep a tracklet together and two people of one picture apart? Features x tracklets -> numbers, no labels.
+
+Two crops of one tracklet are one person, two in one picture are two: the only pairs whose answer is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import roc_auc_score
+
+from iics.data.crops import CropSet, IntArray
+from iics.evaluation.explained import explained, percent
+from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
+from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.similarity.crop_similarity import CosineSimilarity
+
+FALSE_MATCH_RATES = (0.001, 0.01, 0.05)
+_STANDARD_NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class MatchThreshold:
+    """The similarity that few pairs of two people exceed.
+
+    Attributes:
+        rate: Share of pairs of two people that may exceed it.
+        similarity: The smallest one; None if there are too few pairs to tell.
+        low: Lower end of the 95 % interval (Wilson) of the true rate above that similarity.
+        high: Upper end.
+        found: Share of same-tracklet pairs that exceed it; None without any.
+    """
+
+    rate: float
+    similarity: float | None = None
+    low: float | None = None
+    high: float | None = None
+    found: float | None = None
+
+
+@dataclass(frozen=True)
+class TrackletAgreement:
+    """How features treat the pairs whose answer is known.
+
+    Attributes:
+        coherence: Share of crops whose nearest crop in another picture of the same camera is of their own tracklet;
+            None without tracklets of two crops.
+        num_crops: Crops that share is of.
+        num_same: Pairs of one tracklet.
+        num_apart: Pairs of two people in one picture.
+        num_independent: Different pairs of people among the latter.
+        same_similarity: Mean similarity of the former, None without.
+        apart_similarity: Mean similarity of the latter, None without.
+        roc_area: Chance that a pair of one tracklet is more similar than a pair of two people; None without either.
+        thresholds: For false match rates of 0.1 %, 1 % and 5 %; none without pairs of two people.
+    """
+
+    coherence: float | None
+    num_crops: int
+    num_same: int
+    num_apart: int
+    num_independent: int
+    same_similarity: float | None
+    apart_similarity: float | None
+    roc_area: float | None
+    thresholds: tuple[MatchThreshold, ...]
+
+    def lines(self) -> list[str]:
+        """Return what can be printed."""
+        lines = [
+            f"Tracklets ({self.num_same:,} pairs of one tracklet, {self.num_apart:,} of two people in one picture)"
+        ]
+        if self.coherence is not None:
+            lines += explained(
+                "nearest crop in another picture is of the same tracklet",
+                percent(self.coherence),
+                "Within the camera. Good: near 100 %. The same person on a second walk counts as wrong here, so the "
+                "truth is a little better.",
+            )
+        if self.same_similarity is not None:
+            meaning = "Easy pairs: frames that follow each other. Good: near 1."
+            lines += explained("mean similarity, one tracklet", f"{self.same_similarity:.3f}", meaning)
+        if self.apart_similarity is not None:
+            meaning = "Good: far below the number for one tracklet."
+            lines += explained("mean similarity, two people in one picture", f"{self.apart_similarity:.3f}", meaning)
+        if self.roc_area is not None:
+            lines += explained(
+                "area under the ROC curve",
+                f"{self.roc_area:.4f}",
+                "Chance that a pair of one tracklet is more similar than a pair of two people. Good: near 1; 0.5 is "
+                "chance. Says nothing of pairs from two cameras, which are harder.",
+            )
+        for threshold in self.thresholds:
+            lines += _threshold_lines(threshold, self.num_apart)
+        return lines
+
+
+def tracklet_agreement(
+    features: Features, crops: CropSet, *, seed: int = 0, max_crops: int = 5000
+) -> TrackletAgreement:
+    """Return how well features agree with tracklets and pictures.
+
+    Args:
+        features: L2-normalised. Shape (n, d).
+        crops: Of the features; without tracklets and boxes nothing is known.
+        seed: Of what is drawn: crops, and one partner of a tracklet for each crop.
+        max_crops: Crops whose nearest is looked for among all; the work space is a block of them.
+    """
+    generator = np.random.default_rng(seed)
+    nothing = CropPairs.none()
+    same = nothing if crops.tracklet_ids is None else same_tracklet_pairs(crops.tracklet_ids, generator)
+    apart = apart_pairs(crops, generator)
+    chosen = same.first if len(same) <= max_crops else generator.choice(same.first, max_crops, replace=False)
+    is_own = _nearest_is_own_tracklet(features, crops, np.sort(chosen))
+    similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
+    of_same, of_apart = (similarity.pairs(pairs.first, pairs.second) for pairs in (same, apart))
+    area = None
+    if len(same) and len(apart):
+        is_same = np.repeat([1, 0], [len(same), len(apart)])
+        area = float(roc_auc_score(is_same, np.concatenate([of_same, of_apart])))
+    return TrackletAgreement(
+        coherence=float(is_own.mean()) if len(is_own) else None,
+        num_crops=len(is_own),
+        num_same=len(same),
+        num_apart=len(apart),
+        num_independent=apart.num_independent,
+        same_similarity=float(of_same.mean()) if len(same) else None,
+        apart_similarity=float(of_apart.mean()) if len(apart) else None,
+        roc_area=area,
+        thresholds=tuple(
+            match_threshold(of_apart, of_same, rate=rate, num_independent=apart.num_independent)
+            for rate in FALSE_MATCH_RATES
+            if len(apart)
+        ),
+    )
+
+
+def match_threshold(
+    apart: npt.NDArray[np.float32], same: npt.NDArray[np.float32], *, rate: float, num_independent: int
+) -> MatchThreshold:
+    """Return the smallest similarity that no more than a share of the pairs of two people exceed.
+
+    Args:
+        apart: Similarities of pairs of two people, at least one. Shape (m,).
+        same: Similarities of pairs of one person. Shape (k,).
+        rate: The share.
+        num_independent: Pairs that the interval counts: the same two people in other frames are no new evidence.
+    """
+    allowed = int(rate * len(apart) + 1e-9)
+    if allowed < 1:
+        return MatchThreshold(rate)
+    similarity = float(np.partition(apart, len(apart) - 1 - allowed)[len(apart) - 1 - allowed])
+    low, high = wilson_interval(float((apart > similarity).mean()), num_independent)
+    return MatchThreshold(rate, similarity, low, high, float((same > similarity).mean()) if len(same) else None)
+
+
+def wilson_interval(share: float, count: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share that was seen among so many (Wilson, JASA 1927)."""
+    z2 = _STANDARD_NORMAL_95**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _nearest_is_own_tracklet(features: Features, crops: CropSet, chosen: IntArray) -> npt.NDArray[np.bool_]:
+    """Return whether the nearest crop of the same camera in another picture is of the own tracklet.
+
+    Crops without a tracklet are no answers, and crops whose tracklet has no other picture are no questions.
+    """
+    if crops.tracklet_ids is None:
+        return np.empty(0, dtype=np.bool_)
+    tracklets, cameras, pictures = crops.tracklet_ids, crops.camera_ids, picture_ids(crops)
+    found = [np.empty(0, dtype=np.bool_)]
+    for rows, similarity in similarity_blocks(features, chosen):
+        is_other = (cameras[rows, None] != cameras) | (tracklets < 0)
+        if pictures is not None:
+            is_other |= (pictures[rows, None] == pictures) & (pictures != -1)
+        is_other[np.arange(len(rows)), rows] = True
+        similarity[is_other] = -np.inf
+        is_own = tracklets[rows, None] == tracklets
+        has_answer = (is_own & ~is_other).any(axis=1)
+        found.append((tracklets[similarity.argmax(axis=1)] == tracklets[rows])[has_answer])
+    return np.concatenate(found)
+
+
+def _threshold_lines(threshold: MatchThreshold, num_apart: int) -> list[str]:
+    name = f"similarity that {percent(threshold.rate)} of pairs of two people exceed"
+    if threshold.similarity is None:
+        needed = math.ceil(1 / threshold.rate)
+        return explained(name, "-", f"Needs at least {needed:,} pairs of two people in one picture, got {num_apart:,}.")
+    interval = f"{percent(threshold.low or 0)} to {percent(threshold.high or 0)}"
+    found = "" if threshold.found is None else f" {percent(threshold.found)} of pairs of one tracklet exceed it, too."
+    return explained(name, f"{threshold.similarity:.3f}", f"The true rate is {interval} (95 % interval).{found}")

@@ -1,0 +1,157 @@
+"""`iics check-data` with its picture, its estimate and JSON."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from iics.cli import check_data
+from iics.cli.estimate_text import estimate_text
+from iics.cli.source import DataSource
+from iics.data.benchmarks import BENCHMARKS, load_market_layout
+from iics.data.published_counts import compare_counts, counts_table
+from iics.experiments.run_estimate import RepeatedWork, RunEstimate
+
+
+@pytest.fixture
+def estimate():
+    """3 h 20 min of training on a machine with room."""
+    return RunEstimate(
+        settings="resnet50 at 256x128, 40 rounds",
+        engine="cpu",
+        load=0.1,
+        num_cores=2,
+        works=(RepeatedWork("stage 1: training", "step of 48 crops", 1000, 12.0, "steps of up to 16 crops"),),
+        start_seconds=0.0,
+        clustering_bytes=2 * 10**9,
+        step_bytes=5 * 10**9,
+        free_bytes=20 * 10**9,
+        pixel_bytes=13 * 10**8,
+        free_disk_bytes=80 * 10**9,
+        pixel_folder="/cache",
+    )
+
+
+def test_json_holds_the_report(iics, market_people):
+    finished = iics("check-data", "market-layout", "--data-dir", market_people, "--json")
+    found = json.loads(finished.stdout)
+    assert finished.code == 0
+    assert (found["ok"], found["errors"], found["estimate"]) == (True, [], None)
+    assert found["splits"][0]["num_crops"] == 54
+    assert found["splits"][0]["sizes"]["width"]["median"] == 32
+
+
+def test_json_of_faulty_data_still_ends_with_2(iics, market_people, tmp_path):
+    data_dir = tmp_path / "torn"
+    shutil.copytree(market_people, data_dir)
+    next((data_dir / "query").iterdir()).write_bytes(b"")
+    finished = iics("check-data", "market-layout", "--data-dir", data_dir, "--json", "--estimate")
+    found = json.loads(finished.stdout)
+    assert finished.code == 2
+    assert (found["ok"], len(found["errors"]), found["estimate"]) == (False, 1, None)
+
+
+def test_the_picture_is_written(iics, market_people, tmp_path):
+    sheet = tmp_path / "with space" / "cameras.png"
+    sheet.parent.mkdir()
+    finished = iics("check-data", "market-layout", "--data-dir", market_people, "--contact-sheet", sheet)
+    assert finished.stdout.endswith(f"Contact sheet: {sheet}\n")
+    with Image.open(sheet) as picture:
+        assert picture.height > 3 * 128
+
+
+def test_pages_are_numbered(iics, tmp_path, market_people):
+    source = next((market_people / "query").iterdir())
+    for camera in range(13):
+        (tmp_path / "cameras" / f"c{camera}").mkdir(parents=True)
+        for number in range(2):
+            shutil.copy(source, tmp_path / "cameras" / f"c{camera}" / f"{number}{source.suffix}")
+    sheet = tmp_path / "sheet.jpg"
+    finished = iics("check-data", "folder", "--data-dir", tmp_path / "cameras", "--contact-sheet", sheet)
+    assert finished.stdout.splitlines()[-2:] == [
+        f"Contact sheet: {sheet}",
+        f"Contact sheet: {tmp_path / 'sheet-2.jpg'}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--contact-sheet", "{tmp}/a.gif"], "Contact sheets are written as .png or .jpg; {tmp}/a.gif ends in .gif."),
+        (["--contact-sheet", "{tmp}/no/a.png"], "There is no folder {tmp}/no to write a.png into."),
+        (["--preset", "sample"], "--preset says which run is estimated; add --estimate."),
+    ],
+)
+def test_check_data_refuses_before_it_reads(refusal, market_people, tmp_path, arguments, expected):
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    message = refusal("check-data", "market-layout", "--data-dir", market_people, *filled)
+    assert message == expected.format(tmp=tmp_path)
+
+
+@pytest.mark.parametrize(("arguments", "preset"), [([], "own-cameras"), (["--preset", "sample"], "sample")])
+def test_the_estimate_is_of_the_preset_asked_for_or_fitting(
+    iics, monkeypatch, market_people, estimate, arguments, preset
+):
+    from iics import presets
+    from iics.experiments import run_estimate
+
+    asked = []
+    monkeypatch.setattr(run_estimate, "estimate_run", lambda splits, settings: asked.append(settings) or estimate)
+    finished = iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", *arguments)
+    assert asked == [presets.BY_NAME[preset]]
+    assert estimate_text(estimate) in finished.stdout
+    as_json = json.loads(
+        iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--json", *arguments).stdout
+    )
+    assert (as_json["estimate"]["seconds"], as_json["estimate"]["peak_bytes"]) == (12000.0, 5 * 10**9)
+
+
+def test_the_estimate_names_what_it_rests_on(estimate):
+    assert estimate_text(estimate).splitlines() == [
+        "A run of iics train on this machine (resnet50 at 256x128, 40 rounds; cpu):",
+        "  time    about 3 h 20 min",
+        "            3 h 20 min  stage 1: training: 1,000 x 12.00 s a step of 48 crops "
+        "(measured: steps of up to 16 crops)",
+        "  memory  about 5.0 GB at most (clustering 2.0 GB, steps 5.0 GB); 20.0 GB free",
+        "  disk    1.3 GB for decoded crops, 80.0 GB free in /cache",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"load": 1.5}, "Warning: The machine was busy before the probe (load 1.5 on 2 cores)"),
+        ({"free_bytes": 10**9}, "Warning: Memory may not suffice."),
+        ({"free_disk_bytes": 10**9}, "Warning: The disk has no room for decoded crops"),
+    ],
+)
+def test_the_estimate_warns(estimate, change, warning):
+    from dataclasses import replace
+
+    assert warning in estimate_text(replace(estimate, **change))
+    assert "Warning" not in estimate_text(estimate)
+
+
+def test_progress_adds_up():
+    seen = []
+    progress = check_data._advancing(seen.append)
+    for done in (64, 128, 130):
+        progress(done)
+    assert seen == [64, 64, 2]
+
+
+def test_a_benchmark_with_other_counts_is_refused_after_a_table_of_both(iics, market_people):
+    finished = iics("check-data", "market1501", "--data-dir", market_people)
+    assert (finished.code, finished.stdout) == (2, "")
+    *table, error = finished.stderr.strip().splitlines()
+    assert table[0].split() == ["split", "expected", "found"]
+    assert table[1].split() == ["train", "crops", "12,936", "54", "differs"]
+    assert error.startswith(f"iics: error: {market_people} is not Market-1501 as it was published: train: 12,936 crops")
+
+
+def test_a_whole_benchmark_is_reported_with_its_published_counts(iics, monkeypatch, market_people):
+    splits = load_market_layout(market_people, name="market1501")
+    monkeypatch.setattr(DataSource, "load", lambda _: splits)
+    printed = iics("check-data", "market1501", "--data-dir", market_people).stdout
+    assert counts_table(compare_counts(splits, BENCHMARKS["market1501"].counts)) in printed
