@@ -16,7 +16,7 @@ from iics.cli.source import DataName, load_data
 from iics.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from iics.evaluation.ranking import RankingResult
+    from iics.evaluation.metrics import RankingResult
 
 
 @dataclass(frozen=True)

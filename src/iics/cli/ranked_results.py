@@ -14,7 +14,7 @@ from iics.data.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
-from iics.evaluation.ranking import RankingResult
+from iics.evaluation.metrics import RankingResult
 from iics.models.reid_model import ReidModel
 
 _QUERIES_SHOWN, _MATCHES_SHOWN = 8, 10

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from iics.data.crops import CropSet, read_crop_bytes
 from iics.errors import DataError, EvaluationError
-from iics.evaluation.ranking import TopMatches
+from iics.evaluation.top_matches import TopMatches
 
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
