@@ -5,8 +5,10 @@ import pytest
 
 from iics.errors import EvaluationError
 from iics.evaluation import distance_rows
+from iics.evaluation.distance_rows import GivenRows
 from iics.evaluation.labels import EvaluationLabels
-from iics.evaluation.ranking import rank_distances, rank_features
+from iics.evaluation.protocol import SAME_CAMERA
+from iics.evaluation.ranking import rank, rank_distances, rank_features
 from iics.evaluation.top_matches import top_matches
 
 
@@ -82,6 +84,26 @@ def test_agrees_with_plain_loops_on_ties_junk_and_distractors(seed, reference_ra
     np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
     np.testing.assert_allclose(result.average_precision, average_precision, atol=1e-12)
     assert result.num_unmatched == np.isnan(average_precision).sum() > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_same_camera_agrees_with_plain_loops(seed, plain_ranking):
+    distance, labels = random_case(np.random.default_rng(seed))
+    judged = EvaluationLabels(**labels)
+    result = rank(GivenRows(distance, judged), judged, SAME_CAMERA, max_rank=20)
+    mean_ap, cmc, mean_inp, average_precision = plain_ranking.reference_ranking(
+        distance, **labels, max_rank=20, judge=plain_ranking.same_camera
+    )
+    assert result.mean_ap == pytest.approx(mean_ap, abs=1e-12)
+    assert result.mean_inp == pytest.approx(mean_inp, abs=1e-12)
+    np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
+    np.testing.assert_allclose(result.average_precision, average_precision, atol=1e-12)
+
+
+def test_a_query_in_the_gallery_is_no_answer_to_itself():
+    labels = EvaluationLabels([1], [1, 2, 1], [0], [0, 0, 0], own_crops=[0])
+    result = rank(GivenRows(np.array([[0.0, 0.1, 0.2]], np.float32), labels), labels, SAME_CAMERA)
+    assert result.mean_ap == 1 / 2
 
 
 def test_features_and_their_cosine_distance_give_the_same_numbers(reference_ranking):

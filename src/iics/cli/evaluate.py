@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tyro
 
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
+from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
 from iics.cli.source import DataName, load_data
 from iics.errors import EvaluationError
-
-if TYPE_CHECKING:
-    from iics.evaluation.metrics import RankingResult
 
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Measure mAP, CMC and mINP of a model on query and gallery (Market-1501 protocol)."""
+    """Measure mAP, CMC and mINP of a model on query and gallery."""
 
     model: tyro.conf.Positional[Path]
     """Model file, or the run folder that holds it."""
@@ -29,6 +26,15 @@ class EvaluateCommand:
     """What to read: sample, market1501 (that layout) or folder (one folder per camera)."""
     data_dir: Path | None = None
     """Where the data is."""
+    protocol: ProtocolName = "market1501"
+    """Who may match whom: market1501 (across cameras), same-camera, single-gallery-shot (CUHK03's first: one crop per
+    person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
+    rerank: bool = False
+    """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
+    repeats: int = DEFAULT_REPEATS
+    """Galleries drawn by single-gallery-shot."""
+    seed: int = 0
+    """Of the galleries drawn."""
     contact_sheet: Path | None = None
     """Write a picture of ranked results here (PNG or JPEG)."""
     batch_size: int = 128
@@ -42,34 +48,25 @@ class EvaluateCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(EvaluateCommand, arguments, command="evaluate")
+    choice = ProtocolChoice(
+        command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
+    )
     splits = load_data(command.data, command.data_dir)
     if splits.query is None or splits.gallery is None:
         raise EvaluationError(f"{splits.name} has no query and gallery; mAP and CMC need both, with identities.")
     from iics.cli.ranked_results import EvaluatedModel, picture_format
-    from iics.evaluation.evaluate import check_scorable
 
-    check_scorable(splits.query, splits.gallery)
+    choice.check_scorable(splits.query, splits.gallery)
     if command.contact_sheet is not None:
         picture_format(command.contact_sheet)
     model = load_model_or_run(command.model, device=command.device)
+    choice.check_memory(model, splits.query, splits.gallery)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
         evaluated = EvaluatedModel.embed(
             model, splits.query, splits.gallery, batch_size=command.batch_size, progress=progress
         )
-    result = evaluated.result
-    print(json.dumps(numbers(result), indent=2) if command.json else result)
+    result = choice.measure(evaluated)
+    print(json.dumps(json_values(result), indent=2) if command.json else result)
     if command.contact_sheet is not None:
-        evaluated.write_contact_sheet(command.contact_sheet)
+        evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
-
-
-def numbers(result: RankingResult) -> dict[str, float]:
-    """Return the metrics of a result as fractions, by name."""
-    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
-    return {
-        "mean_ap": result.mean_ap,
-        **ranks,
-        "mean_inp": result.mean_inp,
-        "num_queries": result.num_queries,
-        "num_unmatched": result.num_unmatched,
-    }

@@ -15,10 +15,11 @@ from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
 from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
 from iics.evaluation.ranking import rank
-from iics.evaluation.reranked_rows import RerankedRows, Reranking
+from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
+from iics.models.backbone import backbone_spec
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]
@@ -46,9 +47,11 @@ def evaluate(
 
     Raises:
         DataError: If a crop cannot be read.
-        EvaluationError: If identities are missing, no query can be scored, or there is no such protocol.
+        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, or re-ranking
+            needs more memory than is free.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
+    check_memory(model, query, gallery, reranking)
     features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
     return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
@@ -127,6 +130,18 @@ def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol 
     labels = evaluation_labels(query, gallery)
     if not num_right_answers(labels, protocol).any():
         raise EvaluationError(explain_no_match(labels, protocol))
+
+
+def check_memory(model: ReidModel, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
+    """Refuse re-ranking that will not fit into memory, before any feature is computed.
+
+    Raises:
+        EvaluationError: If it will not.
+    """
+    if reranking is not None:
+        num_crops, num_features = len(query) + len(gallery), backbone_spec(model.header.backbone).num_features
+        features = 4 * num_crops * num_features
+        check_reranking_memory(num_crops, num_features, reranking, still_to_come=features)
 
 
 def matching_protocol(name: str) -> MatchingProtocol:

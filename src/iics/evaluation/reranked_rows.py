@@ -78,7 +78,7 @@ class RerankedRows:
         self._lambda = np.float32(reranking.lambda_value)
         self._counted = np.flatnonzero(~labels.is_junk)
         num_queries, num_crops = len(self._plain.queries), len(self._plain.queries) + len(self._counted)
-        _check_memory(num_crops, self._plain.queries.shape[1], reranking)
+        check_reranking_memory(num_crops, self._plain.queries.shape[1], reranking)
         features = np.empty((num_crops, self._plain.queries.shape[1]), np.float32)
         features[:num_queries] = self._plain.queries
         np.take(self._plain.gallery, self._counted, axis=0, out=features[num_queries:], mode="clip")  # in place
@@ -104,8 +104,19 @@ def reranking_memory(num_crops: int, num_features: int, reranking: Reranking) ->
     return num_crops * (4 * num_features + members + graph + rows) + _TILES
 
 
-def _check_memory(num_crops: int, num_features: int, reranking: Reranking) -> None:
-    free, needed = free_memory(), reranking_memory(num_crops, num_features, reranking)
+def check_reranking_memory(num_crops: int, num_features: int, reranking: Reranking, *, still_to_come: int = 0) -> None:
+    """Refuse re-ranking that does not fit into the memory that is free.
+
+    Args:
+        num_crops: Of query and gallery.
+        num_features: Length of a feature vector.
+        reranking: k1, k2, lambda.
+        still_to_come: Bytes that something else will take before.
+
+    Raises:
+        EvaluationError: If it does not, with the number.
+    """
+    free, needed = free_memory(), still_to_come + reranking_memory(num_crops, num_features, reranking)
     if free is not None and needed > free:
         raise EvaluationError(
             f"Re-ranking {num_crops:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
