@@ -7,8 +7,9 @@ from iics.errors import EvaluationError
 from iics.evaluation import distance_rows
 from iics.evaluation.distance_rows import GivenRows
 from iics.evaluation.labels import EvaluationLabels
-from iics.evaluation.protocol import SAME_CAMERA
+from iics.evaluation.protocol import MARKET1501, SAME_CAMERA
 from iics.evaluation.ranking import rank, rank_distances, rank_features
+from iics.evaluation.right_ranks import right_answer_ranks
 from iics.evaluation.top_matches import top_matches
 
 
@@ -84,6 +85,27 @@ def test_agrees_with_plain_loops_on_ties_junk_and_distractors(seed, reference_ra
     np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
     np.testing.assert_allclose(result.average_precision, average_precision, atol=1e-12)
     assert result.num_unmatched == np.isnan(average_precision).sum() > 0
+
+
+@pytest.mark.parametrize("num_people", [12, 300])  # some 300 right answers, which are bisected, and some 12
+@pytest.mark.parametrize("num_values", [20, 10**6])
+def test_large_galleries_agree_with_plain_loops(num_people, num_values, plain_ranking):
+    generator = np.random.default_rng(num_people)
+    distance, labels = random_case(generator, num_queries=5, num_gallery=4500, num_values=num_values)
+    labels["query_ids"] = generator.integers(1, num_people, 5)
+    labels["gallery_ids"] = generator.integers(-1, num_people, 4500)
+    judged = EvaluationLabels(**labels, own_crops=[4499, -1, 2048, 2047, 0])
+    ranks, starts = right_answer_ranks(distance, judged, MARKET1501)
+    for q in range(5):
+        expected = plain_ranking.right_ranks(
+            distance[q],
+            labels["query_ids"][q],
+            labels["query_cameras"][q],
+            [-1 if g == judged.own_crops[q] else i for g, i in enumerate(labels["gallery_ids"])],
+            labels["gallery_cameras"],
+        )
+        assert ranks[starts[q] : starts[q + 1]].tolist() == expected
+    assert (np.diff(starts) > 64).all() == (num_people == 12)
 
 
 @pytest.mark.parametrize("seed", range(3))

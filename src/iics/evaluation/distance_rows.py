@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from iics.errors import EvaluationError
 from iics.evaluation.labels import EvaluationLabels
-from iics.evaluation.right_ranks import num_not_finite
+from iics.kernels import kernel, torch_threads
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -95,7 +96,8 @@ class GivenRows:
     def __call__(self, block: slice) -> FloatArray:
         """Return the distances of a block. Shape (n_block, n_gallery)."""
         rows = np.ascontiguousarray(self._distance[block], dtype=np.float32)
-        num_bad = num_not_finite(rows)
+        with torch_threads():
+            num_bad = int(_num_not_finite(rows).sum())
         if num_bad:
             raise EvaluationError(
                 f"{num_bad} distances of queries {block.start} to {block.stop - 1} are NaN or infinite; "
@@ -118,3 +120,12 @@ def _normalised_rows(side: str, features: FloatArray, num_crops: int) -> FloatAr
             f"{side} feature {worst} has length {norms[worst]:.4g}; rows must be L2-normalised to length 1."
         )
     return rows
+
+
+@kernel(parallel=True)
+def _num_not_finite(distance: FloatArray) -> npt.NDArray[np.int64]:
+    num_bad = np.zeros(len(distance), np.int64)
+    for q in numba.prange(len(distance)):
+        for g in range(distance.shape[1]):
+            num_bad[q] += not np.isfinite(distance[q, g])
+    return num_bad

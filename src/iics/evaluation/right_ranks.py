@@ -14,17 +14,19 @@ import numpy.typing as npt
 from iics.data.crops import JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, RIGHT, MatchingProtocol
-from iics.kernels import kernel, torch_threads
+from iics.kernels import REORDERED, kernel, torch_threads
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Table = npt.NDArray[np.int8]
 
+_PART = 2048  # gallery crops that are looked at together: they stay in the innermost cache
+_FEW = 64  # right answers up to which counting for each is faster than bisecting for each crop
+
 
 def num_right_answers(labels: EvaluationLabels, protocol: MatchingProtocol) -> IntArray:
     """Return how many right answers the gallery holds for each query. Shape (n_query,)."""
-    with torch_threads():
-        return _num_right(protocol.table, *_arrays(labels))
+    return _num_right(protocol.table, *_arrays(labels))
 
 
 def right_answer_ranks(
@@ -61,12 +63,6 @@ def closest(
         return _closest(distance, protocol.table, *_arrays(labels), k)
 
 
-def num_not_finite(distance: FloatArray) -> int:
-    """Return how many distances are NaN or infinite."""
-    with torch_threads():
-        return int(_num_not_finite(distance).sum())
-
-
 def _arrays(labels: EvaluationLabels) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     return labels.query_ids, labels.query_cameras, labels.own_crops, labels.gallery_ids, labels.gallery_cameras
 
@@ -82,7 +78,7 @@ def _verdict(
     return int(table[int(ids[g] == query_id), int(cameras[g] == query_camera)])
 
 
-@kernel(parallel=True)
+@kernel()  # on one thread: quick, and threads would wait for each other longer than it takes
 def _num_right(
     table: Table,
     query_ids: IntArray,
@@ -92,12 +88,98 @@ def _num_right(
     gallery_cameras: IntArray,
 ) -> IntArray:
     num_right = np.zeros(len(query_ids), np.int64)
-    for q in numba.prange(len(query_ids)):
+    for q in range(len(query_ids)):
         for g in range(len(gallery_ids)):
             if gallery_ids[g] == query_ids[q]:
                 verdict = _verdict(table, query_ids[q], query_cameras[q], own_crops[q], g, gallery_ids, gallery_cameras)
                 num_right[q] += verdict == RIGHT
     return num_right
+
+
+@kernel()
+def _right_answers(
+    distance: FloatArray,
+    table: Table,
+    query_id: int,
+    query_camera: int,
+    own_crop: int,
+    gallery_ids: IntArray,
+    gallery_cameras: IntArray,
+    count: int,
+) -> tuple[IntArray, FloatArray]:
+    """Return one query's right answers, closest first, equals by index, and their distances."""
+    answers = np.empty(count, np.int64)
+    values = np.empty(count, np.float32)
+    found = 0
+    for g in range(len(distance)):
+        if gallery_ids[g] == query_id and (
+            _verdict(table, query_id, query_camera, own_crop, g, gallery_ids, gallery_cameras) == RIGHT
+        ):
+            answers[found], values[found] = g, distance[g]
+            found += 1
+    order = np.argsort(values, kind="mergesort")  # stable
+    return answers[order], values[order]
+
+
+@kernel()
+def _show(
+    distance: FloatArray,
+    table: Table,
+    query_id: int,
+    query_camera: int,
+    ids: IntArray,
+    cameras: IntArray,
+    shown: FloatArray,
+) -> None:
+    """Copy distances, infinite where the protocol ignores the crop. The arrays are parts of the gallery."""
+    counts_own_here, counts_own_there = table[1, 1] != IGNORED, table[1, 0] != IGNORED
+    counts_other_here, counts_other_there = table[0, 1] != IGNORED, table[0, 0] != IGNORED
+    for g in range(len(distance)):
+        is_here = cameras[g] == query_camera
+        counts_own = counts_own_here if is_here else counts_own_there
+        counts_other = counts_other_here if is_here else counts_other_there
+        counts = (counts_own if ids[g] == query_id else counts_other) & (ids[g] != JUNK_IDENTITY)
+        shown[g] = distance[g] if counts else np.float32(np.inf)
+
+
+@kernel(fastmath=REORDERED)
+def _num_up_to(shown: FloatArray, value: float) -> int:
+    count = np.float32(0)  # counted many at a time, which numba does not do with integers; exact below 2^24
+    for g in range(len(shown)):
+        count += np.float32(1) if shown[g] <= value else np.float32(0)
+    return int(count)
+
+
+@kernel(fastmath=REORDERED)
+def _num_below(shown: FloatArray, value: float) -> int:
+    count = np.float32(0)
+    for g in range(len(shown)):
+        count += np.float32(1) if shown[g] < value else np.float32(0)
+    return int(count)
+
+
+@kernel()
+def _count_before(shown: FloatArray, start: int, answers: IntArray, values: FloatArray, ranks: IntArray) -> None:
+    """Add to each answer's rank what a part of the gallery, from `start` on, holds before it."""
+    for i in range(len(answers)):
+        own_place = min(max(answers[i] - start, 0), len(shown))
+        ranks[i] += _num_up_to(shown[:own_place], values[i])
+        ranks[i] += _num_below(shown[own_place:], values[i])
+
+
+@kernel()
+def _bisect(shown: FloatArray, start: int, answers: IntArray, values: FloatArray, behind: IntArray) -> None:
+    """Add each crop of a part of the gallery to the count of the first answer that does not lie before it."""
+    for g in range(len(shown)):
+        low, high = 0, len(values)
+        while low < high:
+            middle = (low + high) // 2
+            if values[middle] < shown[g] or (values[middle] == shown[g] and answers[middle] < start + g):
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(values) and answers[low] != start + g:
+            behind[low] += 1
 
 
 @kernel()
@@ -112,36 +194,36 @@ def _rank_row(
     ranks: IntArray,
 ) -> None:
     """Write the ranks of one query's right answers, as many as `ranks` has room for."""
-    num_right, found = len(ranks), 0
-    answers = np.empty(num_right, np.int64)
-    values = np.empty(num_right, np.float32)
-    for g in range(len(distance)):
-        if gallery_ids[g] == query_id and (
-            _verdict(table, query_id, query_camera, own_crop, g, gallery_ids, gallery_cameras) == RIGHT
-        ):
-            answers[found], values[found] = g, distance[g]
-            found += 1
-    order = np.argsort(values, kind="mergesort")  # stable: equals stay by index
-    answers, values = answers[order], values[order]
-    farthest = values[num_right - 1]
+    num_right = len(ranks)
+    answers, values = _right_answers(
+        distance, table, query_id, query_camera, own_crop, gallery_ids, gallery_cameras, num_right
+    )
     ranks[:] = 0
-    for g in range(len(distance)):
-        d = distance[g]
-        if d > farthest or (
-            _verdict(table, query_id, query_camera, own_crop, g, gallery_ids, gallery_cameras) == IGNORED
-        ):
-            continue
-        low, high = 0, num_right
-        while low < high:
-            middle = (low + high) // 2
-            if values[middle] < d or (values[middle] == d and answers[middle] < g):
-                low = middle + 1
-            else:
-                high = middle
-        if low < num_right:
-            ranks[low] += 1
-    for i in range(1, num_right):
-        ranks[i] += ranks[i - 1]
+    shown = np.empty(_PART, np.float32)
+    for start in range(0, len(distance), _PART):
+        stop = min(start + _PART, len(distance))
+        part = shown[: stop - start]
+        _show(
+            distance[start:stop],
+            table,
+            query_id,
+            query_camera,
+            gallery_ids[start:stop],
+            gallery_cameras[start:stop],
+            part,
+        )
+        if start <= own_crop < stop:
+            part[own_crop - start] = np.inf
+        if num_right <= _FEW:
+            _count_before(part, start, answers, values, ranks)
+        else:
+            _bisect(part, start, answers, values, ranks)
+    before = 0
+    for i in range(num_right):
+        if num_right > _FEW:
+            before += ranks[i] + (i > 0)
+            ranks[i] = before
+        ranks[i] += 1
 
 
 @kernel(parallel=True)
@@ -201,12 +283,3 @@ def _closest(
             values[place] = d
             found[q, place], is_right[q, place] = g, verdict == RIGHT
     return found, is_right
-
-
-@kernel(parallel=True)
-def _num_not_finite(distance: FloatArray) -> IntArray:
-    num_bad = np.zeros(len(distance), np.int64)
-    for q in numba.prange(len(distance)):
-        for g in range(distance.shape[1]):
-            num_bad[q] += not np.isfinite(distance[q, g])
-    return num_bad
