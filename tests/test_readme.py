@@ -12,6 +12,7 @@ import pytest
 
 import iics
 from iics.cli import COMMANDS, benchmark
+from iics.cli.benchmark_evaluation import EvaluationSpeedCommand
 from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
@@ -35,6 +36,7 @@ KINDS = {
     "check-data": CheckDataCommand,
     "clear-cache": ClearCacheCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
+    "benchmark evaluation": EvaluationSpeedCommand,
     "benchmark training": TrainingSpeedCommand,
 }
 
@@ -97,6 +99,7 @@ DOCUMENTS = [
     "docs/paper_map.md",
     "docs/experiments.md",
     "docs/decisions.md",
+    "docs/evaluation.md",
     "docs/sample.md",
 ]
 
