@@ -39,22 +39,30 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """The slow, obviously right equations of `tests/reference.py`, loaded by path."""
-    spec = importlib.util.spec_from_file_location("reference", Path(__file__).parent / "reference.py")
+def _beside(name: str) -> ModuleType:
+    """Return a module of `tests/`, loaded by path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The slow, obviously right equations of `tests/reference.py`."""
+    return _beside("reference")
 
 
 @pytest.fixture(scope="session")
 def drawn_people() -> ModuleType:
-    """Videos of people drawn by `tests/drawn_people.py`, loaded by path."""
-    spec = importlib.util.spec_from_file_location("drawn_people", Path(__file__).parent / "drawn_people.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Videos of people drawn by `tests/drawn_people.py`."""
+    return _beside("drawn_people")
+
+
+@pytest.fixture(scope="session")
+def authors_state() -> dict[str, torch.Tensor]:
+    """A state dict laid out as in the checkpoints that the authors of IICS published; not to be changed."""
+    return _beside("authors_state").authors_state()
 
 
 @pytest.fixture(scope="session")

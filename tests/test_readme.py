@@ -13,6 +13,7 @@ from PIL import Image
 
 import iics
 from iics.cli import COMMANDS, benchmark
+from iics.cli.benchmark_evaluation import EvaluationSpeedCommand
 from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
@@ -40,6 +41,7 @@ KINDS = {
     "crop": CropCommand,
     "clear-cache": ClearCacheCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
+    "benchmark evaluation": EvaluationSpeedCommand,
     "benchmark training": TrainingSpeedCommand,
 }
 
@@ -102,6 +104,7 @@ DOCUMENTS = [
     "docs/paper_map.md",
     "docs/experiments.md",
     "docs/decisions.md",
+    "docs/evaluation.md",
     "docs/sample.md",
     "docs/your_cameras.md",
     "docs/video.md",

@@ -28,7 +28,9 @@ def test_each_kind_has_a_module_and_a_help_of_its_own(kind, iics):
 @pytest.mark.parametrize(("arguments", "given"), [([], "nothing"), (["bogus", "--seed=1"], "bogus --seed=1")])
 def test_no_kind_is_refused(arguments, given, refusal):
     message = refusal("benchmark", *arguments)
-    assert message == f"What shall be timed? iics benchmark needs one of pseudo-labels, training, got {given}."
+    assert (
+        message == f"What shall be timed? iics benchmark needs one of pseudo-labels, evaluation, training, got {given}."
+    )
 
 
 def test_flags_may_come_before_the_kind(refusal):

@@ -76,12 +76,12 @@ def test_identities_that_answer_nothing_are_said_to(iics, trained, without_test_
     assert expected in finished.stdout
 
 
-def test_ranked_results_need_a_query(refusal, trained, folder_people, tmp_path):
-    message = refusal(
-        "evaluate", trained[0], "folder", "--data-dir", folder_people, "--contact-sheet", tmp_path / "a.png"
-    )
+@pytest.mark.parametrize("flags", [("--contact-sheet", "a.png"), ("--rerank",), ("--protocol", "camera-pairs")])
+def test_ranked_results_need_a_query(refusal, trained, folder_people, flags):
+    message = refusal("evaluate", trained[0], "folder", "--data-dir", folder_people, *flags)
     assert message == (
-        "cameras train has no query and gallery, so there are no ranked results to draw; leave out --contact-sheet."
+        "cameras train has no query and gallery, so nothing is ranked; leave out --protocol, --rerank and "
+        "--contact-sheet."
     )
 
 

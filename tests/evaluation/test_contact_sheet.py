@@ -15,7 +15,7 @@ from iics.evaluation.contact_sheet import (
     ranked_contact_sheet,
     spread_queries,
 )
-from iics.evaluation.ranking import TopMatches
+from iics.evaluation.top_matches import TopMatches
 
 BLUE, YELLOW = (0, 0, 255), (255, 255, 0)
 

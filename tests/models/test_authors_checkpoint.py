@@ -13,50 +13,6 @@ from iics.models.reid_model import load_foreign_weights
 DEPTHS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 
 
-def norm_state(prefix, channels, generator, *, alpha=None):
-    state = {
-        f"{prefix}.weight": torch.rand(channels, generator=generator) + 0.5,
-        f"{prefix}.bias": torch.randn(channels, generator=generator) * 0.1,
-        f"{prefix}.running_mean": torch.randn(channels, generator=generator) * 0.1,
-        f"{prefix}.running_var": torch.rand(channels, generator=generator) + 0.5,
-    }
-    if alpha is None:
-        return state | {f"{prefix}.num_batches_tracked": torch.tensor(7)}
-    return {f"{prefix}.adaptive_weight": alpha} | state
-
-
-def authors_state():
-    """Key names, order and shapes as the authors' network lists them; alphas beyond [0, 1] too, which clamp."""
-    generator = torch.Generator().manual_seed(0)
-
-    def conv(out_channels, in_channels, size):
-        fan_in = in_channels * size * size
-        return torch.randn(out_channels, in_channels, size, size, generator=generator) * (2 / fan_in) ** 0.5
-
-    state = {"model.conv1.weight": conv(64, 3, 7)} | norm_state("model.bn1", 64, generator)
-    in_channels, number = 64, 0
-    for layer, (name, depth) in enumerate(DEPTHS.items()):
-        width = 64 * 2**layer
-        for at in range(depth):
-            block = f"model.{name}.{at}"
-            alpha = torch.tensor([-0.1 + 0.15 * number]) if layer >= 2 else None
-            if alpha is not None:
-                state[f"{block}.adaptive_weight"] = alpha
-                number += 1
-            shapes = {1: (width, in_channels, 1), 2: (width, width, 3), 3: (4 * width, width, 1)}
-            for part, shape in shapes.items():
-                state[f"{block}.conv{part}.weight"] = conv(*shape)
-                state |= norm_state(f"{block}.bn{part}", shape[0], generator, alpha=alpha)
-            if at == 0:
-                state[f"{block}.downsample.0.weight"] = conv(4 * width, in_channels, 1)
-                state |= norm_state(f"{block}.downsample.1", 4 * width, generator, alpha=alpha)
-            in_channels = 4 * width
-    for camera in range(2):
-        head = f"classifier.{camera}"
-        state[f"{head}.0.weight"], state[f"{head}.1.weight"] = torch.ones(2048), torch.zeros(5, 2048)
-    return state
-
-
 def plain_features(state, images):
     """Eq. 12 and a ResNet-50 with last stride 1, straight from the numbers in the file."""
 
@@ -85,26 +41,21 @@ def plain_features(state, images):
     return x.mean((2, 3))
 
 
-@pytest.fixture(scope="module")
-def state():
-    return authors_state()
-
-
 @pytest.fixture
-def checkpoint(state, tmp_path):
+def checkpoint(authors_state, tmp_path):
     def store(changed=None, **others):
         file = tmp_path / "checkpoint.pth.tar"
-        torch.save({"state_dict": state if changed is None else changed, "epoch": 40, **others}, file)
+        torch.save({"state_dict": authors_state if changed is None else changed, "epoch": 40, **others}, file)
         return file
 
     return store
 
 
-def test_the_checkpoint_computes_what_eq_12_says_of_its_numbers(state, checkpoint):
+def test_the_checkpoint_computes_what_eq_12_says_of_its_numbers(authors_state, checkpoint):
     model = load_foreign_weights(checkpoint(), backbone="resnet50", height=64, width=32)
     images = torch.randn(3, 3, 64, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        ours, plain = model.backbone(images), plain_features(state, images)
+        ours, plain = model.backbone(images), plain_features(authors_state, images)
     assert plain.std() > 0.1  # features that could tell a difference
     torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-3)
 
@@ -121,13 +72,13 @@ def test_features_of_pictures_come_out_normalised(checkpoint):
     np.testing.assert_allclose(np.linalg.norm(model.embed(pixels), axis=1), 1, rtol=1e-5)
 
 
-def test_a_data_parallel_prefix_and_alphas_of_bottlenecks_alone_will_do(state, checkpoint):
+def test_a_data_parallel_prefix_and_alphas_of_bottlenecks_alone_will_do(authors_state, checkpoint):
     short = {
         f"module.{key}": value
-        for key, value in state.items()
+        for key, value in authors_state.items()
         if not key.endswith("adaptive_weight") or key.count(".") == 3
     }
-    assert len(short) < len(state)
+    assert len(short) < len(authors_state)
     whole = create_backbone("resnet50", weights=str(checkpoint()), norm="aibn").state_dict()
     loaded = create_backbone("resnet50", weights=str(checkpoint(short)), norm="aibn").state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in whole.items())
@@ -156,8 +107,8 @@ def test_another_network_is_refused_by_its_flags(checkpoint, network, message):
         create_backbone(network.pop("name"), weights=str(checkpoint()), **network)
 
 
-def test_a_missing_tensor_is_named(state, checkpoint):
-    short = {key: value for key, value in state.items() if key != "model.layer4.2.conv3.weight"}
+def test_a_missing_tensor_is_named(authors_state, checkpoint):
+    short = {key: value for key, value in authors_state.items() if key != "model.layer4.2.conv3.weight"}
     with pytest.raises(WeightsError, match=r"lacks 1 of \d+ tensors, the first is layer4.2.conv3.weight"):
         create_backbone("resnet50", weights=str(checkpoint(short)), norm="aibn")
 

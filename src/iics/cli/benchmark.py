@@ -1,4 +1,4 @@
-"""`iics benchmark`: time what training computes, on this machine. Each kind is a module, imported when asked for."""
+"""`iics benchmark`: time what training and evaluation compute here. Each kind is a module, imported when asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from iics.errors import SettingsError
 
 KINDS = {
     "pseudo-labels": "the steps from features to pseudo-labels, on synthetic crops",
+    "evaluation": "from features to mAP and CMC, on synthetic crops",
     "training": "norms, loading, the steps of both stages and the extraction of features",
 }
 
@@ -31,6 +32,6 @@ def main(arguments: list[str]) -> int:
 def _usage() -> str:
     kinds = "\n".join(f"  {name:<14} {text}" for name, text in KINDS.items())
     return (
-        "usage: iics benchmark KIND ...\n\nTime what training computes beside plain forms of it.\n\n"
+        "usage: iics benchmark KIND ...\n\nTime what training and evaluation compute beside plain forms of it.\n\n"
         f"kinds:\n{kinds}\n\nEach answers --help."
     )

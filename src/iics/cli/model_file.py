@@ -1,14 +1,61 @@
-"""A model named on the command line: a model file, or the run folder that holds one."""
+"""A model named on the command line: a model file, the run folder that holds one, or weights that others trained."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from iics.device import choose_device
+from iics.errors import check_setting
 
 if TYPE_CHECKING:
     from iics.models.reid_model import ReidModel
+
+
+@dataclass(frozen=True)
+class ForeignWeights:
+    """Weights that others trained, as they are."""
+
+    weights: str | None = None
+    """Measure weights that others trained, instead of MODEL: `imagenet`, a file in torchvision's or timm's key names,
+    or a checkpoint that the authors of IICS published."""
+    backbone: str = "resnet50"
+    """What --weights are of: resnet50, resnet18 or efficientnet_lite0."""
+    height: int = 256
+    """Height that crops are resized to for --weights, in pixels."""
+    width: int = 128
+    """Width that crops are resized to for --weights, in pixels."""
+
+    def __post_init__(self) -> None:
+        is_alone = (self.backbone, self.height, self.width) == ("resnet50", 256, 128)
+        check_setting(
+            self.weights is not None or is_alone,
+            "--backbone, --height and --width describe --weights; a model knows its own. Leave them out.",
+        )
+
+    def load(self, *, device: str) -> ReidModel:
+        """Return the model.
+
+        Raises:
+            SettingsError: If the backbone is unknown or the size too small.
+            WeightsError: If the weights cannot be had or do not fit.
+        """
+        from iics.models.reid_model import load_foreign_weights
+
+        return load_foreign_weights(
+            self.weights or "imagenet",
+            backbone=self.backbone,
+            height=self.height,
+            width=self.width,
+            device=choose_device(device),
+        )
+
+
+ForeignFlags = Annotated[ForeignWeights, tyro.conf.arg(name="")]
+"""The fields of a ForeignWeights as flags of a command, without a prefix."""
 
 
 def load_model_or_run(path: Path, *, device: str) -> ReidModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from iics.cli.picture_file import write_picture
 from iics.data.crops import CropSet
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
-from iics.evaluation.ranking import RankingResult
+from iics.evaluation.metrics import RankingResult
 from iics.models.reid_model import ReidModel
 
 _QUERIES_SHOWN, _MATCHES_SHOWN = 8, 10
@@ -27,14 +28,12 @@ class EvaluatedModel:
         gallery: Crops searched in.
         query_features: Shape (len(query), d).
         gallery_features: Shape (len(gallery), d).
-        result: The metrics.
     """
 
     query: CropSet
     gallery: CropSet
     query_features: Features
     gallery_features: Features
-    result: RankingResult
 
     @classmethod
     def embed(
@@ -46,23 +45,28 @@ class EvaluatedModel:
         batch_size: int,
         progress: Callable[[int], None] | None = None,
     ) -> EvaluatedModel:
-        """Compute features, `batch_size` crops at once, and metrics."""
+        """Compute features, `batch_size` crops at once."""
         features = (
             model.embed(query, batch_size=batch_size, progress=progress),
             model.embed(gallery, batch_size=batch_size, progress=progress),
         )
-        return cls(query, gallery, *features, rank_crops(*features, query, gallery))
+        return cls(query, gallery, *features)
 
-    def write_contact_sheet(self, path: Path) -> None:
+    @cached_property
+    def result(self) -> RankingResult:
+        """The metrics by cosine under the Market-1501 protocol."""
+        return rank_crops(self.query_features, self.gallery_features, self.query, self.gallery)
+
+    def write_contact_sheet(self, path: Path, *, protocol: str = "market1501") -> None:
         """Write a picture of ranked results, from the best query to the worst.
 
         Raises:
             WriteError: If the picture cannot be written there.
         """
-        count = min(_QUERIES_SHOWN, self.result.num_scored)
-        chosen = spread_queries(self.result.average_precision, count, np.random.default_rng(0))
-        matches = find_top_matches(
-            self.query_features, self.gallery_features, self.query, self.gallery, num_matches=_MATCHES_SHOWN
-        )
+        crops = self.query_features, self.gallery_features, self.query, self.gallery
+        result = self.result if protocol == "market1501" else rank_crops(*crops, protocol=protocol)
+        count = min(_QUERIES_SHOWN, result.num_scored)
+        chosen = spread_queries(result.average_precision, count, np.random.default_rng(0))
+        matches = find_top_matches(*crops, num_matches=_MATCHES_SHOWN, protocol=protocol)
         sheet = ranked_contact_sheet(self.query, self.gallery, matches, query_indices=chosen)
         write_picture(sheet, path)

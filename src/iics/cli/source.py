@@ -37,6 +37,8 @@ class DataSource:
         """
         if self.data is None:
             raise DataError(f"Which data? Name one of {', '.join(get_args(DataName))}.")
+        if self.data not in _READERS:
+            raise DataError(f"{self.data!r} is no data. Name one of {', '.join(get_args(DataName))}.")
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:

@@ -10,7 +10,7 @@ from iics.data.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.evaluate import Features, check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report
-from iics.evaluation.ranking import RankingResult
+from iics.evaluation.metrics import RankingResult
 
 
 @dataclass(frozen=True)

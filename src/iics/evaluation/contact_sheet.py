@@ -17,7 +17,7 @@ from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
 from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, centred_text, draw_cell, line_height
 from iics.errors import DataError, EvaluationError
-from iics.evaluation.ranking import TopMatches
+from iics.evaluation.top_matches import TopMatches
 
 # Told apart by colour-blind readers, and by the mark in the corner.
 QUERY_FRAME, RIGHT_FRAME, WRONG_FRAME = (130, 130, 130), (0, 140, 80), (205, 45, 45)

@@ -1,4 +1,4 @@
-"""Model x query x gallery -> mAP and CMC (Sec. 4.1): embed, then rank under the Market-1501 protocol."""
+"""Model x query x gallery -> mAP and CMC (Sec. 4.1): embed, then rank under a protocol, by cosine or re-ranked."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import CropSet, IntArray
+from iics.data.crops import CropSet
 from iics.errors import EvaluationError
-from iics.evaluation.protocol import EvaluationLabels, explain_no_match, matching_pairs
-from iics.evaluation.ranking import RankingResult, TopMatches, rank_features, top_matches
+from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
+from iics.evaluation.distance_rows import CosineRows, DistanceOf
+from iics.evaluation.labels import EvaluationLabels, explain_no_match
+from iics.evaluation.metrics import RankingResult
+from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
+from iics.evaluation.ranking import rank
+from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
+from iics.evaluation.right_ranks import num_right_answers
+from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
+from iics.evaluation.top_matches import TopMatches, top_matches
+from iics.models.backbone import backbone_spec
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]
 
-_BLOCK_QUERIES = 256
-
 
 def evaluate(
-    model: ReidModel, query: CropSet, gallery: CropSet, *, progress: Callable[[int], None] | None = None
+    model: ReidModel,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+    reranking: Reranking | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> RankingResult:
     """Return how well `model` finds the query's people in the gallery; the result prints itself.
 
@@ -27,63 +40,127 @@ def evaluate(
         model: Any model; nothing in it changes.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
+        protocol: Who may match whom: market1501 or same-camera. `rank_camera_pairs` and `rank_drawn_galleries` measure
+            under the other two.
+        reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
 
     Raises:
         DataError: If a crop cannot be read.
-        EvaluationError: If identities are missing or no query can be scored.
+        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, or re-ranking
+            needs more memory than is free.
     """
-    check_scorable(query, gallery)
-    return rank_crops(model.embed(query, progress=progress), model.embed(gallery, progress=progress), query, gallery)
+    check_scorable(query, gallery, matching_protocol(protocol))
+    check_memory(model, query, gallery, reranking)
+    features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
-def rank_crops(query_features: Features, gallery_features: Features, query: CropSet, gallery: CropSet) -> RankingResult:
+def rank_crops(
+    query_features: Features,
+    gallery_features: Features,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+    reranking: Reranking | None = None,
+) -> RankingResult:
     """Return the metrics of features that are computed already. Shapes (len(query), d) and (len(gallery), d)."""
-    query_ids, gallery_ids = check_comparable(query, gallery)
-    return rank_features(
-        query_features,
-        gallery_features,
-        query_ids=query_ids,
-        gallery_ids=gallery_ids,
-        query_cameras=query.camera_ids,
-        gallery_cameras=gallery.camera_ids,
-    )
+    labels = evaluation_labels(query, gallery)
+    distance_of = _distance_of(query_features, gallery_features, labels, reranking)
+    return rank(distance_of, labels, matching_protocol(protocol))
+
+
+def rank_camera_pairs(
+    query_features: Features,
+    gallery_features: Features,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    reranking: Reranking | None = None,
+) -> CameraPairs:
+    """Return rank-1 and mAP of each query camera against each gallery camera. Shapes as for `rank_crops`.
+
+    Re-ranking takes neighbours from all cameras.
+    """
+    labels = evaluation_labels(query, gallery)
+    distance_of = _distance_of(query_features, gallery_features, labels, reranking)
+    return compare_camera_pairs(distance_of, labels, camera_names=query.camera_names)
+
+
+def rank_drawn_galleries(
+    query_features: Features,
+    gallery_features: Features,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    repeats: int = 10,
+    seed: int = 0,
+) -> SingleShotResult:
+    """Return the CMC over galleries of one crop per person (CUHK03's single-gallery-shot). Shapes as for `rank_crops`.
+
+    By cosine only: re-ranking would see the crops that were not drawn.
+    """
+    labels = evaluation_labels(query, gallery)
+    return rank_single_shots(CosineRows(query_features, gallery_features, labels), labels, repeats=repeats, seed=seed)
 
 
 def find_top_matches(
-    query_features: Features, gallery_features: Features, query: CropSet, gallery: CropSet, *, num_matches: int
+    query_features: Features,
+    gallery_features: Features,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    num_matches: int,
+    protocol: str = "market1501",
 ) -> TopMatches:
     """Return each query's best matches among features that are computed already."""
-    query_ids, gallery_ids = check_comparable(query, gallery)
+    labels = evaluation_labels(query, gallery)
     return top_matches(
-        query_features,
-        gallery_features,
-        query_ids=query_ids,
-        gallery_ids=gallery_ids,
-        query_cameras=query.camera_ids,
-        gallery_cameras=gallery.camera_ids,
-        num_matches=num_matches,
+        query_features, gallery_features, labels, protocol=matching_protocol(protocol), num_matches=num_matches
     )
 
 
-def check_scorable(query: CropSet, gallery: CropSet) -> None:
+def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol = MARKET1501) -> None:
     """Refuse crops on which nothing can be measured, before any feature is computed.
 
     Raises:
         EvaluationError: If identities are missing or no query has a right answer, and why.
     """
-    query_ids, gallery_ids = check_comparable(query, gallery)
-    labels = EvaluationLabels(query_ids, gallery_ids, query.camera_ids, gallery.camera_ids)
-    blocks = (slice(start, start + _BLOCK_QUERIES) for start in range(0, len(query), _BLOCK_QUERIES))
-    if not any(matching_pairs(labels, block).any() for block in blocks):
-        raise EvaluationError(explain_no_match(labels))
+    labels = evaluation_labels(query, gallery)
+    if not num_right_answers(labels, protocol).any():
+        raise EvaluationError(explain_no_match(labels, protocol))
 
 
-def check_comparable(query: CropSet, gallery: CropSet) -> tuple[IntArray, IntArray]:
-    """Return the identities of both.
+def check_memory(model: ReidModel, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
+    """Refuse re-ranking that will not fit into memory, before any feature is computed.
 
     Raises:
-        EvaluationError: If one has none, or a camera's number means another camera in the other.
+        EvaluationError: If it will not.
+    """
+    if reranking is not None:
+        num_crops, num_features = len(query) + len(gallery), backbone_spec(model.header.backbone).num_features
+        features = 4 * num_crops * num_features
+        check_reranking_memory(num_crops, num_features, reranking, still_to_come=features)
+
+
+def matching_protocol(name: str) -> MatchingProtocol:
+    """Return a protocol by its name.
+
+    Raises:
+        EvaluationError: If there is none.
+    """
+    if name not in PROTOCOLS:
+        raise EvaluationError(f"There is no protocol {name!r} that ranks one gallery; choose {' or '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
+
+
+def evaluation_labels(query: CropSet, gallery: CropSet) -> EvaluationLabels:
+    """Return the labels of both, and which gallery crop is the query itself (the same file, archive and box).
+
+    Raises:
+        EvaluationError: If one has no identities, a camera's number means another camera in the other, or nothing can
+            be ranked.
     """
     if query.identity_ids is None or gallery.identity_ids is None:
         missing = query if query.identity_ids is None else gallery
@@ -93,4 +170,19 @@ def check_comparable(query: CropSet, gallery: CropSet) -> tuple[IntArray, IntArr
             f"Query and gallery number their cameras differently: {', '.join(query.camera_names)} and "
             f"{', '.join(gallery.camera_names)}. Read both with one reader."
         )
-    return query.identity_ids, gallery.identity_ids
+    places = {_place(gallery, g): g for g in range(len(gallery))}
+    own_crops = np.array([places.get(_place(query, q), -1) for q in range(len(query))])
+    return EvaluationLabels(query.identity_ids, gallery.identity_ids, query.camera_ids, gallery.camera_ids, own_crops)
+
+
+def _place(crops: CropSet, index: int) -> tuple[object, ...]:
+    box = () if crops.boxes is None else tuple(crops.boxes[index].tolist())
+    return (crops.archive, crops.paths[index], *box)
+
+
+def _distance_of(
+    query_features: Features, gallery_features: Features, labels: EvaluationLabels, reranking: Reranking | None
+) -> DistanceOf:
+    if reranking is None:
+        return CosineRows(query_features, gallery_features, labels)
+    return RerankedRows(query_features, gallery_features, labels, reranking)

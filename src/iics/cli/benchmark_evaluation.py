@@ -1,0 +1,140 @@
+"""`iics benchmark evaluation`: time and memory from features to mAP and CMC, on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iics.cli.machine import console, machine_line
+from iics.cli.parse import parse
+from iics.errors import SettingsError, check_setting
+
+if TYPE_CHECKING:
+    from iics.experiments.evaluation_speed import EvaluationSpeed
+
+_TORCH_AND_NUMBA = 0.4e9
+
+
+@dataclass(frozen=True)
+class EvaluationSpeedCommand:
+    """Time evaluation beside the product of the features alone, in turn, and beside sorting every row.
+
+    The defaults are of Market-1501's size; --queries 11659 --gallery 82161 --identities 3060 --cameras 15
+    --distractors 0 --junk 0 is MSMT17's.
+    """
+
+    queries: int = 3368
+    """Number of queries."""
+    gallery: int = 15913
+    """Number of gallery crops."""
+    features: int = 2048
+    """Length of a feature vector."""
+    identities: int = 750
+    """People that queries and gallery show."""
+    cameras: int = 6
+    """Number of cameras."""
+    distractors: float = 0.17
+    """Share of gallery crops that show somebody else."""
+    junk: float = 0.02
+    """Share of gallery crops that are junk."""
+    rerank: bool = False
+    """Whether to evaluate re-ranked, too, once: time grows with the square of all crops."""
+    repeats: int = 5
+    """Times are the median of so many runs."""
+    seed: int = 0
+    """Of the synthetic features."""
+    json: bool = False
+    """Print the numbers as JSON."""
+
+    def __post_init__(self) -> None:
+        least = {"queries": 1, "gallery": 1, "features": 1, "identities": 1, "cameras": 2, "repeats": 1, "seed": 0}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            check_setting(value >= smallest, f"--{name} must be at least {smallest}, got {value}.")
+        check_setting(
+            min(self.distractors, self.junk) >= 0 and self.distractors + self.junk < 1,
+            f"--distractors and --junk are shares of the gallery below 1 together, got {self.distractors} and "
+            f"{self.junk}.",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(EvaluationSpeedCommand, arguments, command="benchmark evaluation")
+    _check_memory(command)
+    from iics.experiments.evaluation_speed import measure_evaluation
+    from iics.experiments.synthetic_gallery import synthetic_gallery
+
+    crops = synthetic_gallery(
+        command.queries,
+        command.gallery,
+        num_identities=command.identities,
+        num_cameras=command.cameras,
+        num_features=command.features,
+        distractors=command.distractors,
+        junk=command.junk,
+        seed=command.seed,
+    )
+    machine = machine_line(keeps_freed_memory=False)
+    speed = measure_evaluation(crops, repeats=command.repeats, rerank=command.rerank)
+    if command.json:
+        settings = {"what": "evaluation"} | dataclasses.asdict(command)
+        print(json.dumps({"settings": settings, "machine": machine, "speed": dataclasses.asdict(speed)}, indent=2))
+    else:
+        _print(command, machine, speed)
+    return 0
+
+
+def _check_memory(command: EvaluationSpeedCommand) -> None:
+    from iics.evaluation.distance_rows import rows_in_a_block
+    from iics.evaluation.reranked_rows import Reranking, reranking_memory
+    from iics.memory import free_memory
+
+    num_crops = command.queries + command.gallery
+    needed = _TORCH_AND_NUMBA + 4 * num_crops * command.features
+    needed += 2 * 4 * rows_in_a_block(command.gallery) * command.gallery  # the product's rows, and the evaluation's
+    if command.rerank:
+        needed += reranking_memory(num_crops, command.features, Reranking())
+    free = free_memory()
+    if free is not None and needed > free:
+        raise SettingsError(
+            f"{num_crops:,} crops need about {needed / 1e9:.1f} GB of memory here, {free / 1e9:.1f} GB are free. "
+            "Fewer --gallery or --features need less."
+        )
+
+
+def _print(command: EvaluationSpeedCommand, machine: str, speed: EvaluationSpeed) -> None:
+    from rich.table import Table
+
+    out = console()
+    out.print(
+        f"{command.queries:,} queries x {command.gallery:,} gallery crops, {command.features:,} features, "
+        f"{command.identities:,} identities, {command.cameras} cameras; {machine}; medians of "
+        f"{command.repeats}, in turn",
+        highlight=False,
+    )
+    table = Table("", "seconds", "x product", "process holds", "mAP, %")
+    rows = [
+        ("queries @ gallery.T alone", speed.product_seconds, None, None),
+        ("features to metrics", speed.seconds, speed.peak_bytes, speed.mean_ap),
+        (f"the same by sorting, {speed.num_plain} queries extrapolated", speed.plain_seconds, None, None),
+    ]
+    if speed.reranked_seconds is not None:
+        rows.append(
+            ("features to re-ranked metrics", speed.reranked_seconds, speed.reranked_peak_bytes, speed.reranked_mean_ap)
+        )
+    for name, seconds, peak_bytes, mean_ap in rows:
+        table.add_row(
+            name,
+            f"{seconds:.2f}",
+            f"{seconds / speed.product_seconds:.2f}",
+            "-" if peak_bytes is None else f"{peak_bytes / 1e9:.2f} GB",
+            "-" if mean_ap is None else f"{100 * mean_ap:.2f}",
+        )
+    out.print(table)
+    out.print(
+        f"On {speed.num_plain} queries the metrics of counting and sorting differ by {speed.deviation:.1e} at most.",
+        highlight=False,
+    )

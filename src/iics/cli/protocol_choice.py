@@ -1,0 +1,123 @@
+"""The protocol that `iics evaluate` measures under: what may be combined, its result, and its numbers for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from iics.errors import check_setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from iics.cli.ranked_results import EvaluatedModel
+    from iics.data.crops import CropSet
+    from iics.evaluation.camera_pairs import CameraPairs
+    from iics.evaluation.metrics import RankingResult
+    from iics.evaluation.reranked_rows import Reranking
+    from iics.evaluation.single_shot import SingleShotResult
+    from iics.models.reid_model import ReidModel
+
+ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
+
+DEFAULT_REPEATS = 10
+
+
+@dataclass(frozen=True)
+class ProtocolChoice:
+    """What was asked for on the command line.
+
+    Raises:
+        SettingsError: If it does not go together.
+    """
+
+    protocol: ProtocolName
+    is_reranked: bool
+    repeats: int
+    seed: int
+    has_contact_sheet: bool
+
+    def __post_init__(self) -> None:
+        check_setting(self.repeats >= 1, f"--repeats must be at least 1, got {self.repeats}.")
+        check_setting(self.seed >= 0, f"--seed must be at least 0, got {self.seed}.")
+        is_drawn = self.protocol == "single-gallery-shot"
+        check_setting(
+            is_drawn or (self.repeats, self.seed) == (DEFAULT_REPEATS, 0),
+            f"--repeats and --seed say how galleries are drawn; --protocol {self.protocol} draws none.",
+        )
+        check_setting(
+            not (is_drawn and self.is_reranked),
+            "--rerank would see the crops that single-gallery-shot did not draw; leave one of the two out.",
+        )
+        check_setting(
+            not self.has_contact_sheet or (self.protocol in ("market1501", "same-camera") and not self.is_reranked),
+            "--contact-sheet shows rankings by cosine under market1501 or same-camera; leave it out here.",
+        )
+
+    def check_scorable(self, query: CropSet, gallery: CropSet) -> None:
+        """Refuse crops on which nothing can be measured, before any feature is computed."""
+        from iics.evaluation.evaluate import check_scorable
+        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
+
+        check_scorable(query, gallery, PROTOCOLS.get(self.protocol, MARKET1501))
+
+    def check_memory(self, model: ReidModel, query: CropSet, gallery: CropSet) -> None:
+        """Refuse what will not fit into memory, before any feature is computed."""
+        from iics.evaluation.evaluate import check_memory
+
+        check_memory(model, query, gallery, self._reranking())
+
+    def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
+        """Return the result; it prints itself."""
+        from iics.evaluation import evaluate
+
+        crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+        if self.protocol == "single-gallery-shot":
+            return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
+        if self.protocol == "camera-pairs":
+            return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
+        return evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+
+    def _reranking(self) -> Reranking | None:
+        from iics.evaluation.reranked_rows import Reranking
+
+        return Reranking() if self.is_reranked else None
+
+
+def numbers(result: RankingResult) -> dict[str, float]:
+    """Return the metrics of a result as fractions, by name."""
+    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
+    return {
+        "mean_ap": result.mean_ap,
+        **ranks,
+        "mean_inp": result.mean_inp,
+        "num_queries": result.num_queries,
+        "num_unmatched": result.num_unmatched,
+    }
+
+
+def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[str, Any]:
+    """Return any protocol's numbers as JSON knows them: fractions, null where there is none."""
+    from iics.evaluation.metrics import RankingResult
+    from iics.evaluation.single_shot import SingleShotResult
+
+    if isinstance(result, RankingResult):
+        return numbers(result)
+    if isinstance(result, SingleShotResult):
+        measured = {"mean_ap": result.average_precision} | {f"rank{k}": result.rank(k) for k in (1, 5, 10, 20)}
+        values: dict[str, Any] = {}
+        for name, (mean, deviation) in measured.items():
+            values |= {name: mean, f"{name}_deviation": None if deviation != deviation else deviation}
+        counts = {"num_queries": result.num_queries, "num_unmatched": result.num_unmatched}
+        return values | {"repeats": result.repeats} | counts
+    return {
+        "cameras": list(result.cameras),
+        "rank1": _with_gaps(result.rank1),
+        "mean_ap": _with_gaps(result.mean_ap),
+        "num_scored": result.num_scored.tolist(),
+    }
+
+
+def _with_gaps(matrix: npt.NDArray[np.float64]) -> list[list[float | None]]:
+    return [[None if value != value else value for value in row] for row in matrix.tolist()]

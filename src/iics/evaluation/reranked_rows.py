@@ -1,0 +1,131 @@
+"""Re-ranked evaluation: k-reciprocal distances (Zhong et al., CVPR 2017) of query and gallery, by blocks of queries.
+
+Neighbours are sought among all crops of query and gallery but junk, which stays out as if the gallery did not hold it;
+no identity or camera plays a part. Memory is linear in the number of crops: their nearest are found by blocked
+products, their weights are sparse rows, and only the distances of a block of queries stand in memory. Time O(n^2 d),
+n = queries and gallery together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from iics.errors import EvaluationError
+from iics.evaluation.distance_rows import CosineRows, rows_in_a_block
+from iics.evaluation.labels import EvaluationLabels
+from iics.memory import free_memory
+from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.neighbour_graph import neighbour_graph
+from iics.similarity.reciprocal import neighbours_needed, reciprocal_weights
+from iics.similarity.reranking import check_reranking
+from iics.similarity.sparse_overlap import SparseRows
+
+FloatArray = npt.NDArray[np.float32]
+
+_BYTES_PER_NEIGHBOUR = 90  # as for the neighbour graph of labelling
+_TILES = 3 * 4 * 2048**2  # of the neighbour graph, transposed and compared
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """How to re-rank.
+
+    Attributes:
+        k1: Neighbours among which reciprocal ones are sought; see `k_reciprocal_distance`.
+        k2: Nearest crops over which weights are averaged.
+        lambda_value: Share of the cosine distance, in [0, 1].
+
+    Raises:
+        EvaluationError: If one is out of range.
+    """
+
+    k1: int = 20
+    k2: int = 6
+    lambda_value: float = 0.3
+
+    def __post_init__(self) -> None:
+        try:
+            check_reranking(self.k1, self.k2, self.lambda_value)
+        except ValueError as error:
+            raise EvaluationError(str(error)) from error
+
+
+class RerankedRows:
+    """(1 - lambda) * Jaccard + lambda * (1 - cosine), as `k_reciprocal_distance` of query and gallery together.
+
+    Args:
+        query_features: L2-normalised rows. Shape (n_query, d).
+        gallery_features: L2-normalised rows. Shape (n_gallery, d).
+        labels: Of the same crops.
+        reranking: k1, k2, lambda.
+
+    Raises:
+        EvaluationError: If features and labels do not belong together, rows are not normalised, or memory is short.
+    """
+
+    def __init__(
+        self,
+        query_features: FloatArray,
+        gallery_features: FloatArray,
+        labels: EvaluationLabels,
+        reranking: Reranking,
+    ) -> None:
+        self._plain = CosineRows(query_features, gallery_features, labels)
+        self._lambda = np.float32(reranking.lambda_value)
+        self._counted = np.flatnonzero(~labels.is_junk)
+        num_queries, num_crops = len(self._plain.queries), len(self._plain.queries) + len(self._counted)
+        check_reranking_memory(num_crops, self._plain.queries.shape[1], reranking)
+        features = np.empty((num_crops, self._plain.queries.shape[1]), np.float32)
+        features[:num_queries] = self._plain.queries
+        np.take(self._plain.gallery, self._counted, axis=0, out=features[num_queries:], mode="clip")  # in place
+        self._weights = _neighbour_weights(features, reranking)
+
+    def __call__(self, block: slice) -> FloatArray:
+        """Return the distances of a block, in memory that the next call overwrites; junk is far. Shape as ever."""
+        distance = self._plain(block)  # -cosine
+        distance += 1
+        distance *= self._lambda
+        overlap = self._weights.overlap_rows(np.arange(block.start, block.stop))[:, len(self._plain.queries) :]
+        np.subtract(1, overlap, out=overlap)
+        overlap *= 1 - self._lambda
+        distance[:, self._counted] += overlap
+        return distance
+
+
+def reranking_memory(num_crops: int, num_features: int, reranking: Reranking) -> int:
+    """Return the most bytes that re-ranking takes beside the features given; docs/performance.md has measured ones."""
+    members = 4 * (reranking.k1 + 1) * (reranking.k1 // 2 + 2)
+    graph = _BYTES_PER_NEIGHBOUR * max(reranking.k1 + 1, reranking.k2)
+    rows = 3 * 4 * rows_in_a_block(num_crops)
+    return num_crops * (4 * num_features + members + graph + rows) + _TILES
+
+
+def check_reranking_memory(num_crops: int, num_features: int, reranking: Reranking, *, still_to_come: int = 0) -> None:
+    """Refuse re-ranking that does not fit into the memory that is free.
+
+    Args:
+        num_crops: Of query and gallery.
+        num_features: Length of a feature vector.
+        reranking: k1, k2, lambda.
+        still_to_come: Bytes that something else will take before.
+
+    Raises:
+        EvaluationError: If it does not, with the number.
+    """
+    free, needed = free_memory(), still_to_come + reranking_memory(num_crops, num_features, reranking)
+    if free is not None and needed > free:
+        raise EvaluationError(
+            f"Re-ranking {num_crops:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            "free. Evaluate without re-ranking, or on fewer crops."
+        )
+
+
+def _neighbour_weights(features: FloatArray, reranking: Reranking) -> SparseRows:
+    similarity = CosineSimilarity(torch.from_numpy(features))
+    needed = neighbours_needed(len(features), reranking.k1, reranking.k2)
+    neighbours = neighbour_graph(similarity, num_neighbours=needed).neighbours
+    return reciprocal_weights(neighbours, lambda p, q: 1 - similarity.pairs(p, q), k1=reranking.k1, k2=reranking.k2)

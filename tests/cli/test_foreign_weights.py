@@ -1,0 +1,64 @@
+"""`iics evaluate --weights`: models that others trained."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from iics.data.benchmarks import load_market_layout
+from iics.evaluation.evaluate import evaluate
+from iics.models.reid_model import load_foreign_weights
+
+
+@pytest.fixture
+def on_people(market_people):
+    """Arguments that read the small data set."""
+    return ["market-layout", "--data-dir", market_people]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(authors_state, tmp_path_factory):
+    file = tmp_path_factory.mktemp("published") / "checkpoint.pth.tar"
+    torch.save({"state_dict": authors_state}, file)
+    return file
+
+
+def test_a_checkpoint_of_the_authors_is_measured(iics, on_people, market_people, checkpoint):
+    small = ("--height", 64, "--width", 32)
+    finished = iics("evaluate", "--weights", checkpoint, "--backbone", "resnet50", *small, *on_people, "--json")
+    assert finished.code == 0, finished.stderr
+    model = load_foreign_weights(checkpoint, backbone="resnet50", height=64, width=32)
+    people = load_market_layout(market_people)
+    assert json.loads(finished.stdout)["mean_ap"] == evaluate(model, people.query, people.gallery).mean_ap
+
+
+def test_the_data_may_be_named_before_the_weights(iics, on_people, checkpoint):
+    measured = partial(iics, "evaluate", "--height=64", "--width=32", "--json")
+    weights = "--weights", checkpoint
+    assert measured(*on_people, *weights).stdout == measured(*weights, *on_people).stdout != ""
+
+
+def test_a_model_beside_foreign_weights_is_refused(refusal, trained, on_people, checkpoint):
+    message = refusal("evaluate", trained[0], *on_people, "--weights", checkpoint)
+    assert message == f"--weights stands for the model; leave out {trained[0]}."
+
+
+def test_no_model_at_all_is_refused(refusal):
+    assert refusal("evaluate") == "Which model? Name a model file or a run folder, or --weights FILE."
+
+
+def test_weights_without_data_are_refused(refusal, checkpoint):
+    assert refusal("evaluate", "--weights", checkpoint).startswith("Which data? Name one of sample, ")
+    assert refusal("evaluate", "--weights", checkpoint, "nonsense").startswith("'nonsense' is no data. Name one of ")
+
+
+@pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--width", 64)])
+def test_a_model_of_ours_knows_what_it_is(refusal, trained, on_people, flags):
+    message = refusal("evaluate", trained[0], *on_people, *flags)
+    assert message == "--backbone, --height and --width describe --weights; a model knows its own. Leave them out."
+
+
+def test_weights_of_another_backbone_are_refused(refusal, on_people, checkpoint):
+    message = refusal("evaluate", "--weights", checkpoint, "--backbone", "resnet18", *on_people)
+    assert message.endswith("it needs --backbone resnet50, not --backbone resnet18.")

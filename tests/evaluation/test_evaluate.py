@@ -1,0 +1,61 @@
+"""Crops with identities to labels: what is compared, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iics.data.crops import CropSet
+from iics.errors import EvaluationError
+from iics.evaluation.evaluate import check_scorable, evaluate, evaluation_labels, matching_protocol, rank_crops
+from iics.evaluation.protocol import SAME_CAMERA
+
+
+def crops_at(*paths, identities, cameras, **more):
+    return CropSet(
+        tuple(map(Path, paths)), np.array(cameras), ("door", "hall"), np.array(identities), name="gallery", **more
+    )
+
+
+QUERY = replace(crops_at("a.png", "b.png", identities=[1, 2], cameras=[0, 1]), name="query")
+
+
+def test_a_query_is_found_in_the_gallery_by_its_file():
+    gallery = crops_at("c.png", "b.png", "d.png", identities=[1, 2, 2], cameras=[0, 1, 1])
+    assert evaluation_labels(QUERY, gallery).own_crops.tolist() == [-1, 1]
+
+
+def test_two_boxes_of_a_picture_and_two_archives_are_different_crops():
+    boxes = np.array([[0, 0, 4, 8], [4, 0, 4, 8]])
+    query = crops_at("a.png", identities=[1], cameras=[0], boxes=boxes[:1])
+    gallery = crops_at("a.png", "a.png", identities=[2, 1], cameras=[0, 0], boxes=boxes[::-1])
+    assert evaluation_labels(query, gallery).own_crops.tolist() == [1]
+    zipped = crops_at("a.png", "b.png", identities=[1, 2], cameras=[0, 1], archive=Path("all.zip"))
+    assert evaluation_labels(QUERY, zipped).own_crops.tolist() == [-1, -1]
+
+
+def test_same_camera_does_not_count_the_query_itself():
+    gallery = crops_at("a.png", "b.png", "c.png", "d.png", identities=[1, 2, 1, 3], cameras=[0, 1, 0, 0])
+    angles = np.deg2rad([0, 90, 40, 20])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    result = rank_crops(features[:2], features, QUERY, gallery, protocol="same-camera")
+    np.testing.assert_array_equal(result.average_precision, [0.5, np.nan])  # behind person 3; b.png is only itself
+    check_scorable(QUERY, gallery, SAME_CAMERA)
+
+
+def test_crops_without_identities_are_named():
+    with pytest.raises(EvaluationError, match="query has no identities; mAP and CMC need them"):
+        evaluation_labels(QUERY.without_identities(), QUERY)
+
+
+def test_cameras_that_are_numbered_differently_are_refused():
+    other = replace(QUERY, camera_names=("hall", "door"))
+    with pytest.raises(EvaluationError, match="number their cameras differently: door, hall and hall, door"):
+        evaluation_labels(QUERY, other)
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_computed():
+    with pytest.raises(EvaluationError, match="no protocol 'market' that ranks one gallery; choose market1501 or same"):
+        evaluate(None, QUERY, QUERY, protocol="market")
+    assert matching_protocol("same-camera") == SAME_CAMERA
