@@ -80,8 +80,8 @@ def test_identities_that_answer_nothing_are_said_to(iics, trained, without_test_
 def test_ranked_results_need_a_query(refusal, trained, folder_people, flags):
     message = refusal("evaluate", trained[0], "folder", "--data-dir", folder_people, *flags)
     assert message == (
-        "cameras train has no query and gallery, so nothing is ranked; leave out --protocol, --rerank and "
-        "--contact-sheet."
+        "cameras train has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
+        "--rerank and --contact-sheet."
     )
 
 

@@ -243,3 +243,12 @@ def test_a_query_of_which_nothing_matches_is_an_error(splits):
     query = replace(splits.query, identity_ids=splits.query.identity_ids + 5000)
     report = check_data(replace(splits, query=query))
     assert any("evaluation has nothing to score" in error for error in report.errors)
+
+
+def test_cameras_of_one_crop_each_are_an_error(make_image, tmp_path):
+    for camera in ("lobby", "yard"):
+        make_image(tmp_path / "cameras" / camera / "0.png")
+    (error,) = check_data(load_folder(tmp_path / "cameras")).errors
+    assert error == (
+        "No camera in cameras train has 2 crops or more; stage 1 compares crops of one camera. Add crops."
+    )

@@ -40,8 +40,8 @@ def test_path_and_camera_are_enough(table, tmp_path, caplog):
     assert (splits.name, splits.query, splits.gallery) == ("crops", None, None)
     train = splits.train
     assert train.name == "crops train"
-    assert [path.name for path in train.paths] == ["a.png", "b.png", "c.png"]
-    assert [train.camera_names[camera] for camera in train.camera_ids] == ["lobby", "yard", "lobby"]
+    assert [path.name for path in train.paths] == ["a.png", "c.png", "b.png"]
+    assert [train.camera_names[camera] for camera in train.camera_ids] == ["lobby", "lobby", "yard"]
     assert (train.identity_ids, train.times, train.tracklet_ids, train.boxes) == (None, None, None, None)
     assert caplog.records == []
 
@@ -246,3 +246,29 @@ def test_a_frame_that_is_no_picture_is_named(refusal, tmp_path):
     (tmp_path / "a.png").write_text("text")
     message = refusal("path,camera,left,top,width,height", "a.png,1,0,0,5,5", "b.png,1,0,0,5,5")
     assert message.startswith("1 of 2 frames cannot be read: a.png (no JPEG, PNG, BMP, WEBP image).")
+
+
+def test_whole_numbers_with_a_point_are_whole_numbers(table):
+    """As programs write a column of whole numbers that has a gap."""
+    rows = ["a.png,1.0,5.0,3.0", "b.png,1,5,3.00", "c.png,2.0,-1.0,-1.0", "d.png,2,0.0,"]
+    train = load_csv(table("path,camera,identity,tracklet", *rows)).train
+    assert train.camera_names == ("1", "2")
+    assert train.identity_ids.tolist() == [5, 5, -1, 0]
+    assert train.tracklet_ids.tolist() == [0, 0, -1, -1]
+
+
+@pytest.mark.parametrize(("row", "column"), [("a.png,1,nan,", "identity"), ("a.png,NA,5,", "camera"), ("a.png,1,5,None", "tracklet")])
+def test_words_for_missing_values_are_no_names(refusal, row, column):
+    message = refusal("path,camera,identity,tracklet", "b.png,1,5,", row)
+    assert message.startswith(f"crops.csv, line 3: {column} is '")
+    assert message.endswith("a word for a missing value; leave the cell empty.")
+
+
+def test_one_picture_of_two_cameras_is_refused(refusal):
+    message = refusal("path,camera,left,top,width,height", "a.png,lobby,0,0,9,9", "./a.png,yard,5,5,9,9")
+    assert "is of camera yard here and of camera lobby before (crops.csv, line 2)" in message
+
+
+def test_a_detour_in_a_path_does_not_make_another_crop(refusal, tmp_path):
+    (tmp_path / "b").mkdir()
+    assert "is listed twice" in refusal("path,camera", "a.png,lobby", "b/../a.png,lobby")

@@ -166,3 +166,12 @@ def test_boxes_have_the_same_pixels_from_the_cache_and_from_the_decoder(tmp_path
     decoder = PixelDecoder(crops, **SIZE, num_threads=3)
     shuffled = np.random.default_rng(0).permutation(len(crops))
     assert content(crops.subset(shuffled), decoder[shuffled]) == expected
+
+
+def test_camera_10_comes_after_camera_2_whoever_reads(tmp_path, make_image):
+    for camera, name in (("cam10", "a"), ("cam2", "b"), ("cam2", "a")):
+        make_image(tmp_path / "cameras" / camera / f"{name}.png")
+    by_folder = load_folder(tmp_path / "cameras").train
+    by_pattern = load_pattern(tmp_path / "cameras", "{camera}/{}.png").train
+    assert [path.parent.name for path in by_folder.paths] == ["cam2", "cam2", "cam10"]
+    assert by_pattern.fingerprint() == by_folder.fingerprint()

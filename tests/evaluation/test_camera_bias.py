@@ -135,3 +135,11 @@ def test_a_matrix_too_wide_for_text_is_left_to_json():
 def test_one_camera_is_refused():
     with pytest.raises(ValueError, match="Camera bias compares cameras; it needs at least 2, got 1"):
         camera_bias(angles(0, 1), crops_of([0, 0]))
+
+
+def test_cameras_of_one_crop_have_no_mean_of_their_own():
+    """Rounding leaves a crop a similarity with itself that is not quite 1; warnings are errors here."""
+    features = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    bias = camera_bias(features, crops_of([0, 1, 2]))
+    assert np.isnan(np.diag(bias.similarities)).all()

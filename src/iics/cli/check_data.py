@@ -53,15 +53,15 @@ def main(arguments: list[str]) -> int:
     with count_display("crops", total) as advance:
         report = _with_counts(check_data(splits, progress=_advancing(advance)), splits)
     sheets = [] if command.contact_sheet is None else _write_sheets(splits.train, command.contact_sheet)
+    if not command.json:
+        print(report)
+        for sheet in sheets:
+            print(f"Contact sheet: {sheet}", flush=True)  # the estimate takes a while, and may be refused
     estimate = _estimate(splits, command) if command.estimate and report.ok else None
     if command.json:
         found = asdict(report) | {"ok": report.ok, "contact_sheets": [str(sheet) for sheet in sheets]}
         print(json.dumps(found | {"estimate": None if estimate is None else _numbers(estimate)}, indent=2))
-        return 0 if report.ok else 2
-    print(report)
-    for sheet in sheets:
-        print(f"Contact sheet: {sheet}")
-    if estimate is not None:
+    elif estimate is not None:
         print(f"\n{estimate_text(estimate)}")
     elif command.estimate:
         print("No estimate is made while there are errors.")

@@ -13,7 +13,7 @@ from iics.atomic import write_atomically
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.errors import DataError
+from iics.errors import DataError, check_setting
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class EmbedCommand:
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
 
 
 def main(arguments: list[str]) -> int:

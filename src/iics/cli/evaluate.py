@@ -15,7 +15,7 @@ from iics.cli.picture_file import check_picture_path
 from iics.cli.progress import count_display
 from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values, numbers
 from iics.cli.source import DataName, DataSource, SourceFlags
-from iics.errors import EvaluationError, SettingsError
+from iics.errors import EvaluationError, SettingsError, check_setting
 
 if TYPE_CHECKING:
     from iics.data.crops import CropSet
@@ -53,6 +53,9 @@ class EvaluateCommand:
     json: bool = False
     """Print the numbers as JSON."""
 
+    def __post_init__(self) -> None:
+        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
@@ -61,7 +64,7 @@ def main(arguments: list[str]) -> int:
         command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
     )
     splits = command.source.load()
-    if splits.query is None or splits.gallery is None:
+    if splits.query is None or splits.gallery is None or splits.query.identity_ids is None:
         return _print_label_free(command, choice, splits.train)
     from iics.cli.ranked_results import EvaluatedModel
 
@@ -102,8 +105,8 @@ def _model(command: EvaluateCommand) -> ReidModel:
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, crops: CropSet) -> int:
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
-            f"{crops.name} has no query and gallery, so nothing is ranked; leave out --protocol, --rerank and "
-            "--contact-sheet."
+            f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
+            "--rerank and --contact-sheet."
         )
     from iics.cli.unlabelled_result import UnlabelledResult
 

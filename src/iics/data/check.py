@@ -81,6 +81,10 @@ def _camera_errors(splits: DataSplits) -> list[str]:
             f"All {len(train)} crops in {train.name} are from camera {only}; the method needs at least two cameras. "
             "Add crops of another camera."
         )
+    elif len(train) >= 2 and np.bincount(train.camera_ids).max() < 2:
+        errors.append(
+            f"No camera in {train.name} has 2 crops or more; stage 1 compares crops of one camera. Add crops."
+        )
     errors += [
         f"{train.name} lists the cameras {', '.join(train.camera_names)} but {other.name} lists "
         f"{', '.join(other.camera_names)}; numbers would mean different cameras. Load all splits with one list."

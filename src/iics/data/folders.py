@@ -25,7 +25,8 @@ def load_folder(data_dir: Path | str) -> DataSplits:
         data_dir: The folder of camera folders. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
 
     Returns:
-        Splits with `train` only: cameras in natural order of their folder names, crops in order of their paths.
+        Splits with `train` only: cameras in natural order of their folder names, crops by camera and
+            path.
 
     Raises:
         DataError: If the folder is missing, has no camera folder or images outside of one, if a camera folder has no

@@ -20,7 +20,8 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
             docs/your_cameras.md has all of it.
 
     Returns:
-        Train and, where names say so, query and gallery. Crops are in order of their paths, cameras in natural order.
+        Train and, where names say so, query and gallery. Cameras are in natural order, crops in order of
+            camera and path.
 
     Raises:
         DataError: If the folder is missing or holds no image, the pattern is no template, or a file does not match it,

@@ -1,7 +1,7 @@
 """Rows that say what is known of each crop -> CropSets: what CSV, Parquet and name patterns have in common.
 
-Order and numbers do not depend on the order of the rows: crops are sorted by path and box, cameras and names are in
-natural order over all splits.
+Order and numbers do not depend on the order of the rows: crops are sorted by camera, path and box; cameras and names
+are in natural order over all splits.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from iics.data.crops import (
     IntArray,
     natural_order,
 )
-from iics.data.table_values import identity_numbers, times_in_seconds, tracklet_numbers
+from iics.data.table_values import identity_numbers, plain_values, times_in_seconds, tracklet_numbers
 from iics.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,12 @@ def splits_of_table(table: CropTable) -> DataSplits:
     """
     for column in ("path", "camera"):
         _check_filled(table, column)
+    names = {
+        column: plain_values(table.columns[column], table.places, column=column)
+        for column in ("camera", "identity", "tracklet")
+        if column in table.columns
+    }
+    table = replace(table, columns={**table.columns, **names})
     rows = _rows_of_splits(table)
     _check_files(table)
     crops = _numbers(table)
@@ -144,12 +150,22 @@ def _check_files(table: CropTable) -> None:
 
 
 def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[int]]) -> None:
-    """Refuse a crop that is listed twice, but for one that is in query and in gallery."""
+    """Refuse a file of two cameras, and a crop that is listed twice, but for one that is in query and in gallery."""
     boxes = _boxes_as_lists(crops)
+    places = [os.path.normpath(path) for path in crops.paths]
+    camera_of: dict[str, int] = {}
+    for at, place in enumerate(places):
+        first = camera_of.setdefault(place, at)
+        if crops.camera_ids[first] != crops.camera_ids[at]:
+            here, before = (crops.camera_names[crops.camera_ids[row]] for row in (at, first))
+            raise DataError(
+                f"{table.places[at]}: {crops.paths[at]} is of camera {here} here and of camera {before} before "
+                f"({table.places[first]}). One camera takes a picture."
+            )
     for splits in (("train", "query"), ("train", "gallery")):
         seen: dict[tuple[object, ...], int] = {}
         for at in (at for split in splits for at in rows[split]):
-            first = seen.setdefault((crops.paths[at], *boxes[at]), at)
+            first = seen.setdefault((places[at], *boxes[at]), at)
             if first != at:
                 raise DataError(
                     f"{table.places[at]}: {crops.paths[at]} is listed twice, here and before ({table.places[first]})"
@@ -175,7 +191,7 @@ def _check_identities_apart(table: CropTable, crops: _Crops, rows: Mapping[str, 
 def _crop_set(table_name: str, split: str, crops: _Crops, rows: list[int]) -> CropSet:
     name, boxes = f"{table_name} {split}", _boxes_as_lists(crops)
     # Also brings boxes of one frame side by side: it is decoded once for all of them.
-    order = sorted(rows, key=lambda at: (crops.paths[at].as_posix(), boxes[at]))
+    order = sorted(rows, key=lambda at: (crops.camera_ids[at], crops.paths[at].as_posix(), boxes[at]))
     has_identities = bool(crops.has_identity[order].any())
     if has_identities:
         _warn_of_identities(crops, order, split, name=name)

@@ -19,7 +19,29 @@ Column = Sequence[str]
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")  # longer ones do not fit an int64 and are names
 _SECONDS = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")
+_WHOLE_AS_DECIMAL = re.compile(r"(-?[0-9]{1,18})\.0+")
+_MISSING_WORDS = frozenset({"nan", "na", "n/a", "none", "null", "<na>"})
 _NO_TRACKLET = ("", str(JUNK_IDENTITY))
+
+
+def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
+    """Return names and numbers as they are meant: 5.0, as tables with gaps write whole numbers, is 5.
+
+    Args:
+        values: Of a column of names or numbers.
+        places: Where each row stands.
+        column: What it is called.
+
+    Raises:
+        DataError: If a cell holds a word for a missing value: as a name it would become one person, or one camera.
+    """
+    missing = {value for value in set(values) if value.lower() in _MISSING_WORDS}
+    if missing:
+        at = next(at for at, value in enumerate(values) if value in missing)
+        raise DataError(f"{places[at]}: {column} is {values[at]!r}, a word for a missing value; leave the cell empty.")
+    matches = {value: _WHOLE_AS_DECIMAL.fullmatch(value) for value in set(values)}
+    plain = {value: value if match is None else match[1] for value, match in matches.items()}
+    return [plain[value] for value in values]
 
 
 def identity_numbers(values: Column, places: Column) -> IntArray:

@@ -174,8 +174,7 @@ def _mean_similarities(features: Features, cameras: IntArray) -> tuple[FloatArra
     squares = np.bincount(cameras, weights=np.einsum("nd,nd->n", features, features, dtype=np.float64))
     totals[np.diag_indices_from(totals)] -= squares  # a crop with itself is no pair
     counts = np.outer(sizes, sizes) - np.diag(sizes)
-    with np.errstate(invalid="ignore"):
-        means = np.where(counts > 0, totals / counts, np.nan)
+    means = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
     is_within = np.eye(len(sizes), dtype=np.bool_)
     num_within = counts[is_within].sum()
     within = float(totals[is_within].sum() / num_within) if num_within else None

@@ -63,7 +63,10 @@ class SingleShotResult:
     def __str__(self) -> str:
         rows = [(f"rank-{k}", *self.rank(k)) for k in (1, 5, 10, 20) if k <= self.cmc.shape[1]]
         rows.append(("mAP", *self.average_precision))
-        lines = [f"{name:<16}{100 * mean:7.2f} % +- {100 * deviation:.2f}" for name, mean, deviation in rows]
+        lines = [
+            f"{name:<16}{100 * mean:7.2f} %" + (f" +- {100 * deviation:.2f}" if self.repeats > 1 else "")
+            for name, mean, deviation in rows
+        ]
         lines += [f"{'galleries drawn':<16}{self.repeats:7d}"]
         lines += [f"{'queries scored':<16}{self.num_queries - self.num_unmatched:7d}"]
         lines += [f"{'without match':<16}{self.num_unmatched:7d}"]
