@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure mAP and CMC of a model",
     "embed": "write the features of crops to a file",
     "check-data": "look for faults in a data set before training",
+    "reproduce": "run the paper's tables and figures, beside the paper's numbers",
     "clear-cache": "remove the decoded pixels that training keeps on disk",
     "benchmark": "time what training computes beside plain forms of it",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tyro
 
@@ -14,9 +13,6 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.errors import EvaluationError
-
-if TYPE_CHECKING:
-    from iics.evaluation.ranking import RankingResult
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ def main(arguments: list[str]) -> int:
     if splits.query is None or splits.gallery is None:
         raise EvaluationError(f"{splits.name} has no query and gallery; mAP and CMC need both, with identities.")
     from iics.cli.ranked_results import EvaluatedModel, picture_format
-    from iics.evaluation.evaluate import check_scorable
+    from iics.evaluation.evaluate import check_scorable, numbers
 
     check_scorable(splits.query, splits.gallery)
     if command.contact_sheet is not None:
@@ -59,15 +55,3 @@ def main(arguments: list[str]) -> int:
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet)
     return 0
-
-
-def numbers(result: RankingResult) -> dict[str, float]:
-    """Return the metrics of a result as fractions, by name."""
-    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
-    return {
-        "mean_ap": result.mean_ap,
-        **ranks,
-        "mean_inp": result.mean_inp,
-        "num_queries": result.num_queries,
-        "num_unmatched": result.num_unmatched,
-    }

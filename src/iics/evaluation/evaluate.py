@@ -94,3 +94,15 @@ def check_comparable(query: CropSet, gallery: CropSet) -> tuple[IntArray, IntArr
             f"{', '.join(gallery.camera_names)}. Read both with one reader."
         )
     return query.identity_ids, gallery.identity_ids
+
+
+def numbers(result: RankingResult) -> dict[str, float]:
+    """Return the metrics of a result as fractions, by name."""
+    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
+    return {
+        "mean_ap": result.mean_ap,
+        **ranks,
+        "mean_inp": result.mean_inp,
+        "num_queries": result.num_queries,
+        "num_unmatched": result.num_unmatched,
+    }
