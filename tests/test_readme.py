@@ -20,6 +20,7 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
+from iics.cli.reproduce import ReproduceCommand
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
@@ -37,6 +38,7 @@ KINDS = {
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "clear-cache": ClearCacheCommand,
+    "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
     "benchmark training": TrainingSpeedCommand,
 }
@@ -102,6 +104,7 @@ DOCUMENTS = [
     "docs/decisions.md",
     "docs/sample.md",
     "docs/your_cameras.md",
+    "docs/reproducing.md",
 ]
 
 

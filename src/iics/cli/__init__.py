@@ -23,7 +23,7 @@ EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run one command and return the exit code: 0, 1 for a part that failed, 2 for a user's mistake, 130 for Ctrl-C."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return EXIT_OK if arguments else EXIT_USER_ERROR

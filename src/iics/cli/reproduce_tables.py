@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 def print_table(table: ResultTable) -> None:
     """Print a table and its notes."""
-    shown = Table(title=escape(table.title), title_justify="left")
+    shown = Table()
     for at, heading in enumerate(table.headings):
         style = "dim" if at > len(table.columns) else None
         shown.add_column(escape(heading), justify="right" if at else "left", style=style)
     for row in table.rows:
         shown.add_row(*map(escape, row.cells()))
     to = console()
+    to.print(table.title, markup=False, highlight=False)
     to.print(shown)
     for note in table.notes:
         to.print(f"- {note}", markup=False, highlight=False)
@@ -35,13 +36,14 @@ def print_runs(reproduction: Reproduction) -> None:
     """Print which runs are needed, how far they are, and how long the rest may take."""
     store, runs = reproduction.store, reproduction.runs()
     states = [store.state(run) for run in runs]
-    shown = Table(title=f"Runs in {escape(str(store.path))}", title_justify="left")
+    shown = Table()
     for heading in ("run", "state", "trained for", "needed by"):
         shown.add_column(heading, overflow="fold")
     for run, state in zip(runs, states, strict=True):
         seconds = format_seconds(store.seconds(run)) if state != "to do" else ""
         shown.add_row(escape(run.name), state, seconds, ", ".join(reproduction.targets_of(run)))
     to = console()
+    to.print(f"Runs in {store.path}", markup=False, highlight=False, soft_wrap=True)
     to.print(shown)
     to.print(_summary(reproduction, runs), markup=False, highlight=False, soft_wrap=True)
 

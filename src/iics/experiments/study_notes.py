@@ -52,7 +52,8 @@ def describe_data(splits: DataSplits) -> str:
 def describe_settings(settings: Settings) -> str:
     """Return backbone, size, length and what is clustered of the full method, or of training with identities."""
     model = settings.model
-    network = f"{model.backbone} at {model.height}x{model.width}, {settings.rounds} rounds"
+    rounds = "1 round" if settings.rounds == 1 else f"{settings.rounds} rounds"
+    network = f"{model.backbone} at {model.height}x{model.width}, {rounds}"
     if settings.stages == "supervised":
         return f"{network} of {settings.supervised.epochs} epochs on identities"
     stage1, stage2 = settings.stage1, settings.stage2
