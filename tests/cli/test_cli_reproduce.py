@@ -132,6 +132,19 @@ def test_ctrl_c_says_how_to_go_on(call, tmp_path, monkeypatch):
     assert "the same command goes on." in finished.stderr
 
 
+def test_weights_that_do_not_exist_are_refused_before_any_run(refusal, market_people, tiny_quick, tmp_path):
+    data = ("--data", "market-layout", "--data-dir", market_people, "--out", tmp_path / "out")
+    message = refusal("reproduce", "table1", *data, "--weights", tmp_path / "none.pth")
+    assert str(tmp_path / "none.pth") in message
+
+
+def test_a_file_in_place_of_the_folder_is_refused(refusal, market_people, tiny_quick, tmp_path):
+    (tmp_path / "file").write_text("")
+    data = ("--data", "market-layout", "--data-dir", market_people, "--weights", "none")
+    message = refusal("reproduce", "table1", *data, "--out", tmp_path / "file")
+    assert message.startswith(f"Cannot write to {tmp_path / 'file' / 'runs'}: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

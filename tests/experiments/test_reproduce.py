@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_stopped_run_goes_on_to_the_scores_of_the_unbroken_one(made, runs, tmp
             raise Stopped
 
     with pytest.raises(Stopped):
-        make_runs([run], store, source_of=lambda run: {}, progress=stop)
+        make_runs([run], store, source_of=lambda run: {}, display=lambda: nullcontext(stop))
     assert store.state(run) == "started"
     assert make_runs([run], store, source_of=lambda run: {}) == {}
     assert store.scores(run) == made.scores(run)
@@ -147,3 +148,11 @@ def test_several_processes_are_refused(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="runs in one process; start it without torchrun"):
         make_runs(runs, RunStore(tmp_path), source_of=lambda run: {})
+
+
+def test_one_process_at_a_time_makes_runs_in_a_folder(tmp_path):
+    refused = pytest.raises(RunFolderError, match=r"Another process is making runs in .*runs\. Wait for it")
+    with RunStore(tmp_path / "runs").alone(), refused, RunStore(tmp_path / "runs").alone():
+        pass
+    with RunStore(tmp_path / "runs").alone():
+        pass

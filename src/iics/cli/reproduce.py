@@ -78,9 +78,10 @@ def main(arguments: list[str]) -> int:
     if command.dry_run:
         print_runs(reproduction)
         return 0
-    failures = _make_runs(reproduction, source_of)
-    for table in reproduction.write_figures(failures):
-        print_table(table)
+    with reproduction.store.alone():
+        failures = _make_runs(reproduction, source_of)
+        for table in reproduction.write_figures(failures):
+            print_table(table)
     print(f"Written to {reproduction.out}: each table as .md, .csv and .html, every run's scores as runs.csv.")
     for name, reason in failures.items():
         print(f"iics: error: run {name} failed: {reason}", file=sys.stderr)
@@ -135,6 +136,7 @@ def _targets(command: ReproduceCommand, study: Study) -> tuple[TargetName, ...]:
 
 def _make_runs(reproduction: Reproduction, source_of: Callable[[PlannedRun], Mapping[str, str]]) -> Failures:
     """Make what is missing, with progress, and write the tables whenever a run is finished."""
+    from iics.experiments.figure_numbers import starting_model
     from iics.experiments.reproduce import make_runs
 
     runs, store = reproduction.runs(), reproduction.store
@@ -144,16 +146,18 @@ def _make_runs(reproduction: Reproduction, source_of: Callable[[PlannedRun], Map
         print(f"run {place}/{len(runs)}: {does} {run.name}", file=sys.stderr, flush=True)
 
     reproduction.write_tables({})
+    to_do = [run for run in runs if store.state(run) != "finished"]
+    if to_do:
+        starting_model(to_do[0])  # weights or a device that do not exist would make every run fail
     try:
-        with training_display() as progress:
-            return make_runs(
-                runs,
-                store,
-                source_of=source_of,
-                before_run=before_run,
-                after_run=reproduction.write_tables,
-                progress=progress,
-            )
+        return make_runs(
+            runs,
+            store,
+            source_of=source_of,
+            before_run=before_run,
+            after_run=reproduction.write_tables,
+            display=training_display,
+        )
     except KeyboardInterrupt:
         num_finished = sum(store.state(run) == "finished" for run in runs)
         print(

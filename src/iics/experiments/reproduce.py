@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from iics.errors import IicsError, SettingsError
 from iics.experiments.planned_runs import PlannedRun
@@ -28,7 +29,7 @@ def make_runs(
     source_of: Callable[[PlannedRun], Mapping[str, str]],
     before_run: Callable[[PlannedRun, int], None] | None = None,
     after_run: Callable[[Failures], None] | None = None,
-    progress: ProgressCallback | None = None,
+    display: Callable[[], AbstractContextManager[ProgressCallback | None]] = nullcontext,
 ) -> Failures:
     """Make all runs that are not finished, in order, and return those that failed.
 
@@ -41,7 +42,7 @@ def make_runs(
         source_of: Where a run's crops come from, for its folder.
         before_run: Called with a run about to be trained and its place among `runs`, from 1.
         after_run: Called with the failures so far whenever a run was finished or failed.
-        progress: Told about every step.
+        display: Makes, for each run, what is told about every step.
 
     Raises:
         SettingsError: Under torchrun.
@@ -55,7 +56,8 @@ def make_runs(
                 continue
             if before_run is not None:
                 before_run(run, place)
-            store.make(run, source=source_of(run), progress=progress)
+            with display() as progress:
+                store.make(run, source=source_of(run), progress=progress)
         except IicsError as error:
             failures[run.name] = str(error)
         except Exception as error:

@@ -81,12 +81,11 @@ class Reproduction:
         ]
 
     def write_tables(self, failures: Failures) -> None:
-        """Write every table, and the scores of every finished run.
+        """Write every table, and the scores of every finished run, into `out`, which is there.
 
         Raises:
             WriteError: If a file cannot be written.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
         for table in self.tables(failures):
             write_table(table, self.out)
         self._write_runs()

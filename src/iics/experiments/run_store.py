@@ -7,12 +7,15 @@ plain names, those on another data set (Table 3) with `other_` before.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from iics.data.crops import DataSplits
-from iics.errors import RunFolderError
+from iics.errors import RunFolderError, WriteError
 from iics.evaluation.evaluate import check_scorable, numbers, rank_crops
 from iics.experiments.planned_runs import PlannedRun
 from iics.experiments.study_data import check_measurable
@@ -72,7 +75,6 @@ class RunStore:
         if self.state(run) == "started":
             resume(self.folder(run), run.train, after_round=evaluator, progress=progress)
         else:
-            self.path.mkdir(parents=True, exist_ok=True)
             train(
                 run.train,
                 settings=run.settings,
@@ -81,6 +83,29 @@ class RunStore:
                 after_round=evaluator,
                 progress=progress,
             )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from making runs here within the block.
+
+        Raises:
+            RunFolderError: If one is at work here.
+            WriteError: If the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunFolderError(
+                f"Another process is making runs in {self.path}. Wait for it, or choose another --out."
+            ) from error
+        except OSError as error:
+            raise WriteError(f"Cannot write to {self.path}: {error.strerror or error}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _records(self, run: PlannedRun) -> list[dict[str, Any]]:
         file = self.folder(run) / "metrics.jsonl"
