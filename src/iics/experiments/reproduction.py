@@ -97,16 +97,15 @@ class Reproduction:
             WriteError: If a file cannot be written.
         """
         tables = []
-        for table in self.tables(failures):
-            notes = self._figure_notes(table.name)
-            tables.append(replace(table, notes=(*notes, *table.notes)))
+        for target, table in zip(self.rows, self.tables(failures), strict=True):
+            tables.append(replace(table, notes=(*self._figure_notes(target), *table.notes)))
             write_table(tables[-1], self.out)
         return tables
 
-    def _figure_notes(self, target: str) -> Sequence[str]:
-        rows = self.rows[target] if target in ("figure1", "figure3") else ()  # type: ignore[index]
-        runs = [row.runs[0] for row in rows]
-        if not runs or any(self.store.scores(run) is None for run in runs):
+    def _figure_notes(self, target: TargetName) -> Sequence[str]:
+        """Write the numbers of Fig. 1 or 3, of seed 0, and return what they say; nothing for other targets."""
+        runs = [row.runs[0] for row in self.rows[target]]
+        if target not in ("figure1", "figure3") or any(self.store.scores(run) is None for run in runs):
             return ()
         file = self.out / f"{target}.npz"
         if target == "figure1":
