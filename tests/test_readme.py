@@ -22,6 +22,7 @@ from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
+from iics.cli.reproduce import ReproduceCommand
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
@@ -40,6 +41,7 @@ KINDS = {
     "check-data": CheckDataCommand,
     "crop": CropCommand,
     "clear-cache": ClearCacheCommand,
+    "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
     "benchmark evaluation": EvaluationSpeedCommand,
     "benchmark training": TrainingSpeedCommand,
@@ -109,6 +111,7 @@ DOCUMENTS = [
     "docs/your_cameras.md",
     "docs/video.md",
     "docs/checking_data.md",
+    "docs/reproducing.md",
 ]
 
 

@@ -249,6 +249,4 @@ def test_cameras_of_one_crop_each_are_an_error(make_image, tmp_path):
     for camera in ("lobby", "yard"):
         make_image(tmp_path / "cameras" / camera / "0.png")
     (error,) = check_data(load_folder(tmp_path / "cameras")).errors
-    assert error == (
-        "No camera in cameras train has 2 crops or more; stage 1 compares crops of one camera. Add crops."
-    )
+    assert error == ("No camera in cameras train has 2 crops or more; stage 1 compares crops of one camera. Add crops.")

@@ -257,7 +257,9 @@ def test_whole_numbers_with_a_point_are_whole_numbers(table):
     assert train.tracklet_ids.tolist() == [0, 0, -1, -1]
 
 
-@pytest.mark.parametrize(("row", "column"), [("a.png,1,nan,", "identity"), ("a.png,NA,5,", "camera"), ("a.png,1,5,None", "tracklet")])
+@pytest.mark.parametrize(
+    ("row", "column"), [("a.png,1,nan,", "identity"), ("a.png,NA,5,", "camera"), ("a.png,1,5,None", "tracklet")]
+)
 def test_words_for_missing_values_are_no_names(refusal, row, column):
     message = refusal("path,camera,identity,tracklet", "b.png,1,5,", row)
     assert message.startswith(f"crops.csv, line 3: {column} is '")

@@ -15,6 +15,7 @@ COMMANDS = {
     "embed": "write the features of crops to a file",
     "check-data": "look for faults in a data set before training",
     "crop": "cut people out of a video, with camera, time and tracklet",
+    "reproduce": "run the paper's tables and figures, beside the paper's numbers",
     "clear-cache": "remove the decoded pixels that training keeps on disk",
     "benchmark": "time what training computes beside plain forms of it",
 }
@@ -23,7 +24,7 @@ EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run one command and return the exit code: 0, 1 for a part that failed, 2 for a user's mistake, 130 for Ctrl-C."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return EXIT_OK if arguments else EXIT_USER_ERROR

@@ -13,7 +13,7 @@ from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.picture_file import check_picture_path
 from iics.cli.progress import count_display
-from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values, numbers
+from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.errors import EvaluationError, SettingsError, check_setting
 
@@ -109,6 +109,7 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, crops: C
             "--rerank and --contact-sheet."
         )
     from iics.cli.unlabelled_result import UnlabelledResult
+    from iics.evaluation.evaluate import numbers
 
     model = _model(command)
     with count_display("features", len(crops)) as progress:

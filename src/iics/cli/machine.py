@@ -16,15 +16,18 @@ _WIDTH_WITHOUT_TERMINAL = 160
 
 def machine_line(*, keeps_freed_memory: bool) -> str:
     """Return processor, cores, threads, torch and malloc in one line: what times depend on."""
+    memory = "freed memory is kept (glibc)" if keeps_freed_memory else "malloc as it comes"
+    return f"{computer_line()}, {memory}"
+
+
+def computer_line() -> str:
+    """Return processor, cores, threads and torch in one line."""
     import torch
 
     lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
     names = [line for line in lines if line.startswith("model name")]
     processor = names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
-    memory = "freed memory is kept (glibc)" if keeps_freed_memory else "malloc as it comes"
-    return (
-        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, {memory}"
-    )
+    return f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def console() -> Console:

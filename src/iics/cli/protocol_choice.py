@@ -85,20 +85,9 @@ class ProtocolChoice:
         return Reranking() if self.is_reranked else None
 
 
-def numbers(result: RankingResult) -> dict[str, float]:
-    """Return the metrics of a result as fractions, by name."""
-    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
-    return {
-        "mean_ap": result.mean_ap,
-        **ranks,
-        "mean_inp": result.mean_inp,
-        "num_queries": result.num_queries,
-        "num_unmatched": result.num_unmatched,
-    }
-
-
 def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[str, Any]:
     """Return any protocol's numbers as JSON knows them: fractions, null where there is none."""
+    from iics.evaluation.evaluate import numbers
     from iics.evaluation.metrics import RankingResult
     from iics.evaluation.single_shot import SingleShotResult
 

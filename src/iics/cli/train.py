@@ -178,7 +178,7 @@ class Evaluator:
         """Measure before training (round 0), after the last round and, if asked, after every other."""
         if self._when == "end" and 0 < round_number < self._num_rounds:
             return {}
-        from iics.cli.protocol_choice import numbers
+        from iics.evaluation.evaluate import numbers
 
         return numbers(self._measure(model, round_number).result)
 

@@ -175,6 +175,18 @@ def evaluation_labels(query: CropSet, gallery: CropSet) -> EvaluationLabels:
     return EvaluationLabels(query.identity_ids, gallery.identity_ids, query.camera_ids, gallery.camera_ids, own_crops)
 
 
+def numbers(result: RankingResult) -> dict[str, float]:
+    """Return the metrics of a result as fractions, by name."""
+    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
+    return {
+        "mean_ap": result.mean_ap,
+        **ranks,
+        "mean_inp": result.mean_inp,
+        "num_queries": result.num_queries,
+        "num_unmatched": result.num_unmatched,
+    }
+
+
 def _place(crops: CropSet, index: int) -> tuple[object, ...]:
     box = () if crops.boxes is None else tuple(crops.boxes[index].tolist())
     return (crops.archive, crops.paths[index], *box)

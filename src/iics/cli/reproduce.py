@@ -1,0 +1,172 @@
+"""`iics reproduce`: the paper's tables and figures, on the data at hand, beside the paper's numbers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+
+import tyro
+
+from iics.cli.parse import parse
+from iics.cli.progress import count_of, training_display
+from iics.cli.source import BenchmarkName, DataSource
+from iics.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from iics.experiments.planned_runs import PlannedRun
+    from iics.experiments.reproduce import Failures
+    from iics.experiments.reproduction import Reproduction
+    from iics.experiments.study import Study
+    from iics.experiments.variants import TargetName
+
+Target = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1", "figure3", "figure4", "all"]
+MeasurableData = Literal["sample", BenchmarkName, "csv", "parquet"]
+
+EXIT_SOME_FAILED = 1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReproduceCommand:
+    """Reproduce the paper's tables and figures: run what they need, write our numbers beside the paper's.
+
+    Runs that tables share are made once. What is finished is used again, what was stopped goes on.
+    """
+
+    targets: tyro.conf.Positional[tuple[Target, ...]] = ()
+    """What to reproduce; several may be named."""
+    data: MeasurableData = "sample"
+    """Data with identities, to measure on."""
+    data_dir: Path | None = None
+    """Where it is: a folder, a benchmark's zip, or a table's file; not for the sample."""
+    other_data: MeasurableData | None = None
+    """A second data set for Table 3. Without it, either half of the cameras is trained on and both are tested on."""
+    other_data_dir: Path | None = None
+    """Where the second data set is."""
+    preset: Literal["quick", "paper"] = "quick"
+    """quick (minutes a run on two cores; docs/reproducing.md) or paper (ResNet-50, 256x128, 40 rounds)."""
+    seeds: int = 1
+    """Runs of each row, with seeds 0, 1, ...; tables show their mean and deviation."""
+    out: Path | None = None
+    """Folder for tables and runs. By default runs/reproduce-DATA-PRESET."""
+    weights: str = "imagenet"
+    """Starting weights: imagenet, none, or a file in torchvision's or timm's keys."""
+    device: str = "auto"
+    """Device to train on: auto, cpu, cuda, cuda:1, mps."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only say which runs are needed, which are there, and how long the rest may take."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(ReproduceCommand, arguments, command="reproduce")
+    if command.seeds < 1:
+        raise SettingsError(f"--seeds must be at least 1, got {command.seeds}.")
+    if not command.targets:
+        raise SettingsError(f"What shall be reproduced? Name one or more of {', '.join(get_args(Target))}.")
+    reproduction, source_of = _prepare(command)
+    from iics.cli.reproduce_tables import print_runs, print_table
+
+    if command.dry_run:
+        print_runs(reproduction)
+        return 0
+    with reproduction.store.alone():
+        failures = _make_runs(reproduction, source_of)
+        for table in reproduction.write_figures(failures):
+            print_table(table)
+    print(f"Written to {reproduction.out}: each table as .md, .csv and .html, every run's scores as runs.csv.")
+    for name, reason in failures.items():
+        print(f"iics: error: run {name} failed: {reason}", file=sys.stderr)
+    return EXIT_SOME_FAILED if failures else 0
+
+
+def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[PlannedRun], Mapping[str, str]]]:
+    """Read the data and plan; return what is reproduced and where a run's crops come from."""
+    source = DataSource(data=command.data, data_dir=command.data_dir).absolute()
+    splits, other, other_source = source.load(), None, None
+    if command.other_data is not None:
+        other_source = DataSource(data=command.other_data, data_dir=command.other_data_dir).absolute()
+        other = other_source.load()
+        if other.name == splits.name:
+            other = replace(other, name=f"{other.name} (other)")
+    elif command.other_data_dir is not None:
+        raise SettingsError("--other-data-dir is where --other-data is; name that, too, or leave it out.")
+    from iics.cli.machine import computer_line
+    from iics.experiments.reproduction import Reproduction
+    from iics.experiments.study import make_study
+    from iics.experiments.study_notes import study_notes
+
+    study = make_study(
+        splits, preset=command.preset, device=command.device, weights=_found_anywhere(command.weights), other=other
+    )
+    notes_of = partial(study_notes, study=study, num_seeds=command.seeds, computer=computer_line(), today=date.today())
+    out = (command.out or Path("runs") / f"reproduce-{command.data}-{command.preset}").expanduser()
+    targets = _targets(command, study)
+    reproduction = Reproduction(study, targets, command.seeds, out, notes_of)
+
+    def source_of(run: PlannedRun) -> Mapping[str, str]:
+        is_other = other_source is not None and study.other is not None and run.train is study.other.train
+        return cast(DataSource, other_source if is_other else source).to_values()
+
+    return reproduction, source_of
+
+
+def _targets(command: ReproduceCommand, study: Study) -> tuple[TargetName, ...]:
+    """Return the targets asked for, each once; of all, Table 3 is left out with a warning where it cannot be made."""
+    from iics.experiments.variants import TargetName
+
+    if "all" not in command.targets:
+        return cast("tuple[TargetName, ...]", tuple(dict.fromkeys(command.targets)))
+    targets = get_args(TargetName)
+    try:
+        study.sides()
+    except DataError as error:
+        logger.warning("Table 3 is left out. %s", error)
+        targets = tuple(target for target in targets if target != "table3")
+    return cast("tuple[TargetName, ...]", targets)
+
+
+def _make_runs(reproduction: Reproduction, source_of: Callable[[PlannedRun], Mapping[str, str]]) -> Failures:
+    """Make what is missing, with progress, and write the tables whenever a run is finished."""
+    from iics.experiments.figure_numbers import starting_model
+    from iics.experiments.reproduce import make_runs
+
+    runs, store = reproduction.runs(), reproduction.store
+
+    def before_run(run: PlannedRun, place: int) -> None:
+        does = "going on with" if store.state(run) == "started" else "training"
+        print(f"run {place}/{len(runs)}: {does} {run.name}", file=sys.stderr, flush=True)
+
+    reproduction.write_tables({})
+    to_do = [run for run in runs if store.state(run) != "finished"]
+    if to_do:
+        starting_model(to_do[0])  # weights or a device that do not exist would make every run fail
+    try:
+        return make_runs(
+            runs,
+            store,
+            source_of=source_of,
+            before_run=before_run,
+            after_run=reproduction.write_tables,
+            display=training_display,
+        )
+    except KeyboardInterrupt:
+        num_finished = sum(store.state(run) == "finished" for run in runs)
+        print(
+            f"\nStopped. {num_finished} of {count_of(len(runs), 'run')} are finished, their tables are in "
+            f"{reproduction.out}; the same command goes on.",
+            file=sys.stderr,
+        )
+        raise
+
+
+def _found_anywhere(weights: str) -> str:
+    return weights if weights in ("imagenet", "none") else str(Path(weights).expanduser().absolute())

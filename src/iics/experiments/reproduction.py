@@ -1,0 +1,138 @@
+"""A reproduction: the tables and figures asked for, the runs they need, and the files they become."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from iics.atomic import write_atomically
+from iics.experiments.figure_numbers import PAIR_KINDS, figure1_features, figure3_histograms, save_arrays
+from iics.experiments.planned_runs import PlannedRow, PlannedRun, distinct_runs, plan_rows
+from iics.experiments.reproduce import Failures
+from iics.experiments.result_tables import ResultTable, collect
+from iics.experiments.run_store import RunStore
+from iics.experiments.study import Study
+from iics.experiments.table_files import write_table
+from iics.experiments.variants import TargetName
+
+RUNS_CSV = "runs.csv"
+_SCORES = (
+    "mean_ap",
+    "rank1",
+    "rank5",
+    "rank10",
+    "mean_inp",
+    "other_mean_ap",
+    "other_rank1",
+    "other_rank5",
+    "other_rank10",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduction:
+    """What was asked for.
+
+    Attributes:
+        study: What every table starts from.
+        targets: Tables and figures.
+        num_seeds: Seeds from 0.
+        out: Folder for tables, figures and, in `runs`, the runs.
+        notes_of: Notes below a target's table.
+    """
+
+    study: Study
+    targets: tuple[TargetName, ...]
+    num_seeds: int
+    out: Path
+    notes_of: Callable[[TargetName], tuple[str, ...]]
+    rows: dict[TargetName, tuple[PlannedRow, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = {target: plan_rows(target, self.study, num_seeds=self.num_seeds) for target in self.targets}
+        object.__setattr__(self, "rows", rows)
+
+    @property
+    def store(self) -> RunStore:
+        """Where the runs lie."""
+        return RunStore(self.out / "runs")
+
+    def runs(self) -> list[PlannedRun]:
+        """Return every run that is needed, once, seed by seed."""
+        return distinct_runs(row for rows in self.rows.values() for row in rows)
+
+    def targets_of(self, run: PlannedRun) -> list[TargetName]:
+        """Return which targets need a run."""
+        return [
+            target
+            for target, rows in self.rows.items()
+            if any(run.name == planned.name for row in rows for planned in row.runs)
+        ]
+
+    def tables(self, failures: Failures) -> list[ResultTable]:
+        """Return the tables of all targets with what is finished so far."""
+        name = self.study.splits.name
+        return [
+            collect(target, rows, self.store, failures=failures, notes=self.notes_of(target), data_name=name)
+            for target, rows in self.rows.items()
+        ]
+
+    def write_tables(self, failures: Failures) -> None:
+        """Write every table, and the scores of every finished run, into `out`, which is there.
+
+        Raises:
+            WriteError: If a file cannot be written.
+        """
+        for table in self.tables(failures):
+            write_table(table, self.out)
+        self._write_runs()
+
+    def write_figures(self, failures: Failures) -> list[ResultTable]:
+        """Write the numbers behind Fig. 1 and Fig. 3 where their runs are finished, and return all tables, with notes.
+
+        Raises:
+            WriteError: If a file cannot be written.
+        """
+        tables = []
+        for target, table in zip(self.rows, self.tables(failures), strict=True):
+            tables.append(replace(table, notes=(*self._figure_notes(target), *table.notes)))
+            write_table(tables[-1], self.out)
+        return tables
+
+    def _figure_notes(self, target: TargetName) -> Sequence[str]:
+        """Write the numbers of Fig. 1 or 3, of seed 0, and return what they say; nothing for other targets."""
+        runs = [row.runs[0] for row in self.rows[target]]
+        if target not in ("figure1", "figure3") or any(self.store.scores(run) is None for run in runs):
+            return ()
+        file = self.out / f"{target}.npz"
+        if target == "figure1":
+            features = figure1_features(runs[0], self.store)
+            save_arrays(file, features)
+            return (
+                f"{file.name} holds the features of {len(features.before)} training crops, before and after (seed 0).",
+            )
+        histograms = figure3_histograms(runs[0], runs[1], self.store)
+        save_arrays(file, histograms)
+        lines = [
+            f"Mean cosine similarity {moment}: "
+            + "; ".join(f"{kind} {mean:.3f}" for kind, mean in zip(PAIR_KINDS, means, strict=True))
+            + "."
+            for moment, means in zip(histograms.moments, histograms.means.tolist(), strict=True)
+        ]
+        return (f"{file.name} holds the histograms (seed 0).", *lines)
+
+    def _write_runs(self) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["target", "row", "seed", "run", *_SCORES, "seconds"])
+        for target, rows in self.rows.items():
+            for row in rows:
+                for run in row.runs:
+                    scores = self.store.scores(run) or {}
+                    cells = ["" if name not in scores else f"{100 * scores[name]:.3f}" for name in _SCORES]
+                    seconds = f"{self.store.seconds(run):.0f}"
+                    writer.writerow([target, row.label, run.settings.seed, run.name, *cells, seconds])
+        write_atomically(self.out / RUNS_CSV, text.getvalue())
