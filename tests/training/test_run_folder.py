@@ -53,6 +53,7 @@ def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
         "data": "market1501",
         "name": "crops",
         "num_crops": 5,
+        "crops_per_camera": {"a": 3, "b": 2},
         "fingerprint": crops.fingerprint(),
     }
 
