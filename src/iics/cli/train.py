@@ -276,3 +276,6 @@ def _print_end(run: TrainingRun) -> None:
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
     if (run.folder / CONTACT_SHEET).exists():
         print(f"Ranked results: {run.folder / CONTACT_SHEET}")
+    from iics.experiments.report import write_report
+
+    print(f"Report:         {write_report(run.folder)}")

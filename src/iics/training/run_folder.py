@@ -126,7 +126,7 @@ class RunFolder:
                 (folder.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
-        counts = np.bincount(crops.camera_ids, minlength=crops.num_cameras).tolist()
+        counts = np.bincount(crops.camera_ids, minlength=len(crops.camera_names)).tolist()
         data = {
             **source,
             "name": crops.name,
