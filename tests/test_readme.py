@@ -20,6 +20,7 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
+from iics.cli.report import ReportCommand
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
@@ -34,6 +35,7 @@ IICS_LINES = [line for line in SHELL_LINES if line.startswith("iics ")]
 KINDS = {
     "train": TrainCommand,
     "evaluate": EvaluateCommand,
+    "report": ReportCommand,
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "clear-cache": ClearCacheCommand,
@@ -100,6 +102,7 @@ DOCUMENTS = [
     "docs/paper_map.md",
     "docs/experiments.md",
     "docs/decisions.md",
+    "docs/report.md",
     "docs/sample.md",
     "docs/your_cameras.md",
 ]

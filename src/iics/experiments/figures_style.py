@@ -82,9 +82,9 @@ def new_figure(title: str, note: str, *, panels: int = 1) -> tuple[Figure, list[
 
     width = PANEL[0] if panels == 1 else 3.2 * panels
     figure = Figure(figsize=(width, PANEL[1]), layout="constrained")
-    characters = int(width * 14)
+    characters = int(width * 17)
     figure.suptitle(
-        textwrap.fill(drawable(title), int(characters * 0.75)), x=0.01, ha="left", fontsize=10, fontweight="bold"
+        textwrap.fill(drawable(title), int(characters * 0.6)), x=0.01, ha="left", fontsize=10, fontweight="bold"
     )
     figure.supxlabel(textwrap.fill(drawable(note), characters), x=0.01, ha="left", fontsize=7, color=GREY)
     axes = figure.subplots(1, panels, squeeze=False)

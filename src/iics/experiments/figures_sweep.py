@@ -45,7 +45,8 @@ def mu_sweep_figure(rows: Sequence[SweepRow], *, data: str) -> Figure:
         raise ValueError("A sweep needs at least one run, got none.")
     weights = sorted({row.mu for row in rows})
     seeds = sorted({row.seed for row in rows})
-    note = f"{data}: {len(rows)} runs, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    runs = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
+    note = f"{data}: {runs}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     note += "; mean and standard deviation over seeds." if len(seeds) > 1 else "."
     with style():
         figure, (ax,) = new_figure("Accuracy against the weight of the score overlap", note)

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from iics.atomic import write_atomically
+from iics.errors import RunFolderError
 from iics.experiments.figures_style import data_uri, figure_bytes
 from iics.experiments.report_figures import ReportFigure, run_figures
 from iics.experiments.report_run import Record, ReportedRun, at, over_cameras
@@ -67,7 +68,7 @@ def report_html(run: ReportedRun) -> str:
         warnings=run_warnings(run),
         has_rounds=bool(run.trained),
         sections=_sections(run_figures(run)),
-        ranked_lists=None if run.ranked_lists is None else data_uri(smaller_picture(run.ranked_lists), "image/jpeg"),
+        ranked_lists=_ranked_lists(run.ranked_lists),
         rounds=_round_table(run),
         data_rows=_data_rows(run),
         phases=_phase_table(run),
@@ -75,14 +76,26 @@ def report_html(run: ReportedRun) -> str:
     )
 
 
-def smaller_picture(picture: bytes) -> bytes:
-    """Return a picture as JPEG: photographs of people in a tenth of the bytes of a PNG."""
+def _ranked_lists(picture: bytes | None) -> str | None:
+    """Return the picture of ranked lists as JPEG, which takes a tenth of a PNG's bytes for pictures of people.
+
+    Raises:
+        RunFolderError: If it cannot be decoded.
+    """
+    if picture is None:
+        return None
     from PIL import Image
 
     content = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").save(content, format="JPEG", quality=_PICTURE_QUALITY)
-    return content.getvalue()
+    try:
+        with Image.open(io.BytesIO(picture)) as image:
+            image.convert("RGB").save(content, format="JPEG", quality=_PICTURE_QUALITY)
+    except (OSError, SyntaxError) as error:  # what Pillow raises for damaged files
+        raise RunFolderError(
+            f"contact_sheet.png of the run is no whole picture ({error}). Delete it, or write it anew with iics "
+            "evaluate --contact-sheet."
+        ) from error
+    return data_uri(content.getvalue(), "image/jpeg")
 
 
 def _sections(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:

@@ -159,16 +159,16 @@ def _cameras_that_sat_out(run: ReportedRun) -> Iterator[RunWarning]:
         return
     counts = run.crops_per_camera
     if counts is not None:
-        missing = [f"camera {name} ({count} crops)" for name, count in counts.items() if name not in took_part]
+        missing = [f"camera {name} (crops: {count})" for name, count in counts.items() if name not in took_part]
     else:  # runs of older versions do not tell which cameras there were
         known = [num_crops_of(values) for values in took_part.values()]
         left = int(run.data.get("num_crops", 0)) - sum(number for number in known if number is not None)
-        missing = [f"cameras with {left} crops together"] if left > 0 and None not in known else []
+        missing = [f"{left} crops of small cameras"] if left > 0 and None not in known else []
     if missing:
         yield RunWarning(
             "A camera sat stage 1 out",
-            f"{_listed(missing)} had fewer than 2 crops, so nothing was learned within it.",
-            "Give it more crops, or leave it out.",
+            f"Left out: {_listed(missing)}. Stage 1 compares crops within a camera and needs at least 2 of them.",
+            "Give that camera more crops, or leave it out of the data.",
         )
 
 
