@@ -44,6 +44,12 @@ def test_a_torn_line_is_named(folder):
         ReportedRun.read(folder)
 
 
+def test_a_line_without_a_round_is_named(folder):
+    (folder / "metrics.jsonl").write_text('{"round": 0}\n{"loss": 1}\n')
+    with pytest.raises(RunFolderError, match=r"line 2 of metrics.jsonl in .*first names no round"):
+        ReportedRun.read(folder)
+
+
 def test_all_files_are_read(folder):
     (folder / "metrics.jsonl").write_text('{"round": 0}\n{"round": 1}\n')
     (folder / "contact_sheet.png").write_bytes(b"picture")

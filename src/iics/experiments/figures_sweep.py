@@ -49,7 +49,7 @@ def mu_sweep_figure(rows: Sequence[SweepRow], *, data: str) -> Figure:
     note = f"{data}: {runs}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     note += "; mean and standard deviation over seeds." if len(seeds) > 1 else "."
     with style():
-        figure, (ax,) = new_figure("Accuracy against the weight of the score overlap", note)
+        figure, (ax,) = new_figure("Accuracy by weight of the score overlap", note)
         for name, label, colour, dash, marker in (
             ("rank1", "rank-1", VERMILLION, "--", "s"),
             ("mean_ap", "mAP", BLUE, "-", "o"),

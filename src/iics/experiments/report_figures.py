@@ -153,8 +153,8 @@ def _pairs(run: ReportedRun) -> Iterator[ReportFigure]:
     for kinds, caption in (
         (
             KINDS_BY_CAMERA,
-            "Pairs of crops by whether one camera took both. What lies between the curves is mostly the camera's doing, for "
-            "few pairs are of one person: the closer they are, the less a camera shows in the features.",
+            "Pairs of crops by whether one camera took both. What lies between the curves is mostly the camera's "
+            "doing, for few pairs are of one person: the closer they are, the less a camera shows in the features.",
         ),
         (
             KINDS_BY_IDENTITY,

@@ -56,7 +56,9 @@ class ReportedRun:
             name=folder.absolute().name,
             settings=_parse(_read(folder / "settings.json"), "settings.json", folder),
             data=_parse(_read(folder / "data.json"), "data.json", folder),
-            records=tuple(_parse(line, f"line {at} of metrics.jsonl", folder) for at, line in enumerate(lines, 1)),
+            records=tuple(
+                _record(line, f"line {number} of metrics.jsonl", folder) for number, line in enumerate(lines, 1)
+            ),
             ranked_lists=_read(picture) if picture.exists() else None,
             camera_pairs=_parse(_read(pairs), pairs.name, folder) if pairs.exists() else None,
         )
@@ -122,6 +124,13 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _record(line: str, name: str, folder: Path) -> dict[str, Any]:
+    record = _parse(line, name, folder)
+    if not isinstance(record.get("round"), int):
+        raise RunFolderError(f"{name} in {folder} names no round; lines of metrics.jsonl are records of rounds.")
+    return record
 
 
 def _parse(text: bytes | str, name: str, folder: Path) -> dict[str, Any]:
