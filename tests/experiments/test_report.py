@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from iics.errors import RunFolderError, WriteError
+from iics.experiments.camera_pairs_file import CameraPairMatrices
 from iics.experiments.report import report_html, write_report
 
 HOSTILE = "<script>alert('x')</script>\"onload=\"$\\frac{ 門 \udcff"
@@ -44,8 +46,8 @@ def picture():
 
 
 def pairs():
-    matrix = [[None, 0.25], [0.5, None]]
-    return {"cameras": ["door", "hall"], "rank1": matrix, "mean_ap": matrix}
+    matrix = np.array([[np.nan, 0.25], [0.5, np.nan]])
+    return CameraPairMatrices(("door", "hall"), matrix, matrix)
 
 
 def test_the_page_is_one_file_without_network_and_scripts(make_run):
@@ -147,7 +149,7 @@ def test_names_are_text_and_never_code(make_run, make_record):
         name=HOSTILE,
         data={"name": HOSTILE, "data_dir": HOSTILE, "num_crops": 85, "crops_per_camera": {HOSTILE: 85}},
         settings={"rounds": 1, "seed": 0, "model": {"weights": HOSTILE}},
-        camera_pairs={**pairs(), "cameras": [HOSTILE, "hall"]},
+        camera_pairs=replace(pairs(), cameras=(HOSTILE, "hall")),
     )
     page = Page(report_html(run))
     assert "script" not in page.tags
@@ -182,5 +184,6 @@ def test_a_damaged_picture_is_named(tmp_path):
 
 
 def test_matrices_of_camera_pairs_may_hold_nothing(make_run):
-    page = Page(report_html(make_run(camera_pairs={"cameras": ["a"], "rank1": [[None]], "mean_ap": [[np.nan]]})))
+    nothing = np.full((1, 1), np.nan)
+    page = Page(report_html(make_run(camera_pairs=CameraPairMatrices(("a",), nothing, nothing))))
     assert "mAP by pair of cameras" in page.alts

@@ -1,8 +1,8 @@
-import json
-
+import numpy as np
 import pytest
 
 from iics.errors import RunFolderError
+from iics.experiments.camera_pairs_file import CameraPairMatrices
 from iics.experiments.report_run import ReportedRun, at, num_crops_of, over_cameras
 
 
@@ -53,10 +53,10 @@ def test_a_line_without_a_round_is_named(folder):
 def test_all_files_are_read(folder):
     (folder / "metrics.jsonl").write_text('{"round": 0}\n{"round": 1}\n')
     (folder / "contact_sheet.png").write_bytes(b"picture")
-    (folder / "camera_pairs.json").write_text(json.dumps({"cameras": ["door"]}))
+    CameraPairMatrices(("door",), np.array([[0.5]]), np.array([[0.25]])).write(folder)
     run = ReportedRun.read(folder)
     assert [record["round"] for record in run.trained] == [1]
-    assert (run.ranked_lists, run.camera_pairs) == (b"picture", {"cameras": ["door"]})
+    assert (run.ranked_lists, run.camera_pairs.cameras) == (b"picture", ("door",))
 
 
 def test_a_curve_skips_rounds_without_the_number(make_run):

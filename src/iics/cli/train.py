@@ -107,7 +107,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
         if processes.is_first:
             evaluator.write_contact_sheet(run)
     if processes.is_first:
-        _print_end(run)
+        _conclude(run)
     return 0
 
 
@@ -141,7 +141,7 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             if processes.is_first:
                 evaluator.write_contact_sheet(run)
         if processes.is_first:
-            _print_end(run)
+            _conclude(run)
     return 0
 
 
@@ -259,6 +259,14 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes
     )
 
 
+def _conclude(run: TrainingRun) -> None:
+    """Print what came of it; the report is written last, when nothing can be lost any more."""
+    from iics.experiments.report import write_report
+
+    _print_end(run)
+    print(f"Report:         {write_report(run.folder)}")
+
+
 def _print_end(run: TrainingRun) -> None:
     last = run.history[-1]
     before, after = run.history[0]["evaluation"], last["evaluation"]
@@ -276,6 +284,3 @@ def _print_end(run: TrainingRun) -> None:
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
     if (run.folder / CONTACT_SHEET).exists():
         print(f"Ranked results: {run.folder / CONTACT_SHEET}")
-    from iics.experiments.report import write_report
-
-    print(f"Report:         {write_report(run.folder)}")

@@ -66,13 +66,12 @@ def _accuracy(run: ReportedRun) -> Iterator[ReportFigure]:
             "stand. Round 0 is before training.",
         )
     if run.camera_pairs is not None:
-        for key, name in (("rank1", "Rank-1"), ("mean_ap", "mAP")):
-            matrix = np.array(run.camera_pairs[key], dtype=np.float64)  # null becomes NaN
+        pairs = run.camera_pairs
+        for matrix, name in ((pairs.rank1, "Rank-1"), (pairs.mean_ap, "mAP")):
+            title = f"{name} by pair of cameras"
             yield ReportFigure(
                 ACCURACY,
-                camera_pairs_figure(
-                    matrix, cameras=run.camera_pairs["cameras"], title=f"{name} by pair of cameras", note=_note(run)
-                ),
+                camera_pairs_figure(matrix, cameras=pairs.cameras, title=title, note=_note(run)),
                 "Each row is a camera of the query, each column the only camera searched. Dark fields are pairs of "
                 "cameras between which people are lost.",
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.errors import RunFolderError
+from iics.experiments.camera_pairs_file import CameraPairMatrices
 from iics.experiments.figures_rounds import Curve
 
 Record = Mapping[str, Any]
@@ -28,8 +29,7 @@ class ReportedRun:
         data: Contents of data.json.
         records: Lines of metrics.jsonl; the first may be of round 0, before training.
         ranked_lists: The picture contact_sheet.png; None if there is none.
-        camera_pairs: Contents of camera_pairs.json: cameras, and matrices rank1 and mean_ap with null where nothing
-            can be scored; None if there is none.
+        camera_pairs: Accuracy by pair of cameras; None if it was not recorded.
     """
 
     name: str
@@ -37,7 +37,7 @@ class ReportedRun:
     data: Mapping[str, Any]
     records: tuple[Record, ...]
     ranked_lists: bytes | None
-    camera_pairs: Mapping[str, Any] | None
+    camera_pairs: CameraPairMatrices | None
 
     @classmethod
     def read(cls, folder: Path) -> ReportedRun:
@@ -49,7 +49,7 @@ class ReportedRun:
         for name in ("settings.json", "data.json"):
             if not (folder / name).is_file():
                 raise RunFolderError(f"{folder} is no run folder: it has no {name}. Start a run with iics train.")
-        metrics, pairs = folder / "metrics.jsonl", folder / "camera_pairs.json"
+        metrics = folder / "metrics.jsonl"
         lines = _read(metrics).decode(errors="replace").splitlines() if metrics.exists() else []
         picture = folder / "contact_sheet.png"
         return cls(
@@ -60,7 +60,7 @@ class ReportedRun:
                 _record(line, f"line {number} of metrics.jsonl", folder) for number, line in enumerate(lines, 1)
             ),
             ranked_lists=_read(picture) if picture.exists() else None,
-            camera_pairs=_parse(_read(pairs), pairs.name, folder) if pairs.exists() else None,
+            camera_pairs=CameraPairMatrices.read(folder),
         )
 
     @property
