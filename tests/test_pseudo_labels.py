@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from iics.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.pseudo_labels import PseudoLabels, compare_partitions, describe_pseudo_labels
 
 
 def pseudo(*labels: int) -> PseudoLabels:
@@ -147,3 +147,22 @@ def test_lengths_must_agree():
         describe_pseudo_labels(pseudo(0, 1), [0, 1, 2])
     with pytest.raises(ValueError, match=r"2 labels need 2 identity_ids, got shape \(1,\)"):
         describe_pseudo_labels(pseudo(0, 1), [0, 1], [4])
+
+
+def test_clusters_across_cameras_are_counted():
+    assert describe_pseudo_labels(pseudo(0, 0, 1, 1, 2), [0, 1, 1, 1, 0]).num_across_cameras == 1
+    assert describe_pseudo_labels(pseudo(0, 0, 1), [3, 3, 3]).num_across_cameras == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agreement_of_partitions_is_that_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    before, after = rng.integers(0, 5, 40), rng.integers(0, 7, 40)
+    found = compare_partitions(before, after)
+    assert found.adjusted_rand_index == pytest.approx(adjusted_rand_score(before, after))
+    assert found.normalized_mutual_information == pytest.approx(normalized_mutual_info_score(before, after))
+
+
+def test_partitions_of_different_crops_are_refused():
+    with pytest.raises(ValueError, match="3 labels need 3 labels before, got shape"):
+        compare_partitions([0, 1], [0, 1, 1])

@@ -22,6 +22,7 @@ from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
 from iics.cli.parse import parse
+from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
@@ -37,6 +38,7 @@ IICS_LINES = [line for line in SHELL_LINES if line.startswith("iics ")]
 KINDS = {
     "train": TrainCommand,
     "evaluate": EvaluateCommand,
+    "report": ReportCommand,
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "crop": CropCommand,
@@ -107,6 +109,7 @@ DOCUMENTS = [
     "docs/experiments.md",
     "docs/decisions.md",
     "docs/evaluation.md",
+    "docs/report.md",
     "docs/sample.md",
     "docs/your_cameras.md",
     "docs/video.md",

@@ -66,6 +66,7 @@ class PseudoLabelStatistics:
         size_counts: Each size that occurs, ascending, and how many clusters have it: pairs (size, clusters).
         camera_entropy: Entropy of the cameras within a cluster, in nats; mean over clusters weighted by their size.
         camera_entropy_normalized: The same divided by the log of the number of cameras, in [0, 1]; 0 for one camera.
+        num_across_cameras: Clusters that hold crops of two cameras or more.
         adjusted_rand_index: Agreement of pairs with identities, corrected for chance (Hubert and Arabie, 1985).
         normalized_mutual_information: Mutual information over the mean of both entropies.
         pairwise_precision: Of the pairs in one cluster, the fraction of one identity; 1 if no cluster has two crops.
@@ -83,6 +84,7 @@ class PseudoLabelStatistics:
     size_counts: tuple[tuple[int, int], ...]
     camera_entropy: float
     camera_entropy_normalized: float
+    num_across_cameras: int
     adjusted_rand_index: float | None = None
     normalized_mutual_information: float | None = None
     pairwise_precision: float | None = None
@@ -104,7 +106,8 @@ def describe_pseudo_labels(
     """
     labels, sizes = pseudo_labels.labels, pseudo_labels.sizes
     cameras = _same_length(camera_ids, labels, "camera_ids")
-    entropy = _conditional_entropy(contingency_matrix(labels, cameras, sparse=True))
+    by_camera = contingency_matrix(labels, cameras, sparse=True)
+    entropy = _conditional_entropy(by_camera)
     num_cameras = len(np.unique(cameras))
     found, counts = np.unique(sizes, return_counts=True)
     agreement: dict[str, float] = {}
@@ -123,8 +126,37 @@ def describe_pseudo_labels(
         size_counts=tuple(zip(found.tolist(), counts.tolist(), strict=True)),
         camera_entropy=entropy,
         camera_entropy_normalized=min(entropy / float(np.log(num_cameras)), 1.0) if num_cameras > 1 else 0.0,
+        num_across_cameras=int((by_camera.getnnz(axis=1) > 1).sum()),
         **agreement,
     )
+
+
+@dataclass(frozen=True)
+class PartitionAgreement:
+    """How far two partitions of the same crops agree; 1 if they are the same.
+
+    Attributes:
+        adjusted_rand_index: As in the statistics; about 0 for unrelated partitions.
+        normalized_mutual_information: As in the statistics; high for many small clusters even by chance.
+    """
+
+    adjusted_rand_index: float
+    normalized_mutual_information: float
+
+
+def compare_partitions(before: npt.ArrayLike, after: npt.ArrayLike) -> PartitionAgreement:
+    """Return how far two partitions agree, whatever their clusters are numbered; O(n log n).
+
+    Args:
+        before: Cluster of each crop. Shape (n,).
+        after: Likewise. Shape (n,).
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    labels = np.asarray(after)
+    agreement = _agreement(contingency_matrix(_same_length(before, labels, "labels before"), labels, sparse=True))
+    return PartitionAgreement(agreement["adjusted_rand_index"], agreement["normalized_mutual_information"])
 
 
 def _same_length(ids: npt.ArrayLike, labels: IntArray, name: str) -> IntArray:

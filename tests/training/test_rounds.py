@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 
 from iics.computing_settings import PixelSettings
 from iics.config import ClusterSettings
@@ -23,6 +24,7 @@ MEASURED = (
     "normalized_mutual_information",
     "pairwise_precision",
     "pairwise_recall",
+    *(f"{identity}_identity_{camera}_camera" for identity in ("same", "other") for camera in ("same", "other")),
 )
 
 
@@ -84,6 +86,28 @@ def test_metrics_describe_each_stage(unbroken, people):
         assert set(record["seconds"]) == {"stage1", "stage2"}
         assert list(record["phases"]) == [f"stage{n}_{p}" for n in (1, 2) for p in ("features", "cluster", "train")]
     assert [record["stage2"]["mu"] for record in unbroken.run.history[1:]] == [0.5, pytest.approx(0.5 * 0.5**0.6)]
+
+
+def test_metrics_describe_pairs_and_stability_without_needing_identities(unbroken, people):
+    first, second = unbroken.run.history[1:]
+    for stage in ("stage1", "stage2"):
+        assert first[stage]["stability"] is None
+        assert -1 <= second[stage]["stability"]["adjusted_rand_index"] <= 1
+        similarity = first[stage]["similarity"]
+        assert similarity["num_sampled"] == len(people.train)
+        # 3 cameras of 18 crops, each crop compared with all others.
+        assert similarity["pairs"]["same_camera"]["num_pairs"] == 54 * 17
+        assert similarity["pairs"]["other_camera"]["num_pairs"] == 54 * 36
+    assert first["stage1"]["similarity"] != first["stage2"]["similarity"]
+
+
+def test_stability_compares_the_clusters_of_successive_rounds(unbroken):
+    clusters = []
+    for name in ("round-001.csv", "round-002.csv"):
+        with (unbroken.run.folder / "pseudo_labels" / name).open() as file:
+            clusters.append([int(row["stage2_cluster"]) for row in csv.DictReader(file)])
+    recorded = unbroken.run.history[2]["stage2"]["stability"]["adjusted_rand_index"]
+    assert recorded == pytest.approx(adjusted_rand_score(*clusters))
 
 
 def test_model_file_is_the_model_after_the_last_round(unbroken, people):

@@ -1,4 +1,6 @@
 import csv
+import hashlib
+import io
 import json
 import logging
 from dataclasses import replace
@@ -53,6 +55,7 @@ def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
         "data": "market1501",
         "name": "crops",
         "num_crops": 5,
+        "crops_per_camera": {"a": 3, "b": 2},
         "fingerprint": crops.fingerprint(),
     }
 
@@ -271,3 +274,17 @@ def test_pseudo_labels_of_boxes_name_the_box(folder, tmp_path):
         f"{tmp_path}/b.png,0,0,2,3,lobby,2,5",
         f"{tmp_path}/b.png,5,0,2,3,lobby,1,4",
     ]
+
+
+def test_checkpoints_of_older_versions_hold_no_clusters_of_the_round_before(folder):
+    values = vars(checkpoint())
+    older = {name: value for name, value in values.items() if not name.endswith("_before")}
+    assert len(values) - len(older) == 2
+    buffer = io.BytesIO()
+    torch.save(older, buffer)
+    content = buffer.getvalue()
+    file = folder.path / "checkpoints" / "round-001-stage1.ckpt"
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    restored = folder.latest_checkpoint()
+    assert restored.stage1_labels.tolist() == [0, 1, -1]
+    assert restored.labels()["stage1_labels_before"] is None

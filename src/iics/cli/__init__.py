@@ -12,6 +12,7 @@ from iics.errors import IicsError
 COMMANDS = {
     "train": "train a model on unlabelled crops or on identities, or resume a run",
     "evaluate": "measure mAP and CMC of a model",
+    "report": "tell a run on one page: curves, figures, ranked lists, warnings",
     "embed": "write the features of crops to a file",
     "check-data": "look for faults in a data set before training",
     "crop": "cut people out of a video, with camera, time and tracklet",

@@ -107,7 +107,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
         if processes.is_first:
             evaluator.write_contact_sheet(run)
     if processes.is_first:
-        _print_end(run)
+        _conclude(run)
     return 0
 
 
@@ -141,7 +141,7 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             if processes.is_first:
                 evaluator.write_contact_sheet(run)
         if processes.is_first:
-            _print_end(run)
+            _conclude(run)
     return 0
 
 
@@ -262,6 +262,14 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",
         file=sys.stderr,
     )
+
+
+def _conclude(run: TrainingRun) -> None:
+    """Print what came of it; the report is written last, when nothing can be lost any more."""
+    from iics.experiments.report import write_report
+
+    _print_end(run)
+    print(f"Report:         {write_report(run.folder)}")
 
 
 def _print_end(run: TrainingRun) -> None:

@@ -14,8 +14,9 @@ from iics.data.augment import augment
 from iics.data.augment_draws import draw_augmentation
 from iics.data.crops import CropSet
 from iics.data.pixel_source import PixelSource, Reordered
-from iics.features import extract_features
+from iics.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel
+from iics.similarity.pair_histograms import PairHistograms, pair_histograms
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
 from iics.training.progress import PhaseCallback
@@ -69,6 +70,17 @@ class TrainingContext:
             progress=count,
         )
         return self.processes.gather_rows(features, shares)
+
+    def compare_pairs(self, raw: Tensor) -> PairHistograms:
+        """Return how similar pairs of crops are, by kind of pair, as the first process finds it.
+
+        Args:
+            raw: Raw features. Shape (n, d).
+        """
+        crops = self.crops
+        return self.processes.from_first(
+            lambda: pair_histograms(l2_normalise(raw), crops.camera_ids, crops.identity_ids)
+        )
 
     def augmented(self, batch: Tensor) -> Callable[[slice], Tensor]:
         """Draw how each crop of a batch is augmented; return a function from rows of it to their images.

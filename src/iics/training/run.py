@@ -19,15 +19,17 @@ from iics.data.pixel_source import PixelSource
 from iics.models.backbone import alpha_by_block, backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
+from iics.pseudo_labels import PartitionAgreement
 from iics.training.context import TrainingContext
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
 from iics.training.progress import PhaseCallback, PhaseTimes, ProgressCallback, bind_round
 from iics.training.randomness import stage_generator
-from iics.training.run_folder import Checkpoint, RunFolder, StageName
+from iics.training.run_folder import LABEL_FIELDS, Checkpoint, RunFolder, StageName
 from iics.training.run_log import RunLog
-from iics.training.stage1_intra import train_stage1
-from iics.training.stage2_inter import mu_schedule, train_stage2
+from iics.training.stability import stage_stability
+from iics.training.stage1_intra import Stage1Metrics, train_stage1
+from iics.training.stage2_inter import Stage2Metrics, mu_schedule, train_stage2
 from iics.training.stage_order import STAGE_NUMBERS, ends_round, remaining_stages
 from iics.training.supervised import Learner, train_supervised
 
@@ -40,22 +42,35 @@ What it returns is recorded as "evaluation". Of several processes, only the firs
 
 @dataclass(eq=False)
 class RoundAtWork:
-    """What a round has so far: what stage 1 hands to stage 2, and what will be recorded."""
+    """What a round has so far: what stage 1 hands to stage 2, what will be recorded, and the clusters before."""
 
     heads: list[BNNeckHead] = dataclasses.field(default_factory=list)
     stage1_labels: IntArray | None = None
     stage2_labels: IntArray | None = None
     record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    stage1_labels_before: IntArray | None = None
+    stage2_labels_before: IntArray | None = None
+
+    def next_round(self) -> RoundAtWork:
+        """Return the round that follows."""
+        return RoundAtWork(stage1_labels_before=self.stage1_labels, stage2_labels_before=self.stage2_labels)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, device: torch.device) -> RoundAtWork:
         """Return the round as it was when the checkpoint was saved."""
         return cls(
             heads=checkpoint.rebuilt_heads(device),
-            stage1_labels=None if checkpoint.stage1_labels is None else checkpoint.stage1_labels.numpy(),
-            stage2_labels=None if checkpoint.stage2_labels is None else checkpoint.stage2_labels.numpy(),
             record=json.loads(checkpoint.record),
+            **{name: None if labels is None else labels.numpy() for name, labels in checkpoint.labels().items()},
         )
+
+    def labels(self) -> dict[str, Tensor | None]:
+        """Return the clusters as a checkpoint holds them, by its names for them."""
+        return {
+            name: None if labels is None else torch.tensor(labels)
+            for name, labels in vars(self).items()
+            if name in LABEL_FIELDS
+        }
 
 
 @dataclass(eq=False)
@@ -105,7 +120,7 @@ class Run:
                     self._finish_round(current, round_index, history)
                     if log is not None:
                         log.log_new(history)
-                    current = RoundAtWork()
+                    current = current.next_round()
         return [json.loads(line) for line in history]
 
     def _take_up(self, checkpoint: Checkpoint | None) -> tuple[list[str], RoundAtWork]:
@@ -121,9 +136,9 @@ class Run:
         if not ends_round(self.settings, checkpoint.stage):
             return self._write_metrics(history), current
         if len(written) == len(history) + 1:  # stopped after the round's record was written
-            return written, RoundAtWork()
+            return written, current.next_round()
         self._finish_round(current, checkpoint.round_index, history)
-        return history, RoundAtWork()
+        return history, current.next_round()
 
     def _history_before(self) -> list[str]:
         if self.after_round is None:
@@ -144,14 +159,16 @@ class Run:
     def _stage1(self, context: TrainingContext, current: RoundAtWork, _round_index: int) -> None:
         result = train_stage1(context)
         current.heads, current.stage1_labels = result.heads, result.labels
-        current.record["stage1"] = dataclasses.asdict(result.metrics)
+        stability = stage_stability(current.stage1_labels_before, result.labels, self.crops.camera_ids)
+        current.record["stage1"] = _as_record(result.metrics, stability)
 
     def _stage2(self, context: TrainingContext, current: RoundAtWork, round_index: int) -> None:
         settings = self.settings.stage2
         mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
         result = train_stage2(context, current.heads, mu=mu)
         current.stage2_labels = result.labels
-        current.record["stage2"] = dataclasses.asdict(result.metrics)
+        stability = stage_stability(current.stage2_labels_before, result.labels, None)
+        current.record["stage2"] = _as_record(result.metrics, stability)
 
     def _supervised(self, context: TrainingContext, current: RoundAtWork, round_index: int) -> None:
         num_features = backbone_spec(self.settings.model.backbone).num_features
@@ -189,8 +206,7 @@ class Run:
                 stage=stage,
                 backbone=self.model.backbone.state_dict(),
                 heads=[dict(head.state_dict()) for head in current.heads],
-                stage1_labels=None if current.stage1_labels is None else torch.tensor(current.stage1_labels),
-                stage2_labels=None if current.stage2_labels is None else torch.tensor(current.stage2_labels),
+                **current.labels(),
                 record=json.dumps(current.record),
                 history=history,
                 optimiser=None if self._learner is None else self._learner.optimiser.state_dict(),
@@ -222,3 +238,10 @@ class Run:
         if self.folder is not None:
             self.folder.write_metrics(history)
         return history
+
+
+def _as_record(metrics: Stage1Metrics | Stage2Metrics, stability: PartitionAgreement | None) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(metrics),
+        "stability": None if stability is None else dataclasses.asdict(stability),
+    }

@@ -6,6 +6,7 @@ metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
 pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 1 and 2; not in a supervised run
+report.html        all of it on one page, written by the command line when training ends
 loggers.json       which rounds each logger was given
 tensorboard/       the same numbers as metrics.jsonl, for the logger of that name
 wandb/, mlflow.db  likewise, unless the environment names another place
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+LABEL_FIELDS = ("stage1_labels", "stage2_labels", "stage1_labels_before", "stage2_labels_before")
 
 StageName = Literal["stage1", "stage2", "supervised"]
 
@@ -60,6 +64,9 @@ class Checkpoint:
         record: JSON of what the stages of the round recorded.
         history: Lines of metrics.jsonl of the rounds before.
         optimiser: State dict of a supervised run's optimiser; None in other runs.
+        stage1_labels_before: Clusters of stage 1 in the round before, for their stability; None if there was none, and
+            in checkpoints of older versions. Shape (n,).
+        stage2_labels_before: Clusters of stage 2, likewise.
     """
 
     round_index: int
@@ -71,6 +78,12 @@ class Checkpoint:
     record: str
     history: list[str]
     optimiser: dict[str, Any] | None = None
+    stage1_labels_before: Tensor | None = None
+    stage2_labels_before: Tensor | None = None
+
+    def labels(self) -> dict[str, Tensor | None]:
+        """Return the clusters that it holds, by name."""
+        return {name: getattr(self, name) for name in LABEL_FIELDS}
 
     def rebuilt_heads(self, device: torch.device) -> list[BNNeckHead]:
         """Return the heads as they were."""
@@ -114,7 +127,14 @@ class RunFolder:
                 (folder.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
-        data = {**source, "name": crops.name, "num_crops": len(crops), "fingerprint": crops.fingerprint()}
+        counts = np.bincount(crops.camera_ids, minlength=len(crops.camera_names)).tolist()
+        data = {
+            **source,
+            "name": crops.name,
+            "num_crops": len(crops),
+            "crops_per_camera": dict(zip(crops.camera_names, counts, strict=True)),
+            "fingerprint": crops.fingerprint(),
+        }
         if is_supervised:
             data["identities"] = crops.identity_fingerprint()
         write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")

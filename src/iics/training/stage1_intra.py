@@ -19,6 +19,7 @@ from iics.features import l2_normalise
 from iics.models.heads import BNNeckHead
 from iics.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
 from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.pair_histograms import PairHistograms
 from iics.training.context import TrainingContext
 from iics.training.labelling import cluster, max_dense_crops, prepare
 from iics.training.losses import check_loss
@@ -37,11 +38,13 @@ class Stage1Metrics:
         loss: Mean over steps of the loss, a sum over cameras (Eq. 8).
         num_steps: Optimiser steps.
         pseudo_labels: Statistics of each camera's pseudo-labels, by camera name.
+        similarity: Cosines of all crops' features before this stage, by kind of pair.
     """
 
     loss: float
     num_steps: int
     pseudo_labels: dict[str, PseudoLabelStatistics]
+    similarity: PairHistograms
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,7 @@ def train_stage1(context: TrainingContext) -> Stage1Result:
     raw = context.raw_features("stage 1: features")
 
     pseudo_labels = label_cameras(context, l2_normalise(raw), cameras)
+    similarity = context.compare_pairs(raw)
     heads = [
         BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)
         for labels in pseudo_labels
@@ -86,7 +90,7 @@ def train_stage1(context: TrainingContext) -> Stage1Result:
         describe_pseudo_labels(found, context.crops.camera_ids[crops], identities_of(context.crops, crops))
         for crops, found in zip(cameras, pseudo_labels, strict=True)
     ]
-    metrics = Stage1Metrics(loss, num_steps, dict(zip(names, statistics, strict=True)))
+    metrics = Stage1Metrics(loss, num_steps, dict(zip(names, statistics, strict=True)), similarity)
     return Stage1Result(heads, labels, metrics)
 
 

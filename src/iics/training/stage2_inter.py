@@ -19,6 +19,7 @@ from iics.similarity.crop_similarity import (
     InterCameraSimilarity,
     OverlapSimilarity,
 )
+from iics.similarity.pair_histograms import PairHistograms
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelTraining, steps_of_epochs, train_on_labels
 from iics.training.labelling import label_crops, max_dense_crops
@@ -40,6 +41,7 @@ class Stage2Metrics:
         mu: Weight of the score overlap this round (Eq. 5).
         num_steps: Optimiser steps.
         pseudo_labels: Statistics of the pseudo-labels.
+        similarity: Cosines of all crops' features before this stage, by kind of pair.
     """
 
     loss: float
@@ -49,6 +51,7 @@ class Stage2Metrics:
     mu: float
     num_steps: int
     pseudo_labels: PseudoLabelStatistics
+    similarity: PairHistograms
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,7 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
             settings.clusters_per_batch,
             pseudo_labels.num_clusters,
         )
+    similarity = context.compare_pairs(raw)
     head = BNNeckHead(raw.shape[1], pseudo_labels.num_clusters, generator=context.generator).to(context.model.device)
     trained = _train_head(context, head, torch.from_numpy(pseudo_labels.labels.copy()))
     metrics = Stage2Metrics(
@@ -106,6 +110,7 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
         mu=mu,
         num_steps=trained.num_steps,
         pseudo_labels=describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids),
+        similarity=similarity,
     )
     return Stage2Result(pseudo_labels.labels, metrics)
 

@@ -1,0 +1,32 @@
+"""`iics report`: one page that tells a run, finished or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from iics.cli.parse import parse
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Write a run's report: settings, curves, figures, ranked lists and warnings on one page of HTML.
+
+    The page holds all its pictures and needs neither network nor scripts.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run folder, finished or not."""
+    out: Path | None = None
+    """Where to write it. By default report.html in the run folder."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(ReportCommand, arguments, command="report")
+    from iics.experiments.report import write_report
+
+    print(write_report(command.run.expanduser(), None if command.out is None else command.out.expanduser()))
+    return 0

@@ -1,0 +1,121 @@
+"""How similar pairs of crops are, by kind of pair (Fig. 3): counts of cosines, from a sample of crops against all.
+
+Without identities there are two kinds, pairs of the same camera and of other cameras; with them, each falls into pairs
+of the same and of another identity. Features in, counts out; nothing is drawn from a run's generators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from iics.data.crops import DISTRACTOR_IDENTITY, IntArray
+
+BINS_PER_UNIT = 100
+"""Bin k holds cosines from k / 100 up to, but without, (k + 1) / 100; the last one holds 1 as well."""
+MAX_SAMPLED = 512
+"""Crops that are compared with all others, if there are more."""
+
+_NUM_BINS = 2 * BINS_PER_UNIT
+_BLOCK_FLOATS = 1 << 22
+_UNKNOWN, _SAME, _OTHER = 0, 1, 2
+_NAMES = {
+    (_SAME, "same_camera"): "same_identity_same_camera",
+    (_SAME, "other_camera"): "same_identity_other_camera",
+    (_OTHER, "same_camera"): "other_identity_same_camera",
+    (_OTHER, "other_camera"): "other_identity_other_camera",
+}
+
+
+@dataclass(frozen=True)
+class PairHistogram:
+    """How similar the pairs of one kind are.
+
+    Attributes:
+        num_pairs: Pairs counted.
+        mean: Their mean cosine; None if there are none.
+        counts: Bins that are not empty, ascending, and how many pairs each holds: pairs (bin, pairs).
+    """
+
+    num_pairs: int
+    mean: float | None
+    counts: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class PairHistograms:
+    """How similar the pairs of each kind are.
+
+    Attributes:
+        num_sampled: Crops that were compared with all others; a pair of two of them counts twice.
+        pairs: By kind: same_camera and other_camera; with identities also same_identity_same_camera,
+            same_identity_other_camera, other_identity_same_camera and other_identity_other_camera, from which pairs
+            with junk or a distractor are left out.
+    """
+
+    num_sampled: int
+    pairs: dict[str, PairHistogram]
+
+
+def pair_histograms(features: Tensor, camera_ids: IntArray, identity_ids: IntArray | None = None) -> PairHistograms:
+    """Return histograms of the cosines of a fixed random sample of crops with all crops; O(512 n d).
+
+    Args:
+        features: L2-normalised rows. Shape (n, d).
+        camera_ids: Camera of each crop. Shape (n,).
+        identity_ids: Identity of each crop, -1 junk, 0 a distractor; None if unknown. Shape (n,).
+    """
+    num_crops = len(features)
+    sampled = np.sort(np.random.default_rng(0).permutation(num_crops)[:MAX_SAMPLED])
+    counts = np.zeros((2, 3, _NUM_BINS), dtype=np.int64)  # camera, identity, bin
+    sums = np.zeros((2, 3))
+    for rows, cosines in _cosine_blocks(features, sampled):
+        kinds = _kinds(rows, camera_ids, identity_ids)
+        is_pair = rows[:, None] != np.arange(num_crops)
+        kinds, cosines = kinds[is_pair], cosines[is_pair]
+        bins = np.floor(cosines * BINS_PER_UNIT).astype(np.int64).clip(-BINS_PER_UNIT, BINS_PER_UNIT - 1)
+        places = kinds * _NUM_BINS + bins + BINS_PER_UNIT
+        counts += np.bincount(places, minlength=counts.size).reshape(counts.shape)
+        sums += np.bincount(kinds, weights=cosines, minlength=sums.size).reshape(sums.shape)
+    pairs = {}
+    for camera, name in enumerate(("same_camera", "other_camera")):
+        pairs[name] = _histogram(counts[camera].sum(axis=0), sums[camera].sum())
+    if identity_ids is not None:
+        for (identity, camera_name), name in _NAMES.items():
+            camera = int(camera_name == "other_camera")
+            pairs[name] = _histogram(counts[camera, identity], sums[camera, identity])
+    return PairHistograms(num_sampled=len(sampled), pairs=pairs)
+
+
+def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, npt.NDArray[np.float32]]]:
+    """Yield some of the sampled crops and their cosines with all, 16 MB at a time."""
+    size = max(1, _BLOCK_FLOATS // max(1, len(features)))
+    for start in range(0, len(sampled), size):
+        rows = sampled[start : start + size]
+        cosines = features[torch.from_numpy(rows).to(features.device)] @ features.T
+        yield rows, cosines.float().cpu().numpy()
+
+
+def _kinds(rows: IntArray, camera_ids: IntArray, identity_ids: IntArray | None) -> IntArray:
+    """Return the kind of each pair as a number: 3 x (is of another camera) + identity. Shape (len(rows), n)."""
+    kinds: IntArray = 3 * (camera_ids[rows, None] != camera_ids).astype(np.int64)
+    if identity_ids is not None:
+        is_person = identity_ids > DISTRACTOR_IDENTITY
+        identity = np.where(identity_ids[rows, None] == identity_ids, _SAME, _OTHER)
+        kinds += np.where(is_person[rows, None] & is_person, identity, _UNKNOWN)
+    return kinds
+
+
+def _histogram(counts: IntArray, total: float) -> PairHistogram:
+    num_pairs = int(counts.sum())
+    filled = np.flatnonzero(counts)
+    return PairHistogram(
+        num_pairs=num_pairs,
+        mean=float(total) / num_pairs if num_pairs else None,
+        counts=tuple(zip((filled - BINS_PER_UNIT).tolist(), counts[filled].tolist(), strict=True)),
+    )
