@@ -59,6 +59,11 @@ def test_a_model_of_ours_knows_what_it_is(refusal, trained, on_people, flags):
     assert message == "--backbone, --height and --width describe --weights; a model knows its own. Leave them out."
 
 
+def test_a_model_of_ours_is_no_foreign_weights(refusal, trained, on_people):
+    message = refusal("evaluate", "--weights", trained[0], *on_people)
+    assert message.endswith("is a model of ours and knows what it is: load_model reads it (iics evaluate MODEL).")
+
+
 def test_weights_of_another_backbone_are_refused(refusal, on_people, checkpoint):
     message = refusal("evaluate", "--weights", checkpoint, "--backbone", "resnet18", *on_people)
     assert message.endswith("it needs --backbone resnet50, not --backbone resnet18.")

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from iics.data.check import check_data
 from iics.data.csv_table import load_csv
 from iics.data.images import load_pixels
 from iics.errors import DataError
@@ -40,8 +41,8 @@ def test_path_and_camera_are_enough(table, tmp_path, caplog):
     assert (splits.name, splits.query, splits.gallery) == ("crops", None, None)
     train = splits.train
     assert train.name == "crops train"
-    assert [path.name for path in train.paths] == ["a.png", "c.png", "b.png"]
-    assert [train.camera_names[camera] for camera in train.camera_ids] == ["lobby", "lobby", "yard"]
+    assert [path.name for path in train.paths] == ["a.png", "b.png", "c.png"]
+    assert [train.camera_names[camera] for camera in train.camera_ids] == ["lobby", "yard", "lobby"]
     assert (train.identity_ids, train.times, train.tracklet_ids, train.boxes) == (None, None, None, None)
     assert caplog.records == []
 
@@ -118,6 +119,12 @@ def test_columns_without_effect_are_named_once(table, caplog):
     ]
 
 
+def test_a_crop_that_is_query_and_gallery_is_no_copy(table):
+    rows = ["a.png,1,1,query", "a.png,1,1,gallery", "b.png,2,1,gallery", "c.png,1,2,train", "d.png,2,2,train"]
+    report = check_data(load_csv(table("path,camera,identity,split", *rows)))
+    assert not any("gallery: 1 in 2 crops" in text for text in (*report.errors, *report.warnings))
+
+
 def test_a_crop_may_be_a_query_and_in_the_gallery(table):
     rows = ("a.png,1,1,train", "b.png,1,2,query", "b.png,1,2,gallery", "c.png,2,2,gallery")
     splits = load_csv(table("path,camera,identity,split", *rows))
@@ -153,7 +160,7 @@ def test_a_crop_may_be_a_query_and_in_the_gallery(table):
         ),
         (("path,camera", "x\\a.png,1"), "crops.csv, line 2: there is no file x\\a.png (1 of 1 files are missing)."),
         (
-            ("path,camera", "a.png,1", "b.png,1", "./a.png,2"),
+            ("path,camera", "a.png,1", "b.png,1", "./a.png,1"),
             "crops.csv, line 4: a.png is listed twice, here and before (crops.csv, line 2). List each crop once.",
         ),
         (

@@ -12,13 +12,13 @@ def test_the_first_level_names_the_camera_in_natural_order(tmp_path, make_image)
     splits = load_folder(tmp_path)
     assert splits.train.camera_names == ("cam2", "cam10", "lobby")
     assert [path.relative_to(tmp_path).as_posix() for path in splits.train.paths] == [
+        "cam10/a.jpg",
         "cam2/a.webp",
         "cam2/day 1/b.PNG",
         "cam2/z.JPEG",
-        "cam10/a.jpg",
         "lobby/x/y/c.bmp",
     ]
-    assert splits.train.camera_ids.tolist() == [0, 0, 0, 1, 2]
+    assert splits.train.camera_ids.tolist() == [1, 0, 0, 0, 2]
     assert splits.train.identity_ids is None
     assert (splits.query, splits.gallery) == (None, None)
 

@@ -168,10 +168,11 @@ def test_boxes_have_the_same_pixels_from_the_cache_and_from_the_decoder(tmp_path
     assert content(crops.subset(shuffled), decoder[shuffled]) == expected
 
 
-def test_camera_10_comes_after_camera_2_whoever_reads(tmp_path, make_image):
+def test_the_order_of_crops_is_that_of_their_paths_whoever_reads(tmp_path, make_image):
     for camera, name in (("cam10", "a"), ("cam2", "b"), ("cam2", "a")):
         make_image(tmp_path / "cameras" / camera / f"{name}.png")
     by_folder = load_folder(tmp_path / "cameras").train
     by_pattern = load_pattern(tmp_path / "cameras", "{camera}/{}.png").train
-    assert [path.parent.name for path in by_folder.paths] == ["cam2", "cam2", "cam10"]
+    assert [path.parent.name for path in by_folder.paths] == ["cam10", "cam2", "cam2"]
+    assert by_folder.camera_names == ("cam2", "cam10")
     assert by_pattern.fingerprint() == by_folder.fingerprint()

@@ -20,7 +20,11 @@ def find_copies(scans: Mapping[str, Scan]) -> tuple[list[str], list[str]]:
     Args:
         scans: By split, in the order they are to be named.
     """
-    same_files = _groups({split: scan.file_hashes for split, scan in scans.items()})
+    same_files = [
+        places
+        for places in _groups({split: scan.file_hashes for split, scan in scans.items()})
+        if len({scans[split].crops.label(index) for split, index in places}) > 1  # else one crop in query and gallery
+    ]
     same_pixels = _groups({split: scan.pixel_hashes for split, scan in scans.items()})
     other_files = [places for places in same_pixels if not _are_one_file(places, scans)]
     errors, warnings = [], []

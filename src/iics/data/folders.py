@@ -25,8 +25,8 @@ def load_folder(data_dir: Path | str) -> DataSplits:
         data_dir: The folder of camera folders. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
 
     Returns:
-        Splits with `train` only: cameras in natural order of their folder names, crops by camera and
-            path.
+        Splits with `train` only: cameras in natural order of their folder names, crops in order of
+            their paths.
 
     Raises:
         DataError: If the folder is missing, has no camera folder or images outside of one, if a camera folder has no
@@ -34,17 +34,17 @@ def load_folder(data_dir: Path | str) -> DataSplits:
     """
     root = Path(data_dir).expanduser()
     camera_names = _camera_names(root)
-    paths: list[Path] = []
-    camera_ids: list[int] = []
+    crops: list[tuple[str, Path, int]] = []
     for camera_id, camera in enumerate(camera_names):
         images = images_below(root / camera)
         if not images:
             raise DataError(
                 f"Camera folder {root / camera} holds no image ({_image_kinds()}). Add crops or remove the folder."
             )
-        paths += images
-        camera_ids += [camera_id] * len(images)
-    train = CropSet(tuple(paths), np.array(camera_ids), tuple(camera_names), name=f"{root.name} train")
+        crops += [(path.as_posix(), path, camera_id) for path in images]
+    crops.sort()  # by path, as every reader does: the same crops are the same run whoever reads them
+    _, paths, camera_ids = zip(*crops, strict=True)
+    train = CropSet(paths, np.array(camera_ids), tuple(camera_names), name=f"{root.name} train")
     return DataSplits(name=root.name, train=train)
 
 

@@ -21,7 +21,7 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
 
     Returns:
         Train and, where names say so, query and gallery. Cameras are in natural order, crops in order of
-            camera and path.
+            their paths.
 
     Raises:
         DataError: If the folder is missing or holds no image, the pattern is no template, or a file does not match it,

@@ -1,7 +1,7 @@
 """Rows that say what is known of each crop -> CropSets: what CSV, Parquet and name patterns have in common.
 
-Order and numbers do not depend on the order of the rows: crops are sorted by camera, path and box; cameras and names
-are in natural order over all splits.
+Order and numbers do not depend on the order of the rows: crops are sorted by path and box; cameras and names are in
+natural order over all splits.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _check_identities_apart(table: CropTable, crops: _Crops, rows: Mapping[str, 
 def _crop_set(table_name: str, split: str, crops: _Crops, rows: list[int]) -> CropSet:
     name, boxes = f"{table_name} {split}", _boxes_as_lists(crops)
     # Also brings boxes of one frame side by side: it is decoded once for all of them.
-    order = sorted(rows, key=lambda at: (crops.camera_ids[at], crops.paths[at].as_posix(), boxes[at]))
+    order = sorted(rows, key=lambda at: (crops.paths[at].as_posix(), boxes[at]))
     has_identities = bool(crops.has_identity[order].any())
     if has_identities:
         _warn_of_identities(crops, order, split, name=name)

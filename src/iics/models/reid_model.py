@@ -164,6 +164,11 @@ def load_foreign_weights(
         SettingsError: If the backbone is unknown or the size too small.
         WeightsError: If the weights cannot be had or do not fit.
     """
+    ours = None if weights == "imagenet" else model_file_of(str(weights))
+    if ours is not None:
+        raise WeightsError(
+            f"{ours} is a model of ours and knows what it is: load_model reads it (iics evaluate MODEL)."
+        )
     is_theirs = weights != "imagenet" and is_authors_state(read_weights(weights))
     settings = ModelSettings(
         backbone=backbone, weights=str(weights), norm="aibn" if is_theirs else "bn", height=height, width=width
