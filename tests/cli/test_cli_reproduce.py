@@ -46,7 +46,11 @@ def test_progress_goes_to_standard_error_and_tables_to_standard_output(reproduce
 
 def test_the_folder_holds_tables_scores_and_the_numbers_of_figures(reproduced):
     out, _ = reproduced
-    names = {f"{target}.{ending}" for target in ("figure1", "figure3") for ending in ("md", "csv", "html", "npz")}
+    names = {
+        f"{target}.{ending}"
+        for target in ("figure1", "figure3")
+        for ending in ("md", "csv", "html", "npz", "svg", "pdf", "png")
+    }
     assert {path.name for path in out.iterdir()} == {*names, "runs.csv", "runs"}
     with (out / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))

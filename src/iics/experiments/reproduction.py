@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
+from iics.experiments.figure_files import draw_figure1, draw_figure3, draw_figure4
 from iics.experiments.figure_numbers import PAIR_KINDS, figure1_features, figure3_histograms, save_arrays
+from iics.experiments.figures_sweep import SweepRow
 from iics.experiments.planned_runs import PlannedRow, PlannedRun, distinct_runs, plan_rows
 from iics.experiments.reproduce import Failures
 from iics.experiments.result_tables import ResultTable, collect
@@ -91,7 +93,7 @@ class Reproduction:
         self._write_runs()
 
     def write_figures(self, failures: Failures) -> list[ResultTable]:
-        """Write the numbers behind Fig. 1 and Fig. 3 where their runs are finished, and return all tables, with notes.
+        """Write and draw Fig. 1, 3 and 4 where their runs are finished, and return all tables, with notes.
 
         Raises:
             WriteError: If a file cannot be written.
@@ -103,7 +105,11 @@ class Reproduction:
         return tables
 
     def _figure_notes(self, target: TargetName) -> Sequence[str]:
-        """Write the numbers of Fig. 1 or 3, of seed 0, and return what they say; nothing for other targets."""
+        """Write and draw Fig. 1 or 3, of seed 0, or Fig. 4; return what they say, nothing for other targets."""
+        data, picture = self.study.splits.train.name, self.out / target
+        if target == "figure4":
+            drawn = draw_figure4(self._sweep(), picture, data=data)
+            return (f"Drawn in {', '.join(file.name for file in drawn)}.",) if drawn else ()
         runs = [row.runs[0] for row in self.rows[target]]
         if target not in ("figure1", "figure3") or any(self.store.scores(run) is None for run in runs):
             return ()
@@ -111,11 +117,13 @@ class Reproduction:
         if target == "figure1":
             features = figure1_features(runs[0], self.store)
             save_arrays(file, features)
+            draw_figure1(features, picture, data=data)
             return (
                 f"{file.name} holds the features of {len(features.before)} training crops, before and after (seed 0).",
             )
         histograms = figure3_histograms(runs[0], runs[1], self.store)
         save_arrays(file, histograms)
+        draw_figure3(histograms, picture, data=data)
         lines = [
             f"Mean cosine similarity {moment}: "
             + "; ".join(f"{kind} {mean:.3f}" for kind, mean in zip(PAIR_KINDS, means, strict=True))
@@ -123,6 +131,21 @@ class Reproduction:
             for moment, means in zip(histograms.moments, histograms.means.tolist(), strict=True)
         ]
         return (f"{file.name} holds the histograms (seed 0).", *lines)
+
+    def _sweep(self) -> list[SweepRow]:
+        """Return what every finished run of Fig. 4 reached."""
+        runs = [run for row in self.rows["figure4"] for run in row.runs]
+        scores = [(run, self.store.scores(run)) for run in runs]
+        return [
+            SweepRow(
+                mu=0.0 if run.settings.stage2.similarity == "cnn" else run.settings.stage2.mu,
+                seed=run.settings.seed,
+                mean_ap=found["mean_ap"],
+                rank1=found["rank1"],
+            )
+            for run, found in scores
+            if found is not None
+        ]
 
     def _write_runs(self) -> None:
         text = io.StringIO()
