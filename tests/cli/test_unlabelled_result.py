@@ -89,3 +89,20 @@ def test_two_crops_are_refused(refusal, trained, without_test_split, people):
     without_test_split(people.train.subset([0, 1]))
     message = refusal("evaluate", trained[0], "folder", "--data-dir", "x")
     assert message == "people train has 2 crops; at least 3 are needed to compare any."
+
+
+def test_a_split_without_identities_gets_what_can_be_said_without_labels(iics, monkeypatch, trained, people):
+    unnamed = [crops.without_identities() for crops in (people.train, people.query, people.gallery)]
+    monkeypatch.setattr(DataSource, "load", lambda _: DataSplits("cameras", *unnamed))
+    finished = iics("evaluate", trained[0], "csv", "--data-dir", "x")
+    assert finished.code == 0, finished.stderr
+    assert finished.stdout.startswith("What 54 crops say without labels.")
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_holds_at_least_one_crop(refusal, trained, folder_people, tmp_path, size):
+    message = f"--batch-size must be at least 1, got {size}."
+    arguments = ["evaluate", trained[0], "folder", "--data-dir", folder_people]
+    assert refusal(*arguments, f"--batch-size={size}") == message
+    arguments = ["embed", trained[0], folder_people, "--out", tmp_path / "features.npz"]
+    assert refusal(*arguments, f"--batch-size={size}") == message
