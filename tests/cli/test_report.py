@@ -1,3 +1,4 @@
+import json
 import shutil
 
 
@@ -7,6 +8,15 @@ def test_training_ends_with_a_report(trained):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "round 1 of 1." in page
     assert "Ranked lists" in page
+    assert "by pair of cameras" in page
+
+
+def test_training_leaves_the_accuracy_of_every_pair_of_cameras(iics, trained, market_people):
+    out, _ = trained
+    kept = json.loads((out / "camera_pairs.json").read_text())
+    asked = "market-layout", "--data-dir", market_people, "--protocol=camera-pairs", "--json"
+    measured = json.loads(iics("evaluate", out, *asked).stdout)
+    assert (kept["cameras"], kept["rank1"]) == (measured["cameras"], measured["rank1"])
 
 
 def test_a_report_can_be_written_anew_and_elsewhere(iics, trained, tmp_path):

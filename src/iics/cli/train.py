@@ -105,7 +105,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
         after_round = evaluator.callback()
         run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
         if processes.is_first:
-            evaluator.write_contact_sheet(run)
+            evaluator.write_rankings(run)
     if processes.is_first:
         _conclude(run)
     return 0
@@ -139,7 +139,7 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             evaluator = Evaluator(splits, when=values["evaluate"], settings=settings, progress=progress)
             run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
             if processes.is_first:
-                evaluator.write_contact_sheet(run)
+                evaluator.write_rankings(run)
         if processes.is_first:
             _conclude(run)
     return 0
@@ -182,11 +182,17 @@ class Evaluator:
 
         return numbers(self._measure(model, round_number).result)
 
-    def write_contact_sheet(self, run: TrainingRun) -> None:
-        """Write contact_sheet.png into the run folder, if there is a query and measuring was asked for."""
-        if self.callback() is not None:
-            latest = self._latest or self._measure(run.model, self._num_rounds)
-            latest.write_contact_sheet(run.folder / CONTACT_SHEET)
+    def write_rankings(self, run: TrainingRun) -> None:
+        """Write a contact sheet and camera_pairs.json, if there is a query and measuring was asked for."""
+        if self.callback() is None:
+            return
+        from iics.evaluation.evaluate import rank_camera_pairs
+        from iics.experiments.camera_pairs_file import CameraPairMatrices
+
+        latest = self._latest or self._measure(run.model, self._num_rounds)
+        latest.write_contact_sheet(run.folder / CONTACT_SHEET)
+        pairs = rank_camera_pairs(latest.query_features, latest.gallery_features, latest.query, latest.gallery)
+        CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(run.folder)
 
     def _measure(self, model: ReidModel, round_number: int) -> EvaluatedModel:
         from iics.cli.ranked_results import EvaluatedModel

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-
 IGNORED, WRONG, RIGHT = 0, 1, 2
 """What a gallery crop is to a query: not counted at all, a wrong answer, a right answer."""
 
