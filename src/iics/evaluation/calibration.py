@@ -33,9 +33,9 @@ _LIMITS: dict[Calibration, str] = {
     ),
 }
 _TRAINED_ON = {
-    True: " The model was trained on these crops, so it tells them apart better than it will tell others.",
+    True: " The model was trained on these crops; on others it may do worse.",
     False: "",
-    None: " Whether the model was trained on these crops is not known; if it was, it tells others apart less well.",
+    None: " Whether the model was trained on these crops is not known; if it was, it may do worse on others.",
 }
 _ELSEWHERE = " Other cameras, light and people move these numbers."
 
@@ -144,10 +144,10 @@ def identity_thresholds(
         is_same[is_twice] = is_near[is_twice] = True
         cosines[is_twice] = np.nan  # and so among no kind of pair that is counted
     is_different = ~is_same & ~is_near
-    first, second = np.nonzero(is_different)
-    if len(first) == 0:
+    if not is_different.any():
         raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
-    different = PersonPairs(cosines[is_different], people[first], other_people[second])
+    shown = (np.broadcast_to(side, cosines.shape)[is_different] for side in (people[:, None], other_people))
+    different = PersonPairs(cosines[is_different], *shown)
     same = cosines[is_same & ~is_near]
     return MatchThresholds(
         match_thresholds(different, same, cosines[~is_same & is_near]),

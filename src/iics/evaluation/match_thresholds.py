@@ -45,12 +45,14 @@ class PersonPairs:
             second: Number of the other. Shape (m,).
         """
         self.similarity = similarity
-        people, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
+        people = np.union1d(np.unique(first), np.unique(second))
         self.num_people = len(people)
-        one, other = numbers[: len(first)].astype(np.int64), numbers[len(first) :].astype(np.int64)
-        codes = np.minimum(one, other) * self.num_people + np.maximum(one, other)
-        both, people_pair = np.unique(codes, return_inverse=True)
-        self.people_pair: IntArray = people_pair.astype(np.int64)
+        one, other = np.searchsorted(people, first), np.searchsorted(people, second)
+        codes = np.minimum(one, other)
+        codes *= self.num_people
+        codes += np.maximum(one, other, out=one)
+        del one, other
+        both, self.people_pair = np.unique(codes, return_inverse=True)
         self.first: IntArray = both // max(self.num_people, 1)
         self.second: IntArray = both % max(self.num_people, 1)
 
