@@ -110,6 +110,7 @@ DOCUMENTS = [
     "docs/decisions.md",
     "docs/evaluation.md",
     "docs/report.md",
+    "docs/thresholds.md",
     "docs/sample.md",
     "docs/your_cameras.md",
     "docs/video.md",
