@@ -40,9 +40,7 @@ class Flag:
     meaning: str
 
 
-def flags_of(
-    kind: type, *, defaults: Any = None, prefix: str = "", place: tuple[str, ...] = ()
-) -> Iterator[Flag]:
+def flags_of(kind: type, *, defaults: Any = None, prefix: str = "", place: tuple[str, ...] = ()) -> Iterator[Flag]:
     """Yield the flags of a dataclass and of those inside it, in their order.
 
     Args:

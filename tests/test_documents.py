@@ -27,7 +27,9 @@ from iics.data.column_names import NOT_USED, TABLE_COLUMNS
 from iics.data.name_template import NameTemplate
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = {file.relative_to(ROOT).as_posix(): file.read_text() for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+DOCUMENTS = {
+    file.relative_to(ROOT).as_posix(): file.read_text() for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+}
 README = DOCUMENTS["README.md"]
 
 
