@@ -1,6 +1,6 @@
 """Equations of the pages as pictures: TeX in a block ```math, which code hosts show as a formula, to SVG in the page.
 
-matplotlib sets them and their letters become shapes, so they look the same in every browser, without scripts, fonts or a
+matplotlib sets them and their letters become shapes, so they look the same in every browser, without scripts, fonts or
 network. matplotlib knows a part of TeX; what it does not know ends the build.
 """
 

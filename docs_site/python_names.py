@@ -11,7 +11,7 @@ from typing import Any
 import iics
 from docs_site.tables import as_text
 
-_ROW = 100
+_ROW = 84
 
 
 def public_names() -> str:
