@@ -1,6 +1,6 @@
 # make demo   set up, train on the sample that ships, show what it learned
 # make test   set up, run the tests
-# make check  set up, run formatter, linter, type checker and tests, build the documentation
+# make check  set up, run formatter, linter, type checker and tests; build the documentation
 # make docs   set up, build the documentation into build/site
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,10 +24,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
-	$(MKDOCS) build --strict --quiet
+	$(MKDOCS) build --strict
 
 docs: $(VENV)/installed-dev
-	$(MKDOCS) build --strict --quiet
+	$(MKDOCS) build --strict
 	@echo "Open build/site/index.html, or build/site by a server (the search needs one): python3 -m http.server -b 127.0.0.1 -d build/site"
 
 # The parts of docs/ that are made from the code, written anew.

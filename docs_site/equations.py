@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
+from pymdownx.superfences import SuperFencesException
 
 _SIZE = 1000
 _EM = 1.2  # of the text around it, whose letters are larger than those of a formula
@@ -39,5 +40,12 @@ def equation_svg(tex: str) -> str:
 
 
 def math_block(tex: str, *_: Any, **__: Any) -> str:
-    """Return a block with one equation as HTML; what a fence of Markdown calls."""
-    return f'<div class="equation">{equation_svg(tex.strip())}</div>'
+    """Return a block with one equation as HTML; what a fence of Markdown calls.
+
+    Raises:
+        SuperFencesException: If it cannot be set; any other error would leave the TeX in the page, and the build whole.
+    """
+    try:
+        return f'<div class="equation">{equation_svg(tex.strip())}</div>'
+    except ValueError as error:
+        raise SuperFencesException(f"The equation {tex.strip()!r} cannot be set: {error}") from error

@@ -7,9 +7,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markdown import Markdown
+from pymdownx.superfences import SuperFencesException
 
 from docs_site.equations import equation_svg, math_block
 
+FENCES = {"pymdownx.superfences": {"custom_fences": [{"name": "math", "class": "equation", "format": math_block}]}}
 PAGES = Path(__file__).parent.parent.parent / "docs"
 EQUATIONS = [
     equation
@@ -46,6 +49,11 @@ def test_a_label_cannot_break_out_of_its_attribute():
     assert 'aria-label="a &lt; b"' in math_block("a < b")
 
 
-def test_what_cannot_be_set_is_an_error():
-    with pytest.raises(ValueError, match="Unknown symbol: \\\\nonsense"):
-        equation_svg(r"\nonsense")
+def test_what_cannot_be_set_ends_the_build():
+    with pytest.raises(SuperFencesException, match=r"(?s)The equation '.*nonsense' cannot be set: .*Unknown symbol"):
+        Markdown(extensions=["pymdownx.superfences"], extension_configs=FENCES).convert("```math\n\\nonsense\n```")
+
+
+def test_a_block_becomes_a_picture():
+    html = Markdown(extensions=["pymdownx.superfences"], extension_configs=FENCES).convert("```math\na + b\n```")
+    assert html.startswith('<div class="equation"><svg role="img" aria-label="a + b"')
