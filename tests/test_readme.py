@@ -21,9 +21,11 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
+from iics.cli.index import IndexCommand
 from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
+from iics.cli.search import SearchCommand
 from iics.cli.train import TrainCommand
 from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
@@ -42,6 +44,8 @@ KINDS = {
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "crop": CropCommand,
+    "index": IndexCommand,
+    "search": SearchCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
