@@ -11,15 +11,12 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from iics.data.crops import CropSet
 from iics.errors import GalleryError
-from iics.gallery.schema import TEXT_LENGTHS
-
-Row = dict[str, Any]
+from iics.gallery.schema import TEXT_LENGTHS, Row
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets
 

@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from iics.errors import GalleryError
 from iics.gallery import connection
 from iics.gallery.connection import connect, database_errors, disconnect
@@ -20,10 +17,14 @@ from iics.gallery.schema import (
     ID_FIELD,
     MODEL_FILE_PROPERTY,
     MODEL_PROPERTY,
+    MOST_MATCHES,
     STORED_FIELDS,
+    Features,
+    Row,
     create_collection,
     model_of_collection,
 )
+from iics.gallery.search import ranked_matches
 from iics.models.fingerprint import model_fingerprint
 
 if TYPE_CHECKING:
@@ -31,12 +32,7 @@ if TYPE_CHECKING:
 
     from iics.models.reid_model import ReidModel
 
-Features = npt.NDArray[np.float32]
-Row = dict[str, Any]
-
 DEFAULT_COLLECTION = "iics"
-MOST_MATCHES = 16384
-"""What a Milvus server finds at most for one query."""
 _ROWS_AT_ONCE = 1000
 
 
@@ -259,17 +255,27 @@ class Gallery:
         rerank: bool = False,
         group_by_tracklet: bool = False,
     ) -> list[list[Match]]:
-        """Return the best matches of each query; see `iics.gallery.search.search_gallery`."""
-        from iics.gallery.search import search_gallery
+        """Return the best matches of each query.
 
-        return search_gallery(
-            self,
-            features,
-            filters=filters or GalleryFilters(),
-            top=top,
-            rerank=rerank,
-            group_by_tracklet=group_by_tracklet,
-        )
+        Args:
+            features: Of the gallery's model, L2-normalised. Shape (m, dimension).
+            filters: Crops that count; None for all.
+            top: Matches for each query at most, up to `MOST_MATCHES`.
+            rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
+            group_by_tracklet: Whether only the best crop of each tracklet counts.
+
+        Raises:
+            GalleryError: If `top` is out of range, the features are of another length, or the database fails.
+        """
+        if not 1 <= top <= MOST_MATCHES:
+            raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
+        if features.ndim != 2 or features.shape[1] != self.dimension:
+            raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
+
+        def nearest(queries: Features, limit: int) -> list[list[Row]]:
+            return self.nearest(queries, filters=filters or GalleryFilters(), limit=limit, with_features=rerank)
+
+        return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
 
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:

@@ -12,9 +12,9 @@ from iics.data.crop_images import CropImages, ReadCrop
 from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
 from iics.data.images import checked_num_threads, decode_each, resized
-from iics.gallery.crop_rows import CropKeys, Row
-from iics.gallery.gallery import Features, Gallery
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
+from iics.gallery.crop_rows import CropKeys
+from iics.gallery.gallery import Gallery
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features, Row
 from iics.models.reid_model import ReidModel
 
 CROPS_PER_WRITE = 256

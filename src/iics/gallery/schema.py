@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from iics.errors import GalleryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+Features = npt.NDArray[np.float32]
+Row = dict[str, Any]
+"""Id and stored fields of a crop, by name."""
+
+MOST_MATCHES = 16384
+"""What a Milvus server finds at most for one query."""
 FORMAT_VERSION = "1"
 FORMAT_PROPERTY, MODEL_PROPERTY, MODEL_FILE_PROPERTY = "iics.format", "iics.model", "iics.model_file"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from iics.errors import GalleryError
-from iics.gallery.filters import GalleryFilters
-from iics.gallery.gallery import MOST_MATCHES, Features, Gallery
 from iics.gallery.matches import Match, best_of_tracklets, ranked
-from iics.gallery.schema import FEATURE_FIELD
+from iics.gallery.schema import FEATURE_FIELD, MOST_MATCHES, Features, Row
 from iics.similarity.reranking import k_reciprocal_distance
 
 RERANKED_CANDIDATES = 200
@@ -18,22 +15,18 @@ RERANKED_CANDIDATES = 200
 _QUERIES_AT_ONCE = 32
 _GROWTH = 4
 
+Nearest = Callable[[Features, int], list[list[Row]]]
+"""Queries and a number -> so many nearest rows of each, best first, with features where they are needed."""
 
-def search_gallery(
-    gallery: Gallery,
-    features: Features,
-    *,
-    filters: GalleryFilters,
-    top: int,
-    rerank: bool,
-    group_by_tracklet: bool,
+
+def ranked_matches(
+    nearest: Nearest, features: Features, *, top: int, rerank: bool, group_by_tracklet: bool
 ) -> list[list[Match]]:
     """Return the best matches of each query.
 
     Args:
-        gallery: Where to look.
-        features: Of the gallery's model, L2-normalised. Shape (m, dimension).
-        filters: Crops that count.
+        nearest: Finds rows of a gallery by cosine; rows hold their features if they are to be re-ranked.
+        features: Queries, L2-normalised. Shape (m, d).
         top: Matches for each query at most.
         rerank: Whether to order the nearest crops by the k-reciprocal distance among themselves and the query.
             Similarities stay cosines.
@@ -41,22 +34,14 @@ def search_gallery(
 
     Returns:
         A list for each query, best first; shorter than `top` where fewer crops count.
-
-    Raises:
-        GalleryError: If `top` is out of range, the features are of another length, or the database fails.
     """
-    if not 1 <= top <= MOST_MATCHES:
-        raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
-    if features.ndim != 2 or features.shape[1] != gallery.dimension:
-        raise GalleryError(f"Queries need features of shape (m, {gallery.dimension}), got {features.shape}.")
-    first = max(top, RERANKED_CANDIDATES) if rerank else top
+    limit = max(top, RERANKED_CANDIDATES) if rerank else top
     found: list[list[Match]] = []
     for start in range(0, len(features), _QUERIES_AT_ONCE):
         block = features[start : start + _QUERIES_AT_ONCE]
-        answers = gallery.nearest(block, filters=filters, limit=first, with_features=rerank)
-        for query, rows in zip(block, answers, strict=True):
+        for query, rows in zip(block, nearest(block, limit), strict=True):
             if group_by_tracklet:
-                rows = _with_enough_tracklets(gallery, query, rows, filters=filters, top=top, limit=first)
+                rows = _with_enough_tracklets(nearest, query, rows, top=top, limit=limit)
             if rerank:
                 rows = _reranked(query, rows)
             matches = [Match.from_row(row, similarity=_cosine(row)) for row in rows]
@@ -64,22 +49,19 @@ def search_gallery(
     return found
 
 
-def _with_enough_tracklets(
-    gallery: Gallery, query: Features, rows: list[dict[str, Any]], *, filters: GalleryFilters, top: int, limit: int
-) -> list[dict[str, Any]]:
+def _with_enough_tracklets(nearest: Nearest, query: Features, rows: list[Row], *, top: int, limit: int) -> list[Row]:
     """Return the nearest rows, more of them until `top` tracklets are among them or there are no more."""
-    with_features = bool(rows) and FEATURE_FIELD in rows[0]
     while len(rows) == limit < MOST_MATCHES and _num_tracklets(rows) < top:
         limit = min(limit * _GROWTH, MOST_MATCHES)
-        (rows,) = gallery.nearest(query[None], filters=filters, limit=limit, with_features=with_features)
+        (rows,) = nearest(query[None], limit)
     return rows
 
 
-def _num_tracklets(rows: list[dict[str, Any]]) -> int:
+def _num_tracklets(rows: list[Row]) -> int:
     return len({row["crop_id"] if row["tracklet"] is None else row["tracklet"] for row in rows})
 
 
-def _reranked(query: Features, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _reranked(query: Features, rows: list[Row]) -> list[Row]:
     """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
     candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
     if not candidates:
@@ -90,5 +72,5 @@ def _reranked(query: Features, rows: list[dict[str, Any]]) -> list[dict[str, Any
     return [candidates[place] for place in order] + rest
 
 
-def _cosine(row: dict[str, Any]) -> float:
+def _cosine(row: Row) -> float:
     return min(1.0, max(-1.0, float(row["similarity"])))  # rounding leads a little beyond
