@@ -24,6 +24,7 @@ STEPS = [
     {"evaluation"},
     {"experiments"},
     {"gallery"},
+    {"page"},
     {"cli"},
 ]
 # The lazy surface of the package and the command `python -m iics`.

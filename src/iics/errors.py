@@ -44,6 +44,10 @@ class GalleryError(IicsError):
     """A gallery that is not there, cannot be reached, is of another model, or is asked for what it cannot give."""
 
 
+class PageError(IicsError):
+    """The page cannot be served."""
+
+
 def check_setting(is_met: bool, message: str) -> None:
     """Refuse a setting, with a message that says what was needed and what came.
 

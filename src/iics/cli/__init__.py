@@ -18,6 +18,7 @@ COMMANDS = {
     "crop": "cut people out of a video, with camera, time and tracklet",
     "index": "put crops into a gallery, to search them",
     "search": "find the person of a picture in a gallery",
+    "app": "serve a page to search a gallery and browse clusters",
     "reproduce": "run the paper's tables and figures, beside the paper's numbers",
     "clear-cache": "remove the decoded pixels that training keeps on disk",
     "benchmark": "time what training computes beside plain forms of it",
