@@ -55,7 +55,9 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
         with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), timeout=SECONDS_TO_CONNECT)
+            token = os.environ.get(TOKEN_VARIABLE, "")
+            # Dedicated: a shared channel to a server that was killed would fail the next client, too.
+            return MilvusClient(uri, token=token, timeout=SECONDS_TO_CONNECT, dedicated=True)
     folder = checked_folder(uri, is_new=is_new)
     try:
         with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
