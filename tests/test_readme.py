@@ -21,12 +21,14 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
+from iics.cli.forget import ForgetCommand
 from iics.cli.index import IndexCommand
 from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
 from iics.cli.search import SearchCommand
 from iics.cli.train import TrainCommand
+from iics.cli.watch import WatchCommand
 from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
 from iics.data.name_template import NameTemplate
@@ -46,6 +48,8 @@ KINDS = {
     "crop": CropCommand,
     "index": IndexCommand,
     "search": SearchCommand,
+    "forget": ForgetCommand,
+    "watch": WatchCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
@@ -117,6 +121,7 @@ DOCUMENTS = [
     "docs/sample.md",
     "docs/your_cameras.md",
     "docs/video.md",
+    "docs/gallery.md",
     "docs/checking_data.md",
     "docs/reproducing.md",
 ]

@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     command = parse(AppCommand, arguments, command="app")
     from iics.page.access import Access, read_password
     from iics.page.marks_book import MarksBook
-    from iics.page.server import check_gradio, running_page
+    from iics.page.server import check_gradio, page_server
 
     password = read_password(command.password_file) if command.user or command.password_file else ""
     access = Access(command.host, command.port, command.user, password)
@@ -71,8 +71,8 @@ def main(arguments: list[str]) -> int:
     with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
         searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)
         browser = None if command.run is None else _browser(command.run.expanduser(), command)
-        with running_page(searcher, browser, access) as address:
-            print(f"{address}  (Ctrl-C ends it)", flush=True)
+        with page_server() as serve:
+            print(f"{serve(searcher, browser, access)}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0
 

@@ -5,6 +5,7 @@ Nothing of pymilvus is imported before a gallery is opened. Its errors come out 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import Counter
@@ -50,9 +51,13 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise GalleryError("Galleries need pymilvus; install it: pip install 'iics[gallery]'.") from error
+    # It sets up handlers of its own when imported, and logs what it raises, which we say in one line.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
         with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), timeout=SECONDS_TO_CONNECT)
+            token = os.environ.get(TOKEN_VARIABLE, "")
+            # Dedicated: a shared channel to a server that was killed would fail the next client, too.
+            return MilvusClient(uri, token=token, timeout=SECONDS_TO_CONNECT, dedicated=True)
     folder = checked_folder(uri, is_new=is_new)
     try:
         with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):

@@ -16,6 +16,7 @@ import numpy as np
 
 from iics.data.crops import CropSet
 from iics.errors import GalleryError
+from iics.gallery.filters import is_quotable
 from iics.gallery.schema import TEXT_LENGTHS, Row
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets
@@ -51,7 +52,7 @@ class CropKeys:
             digest: Hash of all that decides its pixels.
 
         Raises:
-            GalleryError: If a name is too long, or is no text.
+            GalleryError: If a name is too long, or is no text; the message is the reason alone.
         """
         crops = self.crops
         path, archive, box = _place(crops, index)
@@ -105,9 +106,8 @@ def _key(path: str, archive: str, box: tuple[int, int, int, int] | None) -> str:
 
 def _check_texts(row: Row, label: str) -> None:
     for field, length in TEXT_LENGTHS.items():
-        try:
-            num_bytes = len(row[field].encode())
-        except UnicodeEncodeError as error:
-            raise GalleryError(f"The {field} of {label!r} is no Unicode text; rename it.") from error
+        if not is_quotable(row[field]):
+            raise GalleryError(f"the {field} {row[field]!r} of {label!r} holds characters that are no text; rename it")
+        num_bytes = len(row[field].encode())
         if num_bytes > length:
-            raise GalleryError(f"The {field} of {label} takes {num_bytes} bytes, a gallery holds {length}. Shorten it.")
+            raise GalleryError(f"the {field} of {label} takes {num_bytes} bytes, a gallery holds {length}; shorten it")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class GalleryFilters:
         not_cameras: Of none of these.
         since: Not taken before, in seconds since 1970.
         until: Taken before, in seconds since 1970.
-        path: Of this file, or of any file below this folder.
+        path: Of this file or archive, or of any below this folder.
         tracklet_id: Of this tracklet.
 
     Raises:
@@ -34,7 +35,7 @@ class GalleryFilters:
     not_cameras: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
-    path: Path | None = None
+    path: Path | str | None = None
     tracklet_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -68,16 +69,25 @@ class GalleryFilters:
         if self.until is not None:
             parts.append(f"time < {float(self.until)!r}")
         if self.path is not None:
-            file = str(self.path.expanduser().absolute())
-            # "0" follows "/": the names between are those that begin with the folder.
-            parts.append(f"(path == {_text(file)} or (path > {_text(file + '/')} and path < {_text(file + '0')}))")
+            place = os.path.normpath(Path(self.path).expanduser().absolute())
+            parts.append(f"({_at_or_below('path', place)} or {_at_or_below('archive', place)})")
         if self.tracklet_id is not None:
             parts.append(f"tracklet == {int(self.tracklet_id)}")
         return " and ".join(parts)
 
 
+def _at_or_below(field: str, place: str) -> str:
+    # "0" follows "/": the names between the two are those that begin with the folder.
+    return f"{field} == {_text(place)} or ({field} > {_text(place + '/')} and {field} < {_text(place + '0')})"
+
+
+def is_quotable(value: str) -> bool:
+    """Return whether a name can be part of a filter: no control characters, no broken Unicode."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
 def _text(value: str) -> str:
     """Return a name as a literal of the database's language."""
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if not is_quotable(value):
         raise GalleryError(f"{value!r} holds a character that no filter can; rename what is called so.")
     return json.dumps(value, ensure_ascii=False)

@@ -12,6 +12,7 @@ from iics.data.crop_images import CropImages, ReadCrop
 from iics.data.crop_reader import CropReader, ReadError
 from iics.data.crops import CropSet
 from iics.data.images import checked_num_threads, decode_each, resized
+from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features, Row
@@ -19,7 +20,7 @@ from iics.models.reid_model import ReidModel
 
 CROPS_PER_WRITE = 256
 """Crops that are embedded and written at once: what a crash can lose."""
-CROPS_PER_FLUSH = 8192
+CROPS_PER_FLUSH = 4096
 """Crops written between flushes: a folder's database searches unflushed ones slowly, and a server counts flushes."""
 
 
@@ -32,7 +33,7 @@ class IndexResult:
         num_changed: Were, with another picture in the same place, and were embedded again.
         num_updated: Were, with the same picture but another camera, time, tracklet or identity, which were stored.
         num_known: Were, just so.
-        failures: One "place (reason)" for each crop that cannot be read or decoded and so is not in the gallery.
+        failures: One "place (reason)" for each crop that cannot be read, decoded or stored as it is called.
     """
 
     num_new: int = 0
@@ -73,7 +74,7 @@ def index_crops(
         progress: Called with the number of crops just done.
 
     Raises:
-        GalleryError: If the model is another one than the gallery's, a name cannot be stored, or the database fails.
+        GalleryError: If the model is another one than the gallery's, or the database fails.
         DataError: If an archive cannot be opened.
     """
     gallery.check_model(model)
@@ -109,8 +110,7 @@ class _Batches:
 
     def index(self, indices: range) -> IndexResult:
         """Put some of the crops into the gallery, all in one write."""
-        digests, unread = self._digests(indices)
-        rows = {index: self.keys.row(index, digest) for index, digest in digests.items()}
+        rows, unread = self._rows(indices)
         stored = self.gallery.rows_by_id([row[ID_FIELD] for row in rows.values()])
         known: list[int] = []
         updated: list[int] = []
@@ -136,17 +136,20 @@ class _Batches:
             features = [stored[row[ID_FIELD]][FEATURE_FIELD] for row in rows]
             self.gallery.write(rows, np.array(features, dtype=np.float32))
 
-    def _digests(self, indices: range) -> tuple[dict[int, bytes], tuple[str, ...]]:
-        """Return a hash of each crop's contents by index, and those that cannot be read."""
+    def _rows(self, indices: range) -> tuple[dict[int, Row], tuple[str, ...]]:
+        """Return what is to be stored of each crop by index, and those that cannot be read or stored."""
         images = CropImages(self.keys.crops, self.reader)
-        digests: dict[int, bytes] = {}
+        rows: dict[int, Row] = {}
         failures = []
         for index in indices:
+            label = self.keys.crops.label(index)
             try:
-                digests[index] = images[index].digest
+                rows[index] = self.keys.row(index, images[index].digest)
             except ReadError as error:
-                failures.append(f"{self.keys.crops.label(index)} (cannot be read: {error.__cause__})")
-        return digests, tuple(failures)
+                failures.append(f"{label} (cannot be read: {error.__cause__})")
+            except GalleryError as error:
+                failures.append(f"{label!r} ({error})")
+        return rows, tuple(failures)
 
     def _embed(self, indices: list[int]) -> tuple[list[int], Features, tuple[str, ...]]:
         """Return which crops could be decoded, their features, and the others."""

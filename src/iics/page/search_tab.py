@@ -12,7 +12,7 @@ from iics.page.match_view import MatchOrder, matches_html, message_html, templat
 from iics.page.meaning import similarity_meaning
 from iics.page.search import MAX_TOP, Query, Searcher, Wanted
 from iics.page.thumbnails import thumbnail
-from iics.page.upload import CropUpload, Upload
+from iics.page.upload import Upload, crop_upload
 
 _SECONDS_A_QUERY_IS_KEPT = 3600
 _ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
@@ -110,7 +110,7 @@ def build_search_tab(searcher: Searcher) -> None:
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=260):
-            upload = CropUpload(label="Crop of one person", height=170, elem_id="iics-upload")
+            upload = crop_upload(label="Crop of one person", height=170, elem_id="iics-upload")
             picture = gr.HTML("", elem_id="iics-query")
             order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")
             top = gr.Slider(1, MAX_TOP, value=24, step=1, label="Matches at most", elem_id="iics-top")

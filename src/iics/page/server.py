@@ -6,8 +6,8 @@ import importlib.util
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -28,30 +28,34 @@ _SECONDS_AN_UPLOAD_LIES = 120
 _SESSIONS_KEPT = 200
 
 
+Serve = Callable[["Searcher", "ClusterBrowser | None", Access], str]
+"""Serves a page and returns its address: what the tab "Search" asks, the clusters of a run if any, whom it lets in."""
+
+
 @contextmanager
-def running_page(searcher: Searcher, browser: ClusterBrowser | None, access: Access) -> Iterator[str]:
-    """Serve the page within the block.
+def page_server() -> Iterator[Serve]:
+    """Yield a function that serves a page until the block ends; one block a process at a time.
 
-    Args:
-        searcher: What the tab "Search" asks.
-        browser: The clusters of a run; None without one.
-        access: Where it listens, and whom it lets in.
-
-    Yields:
-        The page's address.
+    The function raises PageError if nothing can listen at the address.
 
     Raises:
-        PageError: If gradio is not installed, or nothing can listen there.
+        PageError: If gradio is not installed.
     """
     check_gradio()
-    if not access.is_local:
-        logger.warning("Passwords travel unencrypted over HTTP; put the page behind a proxy that speaks HTTPS.")
-    with tempfile.TemporaryDirectory(prefix="iics-page-") as folder, _private_gradio(folder):
-        page = _build(searcher, browser)
-        try:
-            yield _launch(page, access)
-        finally:
-            page.close(verbose=False)
+    with (
+        tempfile.TemporaryDirectory(prefix="iics-page-") as folder,
+        _private_gradio(folder),
+        ExitStack() as pages,
+    ):
+
+        def serve(searcher: Searcher, browser: ClusterBrowser | None, access: Access) -> str:
+            if not access.is_local:
+                logger.warning("Passwords travel unencrypted over HTTP; put the page behind a proxy that speaks HTTPS.")
+            page = _build(searcher, browser)
+            pages.callback(page.close, verbose=False)
+            return _launch(page, access)
+
+        yield serve
 
 
 def check_gradio() -> None:

@@ -1,14 +1,18 @@
-"""The place to drop a crop: gradio's file field, whose files are read once and never fetched from elsewhere."""
+"""The place to drop a crop: gradio's file field, whose files are read once and never fetched from elsewhere.
+
+The field's behaviour is changed on the object: gradio writes a stub file beside the module of every subclass.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from iics.errors import DataError
+Move = Callable[[str | Path | None], Awaitable[str | None]]
 
 
 @dataclass(frozen=True)
@@ -24,23 +28,33 @@ class Upload:
     data: bytes
 
 
-class CropUpload(gr.File):  # type: ignore[misc]
-    """A file field that hands on bytes and takes no address of a file elsewhere."""
+def crop_upload(**look: Any) -> gr.File:
+    """Return a file field that hands on an `Upload`, or None, and takes no address of a file elsewhere.
 
-    is_template = True
+    Args:
+        look: What gradio's field takes.
+    """
+    field = gr.File(**look)
+    field.preprocess = _read
+    field.async_move_resource_to_block_cache = _files_only(field.async_move_resource_to_block_cache)
+    return field
 
-    def preprocess(self, payload: Any) -> Upload | None:
-        """Return the uploaded file."""
-        if payload is None:
-            return None
-        try:
-            return Upload(payload.orig_name or Path(payload.path).name, Path(payload.path).read_bytes())
-        except OSError:
-            return Upload(payload.orig_name or "", b"")  # removed while it waited; refused as empty
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Refuse addresses, which gradio would fetch."""
-        if url_or_file_path is not None and "://" in str(url_or_file_path):
-            raise DataError("Only files are taken, no addresses.")
-        moved: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
-        return moved
+def _read(payload: Any) -> Upload | None:
+    if payload is None:
+        return None
+    try:
+        return Upload(payload.orig_name or Path(payload.path).name, Path(payload.path).read_bytes())
+    except OSError:
+        return Upload(payload.orig_name or "", b"")  # removed while it waited; refused as empty
+
+
+def _files_only(move: Move) -> Move:
+    """Return gradio's way of an upload into its folder, without that of fetching an address."""
+
+    async def moved(place: str | Path | None) -> str | None:
+        if place is not None and "://" in str(place):
+            raise gr.Error("Only files are taken, no addresses.", print_exception=False)
+        return await move(place)
+
+    return moved
