@@ -13,6 +13,7 @@ from PIL import Image
 
 import iics
 from iics.cli import COMMANDS, benchmark
+from iics.cli.app import AppCommand
 from iics.cli.benchmark_evaluation import EvaluationSpeedCommand
 from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
@@ -50,6 +51,7 @@ KINDS = {
     "search": SearchCommand,
     "forget": ForgetCommand,
     "watch": WatchCommand,
+    "app": AppCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,
@@ -122,6 +124,7 @@ DOCUMENTS = [
     "docs/your_cameras.md",
     "docs/video.md",
     "docs/gallery.md",
+    "docs/page.md",
     "docs/checking_data.md",
     "docs/reproducing.md",
 ]
