@@ -11,6 +11,7 @@ from PIL import Image
 
 import iics
 from iics.cli import COMMANDS, benchmark
+from iics.cli.app import AppCommand
 from iics.cli.benchmark_evaluation import EvaluationSpeedCommand
 from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
@@ -19,10 +20,14 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
+from iics.cli.forget import ForgetCommand
+from iics.cli.index import IndexCommand
 from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
+from iics.cli.search import SearchCommand
 from iics.cli.train import TrainCommand
+from iics.cli.watch import WatchCommand
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
 from iics.data.name_template import NameTemplate
 
@@ -54,6 +59,11 @@ KINDS = {
     "embed": EmbedCommand,
     "check-data": CheckDataCommand,
     "crop": CropCommand,
+    "index": IndexCommand,
+    "search": SearchCommand,
+    "forget": ForgetCommand,
+    "watch": WatchCommand,
+    "app": AppCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,

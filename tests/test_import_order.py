@@ -23,6 +23,8 @@ STEPS = [
     {"training"},
     {"evaluation"},
     {"experiments"},
+    {"gallery"},
+    {"page"},
     {"cli"},
 ]
 # The lazy surface of the package and the command `python -m iics`.

@@ -40,6 +40,14 @@ class EvaluationError(IicsError):
     """Nothing can be scored, or the arrays to score do not belong together."""
 
 
+class GalleryError(IicsError):
+    """A gallery that is not there, cannot be reached, is of another model, or is asked for what it cannot give."""
+
+
+class PageError(IicsError):
+    """The page cannot be served."""
+
+
 def check_setting(is_met: bool, message: str) -> None:
     """Refuse a setting, with a message that says what was needed and what came.
 

@@ -16,6 +16,11 @@ COMMANDS = {
     "embed": "write the features of crops to a file",
     "check-data": "look for faults in a data set before training",
     "crop": "cut people out of a video, with camera, time and tracklet",
+    "index": "put crops into a gallery, to search them",
+    "search": "find the person of a picture in a gallery",
+    "forget": "delete crops from a gallery: by camera, time, file, tracklet or person",
+    "watch": "index the crops of a folder as they arrive",
+    "app": "serve a page to search a gallery and browse clusters",
     "reproduce": "run the paper's tables and figures, beside the paper's numbers",
     "clear-cache": "remove the decoded pixels that training keeps on disk",
     "benchmark": "time what training computes beside plain forms of it",
@@ -40,6 +45,8 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_USER_ERROR
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=_CurrentStandardError())
     logging.getLogger("iics").setLevel(logging.INFO)
+    for database in ("milvus_lite", "grpc"):  # they log what they raise, and we say it in one line
+        logging.getLogger(database).setLevel(logging.CRITICAL)
     try:
         module = importlib.import_module(f"iics.cli.{command.replace('-', '_')}")
         code: int = module.main(list(arguments[1:]))

@@ -46,6 +46,8 @@ class EvaluateCommand:
     """Galleries drawn by single-gallery-shot."""
     seed: int = 0
     """Of the galleries drawn."""
+    marks: Path | None = None
+    """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
     contact_sheet: Path | None = None
     """Write a picture of ranked results here (PNG or JPEG); needs a query."""
     calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -65,6 +67,8 @@ class EvaluateCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = _without_model(parse(EvaluateCommand, arguments, command="evaluate"))
+    if command.marks is not None:
+        return _print_marked(command, command.marks)
     choice = ProtocolChoice(
         command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
     )
@@ -119,6 +123,20 @@ def _model(command: EvaluateCommand) -> ReidModel:
     if command.model is None:
         return command.foreign.load(device=command.device)
     return load_model_or_run(command.model, device=command.device)
+
+
+def _print_marked(command: EvaluateCommand, file: Path) -> int:
+    is_of_data = command.source != DataSource() or command.contact_sheet is not None or command.rerank
+    if is_of_data or command.protocol != "market1501" or command.model is None:
+        raise SettingsError(
+            "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank and "
+            "--contact-sheet: iics evaluate MODEL --marks FILE."
+        )
+    from iics.cli.marked_matches import marked_matches
+
+    result = marked_matches(file.expanduser(), command.model.expanduser())
+    print(json.dumps(asdict(result), indent=2) if command.json else result)
+    return 0
 
 
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:

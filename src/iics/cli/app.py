@@ -1,0 +1,107 @@
+"""`iics app`: a page to search a gallery, mark matches, and browse the clusters of a run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from iics.cli.gallery_model import model_of_gallery
+from iics.cli.model_file import load_model_or_run
+from iics.cli.parse import parse
+from iics.cli.progress import count_display
+from iics.cli.source import DataSource
+
+if TYPE_CHECKING:
+    from iics.page.cluster_browser import ClusterBrowser
+
+
+@dataclass(frozen=True)
+class AppCommand:
+    """Serve a page: drop a crop, see who in a gallery is like it, mark right and wrong; browse the clusters of a run.
+
+    The page is for this machine alone unless --host says otherwise, which takes --user and a password. It loads nothing
+    from elsewhere and tells nobody anything (docs/page.md). Needs the extra app.
+    """
+
+    gallery: tyro.conf.Positional[str]
+    """A gallery that `iics index` made: a folder ending in .db, or a Milvus server's address."""
+    model: Path | None = None
+    """Model of the gallery's features, or its run folder; by default the one the gallery was indexed with."""
+    collection: str = "iics"
+    """Name of the gallery in its database."""
+    run: Path | None = None
+    """Run folder whose clusters can be browsed; its features are computed once and kept there."""
+    marks: Path | None = None
+    """Table (CSV) that keeps what is marked right and wrong; none are taken without it."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 7860
+    """Port to listen on."""
+    user: str = ""
+    """Who may log in; the password comes from --password-file or the environment variable IICS_PASSWORD."""
+    password_file: Path | None = None
+    """File that holds the password as its only line."""
+    batch_size: int = 128
+    """Crops of the run that go through the network at once."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(AppCommand, arguments, command="app")
+    from iics.page.access import Access, read_password
+    from iics.page.marks_book import MarksBook
+    from iics.page.server import check_gradio, page_server
+
+    password = read_password(command.password_file) if command.user or command.password_file else ""
+    access = Access(command.host, command.port, command.user, password)
+    check_gradio()
+    marks = None if command.marks is None else MarksBook(command.marks.expanduser())
+    from iics.gallery.gallery import Gallery
+    from iics.page.search import Searcher
+
+    with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
+        searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)
+        browser = None if command.run is None else _browser(command.run.expanduser(), command)
+        with page_server() as serve:
+            print(f"{serve(searcher, browser, access)}  (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+    return 0
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """End the block in order on Ctrl-C and when the process is asked to end."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _browser(run: Path, command: AppCommand) -> ClusterBrowser:
+    from iics.page.cluster_browser import ClusterBrowser
+    from iics.page.run_features import run_features
+    from iics.training.run_folder import RunFolder
+
+    source = DataSource.from_values(RunFolder.open(run).source())
+    browser = ClusterBrowser(run, None if source is None else source.load())
+    crops = browser.last.crops
+    model = load_model_or_run(run, device=command.device)
+    with count_display("features of the run", len(crops)) as progress:
+        browser.take_features(run_features(run, model, crops, batch_size=command.batch_size, progress=progress))
+    return browser

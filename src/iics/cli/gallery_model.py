@@ -1,0 +1,56 @@
+"""The model of a gallery, and the picture that is searched for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.cli.model_file import load_model_or_run
+from iics.errors import DataError, GalleryError
+
+if TYPE_CHECKING:
+    from iics.gallery.gallery import Gallery
+    from iics.models.reid_model import ReidModel
+
+
+def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> ReidModel:
+    """Return the model in `path`, or in the file that the gallery was indexed with.
+
+    Raises:
+        GalleryError: If it is another one than the gallery's, or the file is gone.
+        WeightsError: If the file cannot be read.
+    """
+    if path is None:
+        path = gallery.model_file
+        if path is None or not path.is_file():
+            where = "where it is was not kept" if path is None else f"there is none at {path} any more"
+            raise GalleryError(
+                f"The gallery {gallery.uri} needs its model {gallery.model_fingerprint}, and {where}; name it by "
+                "--model."
+            )
+    model = load_model_or_run(path, device=device)
+    gallery.check_model(model)
+    return model
+
+
+def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
+    """Return the feature of a picture. Shape (1, d).
+
+    Raises:
+        DataError: If there is none, or it cannot be decoded.
+    """
+    from iics.data.crop_images import decode_image
+    from iics.models.reid_model import resize_picture
+
+    try:
+        data = path.expanduser().read_bytes()
+    except OSError as error:
+        raise DataError(f"Cannot read the query {path}: {error.strerror}.") from error
+    try:
+        picture = decode_image(data)
+    except DataError as error:
+        raise DataError(f"The query {path} cannot be decoded: {error}.") from error
+    return model.embed(resize_picture(picture, model.header.height, model.header.width)[None])

@@ -1,0 +1,112 @@
+"""`iics index`: crops into a gallery, to search them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from iics.cli.gallery_crops import SplitName, named_crops
+from iics.cli.model_file import load_model_or_run, path_of_model
+from iics.cli.parse import parse
+from iics.cli.progress import count_display, count_of
+from iics.errors import check_setting
+
+if TYPE_CHECKING:
+    from iics.gallery.indexing import IndexResult
+
+
+@dataclass(frozen=True)
+class IndexCommand:
+    """Put crops into a gallery: their features with camera, time, tracklet, identity and path.
+
+    The gallery is made if there is none. Crops that are in it are not embedded again, so the same command goes on after
+    an interruption and adds what is new (docs/gallery.md). Needs the extra gallery.
+    """
+
+    gallery: tyro.conf.Positional[str]
+    """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
+    crops: tyro.conf.Positional[tuple[str, ...]]
+    """Folders of camera folders, or tables of crops (.csv, .parquet), or data by name as in iics train (sample,
+    market1501, pattern, ...); with --camera image files or folders of them."""
+    model: Path
+    """Model file, or the run folder that holds it."""
+    data_dir: Path | None = None
+    """Where data by name is."""
+    pattern: str | None = None
+    """What file names of the data pattern say."""
+    splits: tuple[SplitName, ...] = ()
+    """Of data with splits: which. By default its gallery, or all it has to train on if it has none."""
+    camera: str | None = None
+    """The one camera that took all of CROPS."""
+    collection: str = "iics"
+    """Name of the gallery within its database."""
+    batch_size: int = 128
+    """Crops that go through the network at once."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; 1 if crops could not be read."""
+    command = parse(IndexCommand, arguments, command="index")
+    sets = named_crops(
+        command.crops,
+        data_dir=command.data_dir,
+        pattern=command.pattern,
+        splits=command.splits,
+        camera=command.camera,
+    )
+    from iics.gallery.gallery import Gallery
+    from iics.gallery.indexing import IndexResult, index_crops
+
+    model = load_model_or_run(command.model, device=command.device)
+    with (
+        Gallery.open_or_create(
+            command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
+        ) as gallery,
+        _resume_hint(command.gallery),
+    ):
+        result = IndexResult()
+        with count_display("indexed", sum(map(len, sets))) as progress:
+            for crops in sets:
+                result += index_crops(gallery, model, crops, batch_size=command.batch_size, progress=progress)
+        print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}")
+    return report_failures(result)
+
+
+def describe(result: IndexResult) -> str:
+    """Return what became of crops in a line: 12 new, 3 changed, 1 updated, 240 known."""
+    counts = {
+        "new": result.num_new,
+        "changed": result.num_changed,
+        "updated": result.num_updated,
+        "known": result.num_known,
+        "unreadable": len(result.failures),
+    }
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number or name in ("new", "known"))
+
+
+def report_failures(result: IndexResult) -> int:
+    """Name the crops that are not in the gallery; return the exit code."""
+    for failure in result.failures:
+        print(f"not indexed: {failure}", file=sys.stderr)
+    return 1 if result.failures else 0
+
+
+@contextmanager
+def _resume_hint(gallery: str) -> Iterator[None]:
+    """On Ctrl-C, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\nStopped; what was written is in {gallery}, and the same command goes on.", file=sys.stderr)
+        raise

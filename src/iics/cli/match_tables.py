@@ -1,0 +1,95 @@
+"""Matches as people read them, and as programs do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from iics.cli.moments import moment_text
+from iics.models.score_meaning import rate_text, summary_lines
+
+if TYPE_CHECKING:
+    from iics.gallery.matches import Match
+    from iics.models.match_thresholds import MatchThresholds
+    from iics.models.model_header import ModelHeader
+
+
+_NUMBERS = ("rank", "similarity", "above threshold")
+
+
+def print_matches(matches: Sequence[Match], header: ModelHeader) -> None:
+    """Print matches as a table on standard output, with what their scores mean."""
+    if not matches:
+        print("No crop of the gallery meets the filters.")
+        return
+    thresholds = header.match_thresholds
+    Console().print(match_table(matches, thresholds))
+    print("\n".join(summary_lines(thresholds)))
+
+
+def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = None) -> Table:
+    """Return matches as a table; columns that nothing is known for are left out.
+
+    Args:
+        matches: In order.
+        thresholds: Of the model; with them the table says how few pairs of two people are that similar.
+    """
+    columns: dict[str, Callable[[Match], str]] = {
+        "rank": lambda match: str(match.rank) if match.rank else "",
+        "similarity": lambda match: "" if math.isnan(match.similarity) else f"{match.similarity:.3f}",
+        "above threshold": lambda match: _passed_rate(match.similarity, thresholds),
+        "camera": lambda match: match.camera,
+        "time (UTC)": lambda match: "" if match.time is None else moment_text(match.time),
+        "tracklet": lambda match: "" if match.tracklet_id is None else str(match.tracklet_id),
+        "identity": lambda match: "" if match.identity_id is None else str(match.identity_id),
+        "crop": lambda match: match.place,
+    }
+    table = Table(box=None, pad_edge=False)
+    for name, text in columns.items():
+        if any(text(match) for match in matches):
+            table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+    shown = [text for text in columns.values() if any(text(match) for match in matches)]
+    for match in matches:
+        table.add_row(*(Text(text(match)) for text in shown))  # as text: brackets in names are no markup
+    return table
+
+
+def _passed_rate(similarity: float, thresholds: MatchThresholds | None) -> str:
+    """Return the rate of the strictest threshold that a similarity passes, "" for none."""
+    if thresholds is None or math.isnan(similarity):
+        return ""
+    passed = thresholds.strictest(similarity)
+    return "" if passed is None else rate_text(passed.rate)
+
+
+def json_values(query: Path, gallery: str, matches: Sequence[Match], header: ModelHeader) -> dict[str, Any]:
+    """Return what `iics search --json` prints (docs/gallery.md)."""
+    return {
+        "query": str(query),
+        "gallery": gallery,
+        "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
+        "matches": [match_values(match) for match in matches],
+    }
+
+
+def match_values(match: Match) -> dict[str, Any]:
+    """Return a match as JSON values."""
+    return {
+        "rank": match.rank,
+        "similarity": match.similarity,
+        "crop_id": match.crop_id,
+        "path": str(match.path),
+        "archive": None if match.archive is None else str(match.archive),
+        "box": None if match.box is None else list(match.box),
+        "camera": match.camera,
+        "time": match.time,
+        "tracklet": match.tracklet_id,
+        "identity": match.identity_id,
+    }

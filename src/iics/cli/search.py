@@ -1,0 +1,87 @@
+"""`iics search`: who in the gallery is on this picture?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from iics.cli.gallery_model import embed_picture, model_of_gallery
+from iics.cli.match_tables import json_values, print_matches
+from iics.cli.moments import parse_moment
+from iics.cli.parse import parse
+from iics.cli.picture_file import check_picture_path, write_picture
+
+
+@dataclass(frozen=True)
+class SearchCommand:
+    """Rank the crops of a gallery by how like the person on a picture they are.
+
+    A high score is not an identification: look at the pictures (--contact-sheet). Needs the extra gallery.
+    """
+
+    gallery: tyro.conf.Positional[str]
+    """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
+    query: tyro.conf.Positional[Path]
+    """Picture of one person, cut out as the crops of the gallery are."""
+    model: Path | None = None
+    """Model file or run folder; by default the file that the gallery was indexed with."""
+    camera: tuple[str, ...] = ()
+    """Only crops of these cameras."""
+    not_camera: tuple[str, ...] = ()
+    """No crops of these cameras, e.g. the query's own."""
+    since: str = ""
+    """Only crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
+    until: str = ""
+    """Only crops taken before then."""
+    top: int = 10
+    """How many matches."""
+    rerank: bool = False
+    """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
+    group_by: Literal["tracklet"] | None = None
+    """Only the best crop of each tracklet."""
+    contact_sheet: Path | None = None
+    """Write a picture of the matches here (PNG or JPEG)."""
+    json: bool = False
+    """Print the matches as JSON."""
+    collection: str = "iics"
+    """Name of the gallery within its database."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(SearchCommand, arguments, command="search")
+    if command.contact_sheet is not None:
+        check_picture_path(command.contact_sheet)
+    from iics.gallery.filters import GalleryFilters
+    from iics.gallery.gallery import Gallery
+
+    filters = GalleryFilters(
+        cameras=command.camera,
+        not_cameras=command.not_camera,
+        since=parse_moment(command.since, flag="--since"),
+        until=parse_moment(command.until, flag="--until"),
+    )
+    with Gallery.open(command.gallery, collection=command.collection) as gallery:
+        model = model_of_gallery(gallery, command.model, device=command.device)
+        (matches,) = gallery.search(
+            embed_picture(model, command.query),
+            filters=filters,
+            top=command.top,
+            rerank=command.rerank,
+            group_by_tracklet=command.group_by == "tracklet",
+        )
+    if command.json:
+        print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))
+    else:
+        print_matches(matches, model.header)
+    if command.contact_sheet is not None:
+        from iics.gallery.match_sheet import match_sheet
+
+        write_picture(match_sheet(command.query, matches), command.contact_sheet)
+    return 0

@@ -1,0 +1,78 @@
+"""`iics watch`: crops into a gallery as they arrive."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from iics.cli.index import describe, report_failures
+from iics.cli.model_file import load_model_or_run, path_of_model
+from iics.cli.parse import parse
+from iics.cli.progress import count_of
+from iics.errors import check_setting
+
+
+@dataclass(frozen=True)
+class WatchCommand:
+    """Put the crops of a folder into a gallery as they arrive, until Ctrl-C.
+
+    The folder is looked at again and again, so network shares do as well. A file is read when it stayed the same from
+    one look to the next; one that cannot be read then is named, and tried again when it changes. Needs the extra
+    gallery.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Folder that crops arrive in, each in the folder of its camera."""
+    gallery: str
+    """Gallery: a folder ending in .db, or a Milvus server, http://host:port (to search it at the same time)."""
+    model: Path
+    """Model file, or the run folder that holds it."""
+    camera: str | None = None
+    """The one camera that takes all crops of the folder; by default the first folder below it names the camera."""
+    every: float = 2.0
+    """Seconds from one look to the next."""
+    collection: str = "iics"
+    """Name of the gallery within its database."""
+    batch_size: int = 128
+    """Crops that go through the network at once."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_setting(0 < self.every < 86400, f"--every must be above 0 and below a day, got {self.every}.")
+        check_setting(self.camera != "", "--camera needs a name.")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command until it is interrupted; what was indexed stays."""
+    command = parse(WatchCommand, arguments, command="watch")
+    from iics.gallery.arriving import ArrivingFiles, crops_by_folder
+    from iics.gallery.gallery import Gallery
+    from iics.gallery.indexing import index_crops
+
+    folder = command.folder.expanduser().absolute()
+    arriving = ArrivingFiles(folder)
+    arriving.look()
+    model = load_model_or_run(command.model, device=command.device)
+    with Gallery.open_or_create(
+        command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
+    ) as gallery:
+        print(f"Watching {folder} for {command.gallery}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        try:
+            while True:
+                crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera)
+                for path in loose:
+                    print(f"not indexed: {path} (in no camera's folder; or give --camera)", file=sys.stderr, flush=True)
+                if crops is not None:
+                    result = index_crops(gallery, model, crops, batch_size=command.batch_size)
+                    print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')}", flush=True)
+                    report_failures(result)
+                time.sleep(command.every)
+        except KeyboardInterrupt:
+            print(f"\nStopped watching; {command.gallery} keeps what was indexed.", file=sys.stderr)
+    return 0

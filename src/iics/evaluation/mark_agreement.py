@@ -1,0 +1,142 @@
+"""How right a model's matches are, from what people marked. Marks -> numbers.
+
+Marked matches are the ones a search showed, the hardest pairs of all: what is counted here holds for shown matches, not
+for any two crops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iics.errors import EvaluationError
+from iics.evaluation.explained import explained, percent
+from iics.evaluation.marks import Mark
+from iics.evaluation.tracklet_agreement import FALSE_MATCH_RATES, MatchThreshold, match_threshold, wilson_interval
+
+RANKS = (1, 5, 10, 20)
+SIMILARITY_STEP = 0.1
+
+
+@dataclass(frozen=True)
+class MarkedPrecision:
+    """Share of right matches among marked ones.
+
+    Attributes:
+        limit: What the marked matches keep: at most this rank, or at least this similarity.
+        num_marked: How many there are.
+        precision: The share of them that is right.
+        low: Lower end of its 95 % interval (Wilson), which counts queries: matches of one query are no new evidence.
+        high: Upper end.
+    """
+
+    limit: float
+    num_marked: int
+    precision: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class MarkAgreement:
+    """How a model's matches fare with people, and prints itself.
+
+    Attributes:
+        num_queries: Queries with a mark.
+        num_right: Matches marked right.
+        num_wrong: Matches marked wrong.
+        by_rank: Precision of matches up to ranks 1, 5, 10 and 20, where any are marked.
+        by_similarity: Precision of matches from similarities of whole tenths, where any are marked.
+        thresholds: The similarity that 0.1 %, 1 % and 5 % of the wrong matches exceed; none without wrong matches.
+    """
+
+    num_queries: int
+    num_right: int
+    num_wrong: int
+    by_rank: tuple[MarkedPrecision, ...]
+    by_similarity: tuple[MarkedPrecision, ...]
+    thresholds: tuple[MatchThreshold, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"Marked matches ({self.num_right:,} right, {self.num_wrong:,} wrong, of {self.num_queries:,} queries)",
+            *_precision_lines(self.by_rank, "right up to rank {limit:.0f}"),
+            *_precision_lines(self.by_similarity, "right from similarity {limit:.1f}"),
+        ]
+        for threshold in self.thresholds:
+            lines += _threshold_lines(threshold, self.num_wrong)
+        return "\n".join(lines)
+
+
+def mark_agreement(marks: Sequence[Mark]) -> MarkAgreement:
+    """Return what marks say of the model that made the matches.
+
+    Args:
+        marks: Of one model, one for each pair.
+
+    Raises:
+        EvaluationError: If there are none, they are of several models, or a pair is marked twice.
+    """
+    _check(marks)
+    is_right = np.array([mark.verdict == "right" for mark in marks])
+    similarity = np.array([mark.similarity for mark in marks], dtype=np.float32)
+    right, wrong = similarity[is_right], similarity[~is_right]
+    steps = np.arange(0, 1, SIMILARITY_STEP)
+    wrong_queries = {mark.query for mark in marks if mark.verdict == "wrong"}
+    return MarkAgreement(
+        num_queries=len({mark.query for mark in marks}),
+        num_right=len(right),
+        num_wrong=len(wrong),
+        by_rank=_precisions(marks, [(rank, [mark.rank <= rank for mark in marks]) for rank in RANKS]),
+        by_similarity=_precisions(marks, [(step, [mark.similarity >= step for mark in marks]) for step in steps]),
+        thresholds=tuple(
+            match_threshold(wrong, right, rate=rate, num_independent=len(wrong_queries))
+            for rate in FALSE_MATCH_RATES
+            if len(wrong)
+        ),
+    )
+
+
+def _check(marks: Sequence[Mark]) -> None:
+    if not marks:
+        raise EvaluationError("There are no marks; mark matches as right or wrong in iics app first.")
+    models = sorted({mark.model for mark in marks})
+    if len(models) > 1:
+        raise EvaluationError(f"Similarities of different models do not compare; these marks are of {models}.")
+    if len({mark.pair for mark in marks}) < len(marks):
+        raise EvaluationError("A pair of query and crop is marked twice; keep the later line of each.")
+
+
+def _precisions(marks: Sequence[Mark], kept: list[tuple[float, list[bool]]]) -> tuple[MarkedPrecision, ...]:
+    """Return the precision within each limit; limits that keep nothing, or the same as the one before, are left out."""
+    found: list[MarkedPrecision] = []
+    for limit, is_kept in kept:
+        within = [mark for mark, keep in zip(marks, is_kept, strict=True) if keep]
+        if not within or (found and found[-1].num_marked == len(within)):
+            continue
+        precision = sum(mark.verdict == "right" for mark in within) / len(within)
+        low, high = wilson_interval(precision, len({mark.query for mark in within}))
+        found.append(MarkedPrecision(float(limit), len(within), precision, low, high))
+    return tuple(found)
+
+
+def _precision_lines(precisions: Sequence[MarkedPrecision], name: str) -> list[str]:
+    return [
+        f"  {name.format(limit=each.limit):<62}{percent(each.precision):>12}  "
+        f"of {each.num_marked:,} ({percent(each.low)} to {percent(each.high)})"
+        for each in precisions
+    ]
+
+
+def _threshold_lines(threshold: MatchThreshold, num_wrong: int) -> list[str]:
+    name = f"similarity that {percent(threshold.rate)} of the wrong matches exceed"
+    if threshold.similarity is None:
+        needed = math.ceil(1 / threshold.rate)
+        return explained(name, "-", f"Needs at least {needed:,} matches marked wrong, got {num_wrong:,}.")
+    interval = f"{percent(threshold.low or 0)} to {percent(threshold.high or 0)}"
+    found = "" if threshold.found is None else f" {percent(threshold.found)} of the right matches exceed it, too."
+    meaning = f"The true share is {interval} (95 % interval, counting queries).{found}"
+    return explained(name, f"{threshold.similarity:.3f}", meaning)

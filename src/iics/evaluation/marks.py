@@ -1,0 +1,119 @@
+"""Marks: what people said of matches, right or wrong, and the table that keeps them.
+
+One line a mark: when, which query, which crop, the verdict, and how similar the model found the two. A query is known
+by the hash of its file, so that its mark is found again whatever the file is called.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from iics.errors import DataError
+
+Verdict = Literal["right", "wrong"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A verdict on one match; the fields are the table's columns.
+
+    Attributes:
+        marked_at: When, ISO 8601.
+        query: SHA-256 of the query's file, in hexadecimal.
+        query_name: What the file was called.
+        crop_id: The match, by its number in the gallery.
+        path: The match's file.
+        camera: Camera of the match.
+        verdict: Whether the match shows the person of the query.
+        rank: Place of the match among those that were shown, from 1.
+        similarity: Cosine of the two features.
+        model: Fingerprint of the model that computed them.
+    """
+
+    marked_at: str
+    query: str
+    query_name: str
+    crop_id: str
+    path: str
+    camera: str
+    verdict: Verdict
+    rank: int
+    similarity: float
+    model: str
+
+    @property
+    def pair(self) -> tuple[str, str, str]:
+        """What a later mark replaces: the same query and crop under the same model."""
+        return self.query, self.crop_id, self.model
+
+
+MARK_COLUMNS = tuple(field.name for field in fields(Mark))
+
+
+def marks_table(marks: Iterable[Mark]) -> str:
+    """Return marks as CSV, a header first."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(MARK_COLUMNS)
+    for mark in marks:
+        table.writerow([getattr(mark, name) for name in MARK_COLUMNS])
+    return text.getvalue()
+
+
+def read_marks(file: Path) -> tuple[Mark, ...]:
+    """Return the marks in a file, in its order.
+
+    Raises:
+        DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
+    """
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
+    rows = csv.reader(io.StringIO(text, newline=""))
+    header = next(rows, None)
+    if header is None or tuple(header) != MARK_COLUMNS:
+        raise DataError(
+            f"{file} is no table of marks: its first line must be {','.join(MARK_COLUMNS)}. iics app writes one."
+        )
+    try:
+        return tuple(_mark(row, f"{file}, line {rows.line_num}") for row in rows)
+    except csv.Error as error:
+        raise DataError(f"{file}, line {rows.line_num}: {error}.") from error
+
+
+def _mark(row: list[str], place: str) -> Mark:
+    if len(row) != len(MARK_COLUMNS):
+        raise DataError(f"{place} has {len(row)} fields, a mark has {len(MARK_COLUMNS)}. Restore or remove the line.")
+    values = dict(zip(MARK_COLUMNS, row, strict=True))
+    verdict, rank, similarity = values["verdict"], values["rank"], values["similarity"]
+    if verdict not in get_args(Verdict):
+        raise DataError(f"{place}: verdict {verdict!r} is neither right nor wrong.")
+    if not rank.isdecimal() or int(rank) < 1:
+        raise DataError(f"{place}: rank {rank!r} is not a number from 1.")
+    try:
+        is_cosine = math.isfinite(float(similarity))
+        datetime.fromisoformat(values["marked_at"])
+    except ValueError as error:
+        raise DataError(f"{place}: {error}.") from error
+    if not is_cosine:
+        raise DataError(f"{place}: similarity {similarity!r} is not a finite number.")
+    return Mark(
+        marked_at=values["marked_at"],
+        query=values["query"],
+        query_name=values["query_name"],
+        crop_id=values["crop_id"],
+        path=values["path"],
+        camera=values["camera"],
+        verdict=cast(Verdict, verdict),
+        rank=int(rank),
+        similarity=float(similarity),
+        model=values["model"],
+    )

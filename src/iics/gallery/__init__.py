@@ -1,0 +1,1 @@
+"""Features of crops in a vector database: index, search, forget."""

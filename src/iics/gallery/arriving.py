@@ -1,0 +1,92 @@
+"""Crops that arrive in a folder: which files are whole and new. Polling, so that network shares do as well.
+
+A file counts as whole when its size and time of change stayed the same from one look to the next. What cannot be read
+then is looked at again when it changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from iics.data.crops import CropSet, natural_order
+from iics.data.folders import IMAGE_SUFFIXES, is_ignored
+from iics.errors import DataError
+
+FileState = tuple[int, int]
+"""Size in bytes and time of change in nanoseconds."""
+
+
+@dataclass
+class ArrivingFiles:
+    """What was seen of a folder's images so far.
+
+    Attributes:
+        folder: Where they arrive, at any depth.
+    """
+
+    folder: Path
+    _seen: dict[Path, FileState] = field(default_factory=dict)
+    _taken: dict[Path, FileState] = field(default_factory=dict)
+
+    def look(self) -> list[Path]:
+        """Return the images that are whole and were not returned as they are now, in order of their paths.
+
+        Raises:
+            DataError: If the folder is gone.
+        """
+        now = _images(self.folder)
+        whole = [
+            path for path, state in now.items() if self._seen.get(path) == state and self._taken.get(path) != state
+        ]
+        self._seen = now
+        self._taken = {path: state for path, state in self._taken.items() if path in now}
+        self._taken |= {path: now[path] for path in whole}
+        return whole
+
+
+def crops_by_folder(folder: Path, files: Sequence[Path], *, camera: str | None) -> tuple[CropSet | None, list[Path]]:
+    """Return the crops in `files`, and the files whose camera is not known.
+
+    Args:
+        folder: The watched folder.
+        files: Images below it.
+        camera: The one camera that took them all; None if the first folder below `folder` names it.
+    """
+    cameras = {file: camera or _camera_folder(folder, file) for file in files}
+    known = [file for file in files if cameras[file]]
+    names = natural_order(name for name in cameras.values() if name)
+    if not known:
+        return None, list(files)
+    number = {name: index for index, name in enumerate(names)}
+    camera_ids = np.array([number[cameras[file] or ""] for file in known])
+    crops = CropSet(tuple(known), camera_ids, tuple(names), name=folder.name)
+    return crops, [file for file in files if not cameras[file]]
+
+
+def _camera_folder(folder: Path, file: Path) -> str | None:
+    parts = file.relative_to(folder).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def _images(folder: Path) -> dict[Path, FileState]:
+    """Return size and time of change of each image at any depth, by path."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder} to watch.")
+    found = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_ignored(name)]
+        for name in names:
+            path = Path(parent, name)
+            if is_ignored(name) or path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            try:
+                state = path.stat()
+            except OSError:
+                continue  # gone between listing and looking
+            found[path] = (state.st_size, state.st_mtime_ns)
+    return dict(sorted(found.items(), key=lambda item: item[0].as_posix()))

@@ -1,0 +1,135 @@
+"""The way to a vector database: a folder ending in .db on this machine (milvus-lite), or a server's address.
+
+Nothing of pymilvus is imported before a gallery is opened. Its errors come out as `GalleryError`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iics.errors import GalleryError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+SECONDS_TO_CONNECT = 10.0
+SECONDS_TO_ANSWER = 60.0
+"""After this a server that does not answer, or comes back in vain, is given up."""
+TOKEN_VARIABLE = "IICS_GALLERY_TOKEN"
+"""Environment variable with user:password or the token of a server that asks for one; a command line would show it."""
+
+_users_of_folder: Counter[str] = Counter()
+_folders_lock = threading.Lock()
+
+
+def is_server(uri: str) -> bool:
+    """Return whether a gallery's address names a server rather than a folder."""
+    return "://" in uri
+
+
+def connect(uri: str, *, is_new: bool) -> MilvusClient:
+    """Return a client of the database at `uri`.
+
+    Several clients of one folder share it within a process; each must be given back to `disconnect`.
+
+    Args:
+        uri: A folder ending in .db, or a server's address, http://host:port.
+        is_new: Whether a folder may be made.
+
+    Raises:
+        GalleryError: If pymilvus is not installed, the address is none, nobody answers there, or another process holds
+            the folder.
+    """
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as error:
+        raise GalleryError("Galleries need pymilvus; install it: pip install 'iics[gallery]'.") from error
+    # It sets up handlers of its own when imported, and logs what it raises, which we say in one line.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    if is_server(uri):
+        with database_errors(f"Cannot reach a Milvus server at {uri}"):
+            token = os.environ.get(TOKEN_VARIABLE, "")
+            # Dedicated: a shared channel to a server that was killed would fail the next client, too.
+            return MilvusClient(uri, token=token, timeout=SECONDS_TO_CONNECT, dedicated=True)
+    folder = checked_folder(uri, is_new=is_new)
+    try:
+        with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
+            client = MilvusClient(str(folder), timeout=SECONDS_TO_CONNECT)
+            _users_of_folder[str(folder)] += 1
+            return client
+    except GalleryError as error:
+        if _is_held(folder):
+            raise GalleryError(
+                f"Another process has the gallery {uri} open, and a folder serves one at a time. Wait for it, or let a "
+                f"server share the folder: milvus-lite server --data-dir {uri} --port 19530, then name "
+                "http://127.0.0.1:19530 as the gallery."
+            ) from error
+        raise
+
+
+def disconnect(client: MilvusClient, uri: str) -> None:
+    """Close a client; with the last one of a folder, free the folder for other processes."""
+    client.close()
+    if is_server(uri):
+        return
+    from milvus_lite.server_manager import server_manager_instance
+
+    folder = str(Path(uri).expanduser().absolute())
+    with _folders_lock:
+        _users_of_folder[folder] -= 1
+        if _users_of_folder[folder] <= 0:
+            del _users_of_folder[folder]
+            server_manager_instance.release_server(folder)
+
+
+def checked_folder(uri: str, *, is_new: bool) -> Path:
+    """Return the absolute folder of a gallery on this machine.
+
+    Raises:
+        GalleryError: If the name does not end in .db, or there is none and none may be made.
+    """
+    folder = Path(uri).expanduser().absolute()
+    if folder.suffix != ".db":
+        raise GalleryError(
+            f"{uri!r} is no gallery; name a folder ending in .db, or a Milvus server, e.g. http://127.0.0.1:19530."
+        )
+    if folder.is_file():
+        raise GalleryError(f"{uri} is a file; a gallery is a folder. Choose another name.")
+    if not is_new and not folder.is_dir():
+        raise GalleryError(f"There is no gallery {uri}; `iics index {uri} CROPS --model MODEL` makes one.")
+    if not folder.parent.is_dir():
+        raise GalleryError(f"There is no folder {folder.parent} to make the gallery {folder.name} in.")
+    return folder
+
+
+@contextmanager
+def database_errors(what: str) -> Iterator[None]:
+    """Turn what pymilvus raises into a `GalleryError` that begins with `what`."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        reason = " ".join(str(error.message).split()).rstrip(".") or type(error).__name__
+        raise GalleryError(f"{what}: {reason}.") from error
+
+
+def _is_held(folder: Path) -> bool:
+    """Return whether another process has a folder open."""
+    from filelock import FileLock, Timeout
+
+    lock = folder / "LOCK"
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

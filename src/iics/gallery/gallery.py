@@ -1,0 +1,314 @@
+"""A gallery: one collection of a vector database, for the features of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iics.data.crops import natural_order
+from iics.errors import GalleryError
+from iics.gallery import connection
+from iics.gallery.connection import connect, database_errors, disconnect
+from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.filters import GalleryFilters
+from iics.gallery.matches import Match
+from iics.gallery.schema import (
+    FEATURE_FIELD,
+    ID_FIELD,
+    MODEL_FILE_PROPERTY,
+    MODEL_PROPERTY,
+    MOST_MATCHES,
+    STORED_FIELDS,
+    Features,
+    Row,
+    create_collection,
+    model_of_collection,
+)
+from iics.gallery.search import ranked_matches
+from iics.models.fingerprint import model_fingerprint
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+    from iics.models.reid_model import ReidModel
+
+DEFAULT_COLLECTION = "iics"
+_ROWS_AT_ONCE = 1000
+
+
+class Gallery:
+    """An open gallery; safe to use from threads. Leave it by `close`, or use it as a context.
+
+    Attributes:
+        uri: Where it is.
+        collection: Its name there.
+        model_fingerprint: Of the only model whose features may enter.
+        model_file: Where that model was when crops were last indexed; None if that is not known.
+        dimension: Length of a feature.
+    """
+
+    def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
+        self._client = client
+        self.uri = uri
+        self.collection = collection
+        with self._asking():
+            fingerprint, model_file, dimension = model_of_collection(client.describe_collection(collection), collection)
+            client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
+        self.model_fingerprint: str = fingerprint
+        self.model_file: Path | None = Path(model_file) if model_file else None
+        self.dimension: int = dimension
+
+    @classmethod
+    def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
+        """Return a gallery that exists.
+
+        Args:
+            uri: A folder ending in .db, or a Milvus server's address, http://host:port.
+            collection: Its name in the database.
+
+        Raises:
+            GalleryError: If there is none, it cannot be reached, or pymilvus is not installed.
+        """
+        client = connect(uri, is_new=False)
+        try:
+            with database_errors(f"Cannot look into {uri}"):
+                finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
+                is_there = client.has_collection(collection, timeout=connection.SECONDS_TO_CONNECT)
+            if not is_there:
+                raise GalleryError(
+                    f"{uri} holds no gallery named {collection}; `iics index {uri} CROPS --model MODEL` makes one."
+                )
+            return cls(client, uri, collection)
+        except BaseException:
+            disconnect(client, uri)
+            raise
+
+    @classmethod
+    def open_or_create(
+        cls, uri: str, *, model: ReidModel, model_file: Path | None = None, collection: str = DEFAULT_COLLECTION
+    ) -> Gallery:
+        """Return a gallery for the features of `model`, made if there is none yet.
+
+        Args:
+            uri: A folder ending in .db, or a Milvus server's address, http://host:port.
+            model: Whose features it holds.
+            model_file: Where the model is, to be found again by a search.
+            collection: Its name in the database.
+
+        Raises:
+            GalleryError: If there is one of another model, or as `open`.
+        """
+        fingerprint = model_fingerprint(model)
+        file = "" if model_file is None else str(model_file.expanduser().absolute())
+        client = connect(uri, is_new=True)
+        try:
+            with database_errors(f"Cannot make a gallery in {uri}"):
+                finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
+                if not client.has_collection(collection, timeout=connection.SECONDS_TO_CONNECT):
+                    properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
+                    create_collection(client, collection, dimension=_dimension(model), properties=properties)
+            gallery = cls(client, uri, collection)
+            gallery._check_fingerprint(fingerprint)
+            if file and str(gallery.model_file) != file:
+                with gallery._asking():
+                    client.alter_collection_properties(collection, {MODEL_FILE_PROPERTY: file})
+                gallery.model_file = Path(file)
+            return gallery
+        except BaseException:
+            disconnect(client, uri)
+            raise
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the gallery; a folder is free for other processes then."""
+        disconnect(self._client, self.uri)
+
+    def check_model(self, model: ReidModel) -> None:
+        """Refuse a model whose features do not belong here.
+
+        Raises:
+            GalleryError: If it is another one than the gallery's.
+        """
+        self._check_fingerprint(model_fingerprint(model))
+
+    def _check_fingerprint(self, fingerprint: str) -> None:
+        if fingerprint != self.model_fingerprint:
+            known = "" if self.model_file is None else f" ({self.model_file})"
+            raise GalleryError(
+                f"The gallery {self.uri} holds features of model {self.model_fingerprint}{known}; those of model "
+                f"{fingerprint} cannot be compared with them. Use that model, or another gallery."
+            )
+
+    @property
+    def num_crops(self) -> int:
+        """Number of crops in the gallery."""
+        return self.count(GalleryFilters())
+
+    def count(self, filters: GalleryFilters) -> int:
+        """Return the number of crops that meet `filters`."""
+        with self._asking():
+            rows = self._client.query(
+                self.collection, filter=filters.expression(), output_fields=["count(*)"], **self._patience()
+            )
+        return int(rows[0]["count(*)"])
+
+    def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
+        """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
+        with self._asking():
+            pages = self._client.query_iterator(
+                self.collection,
+                batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
+                filter=filters.expression(),
+                output_fields=[ID_FIELD, *fields],
+                **self._patience(),
+            )
+            try:
+                while page := pages.next():
+                    yield from (dict(row) for row in page)
+            finally:
+                pages.close()
+
+    def crops(self, filters: GalleryFilters) -> list[Match]:
+        """Return all crops that meet `filters`, by path; nothing is compared, so ranks are 0 and similarities nan."""
+        found = [Match.from_row(row) for row in self.rows(filters)]
+        return sorted(found, key=lambda match: (match.place, match.crop_id))
+
+    def camera_names(self) -> list[str]:
+        """Return the names of the cameras that have crops here, in natural order."""
+        names: list[str] = []
+        while True:  # one question for each camera: far quicker than reading all rows
+            filters = GalleryFilters(not_cameras=tuple(names))
+            with self._asking():
+                rows = self._client.query(
+                    self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
+                )
+            if not rows:
+                return natural_order(names)
+            names.append(rows[0]["camera"])
+
+    def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
+        """Return the rows of those crops that are here, by id."""
+        fields = [ID_FIELD, *STORED_FIELDS, *([FEATURE_FIELD] if with_features else [])]
+        found: dict[str, Row] = {}
+        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
+            ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
+            with self._asking():
+                rows = self._client.get(self.collection, ids, output_fields=fields, **self._patience())
+            found |= {row[ID_FIELD]: dict(row) for row in rows}
+        return found
+
+    def write(self, rows: Sequence[Mapping[str, Any]], features: Features) -> None:
+        """Store crops, or replace those with the same ids; when it returns, a crash of this process loses nothing.
+
+        Args:
+            rows: Id and stored fields of each crop.
+            features: Of this gallery's model, L2-normalised. Shape (len(rows), dimension).
+        """
+        values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
+        with self._asking("Cannot write to"):
+            self._client.upsert(self.collection, values, **self._patience())
+
+    def flush(self) -> None:
+        """Have the database put what was written into its final files, which makes searches fast."""
+        with self._asking("Cannot flush"):
+            self._client.flush(self.collection, **self._patience())
+
+    def delete(self, crop_ids: Sequence[str]) -> bool:
+        """Remove crops: they are found no more, and go from the database's files.
+
+        Returns:
+            Whether they are gone from the files; False if the server removes them by its own schedule.
+
+        Raises:
+            GalleryError: If the database fails, or crops were indexed meanwhile.
+        """
+        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
+            with self._asking("Cannot delete from"):
+                self._client.delete(
+                    self.collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), **self._patience()
+                )
+        self.flush()
+        with self._asking("Cannot erase from"):
+            return erase_deleted(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+
+    def nearest(
+        self, features: Features, *, filters: GalleryFilters, limit: int, with_features: bool = False
+    ) -> list[list[Row]]:
+        """Return the rows nearest to each query by cosine, with it as `similarity`, best first, ties by place.
+
+        Args:
+            features: L2-normalised. Shape (m, dimension).
+            filters: Crops that count.
+            limit: How many for each query, at most `MOST_MATCHES`.
+            with_features: Whether rows hold their feature.
+        """
+        fields = [ID_FIELD, *STORED_FIELDS, *([FEATURE_FIELD] if with_features else [])]
+        with self._asking("Cannot search"):
+            answers = self._client.search(
+                self.collection,
+                [row.tolist() for row in features],
+                filter=filters.expression(),
+                limit=limit,
+                output_fields=fields,
+                **self._patience(),
+            )
+        found = [
+            [{**hit["entity"], ID_FIELD: hit[ID_FIELD], "similarity": float(hit["distance"])} for hit in hits]
+            for hits in answers
+        ]
+        for rows in found:
+            rows.sort(key=lambda row: (-row["similarity"], row["archive"], row["path"], row[ID_FIELD]))
+        return found
+
+    def search(
+        self,
+        features: Features,
+        *,
+        filters: GalleryFilters | None = None,
+        top: int = 10,
+        rerank: bool = False,
+        group_by_tracklet: bool = False,
+    ) -> list[list[Match]]:
+        """Return the best matches of each query.
+
+        Args:
+            features: Of the gallery's model, L2-normalised. Shape (m, dimension).
+            filters: Crops that count; None for all.
+            top: Matches for each query at most, up to `MOST_MATCHES`.
+            rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
+            group_by_tracklet: Whether only the best crop of each tracklet counts.
+
+        Raises:
+            GalleryError: If `top` is out of range, the features are of another length, or the database fails.
+        """
+        if not 1 <= top <= MOST_MATCHES:
+            raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
+        if features.ndim != 2 or features.shape[1] != self.dimension:
+            raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
+
+        def nearest(queries: Features, limit: int) -> list[list[Row]]:
+            return self.nearest(queries, filters=filters or GalleryFilters(), limit=limit, with_features=rerank)
+
+        return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
+
+    @contextmanager
+    def _asking(self, what: str = "Cannot read") -> Iterator[None]:
+        with database_errors(f"{what} the gallery {self.uri}"):
+            yield
+
+    @staticmethod
+    def _patience() -> dict[str, float]:
+        return {"timeout": connection.SECONDS_TO_ANSWER}
+
+
+def _dimension(model: ReidModel) -> int:
+    from iics.models.backbone import backbone_spec
+
+    return backbone_spec(model.header.backbone).num_features

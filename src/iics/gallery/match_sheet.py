@@ -1,0 +1,58 @@
+"""A picture of matches: the query, then what was found. Files that are gone are left blank and said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from iics.data.crop_images import decode_image
+from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_cell, line_height
+from iics.errors import DataError
+from iics.gallery.match_images import match_image
+from iics.gallery.matches import Match
+
+QUERY_FRAME, MATCH_FRAME = (130, 130, 130), (60, 100, 170)
+_COLUMNS = 10
+
+
+def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: int = 128) -> Image.Image:
+    """Draw matches in order, from left to right and top to bottom, after the query if there is one.
+
+    Args:
+        query: The picture that was searched for.
+        matches: What was found.
+        crop_height: Height of a crop in pixels; crops are fitted into boxes half as wide.
+
+    Raises:
+        DataError: If the query cannot be read.
+    """
+    cells = [(_picture(match), MATCH_FRAME, _captions(match)) for match in matches]
+    if query is not None:
+        cells.insert(0, (decode_image(query.expanduser().read_bytes()), QUERY_FRAME, ["query"]))
+    font = ImageFont.load_default(max(11, crop_height // 10))
+    box = (crop_height // 2, crop_height)
+    step_x = box[0] + 2 * FRAME + GAP
+    step_y = box[1] + 2 * FRAME + 2 * line_height(font) + GAP
+    num_columns = max(1, min(_COLUMNS, len(cells)))
+    num_rows = max(1, -(-len(cells) // num_columns))
+    size = (2 * MARGIN + num_columns * step_x - GAP, 2 * MARGIN + num_rows * step_y - GAP)
+    sheet = Image.new("RGB", size, WHITE)
+    draw = ImageDraw.Draw(sheet)
+    for place, (picture, frame, captions) in enumerate(cells):
+        corner = (MARGIN + place % num_columns * step_x, MARGIN + place // num_columns * step_y)
+        draw_cell(draw, sheet, picture, corner, box, frame, captions, font)
+    return sheet
+
+
+def _picture(match: Match) -> Image.Image:
+    try:
+        return match_image(match)
+    except DataError:
+        return Image.new("RGB", (1, 2), WHITE)
+
+
+def _captions(match: Match) -> list[str]:
+    score = f"{match.rank}: {match.similarity:.2f}" if match.rank else match.path.name
+    return [camera_caption(match.camera), score]

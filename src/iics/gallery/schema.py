@@ -1,0 +1,79 @@
+"""What a gallery stores of each crop, and how a collection for it is made.
+
+A collection belongs to one model: its properties hold the model's fingerprint. The search is exact (FLAT): every
+feature is compared, so that no filter and no deletion can hide a crop that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.errors import GalleryError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+Features = npt.NDArray[np.float32]
+Row = dict[str, Any]
+"""Id and stored fields of a crop, by name."""
+
+MOST_MATCHES = 16384
+"""What a Milvus server finds at most for one query."""
+FORMAT_VERSION = "1"
+FORMAT_PROPERTY, MODEL_PROPERTY, MODEL_FILE_PROPERTY = "iics.format", "iics.model", "iics.model_file"
+
+ID_FIELD, FEATURE_FIELD = "crop_id", "feature"
+TEXT_LENGTHS = {"digest": 64, "path": 4096, "archive": 4096, "camera": 1024}
+"""Text fields with the bytes they hold."""
+NUMBER_FIELDS = ("tracklet", "identity", "left", "top", "width", "height")
+"""Whole numbers, null where they are not known."""
+STORED_FIELDS = (*TEXT_LENGTHS, "time", *NUMBER_FIELDS)
+"""All fields but the id and the feature."""
+
+
+def create_collection(client: MilvusClient, name: str, *, dimension: int, properties: Mapping[str, str]) -> None:
+    """Make an empty collection.
+
+    Raises:
+        GalleryError: If the database does not keep the properties, without which a gallery's model is not known.
+    """
+    from pymilvus import DataType
+
+    schema = client.create_schema(enable_dynamic_field=False)
+    schema.add_field(ID_FIELD, DataType.VARCHAR, is_primary=True, max_length=64)
+    schema.add_field(FEATURE_FIELD, DataType.FLOAT_VECTOR, dim=dimension)
+    for field, length in TEXT_LENGTHS.items():
+        schema.add_field(field, DataType.VARCHAR, max_length=length)
+    schema.add_field("time", DataType.DOUBLE, nullable=True)
+    for field in NUMBER_FIELDS:
+        schema.add_field(field, DataType.INT64, nullable=True)
+    index = client.prepare_index_params()
+    index.add_index(FEATURE_FIELD, index_type="FLAT", metric_type="IP")  # of rows of length 1: the cosine
+    wanted = {FORMAT_PROPERTY: FORMAT_VERSION, **properties}
+    client.create_collection(name, schema=schema, index_params=index, properties=wanted, consistency_level="Strong")
+    kept = client.describe_collection(name).get("properties", {})
+    if any(kept.get(key) != value for key, value in wanted.items()):
+        client.drop_collection(name)
+        raise GalleryError(
+            "This database keeps no properties of a collection, so a gallery's model would be forgotten."
+        )
+
+
+def model_of_collection(description: Mapping[str, Any], name: str) -> tuple[str, str, int]:
+    """Return the fingerprint of a collection's model, the file it was in ("" if unknown) and the length of features.
+
+    Raises:
+        GalleryError: If the collection is none of ours, or was made by a newer version.
+    """
+    properties = description.get("properties", {})
+    version = properties.get(FORMAT_PROPERTY)
+    if version is None or MODEL_PROPERTY not in properties:
+        raise GalleryError(f"The collection {name} was not made by iics; name another one with --collection.")
+    if version != FORMAT_VERSION:
+        raise GalleryError(f"The collection {name} was made by a newer iics (format {version}); upgrade to use it.")
+    feature = next(field for field in description["fields"] if field["name"] == FEATURE_FIELD)
+    return properties[MODEL_PROPERTY], properties.get(MODEL_FILE_PROPERTY, ""), int(feature["params"]["dim"])

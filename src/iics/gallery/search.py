@@ -1,0 +1,76 @@
+"""Query features x gallery -> ranked matches: by cosine, re-ranked, or one of each tracklet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from iics.gallery.matches import Match, best_of_tracklets, ranked
+from iics.gallery.schema import FEATURE_FIELD, MOST_MATCHES, Features, Row
+from iics.similarity.reranking import k_reciprocal_distance
+
+RERANKED_CANDIDATES = 200
+"""How many of the nearest crops are put into a new order; those after them keep theirs."""
+_QUERIES_AT_ONCE = 32
+_GROWTH = 4
+
+Nearest = Callable[[Features, int], list[list[Row]]]
+"""Queries and a number -> so many nearest rows of each, best first, with features where they are needed."""
+
+
+def ranked_matches(
+    nearest: Nearest, features: Features, *, top: int, rerank: bool, group_by_tracklet: bool
+) -> list[list[Match]]:
+    """Return the best matches of each query.
+
+    Args:
+        nearest: Finds rows of a gallery by cosine; rows hold their features if they are to be re-ranked.
+        features: Queries, L2-normalised. Shape (m, d).
+        top: Matches for each query at most.
+        rerank: Whether to order the nearest crops by the k-reciprocal distance among themselves and the query.
+            Similarities stay cosines.
+        group_by_tracklet: Whether only the best crop of each tracklet counts.
+
+    Returns:
+        A list for each query, best first; shorter than `top` where fewer crops count.
+    """
+    limit = max(top, RERANKED_CANDIDATES) if rerank else top
+    found: list[list[Match]] = []
+    for start in range(0, len(features), _QUERIES_AT_ONCE):
+        block = features[start : start + _QUERIES_AT_ONCE]
+        for query, rows in zip(block, nearest(block, limit), strict=True):
+            if group_by_tracklet:
+                rows = _with_enough_tracklets(nearest, query, rows, top=top, limit=limit)
+            if rerank:
+                rows = _reranked(query, rows)
+            matches = [Match.from_row(row, similarity=_cosine(row)) for row in rows]
+            found.append(ranked((best_of_tracklets(matches) if group_by_tracklet else matches)[:top]))
+    return found
+
+
+def _with_enough_tracklets(nearest: Nearest, query: Features, rows: list[Row], *, top: int, limit: int) -> list[Row]:
+    """Return the nearest rows, more of them until `top` tracklets are among them or there are no more."""
+    while len(rows) == limit < MOST_MATCHES and _num_tracklets(rows) < top:
+        limit = min(limit * _GROWTH, MOST_MATCHES)
+        (rows,) = nearest(query[None], limit)
+    return rows
+
+
+def _num_tracklets(rows: list[Row]) -> int:
+    return len({row["crop_id"] if row["tracklet"] is None else row["tracklet"] for row in rows})
+
+
+def _reranked(query: Features, rows: list[Row]) -> list[Row]:
+    """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
+    candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
+    if not candidates:
+        return rows
+    features = np.array([query, *(row[FEATURE_FIELD] for row in candidates)], dtype=np.float32)
+    distance = k_reciprocal_distance(1 - features @ features.T)
+    order = np.argsort(distance[0, 1:], kind="stable")
+    return [candidates[place] for place in order] + rest
+
+
+def _cosine(row: Row) -> float:
+    return min(1.0, max(-1.0, float(row["similarity"])))  # rounding leads a little beyond

@@ -1,0 +1,30 @@
+"""Which model made a feature: a short hash of all that decides what the network computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import torch
+
+from iics.models.model_header import ModelHeader
+from iics.models.reid_model import ReidModel
+
+_DECISIVE = ("backbone", "norm", "norm_stages", "alpha_sharing", "height", "width", "mean", "std")
+
+
+def model_fingerprint(model: ReidModel) -> str:
+    """Return 16 hexadecimal digits, the same for the same weights and preprocessing on any device and in any file.
+
+    What a header tells beside (rounds of training, versions) does not count.
+    """
+    digest = hashlib.sha256(_decisive_values(model.header).encode())
+    for name, tensor in sorted(model.backbone.state_dict().items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _decisive_values(header: ModelHeader) -> str:
+    return json.dumps({name: getattr(header, name) for name in _DECISIVE}, sort_keys=True)

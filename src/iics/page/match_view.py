@@ -1,0 +1,108 @@
+"""Matches -> HTML: a time axis, then a strip of pictures for each camera, or all in order of similarity.
+
+Every text is escaped by the template: names of cameras and files may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import jinja2
+
+from iics.data.drawing import camera_caption
+from iics.evaluation.marks import Verdict
+from iics.gallery.matches import Match
+from iics.models.match_thresholds import MatchThresholds
+from iics.models.score_meaning import meaning_of
+from iics.page.meaning import similarity_meaning
+from iics.page.moments import time_text
+from iics.page.thumbnails import match_thumbnails
+from iics.page.timeline import timeline_of
+
+MatchOrder = Literal["by camera, along time", "by similarity"]
+
+
+@dataclass(frozen=True)
+class MatchGroup:
+    """Matches under one heading.
+
+    Attributes:
+        heading: The camera, or "" for all matches in one.
+        matches: In the order shown.
+    """
+
+    heading: str
+    matches: tuple[Match, ...]
+
+
+def grouped(matches: Sequence[Match], order: MatchOrder) -> tuple[MatchGroup, ...]:
+    """Return matches in the order they are shown in.
+
+    By camera: the camera of the best match first, and within a camera along time; those without a time come last.
+    """
+    in_rank = sorted(matches, key=lambda match: match.rank)
+    if order == "by similarity":
+        return (MatchGroup("", tuple(in_rank)),)
+    cameras: dict[str, list[Match]] = {}
+    for match in in_rank:
+        cameras.setdefault(match.camera, []).append(match)
+    return tuple(MatchGroup(camera, tuple(sorted(found, key=_along_time))) for camera, found in cameras.items())
+
+
+def _along_time(match: Match) -> tuple[bool, float, int]:
+    return match.time is None, match.time or 0.0, match.rank
+
+
+def matches_html(
+    matches: Sequence[Match],
+    verdicts: Mapping[str, Verdict],
+    *,
+    order: MatchOrder,
+    can_mark: bool,
+    thresholds: MatchThresholds | None,
+) -> str:
+    """Return the matches of a query as HTML.
+
+    Args:
+        matches: At least one.
+        verdicts: What was said of them, by crop.
+        order: How they are grouped.
+        can_mark: Whether there is a file to keep marks in.
+        thresholds: Of the model, which say what the similarities mean; None if it has none.
+    """
+    return template("matches.html").render(
+        groups=grouped(matches, order),
+        num_matches=len(matches),
+        num_cameras=len({match.camera for match in matches}),
+        timeline=timeline_of(matches),
+        verdicts=verdicts,
+        can_mark=can_mark,
+        meaning=similarity_meaning(thresholds),
+        meaning_of={match.crop_id: meaning_of(match.similarity, thresholds) for match in matches},
+        pictures=match_thumbnails(matches),
+        time_text=time_text,
+    )
+
+
+def message_html(title: str, text: str = "", *, is_error: bool = False) -> str:
+    """Return a message that stands where matches would."""
+    return template("message.html").render(title=title, text=text, is_error=is_error)
+
+
+def toast_html(text: str, *, is_error: bool) -> str:
+    """Return a short message that lies over the page; an error stays, other messages fade."""
+    return template("toast.html").render(text=text, is_error=is_error)
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder; it escapes what it is given."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["caption"] = camera_caption
+    return environment.from_string(resources.files("iics.page").joinpath(name).read_text(encoding="utf-8"))

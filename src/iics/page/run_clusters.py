@@ -1,0 +1,146 @@
+"""A finished round of a run, read for browsing: its crops and the cluster of each.
+
+A run folder holds the clusters as a table of paths; the crops come from the data the run names, or straight from
+the files.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iics.data.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
+from iics.errors import DataError, RunFolderError
+
+_ROUND_FILE = re.compile(r"round-(\d+)\.csv")
+_Place = tuple[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterTable:
+    """The table of one round.
+
+    Attributes:
+        places: Path of each crop, and its box, () if it has none. Length n.
+        cameras: Camera name of each crop. Length n.
+        labels: Cluster of each crop, -1 for a crop of a camera that sat out. Shape (n,).
+        names: What each cluster is called. Length k.
+    """
+
+    places: tuple[_Place, ...]
+    cameras: tuple[str, ...]
+    labels: IntArray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunClusters:
+    """The crops of a run in the clusters of one round.
+
+    Attributes:
+        crops: In the order of the table.
+        labels: Cluster of each crop, -1 for none. Shape (n,).
+        names: What each cluster is called. Length k.
+    """
+
+    crops: CropSet
+    labels: IntArray
+    names: tuple[str, ...]
+
+
+def rounds_of(run: Path) -> tuple[int, ...]:
+    """Return the rounds whose clusters a run folder holds, in order.
+
+    Raises:
+        RunFolderError: If there are none.
+    """
+    folder = run / "pseudo_labels"
+    matches = [_ROUND_FILE.fullmatch(file.name) for file in folder.iterdir()] if folder.is_dir() else []
+    rounds = tuple(sorted(int(match[1]) for match in matches if match))
+    if not rounds:
+        raise RunFolderError(
+            f"{run} holds no clusters: there is no pseudo_labels/round-*.csv. A run without identities has one after "
+            "its first round; a supervised run has none."
+        )
+    return rounds
+
+
+def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
+    """Return the clusters of a round: of stage 2, or of each camera where the run has no stage 2.
+
+    Raises:
+        RunFolderError: If the table is missing or damaged.
+    """
+    file = run / "pseudo_labels" / f"round-{round_number:03d}.csv"
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
+            rows = list(csv.DictReader(opened, strict=True))
+    except (OSError, csv.Error) as error:
+        raise RunFolderError(f"Cannot read {file}: {error}.") from error
+    try:
+        box_columns = BOX_COLUMNS if rows and BOX_COLUMNS[0] in rows[0] else ()
+        places = tuple((row["path"], tuple(int(row[name]) for name in box_columns)) for row in rows)
+        clusters = [_cluster_of(row) for row in rows]
+        cameras = tuple(row["camera"] for row in rows)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{file} is no whole table of clusters ({error!r}). Restore it from a copy.") from error
+    if not rows:
+        raise RunFolderError(f"{file} lists no crops. Restore it from a copy.")
+    names = natural_order(name for name in clusters if name is not None)
+    numbers = {name: number for number, name in enumerate(names)}
+    labels = np.array([-1 if name is None else numbers[name] for name in clusters], dtype=np.int64)
+    return ClusterTable(places, cameras, labels, tuple(names))
+
+
+def _cluster_of(row: Mapping[str, str]) -> str | None:
+    """Return what the cluster of a row is called; None for none."""
+    if row["stage2_cluster"]:
+        number = int(row["stage2_cluster"])
+        return None if number < 0 else f"cluster {number}"
+    number = int(row["stage1_cluster"])
+    return None if number < 0 else f"{row['camera']}, cluster {number}"
+
+
+def clusters_of(table: ClusterTable, data: DataSplits | None) -> RunClusters:
+    """Return the crops of a table with their clusters.
+
+    Args:
+        table: Of the run.
+        data: What the run was trained on; None for crops that lie in files of their own, as the table names them.
+
+    Raises:
+        DataError: If crops of the table are not in the data.
+    """
+    if data is None:
+        names = natural_order(table.cameras)
+        cameras = np.array([names.index(camera) for camera in table.cameras], dtype=np.int64)
+        has_boxes = bool(table.places[0][1])
+        crops = CropSet(
+            paths=tuple(Path(path) for path, _ in table.places),
+            camera_ids=cameras,
+            camera_names=tuple(names),
+            boxes=np.array([box for _, box in table.places], dtype=np.int64) if has_boxes else None,
+            name="the run's crops",
+        )
+        return RunClusters(crops, table.labels, table.names)
+    for split in (data.train, data.query, data.gallery):
+        if split is not None and (indices := _indices(table, split)) is not None:
+            return RunClusters(split.subset(indices).without_identities(), table.labels, table.names)
+    raise DataError(
+        f"The crops of the run are not in {data.name} any more: {table.places[0][0]} or others are missing there. The "
+        "clusters can be browsed while the data lies where the run read it."
+    )
+
+
+def _indices(table: ClusterTable, crops: CropSet) -> IntArray | None:
+    """Return where the crops of a table are in a set; None if one of them is not."""
+    boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
+    at = {(path.as_posix(), tuple(box)): n for n, (path, box) in enumerate(zip(crops.paths, boxes, strict=True))}
+    if not all(place in at for place in table.places):
+        return None
+    return np.array([at[place] for place in table.places], dtype=np.int64)

@@ -1,0 +1,68 @@
+"""The features of a run's crops, computed once with its model and kept in the run folder."""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.atomic import write_atomically
+from iics.data.crops import CropSet
+from iics.errors import WriteError
+from iics.models.fingerprint import model_fingerprint
+from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
+
+FEATURES_FILE = "cluster_features.npz"
+
+
+def run_features(
+    run: Path, model: ReidModel, crops: CropSet, *, batch_size: int, progress: Callable[[int], None] | None = None
+) -> npt.NDArray[np.float32]:
+    """Return the features of a run's crops: those in its folder, if they are of this model and these crops.
+
+    Args:
+        run: The run folder; the features are written there, or not, with a warning, where it cannot be written to.
+        model: The run's model.
+        crops: Of the run.
+        batch_size: Crops forwarded at once.
+        progress: Called after each batch with the number of crops in it.
+
+    Returns:
+        L2-normalised rows. Shape (n, d).
+
+    Raises:
+        DataError: If a crop cannot be read.
+    """
+    file = run / FEATURES_FILE
+    key = f"{model_fingerprint(model)} {crops.fingerprint()}"
+    kept = _kept(file, key)
+    if kept is not None:
+        return kept
+    features = model.embed(crops, batch_size=batch_size, progress=progress)
+    content = io.BytesIO()
+    np.savez(content, features=features, key=np.array(key))
+    try:
+        write_atomically(file, content.getvalue())
+    except WriteError as error:
+        logger.warning("The features of the run are computed anew at each start: %s", error)
+    return features
+
+
+def _kept(file: Path, key: str) -> npt.NDArray[np.float32] | None:
+    """Return the features in a file; None if there are none of this key, or the file is damaged."""
+    if not file.exists():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            features: npt.NDArray[np.float32] = kept["features"]
+            return features if str(kept["key"]) == key else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("%s is damaged (%s); the features are computed anew.", file, error)
+        return None

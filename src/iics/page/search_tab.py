@@ -1,0 +1,145 @@
+"""The tab "Search": a crop in, matches out, verdicts on them. What is shown and which event calls what."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any, get_args
+
+import gradio as gr
+
+from iics.errors import IicsError
+from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
+from iics.page.search import MAX_TOP, Query, Searcher, Wanted
+from iics.page.thumbnails import thumbnail
+from iics.page.upload import Upload, crop_upload
+
+_SECONDS_A_QUERY_IS_KEPT = 3600
+_ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
+
+
+class SearchTab:
+    """What the tab answers; a method an event. What goes wrong by a visitor's doing becomes a message on the page.
+
+    Args:
+        searcher: Of the gallery.
+    """
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+
+    def upload(self, upload: Upload | None, order: str, *fields: Any) -> tuple[None, Query | None, str, str]:
+        """Return the field emptied for the next file, the query, its matches and its picture."""
+        if upload is None:
+            return None, None, self.start(), ""
+        try:
+            query = self._searcher.query(upload.name, upload.data)
+        except IicsError as error:
+            return None, None, message_html("This file cannot be used", str(error), is_error=True), ""
+        picture = template("query.html").render(
+            picture=thumbnail(query.picture.image), name=query.picture.name, note=query.picture.note
+        )
+        return None, *self.search(query, order, *fields), picture
+
+    def search(self, query: Query | None, order: str, *fields: Any) -> tuple[Query | None, str]:
+        """Return the query with what it finds, and the matches."""
+        if query is None:
+            return None, self.start()
+        try:
+            query = self._searcher.search(query, Wanted(*fields))
+            return query, self._matches(query, order)
+        except IicsError as error:
+            return query, message_html("This search cannot be made", str(error), is_error=True)
+
+    def show(self, query: Query | None, order: str) -> str:
+        """Return the matches there are in another order."""
+        if query is None:
+            return self.start()
+        try:
+            return self._matches(query, order)
+        except IicsError as error:
+            return message_html("The matches cannot be shown", str(error), is_error=True)
+
+    def mark(self, query: Query | None, order: str, event: gr.EventData) -> tuple[Any, str]:
+        """Keep a verdict; return the matches, or that they may stay as they are, and what was done."""
+        crop_id, verdict = str(event._data.get("crop", "")), str(event._data.get("verdict", ""))
+        try:
+            if query is None:
+                return self.start(), toast_html("The search was forgotten; drop the crop again.", is_error=True)
+            match = query.match(crop_id)
+            self._searcher.mark(query, crop_id, verdict)
+        except IicsError as error:
+            return self.show(query, order), toast_html(f"Not kept: {error}", is_error=True)
+        done = f"marked {verdict}" if verdict else "no longer marked"
+        return gr.skip(), toast_html(f"Match {match.rank} is {done}.", is_error=False)
+
+    def _matches(self, query: Query, order: str) -> str:
+        if not query.matches:
+            return self._nothing_found()
+        return matches_html(
+            query.matches,
+            self._searcher.verdicts(query),
+            order=next((name for name in _ORDERS if name == order), _ORDERS[0]),
+            can_mark=self._searcher.marks is not None,
+            thresholds=self._searcher.model.header.match_thresholds,
+        )
+
+    def _nothing_found(self) -> str:
+        if self._searcher.gallery.num_crops == 0:
+            return self.start()
+        return message_html("Nothing found", "No crop of the gallery meets these filters. Widen or clear them.")
+
+    def start(self) -> str:
+        """Return what is shown before a search."""
+        gallery = self._searcher.gallery
+        try:
+            num_crops = gallery.num_crops
+        except IicsError as error:
+            return message_html("The gallery cannot be read", str(error), is_error=True)
+        if num_crops == 0:
+            return message_html(
+                "The gallery is empty", f"Add crops to it: iics index {gallery.uri} CROPS --model MODEL"
+            )
+        return message_html("Drop a crop to search for", f"{num_crops:,} crops are in the gallery.")
+
+
+def build_search_tab(searcher: Searcher) -> None:
+    """Lay out the tab and connect its events; within a `gr.Blocks`."""
+    tab = SearchTab(searcher)
+    cameras = searcher.gallery.camera_names()
+    query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=260):
+            upload = crop_upload(label="Crop of one person", height=170, elem_id="iics-upload")
+            picture = gr.HTML("", elem_id="iics-query")
+            order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")
+            top = gr.Slider(1, MAX_TOP, value=24, step=1, label="Matches at most", elem_id="iics-top")
+            with gr.Accordion("Filters", open=False):
+                only = gr.Dropdown(cameras, value=[], multiselect=True, label="Only these cameras", elem_id="iics-only")
+                without = gr.Dropdown(
+                    cameras, value=[], multiselect=True, label="Not these cameras", elem_id="iics-not"
+                )
+                moment = "2026-03-01 08:30 (UTC), or seconds"
+                since = gr.Textbox(label="Since", placeholder=moment, max_lines=1, elem_id="iics-since")
+                until = gr.Textbox(label="Until", placeholder=moment, max_lines=1, elem_id="iics-until")
+                one = gr.Checkbox(label="Only the best crop of each tracklet", elem_id="iics-tracklet")
+                rerank = gr.Checkbox(
+                    label="Re-rank", info="By neighbours the query and a match share.", elem_id="iics-rerank"
+                )
+        with gr.Column(scale=4, min_width=300):
+            found = gr.HTML(tab.start, elem_id="iics-found", js_on_load=_script())
+    status = gr.HTML("", elem_id="iics-status")
+    fields = [only, without, since, until, top, one, rerank]
+    one_at_a_time: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "search", "show_progress": "minimal"}
+    upload.upload(
+        tab.upload, [upload, order, *fields], [upload, query, found, picture], api_name="search", **one_at_a_time
+    )
+    quiet: dict[str, Any] = {"api_visibility": "private", **one_at_a_time}
+    changes = [field.change for field in (only, without, one, rerank)] + [top.release, since.submit, until.submit]
+    changes += [since.blur, until.blur]
+    gr.on(changes, tab.search, [query, order, *fields], [query, found], trigger_mode="always_last", **quiet)
+    order.change(tab.show, [query, order], found, **quiet)
+    found.mark(tab.mark, [query, order], [found, status], trigger_mode="multiple", **quiet)
+
+
+def _script() -> str:
+    return resources.files("iics.page").joinpath("matches.js").read_text(encoding="utf-8")

@@ -1,0 +1,65 @@
+"""When which camera took the matches: one row a camera, places along it in percent. Matches -> rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iics.gallery.matches import Match
+from iics.page.moments import ticks, time_text
+
+_MARGIN = 0.03
+"""Share of the span that is left free at either end."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A match on the time axis.
+
+    Attributes:
+        match: Which.
+        percent: Its place from the left.
+    """
+
+    match: Match
+    percent: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What is drawn.
+
+    Attributes:
+        rows: Camera and its dots, in order of the first one.
+        ticks: Place in percent and label.
+        span: First and last moment, as text.
+        num_untimed: Matches whose time is not known.
+    """
+
+    rows: tuple[tuple[str, tuple[Dot, ...]], ...]
+    ticks: tuple[tuple[float, str], ...]
+    span: tuple[str, str]
+    num_untimed: int
+
+
+def timeline_of(matches: Sequence[Match]) -> Timeline | None:
+    """Return the time axis of matches; None if fewer than two have a time."""
+    timed = sorted((match.time, match.rank, match) for match in matches if match.time is not None)
+    if len(timed) < 2:
+        return None
+    first, last = timed[0][0], timed[-1][0]
+    margin = max((last - first) * _MARGIN, 0.5)
+    left, width = first - margin, last - first + 2 * margin
+
+    def percent(moment: float) -> float:
+        return round(100 * (moment - left) / width, 2)
+
+    rows: dict[str, list[Dot]] = {}
+    for moment, _, match in timed:
+        rows.setdefault(match.camera, []).append(Dot(match, percent(moment)))
+    return Timeline(
+        rows=tuple((camera, tuple(dots)) for camera, dots in rows.items()),
+        ticks=tuple((percent(moment), label) for moment, label in ticks(left, left + width)),
+        span=(time_text(first), time_text(last)),
+        num_untimed=len(matches) - len(timed),
+    )

@@ -1,0 +1,64 @@
+"""The table of marks comes back as it was written, and damage is named."""
+
+from dataclasses import replace
+
+import pytest
+
+from iics.errors import DataError
+from iics.evaluation.marks import MARK_COLUMNS, Mark, marks_table, read_marks
+
+MARK = Mark(
+    "2026-03-01T08:00:00+00:00", "ab12", "q.jpg", "c1", "cameras/Büro, 3/1.jpg", 'a "b"', "right", 3, 0.75, "m1"
+)
+
+
+def test_a_table_reads_back_whatever_names_are(tmp_path):
+    file = tmp_path / "marks.csv"
+    marks = (MARK, replace(MARK, crop_id="c2", camera="two\nlines", verdict="wrong"))
+    file.write_text(marks_table(marks), encoding="utf-8")
+    assert read_marks(file) == marks
+
+
+def test_a_table_has_a_line_a_mark():
+    assert marks_table([MARK, MARK]).count("\n") == 3
+
+
+def test_an_empty_table_holds_no_marks(tmp_path):
+    (tmp_path / "marks.csv").write_text(marks_table([]))
+    assert read_marks(tmp_path / "marks.csv") == ()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"Cannot read marks from .*none\.csv"):
+        read_marks(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("text", ["", "path,camera\n", "\x00\x01"])
+def test_another_table_is_refused(tmp_path, text):
+    (tmp_path / "marks.csv").write_text(text)
+    with pytest.raises(DataError, match="no table of marks: its first line must be marked_at,query,"):
+        read_marks(tmp_path / "marks.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        ("verdict", "maybe", "verdict 'maybe' is neither right nor wrong"),
+        ("rank", "0", "rank '0' is not a number from 1"),
+        ("similarity", "nan", "similarity 'nan' is not a finite number"),
+        ("similarity", "high", "could not convert"),
+        ("marked_at", "yesterday", "Invalid isoformat string"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, column, value, complaint):
+    cells = marks_table([MARK]).splitlines()
+    row = {**{name: getattr(MARK, name) for name in MARK_COLUMNS}, "camera": "a", "path": "p", column: value}
+    (tmp_path / "marks.csv").write_text(f"{cells[0]}\n{','.join(str(row[name]) for name in MARK_COLUMNS)}\n")
+    with pytest.raises(DataError, match=rf"marks\.csv, line 2: .*{complaint}"):
+        read_marks(tmp_path / "marks.csv")
+
+
+def test_a_torn_line_is_named(tmp_path):
+    (tmp_path / "marks.csv").write_text(marks_table([MARK])[:-20])
+    with pytest.raises(DataError, match="line 2 has 6 fields, a mark has 10"):
+        read_marks(tmp_path / "marks.csv")

@@ -1,0 +1,40 @@
+"""Filters as the database reads them."""
+
+import math
+
+import pytest
+
+from iics.errors import GalleryError
+from iics.gallery.filters import GalleryFilters
+
+
+def test_no_filter_means_every_crop():
+    assert GalleryFilters().expression() == ""
+    assert GalleryFilters().is_empty
+
+
+def test_all_that_is_set_must_hold():
+    filters = GalleryFilters(cameras=("a", "b"), not_cameras=("c",), since=5, until=7.5, tracklet_id=3)
+    assert filters.expression() == (
+        'camera in ["a", "b"] and camera not in ["c"] and time >= 5.0 and time < 7.5 and tracklet == 3'
+    )
+    assert not filters.is_empty
+
+
+def test_names_are_quoted():
+    assert GalleryFilters(cameras=('a"b\\',)).expression() == 'camera in ["a\\"b\\\\"]'
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\udcff"])
+def test_names_that_cannot_be_quoted_are_refused(name):
+    with pytest.raises(GalleryError, match="no filter can"):
+        GalleryFilters(cameras=(name,)).expression()
+
+
+def test_filters_that_contradict_themselves_are_refused():
+    with pytest.raises(GalleryError, match="ends before it begins"):
+        GalleryFilters(since=5, until=5)
+    with pytest.raises(GalleryError, match="Camera a is both wanted and unwanted"):
+        GalleryFilters(cameras=("a",), not_cameras=("a",))
+    with pytest.raises(GalleryError, match="since must be a moment in seconds since 1970, got nan"):
+        GalleryFilters(since=math.nan)

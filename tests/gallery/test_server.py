@@ -1,0 +1,184 @@
+"""What can go wrong on the way to a database: nobody there, somebody else there, a server killed."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from iics.data.crops import CropSet
+from iics.data.images import load_pixels
+from iics.errors import GalleryError
+from iics.gallery import connection, indexing
+from iics.gallery.connection import connect
+from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.gallery import Gallery
+from iics.gallery.indexing import IndexResult, index_crops
+
+
+def test_a_server_killed_while_indexing_loses_nothing_that_was_written(mortal_server, model, people, monkeypatch):
+    monkeypatch.setattr(indexing, "CROPS_PER_WRITE", 8)
+    monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 1.0)
+    done = []
+
+    def kill_in_the_middle(number):
+        done.append(number)
+        if len(done) == 3:
+            mortal_server.kill()
+
+    crops = people.train
+    gallery = Gallery.open_or_create(mortal_server.uri, model=model)
+    with pytest.raises(GalleryError, match=f"the gallery {mortal_server.uri}: "):
+        index_crops(gallery, model, crops, progress=kill_in_the_middle)
+    gallery.close()
+    assert sum(done) == 24
+    monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 60.0)
+    mortal_server.start()
+    with Gallery.open(mortal_server.uri) as gallery:
+        assert gallery.num_crops == 24
+        assert index_crops(gallery, model, crops) == IndexResult(num_new=len(crops) - 24, num_known=24)
+        assert gallery.num_crops == len(crops)
+        features = model.embed(crops)
+        for own, (match,) in zip(crops.paths, gallery.search(features, top=1), strict=True):
+            assert match.similarity == pytest.approx(1, abs=1e-5)
+            assert (match.path == own) or np.array_equal(*_pixels(match.path, own))
+
+
+def _pixels(*paths):
+    crops = CropSet(paths, np.zeros(2), ("any",))
+    return load_pixels(crops, height=64, width=32)
+
+
+def test_ten_searches_beside_indexing_see_only_whole_crops(gallery, model, people, monkeypatch):
+    monkeypatch.setattr(indexing, "CROPS_PER_WRITE", 4)
+    monkeypatch.setattr(indexing, "CROPS_PER_FLUSH", 12)
+    first, rest = people.train.subset(range(20)), people.train.subset(range(20, len(people.train)))
+    index_crops(gallery, model, first)
+    queries = model.embed(first)
+    before = {path: match for path, (match,) in zip(first.paths, gallery.search(queries, top=1), strict=True)}
+    is_over, faults, num_answers = threading.Event(), [], []
+
+    def search(number):
+        last = 0
+        while not (is_over.is_set() and last):
+            index = number % len(first)
+            (matches,) = gallery.search(queries[index : index + 1], top=60)
+            paths = [match.path for match in matches]
+            similarities = [match.similarity for match in matches]
+            if (
+                matches[0].similarity < before[first.paths[index]].similarity - 1e-6
+                or not set(first.paths) <= set(paths)
+                or len(set(paths)) < len(paths)
+                or similarities != sorted(similarities, reverse=True)
+            ):
+                faults.append((index, matches))
+            last = len(matches)
+        num_answers.append(last)
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    try:
+        result = index_crops(gallery, model, rest)
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert result == IndexResult(num_new=len(rest))
+    assert faults == []
+    assert len(num_answers) == 10
+    (matches,) = gallery.search(queries[:1], top=100)
+    assert len(matches) == len(people.train)
+
+
+HOLD = """
+import sys
+from pymilvus import MilvusClient
+client = MilvusClient(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_that_another_process_has_open_is_refused_with_a_way_out(tmp_path, model):
+    folder = tmp_path / "held.db"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "open\n"
+    try:
+        with pytest.raises(GalleryError, match=r"Another process has the gallery .*milvus-lite server --data-dir"):
+            Gallery.open_or_create(str(folder), model=model)
+    finally:
+        holder.communicate("")
+    with Gallery.open_or_create(str(folder), model=model) as gallery:
+        assert gallery.num_crops == 0
+
+
+def test_two_galleries_share_a_folder_within_a_process(tmp_path, model, angles, stored_row):
+    uri = str(tmp_path / "shared.db")
+    with Gallery.open_or_create(uri, model=model) as writer, Gallery.open(uri) as reader:
+        writer.write([stored_row("a")], angles([0]))
+        assert reader.num_crops == 1
+        writer.close()
+        assert reader.num_crops == 1
+        connect(uri, is_new=False)  # stands for the one that was closed
+
+
+def test_a_place_without_a_gallery_is_refused_by_name(tmp_path, server, model):
+    with pytest.raises(GalleryError, match="'people' is no gallery; name a folder ending in .db, or a Milvus server"):
+        Gallery.open("people")
+    with pytest.raises(GalleryError, match=r"There is no gallery .*none.db; `iics index"):
+        Gallery.open(str(tmp_path / "none.db"))
+    with pytest.raises(GalleryError, match=r"There is no folder .*nowhere to make the gallery new.db in"):
+        Gallery.open_or_create(str(tmp_path / "nowhere" / "new.db"), model=model)
+    (tmp_path / "file.db").write_text("")
+    with pytest.raises(GalleryError, match=r"file.db is a file; a gallery is a folder"):
+        Gallery.open(str(tmp_path / "file.db"))
+    with pytest.raises(GalleryError, match="holds no gallery named none; `iics index"):
+        Gallery.open(server.uri, collection="none")
+
+
+def test_a_server_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(connection, "SECONDS_TO_CONNECT", 0.5)
+    with pytest.raises(GalleryError, match=r"Cannot reach a Milvus server at http://127.0.0.1:9: "):
+        Gallery.open("http://127.0.0.1:9")
+
+
+def test_a_collection_of_somebody_else_is_refused(server):
+    client = connect(server.uri, is_new=False)
+    client.create_collection("foreign", dimension=4)
+    with pytest.raises(GalleryError, match="The collection foreign was not made by iics"):
+        Gallery.open(server.uri, collection="foreign")
+
+
+def test_an_erasure_that_was_killed_before_its_end_is_finished_by_the_next_one_to_look(
+    place, model, angles, stored_row
+):
+    with place.create(model) as gallery:
+        gallery.write([stored_row("a"), stored_row("b")], angles([0, 90]))
+    client = connect(place.uri, is_new=False)
+    client.rename_collection(place.collection, f"{place.collection}_written_anew")
+    with place.open() as gallery:
+        assert gallery.num_crops == 2
+        assert gallery.model_fingerprint
+    finish_erasure(client, place.collection, seconds=10)
+    assert client.has_collection(place.collection)
+
+
+def test_leftovers_of_an_erasure_do_not_come_back(place, model, angles, stored_row):
+    with (
+        place.create(model) as gallery,
+        Gallery.open_or_create(place.uri, model=model, collection=f"{place.collection}_written_anew") as leftover,
+    ):
+        gallery.write([stored_row("a"), stored_row("b")], angles([0, 90]))
+        leftover.write([stored_row("old")], angles([0]))
+        assert erase_deleted(gallery._client, place.collection, seconds=60)
+        assert [match.crop_id for match in gallery.search(angles([0]))[0]] == ["a", "b"]
+
+
+def test_without_pymilvus_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(GalleryError, match=r"pip install 'iics\[gallery\]'"):
+        Gallery.open("people.db")

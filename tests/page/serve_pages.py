@@ -1,0 +1,67 @@
+"""Serves the pages that tests visit, in a process of its own: gradio leaves sockets and event loops behind.
+
+Prints their addresses as a line of JSON, and ends when its standard input does.
+Arguments: a model file, a folder of camera folders, a run folder, a folder to work in.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from iics.data.crops import CropSet
+from iics.data.folders import load_folder
+
+EVIL_CAMERA = "<script>document.title='evil'</script> ${1+1} {{value}}"
+USER, PASSWORD = "ada", "long enough"
+
+
+def timed_crops(folder: Path) -> CropSet:
+    """54 crops a minute apart, the third camera with a name that a careless page would run."""
+    crops = load_folder(folder).train
+    times = 1772352000.0 + 60 * np.arange(len(crops))
+    return replace(crops, camera_names=(*crops.camera_names[:2], EVIL_CAMERA), times=times, name="timed")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
+    from iics.gallery.gallery import Gallery
+    from iics.gallery.indexing import index_crops
+    from iics.models.reid_model import load_model
+    from iics.page.access import Access
+    from iics.page.cluster_browser import ClusterBrowser
+    from iics.page.marks_book import MarksBook
+    from iics.page.run_features import run_features
+    from iics.page.search import Searcher
+    from iics.page.server import page_server
+
+    model = load_model(model_file)
+    browser = ClusterBrowser(run, None)
+    browser.take_features(run_features(run, model, browser.last.crops, batch_size=64))
+    with ExitStack() as stack:
+        people = stack.enter_context(Gallery.open_or_create(str(work / "people.db"), model=model))
+        index_crops(people, model, timed_crops(crops_folder))
+        empty = stack.enter_context(Gallery.open_or_create(str(work / "empty.db"), model=model))
+        pages = {
+            "people": (Searcher(people, model, MarksBook(work / "marks.csv")), browser, Access(port=free_port())),
+            "empty": (Searcher(empty, model, None), None, Access(port=free_port())),
+            "locked": (Searcher(people, model, None), None, Access(port=free_port(), user=USER, password=PASSWORD)),
+        }
+        serve = stack.enter_context(page_server())
+        print(json.dumps({name: serve(*page) for name, page in pages.items()}), flush=True)  # noqa: T201
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
