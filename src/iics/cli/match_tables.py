@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -41,8 +41,7 @@ def match_table(matches: Sequence[Match]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name, text in columns.items():
         if any(text(match) for match in matches):
-            justify: Literal["left", "right"] = "right" if name in ("rank", "similarity") else "left"
-            table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in ("camera", "crop"))
+            table.add_column(name, justify="right" if name in ("rank", "similarity") else "left", overflow="fold")
     shown = [text for text in columns.values() if any(text(match) for match in matches)]
     for match in matches:
         table.add_row(*(Text(text(match)) for text in shown))  # as text: brackets in names are no markup
