@@ -98,6 +98,8 @@ def test_finished_runs_are_used_again_by_another_table(call, reproduced, monkeyp
     assert "failed: ValueError: nothing is trained here" in finished.stderr
     assert "failed" in (out / "table1.md").read_text()
     assert "paper, Market-1501: mAP" in (out / "table1.csv").read_text()
+    with (out / "runs.csv").open() as file:
+        assert [row["target"] for row in csv.DictReader(file)] == ["figure1", "figure3", "figure3", *["table1"] * 5]
 
 
 def test_dry_run_trains_nothing_and_estimates_from_what_is_there(call, reproduced, tmp_path):

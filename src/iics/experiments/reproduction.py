@@ -32,6 +32,7 @@ _SCORES = (
     "other_rank5",
     "other_rank10",
 )
+_RUN_HEADINGS = ["target", "row", "seed", "run", *_SCORES, "seconds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +149,25 @@ class Reproduction:
         ]
 
     def _write_runs(self) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["target", "row", "seed", "run", *_SCORES, "seconds"])
+        """Write the scores of every run; rows of targets that were asked for another time stay as they are."""
+        file = self.out / RUNS_CSV
+        lines = [line for line in self._earlier_lines(file) if line[0] not in self.rows]
         for target, rows in self.rows.items():
-            for row in rows:
-                for run in row.runs:
-                    scores = self.store.scores(run) or {}
-                    cells = ["" if name not in scores else f"{100 * scores[name]:.3f}" for name in _SCORES]
-                    seconds = f"{self.store.seconds(run):.0f}"
-                    writer.writerow([target, row.label, run.settings.seed, run.name, *cells, seconds])
-        write_atomically(self.out / RUNS_CSV, text.getvalue())
+            lines += [[target, row.label, *self._run_cells(run)] for row in rows for run in row.runs]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([_RUN_HEADINGS, *lines])
+        write_atomically(file, text.getvalue())
+
+    def _run_cells(self, run: PlannedRun) -> list[str]:
+        scores = self.store.scores(run) or {}
+        cells = ["" if name not in scores else f"{100 * scores[name]:.3f}" for name in _SCORES]
+        return [str(run.settings.seed), run.name, *cells, f"{self.store.seconds(run):.0f}"]
+
+    @staticmethod
+    def _earlier_lines(file: Path) -> list[list[str]]:
+        """Return the rows of an earlier call; none if there is no such file, or it has other columns."""
+        if not file.is_file():
+            return []
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
+            headings, *lines = [line for line in csv.reader(opened) if line] or [[]]
+        return lines if headings == _RUN_HEADINGS else []
