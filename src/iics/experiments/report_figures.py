@@ -11,14 +11,9 @@ import numpy as np
 from iics.experiments.figures_clusters import cluster_sizes_figure
 from iics.experiments.figures_matrix import alpha_figure, camera_pairs_figure
 from iics.experiments.figures_rounds import Curve, curves_figure
-from iics.experiments.figures_similarity import (
-    KINDS_BY_CAMERA,
-    KINDS_BY_IDENTITY,
-    SimilarityPanel,
-    filled_range,
-    similarity_figure,
-)
+from iics.experiments.figures_similarity import SimilarityPanel, filled_range, similarity_figure
 from iics.experiments.report_run import NumberOf, Record, ReportedRun, at, over_cameras
+from iics.similarity.pair_histograms import KINDS_BY_CAMERA, KINDS_BY_IDENTITY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from iics.atomic import write_atomically
 from iics.experiments.figure_files import draw_figure1, draw_figure3, draw_figure4
-from iics.experiments.figure_numbers import PAIR_KINDS, figure1_features, figure3_histograms, save_arrays
+from iics.experiments.figure_numbers import figure1_features, figure3_histograms, save_arrays
+from iics.experiments.figures_similarity import kind_name
 from iics.experiments.figures_sweep import SweepRow
 from iics.experiments.planned_runs import PlannedRow, PlannedRun, distinct_runs, plan_rows
 from iics.experiments.reproduce import Failures
@@ -19,6 +20,7 @@ from iics.experiments.run_store import RunStore
 from iics.experiments.study import Study
 from iics.experiments.table_files import write_table
 from iics.experiments.variants import TargetName
+from iics.similarity.pair_histograms import KINDS_BY_IDENTITY
 
 RUNS_CSV = "runs.csv"
 _SCORES = (
@@ -127,7 +129,7 @@ class Reproduction:
         draw_figure3(histograms, picture, data=data)
         lines = [
             f"Mean cosine similarity {moment}: "
-            + "; ".join(f"{kind} {mean:.3f}" for kind, mean in zip(PAIR_KINDS, means, strict=True))
+            + "; ".join(f"{kind_name(kind)} {mean:.3f}" for kind, mean in zip(KINDS_BY_IDENTITY, means, strict=True))
             + "."
             for moment, means in zip(histograms.moments, histograms.means.tolist(), strict=True)
         ]
