@@ -24,15 +24,14 @@ from iics.errors import RunFolderError, SettingsError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
 if TYPE_CHECKING:
-    from iics.cli.ranked_results import EvaluatedModel
     from iics.data.crops import CropSet, DataSplits
+    from iics.evaluation.ranked_results import EvaluatedModel
     from iics.models.reid_model import ReidModel
     from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
     from iics.training.run import AfterRound
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
-CONTACT_SHEET = "contact_sheet.png"
 _SUPERVISED = "--supervised"
 _PRESET_OF_DATA: dict[str, PresetName] = {
     "sample": "sample",
@@ -92,7 +91,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
-    from iics.training.rounds import train
+    from iics.experiments.reported_training import train
 
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = (command.out or default).expanduser()
@@ -101,13 +100,11 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     if processes.is_first:
         _print_start(command, splits, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
-        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, progress=progress)
+        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
         after_round = evaluator.callback()
         run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
-        if processes.is_first:
-            evaluator.write_rankings(run)
     if processes.is_first:
-        _conclude(run)
+        _print_end(run)
     return 0
 
 
@@ -116,8 +113,8 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
     others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
+    from iics.experiments.reported_training import resume
     from iics.training.distributed import joined_processes
-    from iics.training.rounds import resume
     from iics.training.run_folder import RunFolder
 
     with joined_processes() as processes:
@@ -136,12 +133,11 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            evaluator = Evaluator(splits, when=values["evaluate"], settings=settings, progress=progress)
+            when = values["evaluate"]
+            evaluator = Evaluator(splits, when=when, settings=settings, folder=run_path, progress=progress)
             run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
-            if processes.is_first:
-                evaluator.write_rankings(run)
         if processes.is_first:
-            _conclude(run)
+            _print_end(run)
     return 0
 
 
@@ -157,12 +153,13 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
 
 
 class Evaluator:
-    """Measures a model after rounds, and remembers the last measurement for the picture."""
+    """Measures a model after rounds, and leaves its rankings in the run folder after the last one."""
 
-    def __init__(self, splits: DataSplits, *, when: str, settings: Settings, progress: ProgressCallback) -> None:
-        self._splits, self._when, self._progress = splits, when, progress
+    def __init__(
+        self, splits: DataSplits, *, when: str, settings: Settings, folder: Path, progress: ProgressCallback
+    ) -> None:
+        self._splits, self._when, self._folder, self._progress = splits, when, folder, progress
         self._num_rounds, self._batch_size = settings.rounds, settings.inference_batch_size
-        self._latest: EvaluatedModel | None = None
         if self.callback() is not None:
             from iics.evaluation.evaluate import check_scorable
 
@@ -179,23 +176,15 @@ class Evaluator:
         if self._when == "end" and 0 < round_number < self._num_rounds:
             return {}
         from iics.evaluation.evaluate import numbers
+        from iics.experiments.run_rankings import write_rankings
 
-        return numbers(self._measure(model, round_number).result)
-
-    def write_rankings(self, run: TrainingRun) -> None:
-        """Write a contact sheet and camera_pairs.json, if there is a query and measuring was asked for."""
-        if self.callback() is None:
-            return
-        from iics.evaluation.evaluate import rank_camera_pairs
-        from iics.experiments.camera_pairs_file import CameraPairMatrices
-
-        latest = self._latest or self._measure(run.model, self._num_rounds)
-        latest.write_contact_sheet(run.folder / CONTACT_SHEET)
-        pairs = rank_camera_pairs(latest.query_features, latest.gallery_features, latest.query, latest.gallery)
-        CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(run.folder)
+        evaluated = self._measure(model, round_number)
+        if round_number == self._num_rounds:
+            write_rankings(evaluated, self._folder)
+        return numbers(evaluated.result)
 
     def _measure(self, model: ReidModel, round_number: int) -> EvaluatedModel:
-        from iics.cli.ranked_results import EvaluatedModel
+        from iics.evaluation.ranked_results import EvaluatedModel
 
         query, gallery = cast("CropSet", self._splits.query), cast("CropSet", self._splits.gallery)
         total, done = len(query) + len(gallery), 0
@@ -205,8 +194,7 @@ class Evaluator:
             done += num_done
             self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
 
-        self._latest = EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)
-        return self._latest
+        return EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)
 
 
 def _defaults(arguments: list[str]) -> TrainCommand:
@@ -270,15 +258,8 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes
     )
 
 
-def _conclude(run: TrainingRun) -> None:
-    """Print what came of it; the report is written last, when nothing can be lost any more."""
-    from iics.experiments.report import write_report
-
-    _print_end(run)
-    print(f"Report:         {write_report(run.folder)}")
-
-
 def _print_end(run: TrainingRun) -> None:
+    """Print what came of it and where it lies."""
     last = run.history[-1]
     before, after = run.history[0]["evaluation"], last["evaluation"]
     if after and run.history[0]["round"] == 0:
@@ -293,5 +274,6 @@ def _print_end(run: TrainingRun) -> None:
     print(f"Trained for {format_seconds(seconds)}.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
-    if (run.folder / CONTACT_SHEET).exists():
-        print(f"Ranked results: {run.folder / CONTACT_SHEET}")
+    for name, file in (("Ranked results: ", "contact_sheet.png"), ("Report:         ", "report.html")):
+        if (run.folder / file).exists():
+            print(f"{name}{run.folder / file}")
