@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from iics.errors import IicsError as IicsError
     from iics.evaluation.calibration import calibrate as calibrate
     from iics.evaluation.evaluate import evaluate as evaluate
+    from iics.experiments.reported_training import resume as resume
+    from iics.experiments.reported_training import train as train
     from iics.models.reid_model import ReidModel as ReidModel
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
     from iics.training.rounds import TrainingRun as TrainingRun
-    from iics.training.rounds import resume as resume
-    from iics.training.rounds import train as train
 
 _HOMES = {
     "CropSet": "iics.data.crops",
@@ -57,8 +57,8 @@ _HOMES = {
     "load_parquet": "iics.data.parquet_table",
     "load_pattern": "iics.data.patterns",
     "load_sample": "iics.data.sample",
-    "resume": "iics.training.rounds",
-    "train": "iics.training.rounds",
+    "resume": "iics.experiments.reported_training",
+    "train": "iics.experiments.reported_training",
 }
 
 __all__ = [*_HOMES, "presets"]

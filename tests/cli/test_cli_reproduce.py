@@ -40,7 +40,7 @@ def test_progress_goes_to_standard_error_and_tables_to_standard_output(reproduce
     assert "run 2/2: training " in finished.stderr
     assert "Figure 3: the runs whose similarities are shown" in finished.stdout
     assert "both, Eq. 5" in finished.stdout
-    assert "Mean cosine similarity after stage 1 alone: same identity, same camera" in finished.stdout
+    assert "Mean cosine similarity after stage 1 alone: same person, same camera" in finished.stdout
     assert f"Written to {out}:" in finished.stdout.replace("\n", " ")
 
 
@@ -64,7 +64,7 @@ def test_the_folder_holds_tables_scores_and_the_numbers_of_figures(reproduced):
     with np.load(out / "figure1.npz") as arrays:
         assert arrays["before"].shape == arrays["after"].shape == (54, 1280)
     with np.load(out / "figure3.npz") as arrays:
-        assert arrays["counts"].sum(axis=(1, 2)).tolist() == [54 * 53 // 2] * 3
+        assert arrays["counts"].sum(axis=(1, 2)).tolist() == [54 * 53] * 3
 
 
 def test_a_table_says_what_it_was_measured_on(reproduced):
@@ -98,6 +98,8 @@ def test_finished_runs_are_used_again_by_another_table(call, reproduced, monkeyp
     assert "failed: ValueError: nothing is trained here" in finished.stderr
     assert "failed" in (out / "table1.md").read_text()
     assert "paper, Market-1501: mAP" in (out / "table1.csv").read_text()
+    with (out / "runs.csv").open() as file:
+        assert [row["target"] for row in csv.DictReader(file)] == ["figure1", "figure3", "figure3", *["table1"] * 5]
 
 
 def test_dry_run_trains_nothing_and_estimates_from_what_is_there(call, reproduced, tmp_path):

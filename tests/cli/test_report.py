@@ -28,6 +28,13 @@ def test_a_report_can_be_written_anew_and_elsewhere(iics, trained, tmp_path):
     assert (run / "report.html").read_bytes() == (tmp_path / "page.html").read_bytes()
 
 
+def test_pictures_can_be_written_as_files(iics, trained, tmp_path):
+    out, _ = trained
+    finished = iics("report", out, "--out", tmp_path / "page.html", "--figures", tmp_path / "figures")
+    assert f"{tmp_path}/figures/accuracy-by-round.pdf\n" in finished.stdout
+    assert (tmp_path / "figures" / "alpha-1-is-batch-0-instance-normalisation.svg").is_file()
+
+
 def test_other_folders_are_refused(refusal, tmp_path):
     message = refusal("report", tmp_path)
     assert message == f"{tmp_path} is no run folder: it has no settings.json. Start a run with iics train."

@@ -8,7 +8,6 @@ import pytest
 from iics.errors import EvaluationError
 from iics.evaluation.mark_agreement import mark_agreement
 from iics.evaluation.marks import Mark
-from iics.evaluation.tracklet_agreement import match_threshold
 
 MARK = Mark("2026-03-01T08:00:00+00:00", "q0", "q.jpg", "c", "p", "a", "right", 1, 0.5, "m")
 
@@ -42,15 +41,26 @@ def test_intervals_count_queries_not_matches():
     assert mark_agreement(FOUR + more_queries).by_rank[-1].low > of_four.low
 
 
+def wrong_matches(num_queries):
+    similarities = np.linspace(0, 0.5, 40)
+    return marks(*[(f"q{at % num_queries}", 5, float(value), "wrong") for at, value in enumerate(similarities)])
+
+
 def test_thresholds_are_those_of_right_and_wrong_pairs():
-    similarities = np.linspace(0, 0.5, 40, dtype=np.float32)
-    wrong = marks(*[(f"q{at % 4}", 5, float(value), "wrong") for at, value in enumerate(similarities)])
+    wrong = wrong_matches(num_queries=4)
     right = [replace(mark, crop_id=f"r{mark.crop_id}", verdict="right", similarity=0.49) for mark in wrong[:10]]
-    expected = match_threshold(similarities, np.full(10, 0.49, np.float32), rate=0.05, num_independent=4)
     tenth, hundredth, twentieth = mark_agreement(wrong + right).thresholds
-    assert (tenth.similarity, hundredth.similarity) == (None, None)
-    assert twentieth == expected
-    assert twentieth.similarity == pytest.approx(similarities[-3])
+    assert (tenth.similarity, hundredth.similarity) == (None, None)  # they need 1,000 and 100 wrong matches
+    assert twentieth.similarity == pytest.approx(wrong[-3].similarity)
+    assert twentieth.found == 1
+
+
+def test_wrong_matches_of_few_queries_say_less():
+    def width(num_queries):
+        threshold = mark_agreement(wrong_matches(num_queries)).thresholds[-1]
+        return threshold.rate_high - threshold.rate_low
+
+    assert width(2) > width(40)
 
 
 def test_without_wrong_matches_there_is_no_threshold():

@@ -35,3 +35,21 @@ def test_curves_that_cannot_be_told_apart_are_refused():
 def test_a_curve_has_a_value_for_each_round():
     with pytest.raises(ValueError, match="mAP: 2 rounds need as many values, got 1"):
         Curve("mAP", (1, 2), (0.5,))
+
+
+def test_the_axis_leaves_room_for_the_highest_marker():
+    (ax,) = curves_figure([Curve("crops", (1, 2), (62.0, 72.0))], title="", note="", unit="%").axes
+    assert ax.get_ylim() == (0, pytest.approx(72 * 1.06))
+
+
+def test_values_below_zero_are_on_the_axis():
+    (ax,) = curves_figure([Curve("ARI", (2, 3), (-0.1, 0.4))], title="", note="", unit="").axes
+    low, high = ax.get_ylim()
+    assert low < -0.1
+    assert high > 0.4
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_nothing_above_zero_still_has_an_axis(value):
+    (ax,) = curves_figure([Curve("crops", (1,), (value,))], title="", note="", unit="").axes
+    assert ax.get_ylim() == (0, 1)

@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
 
-from iics.experiments.figures_similarity import (
-    KINDS_BY_CAMERA,
-    KINDS_BY_IDENTITY,
-    SimilarityPanel,
-    filled_range,
-    similarity_figure,
-)
+from iics.experiments.figures_similarity import SimilarityPanel, filled_range, similarity_figure
+from iics.similarity.pair_histograms import KINDS_BY_CAMERA, KINDS_BY_IDENTITY
 
 
 def panel(title, counts):

@@ -24,6 +24,15 @@ def test_means_and_deviations_over_seeds_are_drawn():
 def test_one_seed_has_no_deviation():
     figure = mu_sweep_figure([SweepRow(0.0, 3, 0.3, 0.6)], data="people-dev")
     assert figure.get_supxlabel() == "people-dev: 1 run, seed 3."
+    assert not any(container.has_yerr for container in figure.axes[0].containers)
+
+
+def test_a_mu_of_one_seed_has_no_bar_beside_one_of_two():
+    rows = [SweepRow(0.0, 0, 0.3, 0.6), SweepRow(0.0, 1, 0.4, 0.7), SweepRow(0.02, 0, 0.5, 0.8)]
+    (ax,) = mu_sweep_figure(rows, data="people-dev").axes
+    drawn = {container.get_label(): container for container in ax.containers}
+    bars = [segment for segment in drawn["mAP"].lines[2][0].get_segments() if len(segment)]
+    assert [bar[:, 0].tolist() for bar in bars] == [[0.0, 0.0]]
 
 
 def test_a_sweep_without_runs_is_refused():

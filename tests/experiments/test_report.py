@@ -10,7 +10,9 @@ from PIL import Image
 
 from iics.errors import RunFolderError, WriteError
 from iics.experiments.camera_pairs_file import CameraPairMatrices
-from iics.experiments.report import report_html, write_report
+from iics.experiments.report import report_html, write_report, write_run_figures
+from iics.experiments.report_figures import run_figures
+from iics.experiments.report_run import ReportedRun
 
 HOSTILE = "<script>alert('x')</script>\"onload=\"$\\frac{ 門 \udcff"
 
@@ -80,7 +82,7 @@ def test_the_page_shows_the_run(make_run):
         "Stability of clusters",
         "Agreement with identities, all cameras",
         "Agreement with identities, within a camera",
-        *[f"Pairs, {moment}" for moment in MOMENTS] * 2,
+        *[f"Pairs by {what}, {moment}" for what in ("camera", "person") for moment in MOMENTS],
         "Loss by round",
         "Crops taken for their own label",
         "Alpha: 1 is batch, 0 instance normalisation",
@@ -99,7 +101,7 @@ def test_a_run_without_identities_shows_what_needs_none(make_run, make_record):
         "Sizes of clusters over all cameras",
         "Cameras within clusters",
         "Stability of clusters",
-        *[f"Pairs, {moment}" for moment in MOMENTS],
+        *[f"Pairs by camera, {moment}" for moment in MOMENTS],
         "Loss by round",
         "Crops taken for their own label",
         "Alpha: 1 is batch, 0 instance normalisation",
@@ -110,7 +112,7 @@ def test_a_run_without_identities_shows_what_needs_none(make_run, make_record):
 def test_one_round_is_enough(make_run, make_record):
     page = Page(report_html(make_run(make_record(1))))
     assert "Stability of clusters" not in page.alts
-    assert "Pairs, before stage 2 of round 1" in page.alts
+    assert "Pairs by camera, before stage 2 of round 1" in page.alts
     assert "round 1 of 2 (not finished)." in page.text
 
 
@@ -187,3 +189,21 @@ def test_matrices_of_camera_pairs_may_hold_nothing(make_run):
     nothing = np.full((1, 1), np.nan)
     page = Page(report_html(make_run(camera_pairs=CameraPairMatrices(("a",), nothing, nothing))))
     assert "mAP by pair of cameras" in page.alts
+
+
+def test_rounds_without_numbers_are_left_out_of_the_table(make_run, make_record):
+    text = Page(report_html(make_run({"round": 0, "alpha": {}, "evaluation": {}}, make_record(1)))).text
+    table = text.partition("Numbers by round")[2].partition("Time")[0]
+    assert "ARI, stage 2 1 31.0 50.0 60.0 70.0" in table  # the last heading, then round 1
+
+
+def test_every_picture_can_be_written_as_a_file(make_run, tmp_path, monkeypatch):
+    run = make_run(camera_pairs=pairs())
+    monkeypatch.setattr(ReportedRun, "read", lambda folder: run)
+    files = write_run_figures(tmp_path, tmp_path / "figures")
+    assert len({file.stem for file in files}) == len(run_figures(run))
+    assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
+    assert {"accuracy-by-round", "rank-1-by-pair-of-cameras", "pairs-by-person-before-stage-2-of-round-1"} <= {
+        file.stem for file in files
+    }
+    assert all(file.stat().st_size > 1000 for file in files)

@@ -1,9 +1,14 @@
 import copy
 import math
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
+from iics.clustering.average_linkage import average_linkage
+from iics.clustering.cuts import cut_number
 from iics.experiments.report_warnings import run_warnings
+from iics.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 
 @pytest.fixture
@@ -37,20 +42,29 @@ def test_a_run_without_a_finished_round_has_no_warnings(titles_of):
 
 
 @pytest.mark.parametrize(
-    ("share", "num_clusters", "is_giant"),
+    ("share", "num_clusters", "expected"),
     [
-        (0.6, 2, True),  # more than half of everything
-        (0.5, 2, False),  # two people seen alike
-        (0.12, 300, True),  # 36 times an even share
-        (0.08, 300, False),  # below a tenth
-        (0.2, 6, False),  # six people: nothing special
-        (0.2, 25, True),  # five times an even share
-        (0.19, 25, False),
+        (0.6, 2, ["One giant cluster"]),  # more than half of everything
+        (0.5, 2, []),  # two people seen alike
+        (0.12, 300, ["A cluster far larger than the others"]),  # 36 times an even share
+        (0.08, 300, []),  # below a tenth
+        (0.2, 6, []),  # six people: nothing special
+        (0.2, 25, ["A cluster far larger than the others"]),  # five times an even share
+        (0.19, 25, []),
     ],
 )
-def test_giant_clusters(titles_of, changed, share, num_clusters, is_giant):
-    record = changed(largest_share=share, num_clusters=num_clusters)
-    assert titles_of(record) == (["One giant cluster"] if is_giant else [])
+def test_giant_clusters(titles_of, changed, share, num_clusters, expected):
+    assert titles_of(changed(largest_share=share, num_clusters=num_clusters)) == expected
+
+
+def test_one_person_may_be_most_of_a_camera_with_a_handful_of_crops(titles_of, make_record, statistics):
+    record = make_record(1)
+    few = {"num_clusters": 4, "size_counts": [[1, 3], [28, 1]], "num_singletons": 3, "largest_share": 28 / 31}
+    record["stage1"]["pseudo_labels"]["hall"] = statistics(**few)
+    assert titles_of(record) == []
+    few = {"num_clusters": 4, "size_counts": [[1, 3], [29, 1]], "num_singletons": 3, "largest_share": 29 / 32}
+    record["stage1"]["pseudo_labels"]["hall"] = statistics(**few)
+    assert titles_of(record) == ["One giant cluster"]
 
 
 def test_a_giant_cluster_within_a_camera_names_the_camera(make_run, make_record, statistics):
@@ -66,8 +80,8 @@ def test_a_giant_cluster_within_a_camera_names_the_camera(make_run, make_record,
     [
         (0.0, 0, "No cluster spans two cameras"),
         (0.0, None, "No cluster spans two cameras"),  # older records do not count them
-        (0.04, 3, "Clusters keep to one camera"),
-        (0.05, 3, None),
+        (0.09, 3, "Clusters keep to one camera"),
+        (0.1, 3, None),
     ],
 )
 def test_clusters_that_follow_cameras(titles_of, changed, entropy, across, expected):
@@ -90,6 +104,16 @@ def test_many_single_crops(titles_of, changed, singletons, is_many):
 def test_as_many_clusters_as_are_allowed(titles_of, changed):
     assert titles_of(changed(num_clusters=42)) == ["As many clusters as are allowed"]  # of 85 crops
     assert titles_of(changed(num_clusters=41)) == []
+
+
+@pytest.mark.parametrize(("num_capped", "expected"), [(2, []), (3, ["As many clusters as are allowed"])])
+def test_a_few_small_cameras_may_have_as_many_clusters_as_are_allowed(
+    titles_of, make_record, statistics, num_capped, expected
+):
+    record = make_record(1)
+    cameras = {str(number): statistics(num_clusters=42 if number < num_capped else 41) for number in range(5)}
+    record["stage1"]["pseudo_labels"] = cameras  # 85 crops each
+    assert titles_of(record, data={}) == expected
 
 
 def test_losses_that_do_not_fall(titles_of, make_record):
@@ -158,3 +182,34 @@ def test_records_that_lack_everything_warn_of_nothing(titles_of):
 def test_supervised_rounds_are_looked_at_too(titles_of):
     records = [{"round": number, "supervised": {"loss": 1.0, "num_steps": 5}} for number in (1, 2, 3)]
     assert titles_of(*copy.deepcopy(records)) == ["The loss does not fall"]
+
+
+def clustered(camera_weight, *, num_people=20, num_cameras=4, num_crops=6, collapse=0.0):
+    """Statistics of real clusters of made features: a person, a camera, a little noise; collapse pulls all together."""
+    rng = np.random.default_rng(0)
+    people, cameras, common = rng.normal(size=(num_people, 32)), rng.normal(size=(num_cameras, 32)), rng.normal(size=32)
+    person = np.repeat(np.arange(num_people), num_cameras * num_crops)
+    camera = np.tile(np.repeat(np.arange(num_cameras), num_crops), num_people)
+    features = people[person] + camera_weight * cameras[camera] + 0.2 * rng.normal(size=(len(person), 32))
+    features = (1 - collapse) * features / np.linalg.norm(features, axis=1, keepdims=True)
+    # What is left of a collapsed feature is noise, and a few crops that were never drawn in.
+    features += collapse * common / np.linalg.norm(common) + (collapse > 0) * rng.standard_t(1.5, features.shape) * 0.01
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    labels = cut_number(average_linkage((1 - features @ features.T).clip(0).astype(np.float32)), num_people)
+    return asdict(describe_pseudo_labels(PseudoLabels(labels, num_people), camera))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"camera_weight": 0.3}, []),
+        ({"camera_weight": 3.0}, ["A cluster far larger than the others", "No cluster spans two cameras"]),
+        ({"camera_weight": 0.3, "collapse": 1.0}, ["One giant cluster"]),
+    ],
+)
+def test_clusters_of_healthy_camera_bound_and_collapsed_features_are_told_apart(
+    titles_of, make_record, changes, expected
+):
+    record = make_record(1)
+    record["stage2"]["pseudo_labels"] = clustered(**changes)
+    assert titles_of(record) == expected

@@ -58,6 +58,13 @@ def test_finished_runs_are_ordinary_run_folders_with_scores(made, runs):
         assert (source["data"], source["evaluate"], source["crops"]) == ("people", "end", "people train")
 
 
+def test_runs_hold_a_report_with_ranked_lists_and_pairs_of_cameras(made, runs):
+    for run in runs:
+        page = (made.folder(run) / "report.html").read_text()
+        assert "Ranked lists" in page
+        assert "by pair of cameras" in page
+
+
 def test_only_the_last_round_is_measured(made, runs):
     lines = (made.folder(runs[0]) / "metrics.jsonl").read_text().splitlines()
     assert [bool(json.loads(line)["evaluation"]) for line in lines] == [False, True]

@@ -42,7 +42,7 @@ def finish(store):
 @pytest.fixture
 def table():
     rows = (
-        ResultRow("both | Eq. 5 <", (Score((64.0, 65.0)), Score((79.0,))), (72.1, None)),
+        ResultRow("both | Eq. 5 <", (Score((64.0, 65.0), 2), Score((79.0,), 1)), (72.1, None)),
         ResultRow("BN", (None, None), (67.1, 85.5), has_failed=True),
         ResultRow("IN", (None, None), (59.6, 83.2)),
     )
@@ -58,14 +58,19 @@ def table():
 
 
 def test_a_score_is_a_mean_with_the_deviation_of_a_sample():
-    score = Score((60.0, 62.0, 67.0))
+    score = Score((60.0, 62.0, 67.0), 3)
     assert (score.mean, score.deviation) == (63.0, pytest.approx(3.6056, abs=1e-4))
     assert str(score) == "63.0 ± 3.6 (3)"
 
 
 def test_one_seed_has_no_deviation():
-    assert Score((64.14,)).deviation is None
-    assert str(Score((64.14,))) == "64.1"
+    assert Score((64.14,), 1).deviation is None
+    assert str(Score((64.14,), 1)) == "64.1"
+
+
+def test_a_score_says_when_seeds_are_missing():
+    assert str(Score((64.14,), 2)) == "64.1 (1 of 2)"
+    assert str(Score((60.0, 62.0), 3)) == "61.0 ± 1.4 (2 of 3)"
 
 
 def test_ours_stand_beside_the_papers(study, store, finish):
@@ -85,7 +90,7 @@ def test_ours_stand_beside_the_papers(study, store, finish):
     ]
     assert table.rows[0].cells() == ["stage 1", "42.0 ± 2.8 (2)", "60.5 ± 0.7 (2)", "45.0", "71.6", "41.4", "62.9"]
     assert table.rows[1].cells() == ["stage 2, CNN similarity", "-", "-", "26.6", "48.8", "7.2", "16.7"]
-    assert table.rows[4].cells()[1:3] == ["70.0", "80.0"]
+    assert table.rows[4].cells()[1:3] == ["70.0 (1 of 2)", "80.0 (1 of 2)"]
     assert table.notes == ("note",)
 
 

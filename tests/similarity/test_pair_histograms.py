@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.similarity.pair_histograms import MAX_SAMPLED, PairHistogram, pair_histograms
+from iics.similarity.pair_histograms import MAX_SAMPLED, PairHistogram, bin_edges, counts_of_all_bins, pair_histograms
 
 # Cosines by hand: 0-1 0.8, 0-2 0.6, 0-3 0, 1-2 0.96, 1-3 0.6, 2-3 0.8.
 FEATURES = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
@@ -56,6 +56,14 @@ def test_junk_and_distractors_are_of_no_identity_but_of_a_camera():
 def test_ends_of_the_range_fall_into_the_first_and_the_last_bin():
     ends = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     assert pair_histograms(ends, np.zeros(3, dtype=np.int64)).pairs["same_camera"].counts == ((-100, 4), (99, 2))
+
+
+def test_counts_of_filled_bins_become_counts_of_all_bins():
+    whole = counts_of_all_bins(((-100, 4), (0, 1), (99, 2)))
+    assert {place: whole[place] for place in np.flatnonzero(whole)} == {0: 4, 100: 1, 199: 2}
+    assert len(whole) == len(bin_edges()) - 1
+    assert bin_edges()[[0, 100, 200]].tolist() == [-1, 0, 1]
+    assert counts_of_all_bins(()).sum() == 0
 
 
 def test_many_crops_are_sampled_and_each_is_compared_with_all_others():

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from iics.cli.estimate_text import estimate_text
 from iics.cli.parse import parse
-from iics.cli.picture_file import check_picture_path, write_picture
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.cli.train import PresetName, fitting_preset
+from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import tyro
 
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model, trained_fingerprint
 from iics.cli.parse import parse
-from iics.cli.picture_file import check_picture_path
 from iics.cli.progress import count_display
 from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
 from iics.cli.source import DataName, DataSource, SourceFlags
+from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError, check_setting
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
         check_calibratable(splits)
     if splits.query is None or splits.gallery is None or splits.query.identity_ids is None:
         return _print_label_free(command, choice, splits)
-    from iics.cli.ranked_results import EvaluatedModel
+    from iics.evaluation.ranked_results import EvaluatedModel
 
     choice.check_scorable(splits.query, splits.gallery)
     if command.contact_sheet is not None:

@@ -16,9 +16,9 @@ from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import match_table
 from iics.cli.moments import parse_moment
 from iics.cli.parse import parse
-from iics.cli.picture_file import check_picture_path, write_picture
 from iics.cli.progress import count_of
 from iics.data.crops import natural_order
+from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError, check_setting
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from iics.cli.ranked_results import EvaluatedModel
     from iics.data.crops import CropSet
     from iics.evaluation.camera_pairs import CameraPairs
     from iics.evaluation.metrics import RankingResult
+    from iics.evaluation.ranked_results import EvaluatedModel
     from iics.evaluation.reranked_rows import Reranking
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel

@@ -22,16 +22,21 @@ class ReportCommand:
     """Run folder, finished or not."""
     out: Path | None = None
     """Where to write it. By default report.html in the run folder."""
+    figures: Path | None = None
+    """Folder to write every picture of the report into as well, as SVG, PDF and PNG."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ReportCommand, arguments, command="report")
-    from iics.experiments.report import write_report
+    from iics.experiments.report import write_report, write_run_figures
     from iics.training.model_card import write_model_card
 
-    folder = command.run.expanduser()
-    print(write_report(folder, None if command.out is None else command.out.expanduser()))
-    if command.out is None and (folder / "model.safetensors").is_file():
-        print(write_model_card(folder))
+    run = command.run.expanduser()
+    print(write_report(run, None if command.out is None else command.out.expanduser()))
+    if command.out is None and (run / "model.safetensors").is_file():
+        print(write_model_card(run))
+    if command.figures is not None:
+        for file in write_run_figures(run, command.figures.expanduser()):
+            print(file)
     return 0

@@ -80,6 +80,7 @@ def main(arguments: list[str]) -> int:
         return 0
     with reproduction.store.alone():
         failures = _make_runs(reproduction, source_of)
+        print("Writing tables and figures.", file=sys.stderr, flush=True)
         for table in reproduction.write_figures(failures):
             print_table(table)
     print(f"Written to {reproduction.out}: each table as .md, .csv and .html, every run's scores as runs.csv.")
@@ -159,13 +160,18 @@ def _make_runs(reproduction: Reproduction, source_of: Callable[[PlannedRun], Map
             display=training_display,
         )
     except KeyboardInterrupt:
-        num_finished = sum(store.state(run) == "finished" for run in runs)
-        print(
-            f"\nStopped. {num_finished} of {count_of(len(runs), 'run')} are finished, their tables are in "
-            f"{reproduction.out}; the same command goes on.",
-            file=sys.stderr,
-        )
+        _say_how_to_go_on(reproduction)
         raise
+
+
+def _say_how_to_go_on(reproduction: Reproduction) -> None:
+    runs = reproduction.runs()
+    num_finished = sum(reproduction.store.state(run) == "finished" for run in runs)
+    print(
+        f"\nStopped. {num_finished} of {count_of(len(runs), 'run')} are finished, their tables are in "
+        f"{reproduction.out}; the same command goes on.",
+        file=sys.stderr,
+    )
 
 
 def _found_anywhere(weights: str) -> str:

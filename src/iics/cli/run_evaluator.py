@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from iics.config import Settings
@@ -12,23 +13,23 @@ from iics.errors import EvaluationError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
 if TYPE_CHECKING:
-    from iics.cli.ranked_results import EvaluatedModel
     from iics.data.crops import CropSet, DataSplits
     from iics.evaluation.evaluate import Features
+    from iics.evaluation.ranked_results import EvaluatedModel
     from iics.models.reid_model import ReidModel
     from iics.training.rounds import TrainingRun
     from iics.training.run import AfterRound
 
 logger = logging.getLogger(__name__)
 
-CONTACT_SHEET = "contact_sheet.png"
-
 
 class Evaluator:
-    """Measures a model after rounds, and remembers the last measurement for the picture."""
+    """Measures a model after rounds, and leaves in the run folder its rankings and what its similarities mean."""
 
-    def __init__(self, splits: DataSplits, *, when: str, settings: Settings, progress: ProgressCallback) -> None:
-        self._splits, self._when, self._progress = splits, when, progress
+    def __init__(
+        self, splits: DataSplits, *, when: str, settings: Settings, folder: Path, progress: ProgressCallback
+    ) -> None:
+        self._splits, self._when, self._folder, self._progress = splits, when, folder, progress
         self._num_rounds, self._batch_size = settings.rounds, settings.inference_batch_size
         self._latest: EvaluatedModel | None = None
         if self.callback() is not None:
@@ -47,20 +48,12 @@ class Evaluator:
         if self._when == "end" and 0 < round_number < self._num_rounds:
             return {}
         from iics.evaluation.evaluate import numbers
+        from iics.experiments.run_rankings import write_rankings
 
-        return numbers(self._measure(model, round_number).result)
-
-    def write_rankings(self, run: TrainingRun) -> None:
-        """Write a contact sheet and camera_pairs.json, if there is a query and measuring was asked for."""
-        if self.callback() is None:
-            return
-        from iics.evaluation.evaluate import rank_camera_pairs
-        from iics.experiments.camera_pairs_file import CameraPairMatrices
-
-        latest = self._latest or self._measure(run.model, self._num_rounds)
-        latest.write_contact_sheet(run.folder / CONTACT_SHEET)
-        pairs = rank_camera_pairs(latest.query_features, latest.gallery_features, latest.query, latest.gallery)
-        CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(run.folder)
+        self._latest = self._measure(model, round_number)
+        if round_number == self._num_rounds:
+            write_rankings(self._latest, self._folder)
+        return numbers(self._latest.result)
 
     def calibrate(self, run: TrainingRun) -> None:
         """Write into the model which similarity means the same person, unless never to measure."""
@@ -96,7 +89,7 @@ class Evaluator:
         return features_of
 
     def _measure(self, model: ReidModel, round_number: int) -> EvaluatedModel:
-        from iics.cli.ranked_results import EvaluatedModel
+        from iics.evaluation.ranked_results import EvaluatedModel
 
         query, gallery = cast("CropSet", self._splits.query), cast("CropSet", self._splits.gallery)
         total, done = len(query) + len(gallery), 0
@@ -106,5 +99,4 @@ class Evaluator:
             done += num_done
             self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
 
-        self._latest = EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)
-        return self._latest
+        return EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)

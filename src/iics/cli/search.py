@@ -13,7 +13,7 @@ from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.moments import parse_moment
 from iics.cli.parse import parse
-from iics.cli.picture_file import check_picture_path, write_picture
+from iics.data.picture_file import check_picture_path, write_picture
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from iics import presets
 from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
-from iics.cli.run_evaluator import CONTACT_SHEET, Evaluator
+from iics.cli.run_evaluator import Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
-    from iics.training.rounds import train
+    from iics.experiments.reported_training import train
 
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = (command.out or default).expanduser()
@@ -99,14 +99,13 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     if processes.is_first:
         _print_start(command, splits, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
-        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, progress=progress)
+        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
         after_round = evaluator.callback()
         run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
         if processes.is_first:
-            evaluator.write_rankings(run)
             evaluator.calibrate(run)
     if processes.is_first:
-        _conclude(run)
+        _print_end(run)
     return 0
 
 
@@ -115,8 +114,8 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
     others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
+    from iics.experiments.reported_training import resume
     from iics.training.distributed import joined_processes
-    from iics.training.rounds import resume
     from iics.training.run_folder import RunFolder
 
     with joined_processes() as processes:
@@ -135,13 +134,13 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            evaluator = Evaluator(splits, when=values["evaluate"], settings=settings, progress=progress)
+            when = values["evaluate"]
+            evaluator = Evaluator(splits, when=when, settings=settings, folder=run_path, progress=progress)
             run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
             if processes.is_first:
-                evaluator.write_rankings(run)
                 evaluator.calibrate(run)
         if processes.is_first:
-            _conclude(run)
+            _print_end(run)
     return 0
 
 
@@ -217,15 +216,8 @@ def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes
     )
 
 
-def _conclude(run: TrainingRun) -> None:
-    """Print what came of it; the report is written last, when nothing can be lost any more."""
-    from iics.experiments.report import write_report
-
-    _print_end(run)
-    print(f"Report:         {write_report(run.folder)}")
-
-
 def _print_end(run: TrainingRun) -> None:
+    """Print what came of it and where it lies."""
     from iics.models.score_meaning import summary_lines
     from iics.training.model_card import MODEL_CARD
 
@@ -246,5 +238,6 @@ def _print_end(run: TrainingRun) -> None:
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Model card:     {run.folder / MODEL_CARD}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
-    if (run.folder / CONTACT_SHEET).exists():
-        print(f"Ranked results: {run.folder / CONTACT_SHEET}")
+    for name, file in (("Ranked results: ", "contact_sheet.png"), ("Report:         ", "report.html")):
+        if (run.folder / file).exists():
+            print(f"{name}{run.folder / file}")

@@ -15,10 +15,12 @@ import numpy as np
 from iics.errors import EvaluationError
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.marks import Mark
-from iics.evaluation.tracklet_agreement import FALSE_MATCH_RATES, MatchThreshold, match_threshold, wilson_interval
+from iics.evaluation.match_thresholds import PersonPairs, match_thresholds, wilson_interval
+from iics.models.match_thresholds import MatchThreshold
 
 RANKS = (1, 5, 10, 20)
 SIMILARITY_STEP = 0.1
+_DEVIATIONS_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -83,21 +85,23 @@ def mark_agreement(marks: Sequence[Mark]) -> MarkAgreement:
     _check(marks)
     is_right = np.array([mark.verdict == "right" for mark in marks])
     similarity = np.array([mark.similarity for mark in marks], dtype=np.float32)
-    right, wrong = similarity[is_right], similarity[~is_right]
+    # Every two wrong matches of one query, or of one crop, tell in part the same.
+    queries, crops = (np.unique(names, return_inverse=True)[1] for names in _names_of_pairs(marks))
+    first, second = queries[~is_right], len(marks) + crops[~is_right]
+    wrong = PersonPairs(similarity[~is_right], first, second)
     steps = np.arange(0, 1, SIMILARITY_STEP)
-    wrong_queries = {mark.query for mark in marks if mark.verdict == "wrong"}
     return MarkAgreement(
         num_queries=len({mark.query for mark in marks}),
-        num_right=len(right),
+        num_right=int(is_right.sum()),
         num_wrong=len(wrong),
         by_rank=_precisions(marks, [(rank, [mark.rank <= rank for mark in marks]) for rank in RANKS]),
         by_similarity=_precisions(marks, [(step, [mark.similarity >= step for mark in marks]) for step in steps]),
-        thresholds=tuple(
-            match_threshold(wrong, right, rate=rate, num_independent=len(wrong_queries))
-            for rate in FALSE_MATCH_RATES
-            if len(wrong)
-        ),
+        thresholds=match_thresholds(wrong, similarity[is_right]) if len(wrong) else (),
     )
+
+
+def _names_of_pairs(marks: Sequence[Mark]) -> tuple[list[str], list[str]]:
+    return [mark.query for mark in marks], [mark.crop_id for mark in marks]
 
 
 def _check(marks: Sequence[Mark]) -> None:
@@ -118,7 +122,7 @@ def _precisions(marks: Sequence[Mark], kept: list[tuple[float, list[bool]]]) -> 
         if not within or (found and found[-1].num_marked == len(within)):
             continue
         precision = sum(mark.verdict == "right" for mark in within) / len(within)
-        low, high = wilson_interval(precision, len({mark.query for mark in within}))
+        low, high = wilson_interval(precision, len({mark.query for mark in within}), deviations=_DEVIATIONS_95)
         found.append(MarkedPrecision(float(limit), len(within), precision, low, high))
     return tuple(found)
 
@@ -136,7 +140,7 @@ def _threshold_lines(threshold: MatchThreshold, num_wrong: int) -> list[str]:
     if threshold.similarity is None:
         needed = math.ceil(1 / threshold.rate)
         return explained(name, "-", f"Needs at least {needed:,} matches marked wrong, got {num_wrong:,}.")
-    interval = f"{percent(threshold.low or 0)} to {percent(threshold.high or 0)}"
+    interval = f"{percent(threshold.rate_low or 0)} to {percent(threshold.rate_high or 0)}"
     found = "" if threshold.found is None else f" {percent(threshold.found)} of the right matches exceed it, too."
-    meaning = f"The true share is {interval} (95 % interval, counting queries).{found}"
+    meaning = f"The true share is {interval} (95 % interval; matches of one query count little more than one).{found}"
     return explained(name, f"{threshold.similarity:.3f}", meaning)

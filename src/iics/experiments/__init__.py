@@ -1,1 +1,1 @@
-"""Measurements: how fast and how lean what the method computes is."""
+"""The paper's tables and figures, reports of runs, and measurements: how fast and how lean the method computes."""

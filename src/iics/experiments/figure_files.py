@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from iics.experiments.figure_numbers import CameraFeatures, SimilarityHistograms
-from iics.experiments.figures_similarity import KINDS_BY_IDENTITY, SimilarityPanel, similarity_figure
+from iics.experiments.figures_similarity import SimilarityPanel, similarity_figure
 from iics.experiments.figures_style import save_figure
 from iics.experiments.figures_sweep import SweepRow, mu_sweep_figure
 from iics.experiments.figures_tsne import TsnePanel, choose_crops, tsne_figure, tsne_points
+from iics.similarity.pair_histograms import KINDS_BY_IDENTITY
 
 FEWEST_CROPS = 5
 """t-SNE has no layout for fewer."""
@@ -46,10 +45,10 @@ def draw_figure1(features: CameraFeatures, path: Path, *, data: str, seed: int =
 def draw_figure3(histograms: SimilarityHistograms, path: Path, *, data: str, seed: int = 0) -> list[Path]:
     """Draw the similarities of the four kinds of pairs at three moments; see `draw_figure1`."""
     panels = [
-        SimilarityPanel(moment, histograms.edges.astype(np.float64), dict(zip(KINDS_BY_IDENTITY, counts, strict=True)))
+        SimilarityPanel(moment, histograms.edges, dict(zip(KINDS_BY_IDENTITY, counts, strict=True)))
         for moment, counts in zip(histograms.moments, histograms.counts, strict=True)
     ]
-    note = f"{data}: {int(histograms.counts[0].sum()):,} pairs, seed {seed}."
+    note = f"{data}: {int(histograms.counts[0].sum()):,} pairs, {histograms.num_sampled} crops with all; seed {seed}."
     return save_figure(similarity_figure(panels, note=note), path)
 
 

@@ -21,20 +21,13 @@ from iics.device import choose_device
 from iics.experiments.planned_runs import PlannedRun
 from iics.experiments.run_store import RunStore
 from iics.models.reid_model import ReidModel, create_model, load_model
+from iics.similarity.pair_histograms import KINDS_BY_IDENTITY, bin_edges, counts_of_all_bins, pair_histograms
 from iics.training.randomness import seeded_starting_weights
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 MOST_CROPS = 4000
-NUM_BINS = 100
-PAIR_KINDS = (
-    "same identity, same camera",
-    "same identity, different cameras",
-    "different identities, same camera",
-    "different identities, different cameras",
-)
-"""Blue, red, yellow and green in the paper's Fig. 3."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +51,19 @@ class CameraFeatures:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityHistograms:
-    """Fig. 3: how similar the four kinds of pairs are, at some moments.
+    """Fig. 3: how similar the four kinds of pairs are, at some moments; counted by `pair_histograms`.
 
     Attributes:
         moments: Names, e.g. "before training".
+        num_sampled: Crops that were compared with all.
         edges: Of the bins of cosine similarity, from -1 to 1. Shape (bins + 1,).
-        counts: Pairs of each moment and kind (`PAIR_KINDS`) by bin. Shape (moments, 4, bins).
+        counts: Pairs of each moment and kind (`KINDS_BY_IDENTITY`) by bin. Shape (moments, 4, bins).
         means: Mean similarity of each moment and kind, NaN where there is no pair. Shape (moments, 4).
     """
 
     moments: tuple[str, ...]
-    edges: FloatArray
+    num_sampled: int
+    edges: npt.NDArray[np.float64]
     counts: IntArray
     means: FloatArray
 
@@ -107,27 +102,22 @@ def figure3_histograms(stage1: PlannedRun, full: PlannedRun, store: RunStore) ->
 def similarity_histograms(
     features: Mapping[str, FloatArray], *, camera_ids: IntArray, identity_ids: IntArray
 ) -> SimilarityHistograms:
-    """Count cosine similarities of all pairs by kind. Quadratic in the crops, a row of pairs at a time.
+    """Return the histograms of some moments; see `pair_histograms`.
 
     Args:
         features: L2-normalised rows by moment. Shape (n, d) each.
         camera_ids: Shape (n,).
         identity_ids: Shape (n,).
     """
-    edges = np.linspace(-1, 1, NUM_BINS + 1, dtype=np.float32)
-    counts = np.zeros((len(features), len(PAIR_KINDS), NUM_BINS), dtype=np.int64)
-    sums = np.zeros((len(features), len(PAIR_KINDS)))
-    for at, rows in enumerate(features.values()):
-        for first in range(len(rows) - 1):
-            similarity = np.clip(rows[first + 1 :] @ rows[first], -1, 1)
-            is_other_person = identity_ids[first + 1 :] != identity_ids[first]
-            kind = 2 * is_other_person + (camera_ids[first + 1 :] != camera_ids[first])
-            place = np.minimum(((similarity + 1) * (NUM_BINS / 2)).astype(np.int64), NUM_BINS - 1)
-            counts[at] += np.bincount(kind * NUM_BINS + place, minlength=counts[at].size).reshape(counts[at].shape)
-            sums[at] += np.bincount(kind, weights=similarity, minlength=len(PAIR_KINDS))
-    totals = counts.sum(axis=2)
-    means = np.divide(sums, totals, out=np.full_like(sums, np.nan), where=totals > 0)
-    return SimilarityHistograms(tuple(features), edges, counts, means.astype(np.float32))
+    found = [pair_histograms(torch.from_numpy(rows), camera_ids, identity_ids) for rows in features.values()]
+    kinds = [[one.pairs[kind] for kind in KINDS_BY_IDENTITY] for one in found]
+    return SimilarityHistograms(
+        moments=tuple(features),
+        num_sampled=found[0].num_sampled,
+        edges=bin_edges(),
+        counts=np.array([[counts_of_all_bins(kind.counts) for kind in four] for four in kinds]),
+        means=np.array([[np.nan if kind.mean is None else kind.mean for kind in four] for four in kinds], np.float32),
+    )
 
 
 def drawn_crops(crops: CropSet) -> CropSet:

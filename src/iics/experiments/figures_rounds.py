@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MARKED = 25
+_ROOM = 0.06  # of the axis, above the highest marker
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,14 @@ class Curve:
             raise ValueError(f"{self.name}: {len(self.rounds)} rounds need as many values, got {len(self.values)}.")
 
 
-def curves_figure(
-    curves: Sequence[Curve], *, title: str, note: str, unit: str, limits: tuple[float | None, float | None] = (0, None)
-) -> Figure:
-    """Draw curves against the round.
+def curves_figure(curves: Sequence[Curve], *, title: str, note: str, unit: str) -> Figure:
+    """Draw curves against the round, on an axis that holds zero.
 
     Args:
         curves: One to seven, each with a value or more.
         title: What is shown.
         note: Data, how many, seed.
         unit: Of the values, on the axis.
-        limits: Ends of the axis; None where the values decide.
 
     Raises:
         ValueError: If there are none, more than seven, or one without a value.
@@ -60,9 +59,17 @@ def curves_figure(
         rounds = [number for curve in curves for number in curve.rounds]
         ax.set_xlim(min(rounds) - 0.3, max(rounds) + 0.3)
         ax.xaxis.set_major_locator(MultipleLocator(max(1, round((max(rounds) - min(rounds)) / 8))))
-        ax.set_ylim(*limits)
+        ax.set_ylim(*_limits([value for curve in curves for value in curve.values]))
         ax.set_xlabel("round")
         ax.set_ylabel(unit)
         if len(curves) > 1:
             legend_above(ax)
     return figure
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis that holds zero and every finite value, with room for its marker."""
+    finite = [0.0, *(value for value in values if math.isfinite(value))]
+    low, high = min(finite), max(finite)
+    room = _ROOM * (high - low) or 1.0
+    return (low - room if low < 0 else 0.0, high + room)

@@ -14,19 +14,12 @@ import numpy.typing as npt
 
 from iics.data.crops import IntArray
 from iics.experiments.figures_style import BLUE, GREEN, ORANGE, VERMILLION, legend_above, new_figure, style
-from iics.similarity.pair_histograms import BINS_PER_UNIT
+from iics.similarity.pair_histograms import bin_edges, counts_of_all_bins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-KINDS_BY_CAMERA = ("same_camera", "other_camera")
-KINDS_BY_IDENTITY = (
-    "same_identity_same_camera",
-    "same_identity_other_camera",
-    "other_identity_same_camera",
-    "other_identity_other_camera",
-)
 _LOOKS: dict[str, tuple[str, str, str]] = {  # label, colour near the paper's, dash
     "same_camera": ("same camera", BLUE, "-"),
     "other_camera": ("other camera", VERMILLION, "--"),
@@ -67,13 +60,9 @@ class SimilarityPanel:
             title: The moment.
             kinds: Which kinds of pairs to draw.
         """
-        edges = np.arange(-BINS_PER_UNIT, BINS_PER_UNIT + 1) / BINS_PER_UNIT
-        counts = {}
-        for kind in kinds:
-            counts[kind] = np.zeros(len(edges) - 1, dtype=np.int64)
-            pairs = np.array(similarity["pairs"][kind]["counts"], dtype=np.int64).reshape(-1, 2)
-            counts[kind][pairs[:, 0] + BINS_PER_UNIT] = pairs[:, 1]
-        return cls(title, edges, counts)
+        return cls(
+            title, bin_edges(), {kind: counts_of_all_bins(similarity["pairs"][kind]["counts"]) for kind in kinds}
+        )
 
 
 def similarity_figure(
@@ -116,6 +105,11 @@ def _draw(ax: Axes, panel: SimilarityPanel) -> None:
         density = counts / max(1, counts.sum()) / widths
         ax.stairs(density, panel.edges, color=colour, linestyle=dash, linewidth=1.4, label=label)
         ax.stairs(density, panel.edges, color=colour, alpha=0.12, fill=True)
+
+
+def kind_name(kind: str) -> str:
+    """Return what a kind of pairs is called, e.g. "same person, other camera"."""
+    return _LOOKS[kind][0]
 
 
 def filled_range(panels: Sequence[SimilarityPanel]) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from iics.experiments.figures_style import BLUE, VERMILLION, legend_above, new_f
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_TICKS = 5  # numbers like 0.025 touch each other beyond
+
 
 @dataclass(frozen=True)
 class SweepRow:
@@ -43,6 +45,8 @@ def mu_sweep_figure(rows: Sequence[SweepRow], *, data: str) -> Figure:
     """
     if not rows:
         raise ValueError("A sweep needs at least one run, got none.")
+    from matplotlib.ticker import MaxNLocator
+
     weights = sorted({row.mu for row in rows})
     seeds = sorted({row.seed for row in rows})
     runs = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
@@ -56,13 +60,14 @@ def mu_sweep_figure(rows: Sequence[SweepRow], *, data: str) -> Figure:
         ):
             values = [np.array([100 * getattr(row, name) for row in rows if row.mu == mu]) for mu in weights]
             means = [float(value.mean()) for value in values]
-            deviations = [float(value.std(ddof=1)) if len(value) > 1 else 0.0 for value in values]
-            ax.errorbar(
-                weights, means, yerr=deviations, color=colour, linestyle=dash, marker=marker, capsize=3, label=label
-            )
+            # A bar of no height would look like a deviation of none.
+            deviations = [float(value.std(ddof=1)) if len(value) > 1 else np.nan for value in values]
+            bars = None if np.isnan(deviations).all() else deviations
+            ax.errorbar(weights, means, yerr=bars, color=colour, linestyle=dash, marker=marker, capsize=3, label=label)
             ax.scatter(
                 [row.mu for row in rows], [100 * getattr(row, name) for row in rows], s=8, color=colour, alpha=0.5
             )
+        ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
         ax.set_xlabel("mu")
         ax.set_ylabel("%")
         legend_above(ax)

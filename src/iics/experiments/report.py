@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import jinja2
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.experiments.figures_style import data_uri, figure_bytes
-from iics.experiments.report_figures import ReportFigure, run_figures
+from iics.experiments.figures_style import data_uri, figure_bytes, save_figure
+from iics.experiments.report_figure import ReportFigure
+from iics.experiments.report_figures import run_figures
 from iics.experiments.report_run import Record, ReportedRun, at, over_cameras
 from iics.experiments.report_warnings import run_warnings
 
@@ -54,6 +56,21 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     page = report_html(ReportedRun.read(folder))
     write_atomically(path, page.encode(errors="replace"))  # bytes of names that are no UTF-8 become question marks
     return path
+
+
+def write_run_figures(folder: Path, out: Path) -> list[Path]:
+    """Write every picture of a run's report as SVG, PDF and PNG, named after its title; return the files.
+
+    Args:
+        folder: The run folder.
+        out: Folder for the pictures; made if it is not there.
+
+    Raises:
+        RunFolderError: If it is no run folder, or something in it cannot be read.
+        WriteError: If a picture cannot be written.
+    """
+    figures = run_figures(ReportedRun.read(folder))
+    return [file for shown in figures for file in save_figure(shown.figure, out / shown.file_name)]
 
 
 def report_html(run: ReportedRun) -> str:
@@ -103,8 +120,7 @@ def _sections(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]
     sections: dict[str, list[dict[str, str]]] = {}
     for shown in figures:
         uri = data_uri(figure_bytes(shown.figure, "svg"), "image/svg+xml")
-        alt = " ".join(shown.figure.get_suptitle().split())
-        sections.setdefault(shown.section, []).append({"uri": uri, "alt": alt, "caption": shown.caption})
+        sections.setdefault(shown.section, []).append({"uri": uri, "alt": shown.title, "caption": shown.caption})
     return sections
 
 
@@ -133,7 +149,7 @@ def _tiles(run: ReportedRun) -> Iterator[tuple[str, str]]:
 
 
 def _round_table(run: ReportedRun) -> Table:
-    """Return the main numbers of each round; columns without a number are left out."""
+    """Return the main numbers of each round; rounds and columns without a number are left out."""
     columns: dict[str, Callable[[Record], str]] = {
         "mAP %": lambda r: _percent(at(r, "evaluation", "mean_ap")),
         "rank-1 %": lambda r: _percent(at(r, "evaluation", "rank1")),
@@ -150,10 +166,10 @@ def _round_table(run: ReportedRun) -> Table:
         "ARI, stage 1": lambda r: _number(over_cameras(r, "adjusted_rand_index")),
         "ARI, stage 2": lambda r: _number(at(r, "stage2", "pseudo_labels", "adjusted_rand_index")),
     }
-    cells = {name: tuple(cell(record) for record in run.records) for name, cell in columns.items()}
-    kept = {name: column for name, column in cells.items() if any(column)}
-    rounds = tuple(str(record.get("round", "?")) for record in run.records)
-    return Table(("round", *kept), tuple(zip(rounds, *kept.values(), strict=True)))
+    rows = {str(record["round"]): [cell(record) for cell in columns.values()] for record in run.records}
+    has_number = [any(column) for column in zip(*rows.values(), strict=True)]
+    kept = tuple((number, *compress(cells, has_number)) for number, cells in rows.items() if any(cells))
+    return Table(("round", *compress(columns, has_number)), kept)
 
 
 def _phase_table(run: ReportedRun) -> Table:
@@ -201,7 +217,9 @@ def _text(value: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

@@ -18,6 +18,9 @@ from iics.experiments.figures_rounds import Curve
 Record = Mapping[str, Any]
 NumberOf = Callable[[Record], float | None]
 
+ALL_CAMERAS = "all cameras"
+"""What the clusters of stage 2 are of."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReportedRun:
@@ -101,7 +104,7 @@ def statistics_of(record: Record) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     overall = at(record, "stage2", "pseudo_labels")
     if overall is not None:
-        found["all cameras"] = overall
+        found[ALL_CAMERAS] = overall
     return found | {f"camera {name}": values for name, values in (at(record, "stage1", "pseudo_labels") or {}).items()}
 
 

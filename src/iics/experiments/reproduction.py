@@ -10,7 +10,8 @@ from pathlib import Path
 
 from iics.atomic import write_atomically
 from iics.experiments.figure_files import draw_figure1, draw_figure3, draw_figure4
-from iics.experiments.figure_numbers import PAIR_KINDS, figure1_features, figure3_histograms, save_arrays
+from iics.experiments.figure_numbers import figure1_features, figure3_histograms, save_arrays
+from iics.experiments.figures_similarity import kind_name
 from iics.experiments.figures_sweep import SweepRow
 from iics.experiments.planned_runs import PlannedRow, PlannedRun, distinct_runs, plan_rows
 from iics.experiments.reproduce import Failures
@@ -19,6 +20,7 @@ from iics.experiments.run_store import RunStore
 from iics.experiments.study import Study
 from iics.experiments.table_files import write_table
 from iics.experiments.variants import TargetName
+from iics.similarity.pair_histograms import KINDS_BY_IDENTITY
 
 RUNS_CSV = "runs.csv"
 _SCORES = (
@@ -32,6 +34,7 @@ _SCORES = (
     "other_rank5",
     "other_rank10",
 )
+_RUN_HEADINGS = ["target", "row", "seed", "run", *_SCORES, "seconds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,7 @@ class Reproduction:
         draw_figure3(histograms, picture, data=data)
         lines = [
             f"Mean cosine similarity {moment}: "
-            + "; ".join(f"{kind} {mean:.3f}" for kind, mean in zip(PAIR_KINDS, means, strict=True))
+            + "; ".join(f"{kind_name(kind)} {mean:.3f}" for kind, mean in zip(KINDS_BY_IDENTITY, means, strict=True))
             + "."
             for moment, means in zip(histograms.moments, histograms.means.tolist(), strict=True)
         ]
@@ -148,14 +151,25 @@ class Reproduction:
         ]
 
     def _write_runs(self) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["target", "row", "seed", "run", *_SCORES, "seconds"])
+        """Write the scores of every run; rows of targets that were asked for another time stay as they are."""
+        file = self.out / RUNS_CSV
+        lines = [line for line in self._earlier_lines(file) if line[0] not in self.rows]
         for target, rows in self.rows.items():
-            for row in rows:
-                for run in row.runs:
-                    scores = self.store.scores(run) or {}
-                    cells = ["" if name not in scores else f"{100 * scores[name]:.3f}" for name in _SCORES]
-                    seconds = f"{self.store.seconds(run):.0f}"
-                    writer.writerow([target, row.label, run.settings.seed, run.name, *cells, seconds])
-        write_atomically(self.out / RUNS_CSV, text.getvalue())
+            lines += [[target, row.label, *self._run_cells(run)] for row in rows for run in row.runs]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([_RUN_HEADINGS, *lines])
+        write_atomically(file, text.getvalue())
+
+    def _run_cells(self, run: PlannedRun) -> list[str]:
+        scores = self.store.scores(run) or {}
+        cells = ["" if name not in scores else f"{100 * scores[name]:.3f}" for name in _SCORES]
+        return [str(run.settings.seed), run.name, *cells, f"{self.store.seconds(run):.0f}"]
+
+    @staticmethod
+    def _earlier_lines(file: Path) -> list[list[str]]:
+        """Return the rows of an earlier call; none if there is no such file, or it has other columns."""
+        if not file.is_file():
+            return []
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
+            headings, *lines = [line for line in csv.reader(opened) if line] or [[]]
+        return lines if headings == _RUN_HEADINGS else []

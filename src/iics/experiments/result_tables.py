@@ -44,9 +44,11 @@ class Score:
 
     Attributes:
         values: One for each seed that is finished; at least one.
+        num_seeds: Seeds asked for.
     """
 
     values: tuple[float, ...]
+    num_seeds: int
 
     @property
     def mean(self) -> float:
@@ -60,12 +62,11 @@ class Score:
         return None if n < 2 else math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / (n - 1))
 
     def __str__(self) -> str:
-        """Return e.g. 64.1 for one seed and 64.1 ± 0.6 (2) for two."""
-        return (
-            f"{self.mean:.1f}"
-            if self.deviation is None
-            else f"{self.mean:.1f} ± {self.deviation:.1f} ({len(self.values)})"
-        )
+        """Return e.g. 64.1 for one seed, 64.1 ± 0.6 (2) for two, and 64.1 (1 of 2) while one is missing."""
+        spread = "" if self.deviation is None else f" ± {self.deviation:.1f}"
+        n = len(self.values)
+        seeds = f" ({n} of {self.num_seeds})" if n < self.num_seeds else f" ({n})" if n > 1 else ""
+        return f"{self.mean:.1f}{spread}{seeds}"
 
 
 @dataclass(frozen=True)
@@ -141,29 +142,35 @@ def collect(
     has_other = target == "table3"
     metrics = ("mean_ap", "rank1", "rank5", "rank10") if target in ("table5", "table6") else ("mean_ap", "rank1")
     keys = [*metrics, *(OTHER + metric for metric in metrics if has_other)]
-    columns = [_heading(key, has_other) for key in keys]
     paper_columns, paper_numbers = _paper_side(target, [row.label for row in rows], metrics, data_name)
-    result_rows = []
-    for row, paper in zip(rows, paper_numbers, strict=True):
-        measured = [scores for run in row.runs if (scores := store.scores(run)) is not None]
-        ours = [Score(tuple(100 * s[key] for s in measured if key in s)) for key in keys]
-        has_failed = any(run.name in failures for run in row.runs)
-        result_rows.append(ResultRow(row.label, tuple(one if one.values else None for one in ours), paper, has_failed))
-    reasons = [
+    order = (_ORDER_OF_SIDES.format(*_paper_sides(data_name)),) if has_other else ()
+    return ResultTable(
+        name=target,
+        title=TITLES[target],
+        first_heading="mu" if target == "figure4" else "trained on" if has_other else "",
+        columns=tuple(_heading(key, has_other) for key in keys),
+        paper_columns=tuple(paper_columns),
+        rows=tuple(_row(*pair, keys, store, failures) for pair in zip(rows, paper_numbers, strict=True)),
+        notes=(*notes, *order, *_reasons(rows, failures)),
+    )
+
+
+def _row(
+    row: PlannedRow, paper: tuple[float | None, ...], keys: Sequence[str], store: RunStore, failures: Failures
+) -> ResultRow:
+    measured = [scores for run in row.runs if (scores := store.scores(run)) is not None]
+    values = [tuple(100 * scores[key] for scores in measured if key in scores) for key in keys]
+    ours = tuple(Score(found, len(row.runs)) if found else None for found in values)
+    return ResultRow(row.label, ours, paper, has_failed=any(run.name in failures for run in row.runs))
+
+
+def _reasons(rows: Sequence[PlannedRow], failures: Failures) -> list[str]:
+    return [
         f"Failed: {row.label}, seed {run.settings.seed}: {failures[run.name]}"
         for row in rows
         for run in row.runs
         if run.name in failures
     ]
-    return ResultTable(
-        name=target,
-        title=TITLES[target],
-        first_heading="mu" if target == "figure4" else "trained on" if has_other else "",
-        columns=tuple(columns),
-        paper_columns=tuple(paper_columns),
-        rows=tuple(result_rows),
-        notes=(*notes, *([_ORDER_OF_SIDES.format(*_paper_sides(data_name))] if has_other else []), *reasons),
-    )
 
 
 _ORDER_OF_SIDES = (

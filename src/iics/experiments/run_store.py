@@ -16,12 +16,14 @@ from filelock import FileLock, Timeout
 
 from iics.data.crops import DataSplits
 from iics.errors import RunFolderError, WriteError
-from iics.evaluation.evaluate import check_scorable, numbers, rank_crops
+from iics.evaluation.evaluate import check_scorable, numbers
+from iics.evaluation.ranked_results import EvaluatedModel
 from iics.experiments.planned_runs import PlannedRun
+from iics.experiments.reported_training import resume, train
+from iics.experiments.run_rankings import write_rankings
 from iics.experiments.study_data import check_measurable
 from iics.models.reid_model import ReidModel
 from iics.training.progress import ProgressCallback, ProgressEvent
-from iics.training.rounds import resume, train
 
 OTHER = "other_"
 
@@ -71,7 +73,7 @@ class RunStore:
         Raises:
             IicsError: As `iics.train` and `iics.resume`.
         """
-        evaluator = _Evaluator(run, progress)
+        evaluator = _Evaluator(run, self.folder(run), progress)
         if self.state(run) == "started":
             resume(self.folder(run), run.train, after_round=evaluator, progress=progress)
         else:
@@ -118,10 +120,13 @@ class RunStore:
 
 
 class _Evaluator:
-    """Measures a run's model after its last round, on everything the run is tested on."""
+    """Measures a run's model after its last round, on everything the run is tested on; its rankings stay in its folder.
 
-    def __init__(self, run: PlannedRun, progress: ProgressCallback | None) -> None:
-        self._run, self._progress = run, progress
+    They are those on its own test set.
+    """
+
+    def __init__(self, run: PlannedRun, folder: Path, progress: ProgressCallback | None) -> None:
+        self._run, self._folder, self._progress = run, folder, progress
         for test in run.tests:
             check_scorable(*check_measurable(test))
 
@@ -130,10 +135,13 @@ class _Evaluator:
             return {}
         scores: dict[str, float] = {}
         for prefix, test in zip(("", OTHER), self._run.tests, strict=False):
-            scores |= {prefix + name: value for name, value in self._measure(model, test).items()}
+            evaluated = self._measure(model, test)
+            scores |= {prefix + name: value for name, value in numbers(evaluated.result).items()}
+            if not prefix:
+                write_rankings(evaluated, self._folder)
         return scores
 
-    def _measure(self, model: ReidModel, test: DataSplits) -> Mapping[str, float]:
+    def _measure(self, model: ReidModel, test: DataSplits) -> EvaluatedModel:
         query, gallery = check_measurable(test)
         rounds, total, done = self._run.settings.rounds, len(query) + len(gallery), 0
 
@@ -144,5 +152,4 @@ class _Evaluator:
                 self._progress(ProgressEvent(rounds, rounds, "evaluate", done, total, num_done))
 
         batch_size = self._run.settings.inference_batch_size
-        features = [model.embed(crops, batch_size=batch_size, progress=count) for crops in (query, gallery)]
-        return numbers(rank_crops(features[0], features[1], query, gallery))
+        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, progress=count)

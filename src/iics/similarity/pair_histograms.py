@@ -6,7 +6,7 @@ of the same and of another identity. Features in, counts out; nothing is drawn f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +22,16 @@ MAX_SAMPLED = 512
 """Crops that are compared with all others, if there are more."""
 
 _NUM_BINS = 2 * BINS_PER_UNIT
-_BLOCK_FLOATS = 1 << 22
+_BLOCK_FLOATS = 1 << 20
 _UNKNOWN, _SAME, _OTHER = 0, 1, 2
-_NAMES = {
-    (_SAME, "same_camera"): "same_identity_same_camera",
-    (_SAME, "other_camera"): "same_identity_other_camera",
-    (_OTHER, "same_camera"): "other_identity_same_camera",
-    (_OTHER, "other_camera"): "other_identity_other_camera",
-}
+
+KINDS_BY_CAMERA = ("same_camera", "other_camera")
+KINDS_BY_IDENTITY = (
+    "same_identity_same_camera",
+    "same_identity_other_camera",
+    "other_identity_same_camera",
+    "other_identity_other_camera",
+)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,8 @@ class PairHistograms:
 
     Attributes:
         num_sampled: Crops that were compared with all others; a pair of two of them counts twice.
-        pairs: By kind: same_camera and other_camera; with identities also same_identity_same_camera,
-            same_identity_other_camera, other_identity_same_camera and other_identity_other_camera, from which pairs
-            with junk or a distractor are left out.
+        pairs: By kind: `KINDS_BY_CAMERA`; with identities also `KINDS_BY_IDENTITY`, from which pairs with junk or a
+            distractor are left out.
     """
 
     num_sampled: int
@@ -82,18 +83,31 @@ def pair_histograms(features: Tensor, camera_ids: IntArray, identity_ids: IntArr
         places = kinds * _NUM_BINS + bins + BINS_PER_UNIT
         counts += np.bincount(places, minlength=counts.size).reshape(counts.shape)
         sums += np.bincount(kinds, weights=cosines, minlength=sums.size).reshape(sums.shape)
-    pairs = {}
-    for camera, name in enumerate(("same_camera", "other_camera")):
-        pairs[name] = _histogram(counts[camera].sum(axis=0), sums[camera].sum())
+    pairs = {
+        name: _histogram(counts[camera].sum(axis=0), sums[camera].sum()) for camera, name in enumerate(KINDS_BY_CAMERA)
+    }
     if identity_ids is not None:
-        for (identity, camera_name), name in _NAMES.items():
-            camera = int(camera_name == "other_camera")
+        by_identity = [(identity, camera) for identity in (_SAME, _OTHER) for camera in (0, 1)]
+        for name, (identity, camera) in zip(KINDS_BY_IDENTITY, by_identity, strict=True):
             pairs[name] = _histogram(counts[camera, identity], sums[camera, identity])
     return PairHistograms(num_sampled=len(sampled), pairs=pairs)
 
 
+def bin_edges() -> npt.NDArray[np.float64]:
+    """Return the ends of all bins, from -1 to 1. Shape (bins + 1,)."""
+    return np.arange(-BINS_PER_UNIT, BINS_PER_UNIT + 1) / BINS_PER_UNIT
+
+
+def counts_of_all_bins(counts: Iterable[Sequence[int]]) -> IntArray:
+    """Return the pairs of every bin, also of empty ones, from `PairHistogram.counts`. Shape (bins,)."""
+    whole = np.zeros(_NUM_BINS, dtype=np.int64)
+    filled = np.array(list(counts), dtype=np.int64).reshape(-1, 2)
+    whole[filled[:, 0] + BINS_PER_UNIT] = filled[:, 1]
+    return whole
+
+
 def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, npt.NDArray[np.float32]]]:
-    """Yield some of the sampled crops and their cosines with all, 16 MB at a time."""
+    """Yield some of the sampled crops and their cosines with all, 4 MB at a time or one row."""
     size = max(1, _BLOCK_FLOATS // max(1, len(features)))
     for start in range(0, len(sampled), size):
         rows = sampled[start : start + size]

@@ -27,7 +27,7 @@ from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.labelling import with_resolved_route
 from iics.training.progress import ProgressCallback, bind_round
 from iics.training.randomness import crop_order, seeded_starting_weights
-from iics.training.run import AfterRound, Run
+from iics.training.run import AfterRecord, AfterRound, Run
 from iics.training.run_folder import Checkpoint, RunFolder
 from iics.training.stage_order import ends_round
 from iics.training.trainable import check_trainable
@@ -57,6 +57,7 @@ def train(
     out: Path | str,
     source: Mapping[str, str] | None = None,
     after_round: AfterRound | None = None,
+    after_record: AfterRecord | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Train a model on unlabelled crops and keep everything in a new run folder.
@@ -69,6 +70,7 @@ def train(
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
         after_round: Called before training and after each round, e.g. to evaluate.
+        after_record: Called when the record of a round is written, e.g. to report on the run so far.
         progress: Told about every step.
 
     Raises:
@@ -93,7 +95,7 @@ def train(
         if processes.is_first:
             folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
             folder.save_model(model)
-        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, progress)
+        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         with at_work(engine):
             return TrainingRun(model, Path(out), run.finish(None))
 
@@ -103,6 +105,7 @@ def resume(
     crops: CropSet,
     *,
     after_round: AfterRound | None = None,
+    after_record: AfterRecord | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
@@ -111,6 +114,7 @@ def resume(
         out: The run folder.
         crops: The crops it was started with, in the same order.
         after_round: As in `train`.
+        after_record: As in `train`.
         progress: As in `train`.
 
     Raises:
@@ -128,7 +132,7 @@ def resume(
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
-        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, progress)
+        run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         with at_work(engine):
             return TrainingRun(model, Path(out), run.finish(checkpoint))
 

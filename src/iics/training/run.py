@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,6 +40,9 @@ AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
 
 What it returns is recorded as "evaluation". Of several processes, only the first calls it.
 """
+
+AfterRecord = Callable[[Path], None]
+"""Called with the run folder when the record of a round is written. Of several processes, only the first calls it."""
 
 
 @dataclass(eq=False)
@@ -87,6 +91,7 @@ class Run:
         processes: Who shares the work.
         folder: Where everything is written; None on all processes but the first.
         after_round: Called by the first process.
+        after_record: Likewise.
         progress: Told by the first process about every step.
     """
 
@@ -98,6 +103,7 @@ class Run:
     processes: Processes
     folder: RunFolder | None
     after_round: AfterRound | None
+    after_record: AfterRecord | None
     progress: ProgressCallback | None
 
     def __post_init__(self) -> None:
@@ -228,6 +234,8 @@ class Run:
             self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
         history.append(json.dumps(record))
         self._write_metrics(history)
+        if self.folder is not None and self.after_record is not None:
+            self.after_record(self.folder.path)
 
     def _evaluation(self, round_number: int) -> dict[str, float]:
         after_round = self.after_round

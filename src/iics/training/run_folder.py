@@ -7,7 +7,7 @@ model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
 pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 1 and 2; not in a supervised run
 model.md           what the model is, is for and is not for, written when training ends
-report.html        all of it on one page, written by the command line when training ends
+report.html        all of it on one page, written by `iics.train` after every round
 loggers.json       which rounds each logger was given
 tensorboard/       the same numbers as metrics.jsonl, for the logger of that name
 wandb/, mlflow.db  likewise, unless the environment names another place

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.cli.picture_file import write_picture
 from iics.data.crops import CropSet
+from iics.data.picture_file import write_picture
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
 from iics.evaluation.metrics import RankingResult

@@ -1,0 +1,90 @@
+"""Training whose run folder always holds report.html: `iics.train` and `iics.resume`.
+
+The page is written anew whenever a round is recorded, also for a run that is stopped later: some two seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from iics.config import Settings
+from iics.data.crops import CropSet
+from iics.experiments.report import write_report
+from iics.training import rounds
+from iics.training.progress import ProgressCallback
+from iics.training.rounds import TrainingRun
+from iics.training.run import AfterRound
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    crops: CropSet,
+    *,
+    settings: Settings,
+    out: Path | str,
+    source: Mapping[str, str] | None = None,
+    after_round: AfterRound | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Train a model on unlabelled crops and keep everything in a new run folder, with a report of the rounds so far.
+
+    Under torchrun, all its processes call this alike and share the work; the first one writes.
+
+    Args:
+        crops: At least two cameras. Identities, if there are any, are only measured against.
+        settings: E.g. `iics.presets.MARKET1501`.
+        out: The run folder; must not exist, or be empty.
+        source: Where the crops come from, recorded in the run folder.
+        after_round: Called before training and after each round, e.g. to evaluate.
+        progress: Told about every step.
+
+    Raises:
+        IicsError: As `iics.training.rounds.train`; a report that cannot be written is only warned of.
+    """
+    return rounds.train(
+        crops,
+        settings=settings,
+        out=out,
+        source=source,
+        after_round=after_round,
+        after_record=keep_report,
+        progress=progress,
+    )
+
+
+def resume(
+    out: Path | str,
+    crops: CropSet,
+    *,
+    after_round: AfterRound | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
+
+    Args:
+        out: The run folder.
+        crops: The crops it was started with, in the same order.
+        after_round: As in `train`.
+        progress: As in `train`.
+
+    Raises:
+        IicsError: As `iics.training.rounds.resume`; a report that cannot be written is only warned of.
+    """
+    return rounds.resume(out, crops, after_round=after_round, after_record=keep_report, progress=progress)
+
+
+def keep_report(folder: Path) -> None:
+    """Write the report of a run at work; a fault of it, whatever it is, is warned of and ends no run."""
+    try:
+        write_report(folder)
+    except Exception as error:  # hours of training weigh more than a page that can be written again
+        logger.warning(
+            "The report of %s was not written (%s: %s). Training goes on; iics report %s tries again.",
+            folder,
+            type(error).__name__,
+            error,
+            folder,
+        )
