@@ -1,11 +1,14 @@
 # make demo   set up, train on the sample that ships, show what it learned
 # make test   set up, run the tests
-# make check  set up, run formatter, linter, type checker and tests
+# make check  set up, run formatter, linter, type checker and tests; build the documentation
+# make docs   set up, build the documentation into build/site
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check format clean
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
+.PHONY: demo test test-slow check docs docs-pages format clean
 
 demo: $(VENV)/installed
 	$(BIN)/iics train sample --rounds 1
@@ -21,6 +24,15 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	$(MKDOCS) build --strict
+
+docs: $(VENV)/installed-dev
+	$(MKDOCS) build --strict
+	@echo "Open build/site/index.html, or build/site by a server (the search needs one): python3 -m http.server -b 127.0.0.1 -d build/site"
+
+# The parts of docs/ that are made from the code, written anew.
+docs-pages: $(VENV)/installed-dev
+	$(BIN)/python -m docs_site
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
@@ -28,7 +40,7 @@ format: $(VENV)/installed-dev
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
-	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks docs_site -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

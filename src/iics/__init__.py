@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from iics.data.patterns import load_pattern as load_pattern
     from iics.data.sample import load_sample as load_sample
     from iics.errors import IicsError as IicsError
+    from iics.evaluation.calibration import calibrate as calibrate
     from iics.evaluation.evaluate import evaluate as evaluate
     from iics.models.reid_model import ReidModel as ReidModel
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
@@ -41,6 +42,7 @@ _HOMES = {
     "ReidModel": "iics.models.reid_model",
     "Settings": "iics.config",
     "TrainingRun": "iics.training.rounds",
+    "calibrate": "iics.evaluation.calibration",
     "check_data": "iics.data.check",
     "evaluate": "iics.evaluation.evaluate",
     "load_csv": "iics.data.csv_table",

@@ -23,7 +23,7 @@ def test_a_report_can_be_written_anew_and_elsewhere(iics, trained, tmp_path):
     out, _ = trained
     run = shutil.copytree(out, tmp_path / "run")
     (run / "report.html").unlink()
-    assert iics("report", run).stdout == f"{run}/report.html\n"
+    assert iics("report", run).stdout == f"{run}/report.html\n{run}/model.md\n"
     assert iics("report", run, "--out", tmp_path / "page.html").stdout == f"{tmp_path}/page.html\n"
     assert (run / "report.html").read_bytes() == (tmp_path / "page.html").read_bytes()
 

@@ -49,7 +49,7 @@ def test_other_files_and_hidden_ones_are_left_alone(arriving, tmp_path):
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="There is no folder .*none to watch"):
+    with pytest.raises(DataError, match=r"There is no folder .*none to watch"):
         ArrivingFiles(tmp_path / "none").look()
 
 

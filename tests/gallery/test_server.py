@@ -22,22 +22,23 @@ def test_a_server_killed_while_indexing_loses_nothing_that_was_written(mortal_se
     monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 1.0)
     done = []
 
-    def kill_in_the_middle(number):
+    def kill_within_the_next_batch(number):
         done.append(number)
         if len(done) == 3:
-            mortal_server.kill()
+            threading.Timer(0.03, mortal_server.kill).start()
 
     crops = people.train
     gallery = Gallery.open_or_create(mortal_server.uri, model=model)
     with pytest.raises(GalleryError, match=f"the gallery {mortal_server.uri}: "):
-        index_crops(gallery, model, crops, progress=kill_in_the_middle)
+        index_crops(gallery, model, crops, progress=kill_within_the_next_batch)
     gallery.close()
-    assert sum(done) == 24
+    assert 24 <= sum(done) < len(crops)
     monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 60.0)
     mortal_server.start()
     with Gallery.open(mortal_server.uri) as gallery:
-        assert gallery.num_crops == 24
-        assert index_crops(gallery, model, crops) == IndexResult(num_new=len(crops) - 24, num_known=24)
+        num_kept = gallery.num_crops
+        assert sum(done) <= num_kept < len(crops)
+        assert index_crops(gallery, model, crops) == IndexResult(num_new=len(crops) - num_kept, num_known=num_kept)
         assert gallery.num_crops == len(crops)
         features = model.embed(crops)
         for own, (match,) in zip(crops.paths, gallery.search(features, top=1), strict=True):
@@ -53,7 +54,7 @@ def _pixels(*paths):
 def test_ten_searches_beside_indexing_see_only_whole_crops(gallery, model, people, monkeypatch):
     monkeypatch.setattr(indexing, "CROPS_PER_WRITE", 4)
     monkeypatch.setattr(indexing, "CROPS_PER_FLUSH", 12)
-    first, rest = people.train.subset(range(20)), people.train.subset(range(20, len(people.train)))
+    first, rest = people.train.subset(range(10)), people.train.subset(range(10, 34))
     index_crops(gallery, model, first)
     queries = model.embed(first)
     before = {path: match for path, (match,) in zip(first.paths, gallery.search(queries, top=1), strict=True)}
@@ -63,7 +64,7 @@ def test_ten_searches_beside_indexing_see_only_whole_crops(gallery, model, peopl
         last = 0
         while not (is_over.is_set() and last):
             index = number % len(first)
-            (matches,) = gallery.search(queries[index : index + 1], top=60)
+            (matches,) = gallery.search(queries[index : index + 1], top=40)
             paths = [match.path for match in matches]
             similarities = [match.similarity for match in matches]
             if (
@@ -89,7 +90,7 @@ def test_ten_searches_beside_indexing_see_only_whole_crops(gallery, model, peopl
     assert faults == []
     assert len(num_answers) == 10
     (matches,) = gallery.search(queries[:1], top=100)
-    assert len(matches) == len(people.train)
+    assert len(matches) == len(first) + len(rest)
 
 
 HOLD = """
@@ -127,7 +128,7 @@ def test_two_galleries_share_a_folder_within_a_process(tmp_path, model, angles, 
 
 
 def test_a_place_without_a_gallery_is_refused_by_name(tmp_path, server, model):
-    with pytest.raises(GalleryError, match="'people' is no gallery; name a folder ending in .db, or a Milvus server"):
+    with pytest.raises(GalleryError, match=r"'people' is no gallery; name a folder ending in .db, or a Milvus server"):
         Gallery.open("people")
     with pytest.raises(GalleryError, match=r"There is no gallery .*none.db; `iics index"):
         Gallery.open(str(tmp_path / "none.db"))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from iics.gallery.matches import Match
+from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.page.match_view import grouped, matches_html, message_html
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
@@ -25,8 +26,30 @@ def match(rank, camera="hall", time=None, **values):
 FIVE = [match(1, "yard", 30.0), match(2, "hall", 20.0), match(3, "yard", 10.0), match(4, "yard"), match(5, "hall", 5.0)]
 
 
-def html(matches, verdicts=None, order="by camera, along time", can_mark=True):
-    return matches_html(matches, verdicts or {}, order=order, can_mark=can_mark, meaning="What it means.")
+def html(matches, verdicts=None, order="by camera, along time", can_mark=True, thresholds=None):
+    return matches_html(matches, verdicts or {}, order=order, can_mark=can_mark, thresholds=thresholds)
+
+
+def test_the_page_says_what_similarities_mean():
+    known = MatchThreshold(0.01, 0.68, 0.004, 0.019, 0.66, 0.7, 300, found=0.62)
+    thresholds = MatchThresholds(
+        (known,),
+        calibration="identities",
+        data="shop",
+        split="query against gallery",
+        num_people=40,
+        num_different=51234,
+        num_people_pairs=780,
+        num_same=300,
+        is_trained_on=False,
+        limits="Other cameras differ.",
+    )
+    page = html(FIVE, thresholds=thresholds)
+    assert "exceed 0.680" in page
+    assert "Other cameras differ." in page
+    assert 'title="0.90: above the 1 % threshold (0.68)' in page
+    assert 'title="0.50: not above the 1 % threshold (0.68)' in page
+    assert "This model is not calibrated" in html(FIVE)
 
 
 def test_cameras_come_by_their_best_match_and_their_matches_along_time():

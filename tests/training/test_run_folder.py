@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,9 @@ def newest(folder):
 def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
     opened = RunFolder.open(folder.path)
     assert opened.settings() == tiny_settings
-    assert opened.source() == {
+    source = opened.source()
+    assert datetime.fromisoformat(source.pop("started"))
+    assert source == {
         "data": "market1501",
         "name": "crops",
         "num_crops": 5,

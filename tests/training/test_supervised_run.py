@@ -50,6 +50,7 @@ def test_folder_holds_all_but_pseudo_labels(finished):
         "data.json",
         "metrics.jsonl",
         "model.safetensors",
+        "model.md",
         "checkpoints",
         "tensorboard",
         "loggers.json",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 
-from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run
+from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model, trained_fingerprint
 from iics.cli.parse import parse
 from iics.cli.picture_file import check_picture_path
 from iics.cli.progress import count_display
@@ -18,7 +18,9 @@ from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.errors import EvaluationError, SettingsError, check_setting
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet
+    from iics.data.crops import CropSet, DataSplits
+    from iics.evaluation.evaluate import Features
+    from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
 
 
@@ -48,6 +50,9 @@ class EvaluateCommand:
     """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
     contact_sheet: Path | None = None
     """Write a picture of ranked results here (PNG or JPEG); needs a query."""
+    calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure on this data which similarity means the same person, and write it into the model file, whose weights stay
+    as they are (docs/thresholds.md)."""
     batch_size: int = 128
     """Crops that go through the network at once."""
     device: str = "auto"
@@ -68,8 +73,12 @@ def main(arguments: list[str]) -> int:
         command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
     )
     splits = command.source.load()
+    if command.calibrate:
+        from iics.evaluation.calibration import check_calibratable
+
+        check_calibratable(splits)
     if splits.query is None or splits.gallery is None or splits.query.identity_ids is None:
-        return _print_label_free(command, choice, splits.train)
+        return _print_label_free(command, choice, splits)
     from iics.cli.ranked_results import EvaluatedModel
 
     choice.check_scorable(splits.query, splits.gallery)
@@ -82,7 +91,12 @@ def main(arguments: list[str]) -> int:
             model, splits.query, splits.gallery, batch_size=command.batch_size, progress=progress
         )
     result = choice.measure(evaluated)
-    print(json.dumps(json_values(result), indent=2) if command.json else result)
+    features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
+    thresholds = _calibrate(command, splits, model, features)
+    found = {**json_values(result), **_threshold_values(thresholds)}
+    print(
+        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
+    )
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -90,6 +104,11 @@ def main(arguments: list[str]) -> int:
 
 def _without_model(command: EvaluateCommand) -> EvaluateCommand:
     """Return the command as it is meant: with --weights there is no MODEL, and its place holds the data's name."""
+    if command.calibrate and command.foreign.weights is not None:
+        raise SettingsError(
+            "--calibrate writes into a model file, and --weights are none of ours. Save them first: "
+            "iics.load_foreign_weights(FILE, backbone=...).save('model.safetensors')."
+        )
     if command.foreign.weights is None:
         if command.model is None:
             raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
@@ -120,7 +139,8 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
     return 0
 
 
-def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, crops: CropSet) -> int:
+def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
+    crops = splits.train
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
             f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
@@ -134,6 +154,53 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, crops: C
         features = model.embed(crops, batch_size=command.batch_size, progress=progress)
     result = UnlabelledResult.of(features, crops)
     ranked = None if result.ranked is None else numbers(result.ranked)
-    found = {"label_free": asdict(result.label_free), "each_against_all": ranked}
-    print(json.dumps(found, indent=2) if command.json else result)
+    thresholds = _calibrate(command, splits, model, {id(crops): features})
+    found = {
+        "label_free": asdict(result.label_free),
+        "each_against_all": ranked,
+        **_threshold_values(thresholds),
+    }
+    print(
+        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
+    )
     return 0
+
+
+def _calibrate(
+    command: EvaluateCommand, splits: DataSplits, model: ReidModel, features: dict[int, Features]
+) -> MatchThresholds | None:
+    """Write thresholds into the model file if that was asked for, and anew the card of its run if it is in one.
+
+    Args:
+        command: What was asked for.
+        splits: To measure on.
+        model: Embeds what is not embedded yet.
+        features: Of crop sets that are, by their id.
+    """
+    if not command.calibrate or command.model is None:
+        return None
+    from iics.evaluation.calibration import measured_thresholds
+    from iics.models.model_header import write_match_thresholds
+    from iics.training.model_card import write_model_card
+
+    def features_of(crops: CropSet) -> Features:
+        return features[id(crops)] if id(crops) in features else model.embed(crops, batch_size=command.batch_size)
+
+    file = path_of_model(command.model)
+    thresholds = measured_thresholds(features_of, splits, trained_on=trained_fingerprint(file))
+    write_match_thresholds(file, thresholds)
+    if (file.parent / "settings.json").is_file() and file.name == "model.safetensors":
+        write_model_card(file.parent)
+    return thresholds
+
+
+def _threshold_values(thresholds: MatchThresholds | None) -> dict[str, Any]:
+    return {} if thresholds is None else {"match_thresholds": asdict(thresholds)}
+
+
+def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None) -> list[str]:
+    if thresholds is None or command.model is None:
+        return []
+    from iics.models.score_meaning import summary_lines
+
+    return ["", *summary_lines(thresholds), f"Written into {path_of_model(command.model)}."]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from iics.cli.gallery_crops import SplitName, named_crops
-from iics.cli.model_file import load_model_or_run, model_file_in
+from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display, count_of
 from iics.errors import check_setting
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     model = load_model_or_run(command.model, device=command.device)
     with (
         Gallery.open_or_create(
-            command.gallery, model=model, model_file=model_file_in(command.model), collection=command.collection
+            command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
         ) as gallery,
         _resume_hint(command.gallery),
     ):

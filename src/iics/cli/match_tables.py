@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from iics.cli.moments import moment_text
+from iics.models.score_meaning import rate_text, summary_lines
 
 if TYPE_CHECKING:
     from iics.gallery.matches import Match
+    from iics.models.match_thresholds import MatchThresholds
     from iics.models.model_header import ModelHeader
+
+
+_NUMBERS = ("rank", "similarity", "above threshold")
 
 
 def print_matches(matches: Sequence[Match], header: ModelHeader) -> None:
@@ -23,15 +29,22 @@ def print_matches(matches: Sequence[Match], header: ModelHeader) -> None:
     if not matches:
         print("No crop of the gallery meets the filters.")
         return
-    Console().print(match_table(matches))
-    print(score_meaning(header))
+    thresholds = header.match_thresholds
+    Console().print(match_table(matches, thresholds))
+    print("\n".join(summary_lines(thresholds)))
 
 
-def match_table(matches: Sequence[Match]) -> Table:
-    """Return matches as a table; columns that nothing is known for are left out."""
+def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = None) -> Table:
+    """Return matches as a table; columns that nothing is known for are left out.
+
+    Args:
+        matches: In order.
+        thresholds: Of the model; with them the table says how few pairs of two people are that similar.
+    """
     columns: dict[str, Callable[[Match], str]] = {
         "rank": lambda match: str(match.rank) if match.rank else "",
         "similarity": lambda match: "" if math.isnan(match.similarity) else f"{match.similarity:.3f}",
+        "above threshold": lambda match: _passed_rate(match.similarity, thresholds),
         "camera": lambda match: match.camera,
         "time (UTC)": lambda match: "" if match.time is None else moment_text(match.time),
         "tracklet": lambda match: "" if match.tracklet_id is None else str(match.tracklet_id),
@@ -41,26 +54,27 @@ def match_table(matches: Sequence[Match]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name, text in columns.items():
         if any(text(match) for match in matches):
-            table.add_column(name, justify="right" if name in ("rank", "similarity") else "left", overflow="fold")
+            table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
     shown = [text for text in columns.values() if any(text(match) for match in matches)]
     for match in matches:
         table.add_row(*(Text(text(match)) for text in shown))  # as text: brackets in names are no markup
     return table
 
 
-def score_meaning(_header: ModelHeader) -> str:
-    """Return what a similarity says, as far as the model's header knows."""
-    return (
-        "Similarity is the cosine of two features; this model holds no thresholds that say which means the same person."
-    )
+def _passed_rate(similarity: float, thresholds: MatchThresholds | None) -> str:
+    """Return the rate of the strictest threshold that a similarity passes, "" for none."""
+    if thresholds is None or math.isnan(similarity):
+        return ""
+    passed = thresholds.strictest(similarity)
+    return "" if passed is None else rate_text(passed.rate)
 
 
-def json_values(query: Path, gallery: str, matches: Sequence[Match], _header: ModelHeader) -> dict[str, Any]:
+def json_values(query: Path, gallery: str, matches: Sequence[Match], header: ModelHeader) -> dict[str, Any]:
     """Return what `iics search --json` prints (docs/gallery.md)."""
     return {
         "query": str(query),
         "gallery": gallery,
-        "thresholds": None,
+        "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
         "matches": [match_values(match) for match in matches],
     }
 

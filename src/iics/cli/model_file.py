@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,6 +59,20 @@ ForeignFlags = Annotated[ForeignWeights, tyro.conf.arg(name="")]
 """The fields of a ForeignWeights as flags of a command, without a prefix."""
 
 
+def path_of_model(path: Path) -> Path:
+    """Return the model file that a path names: a run folder stands for the model in it."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def trained_fingerprint(model_file: Path) -> str | None:
+    """Return the fingerprint of the crops that the model of a run was trained on; None for a model outside of a run."""
+    try:
+        values = json.loads((model_file.parent / "data.json").read_text(encoding="utf-8"))
+        return str(values["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def load_model_or_run(path: Path, *, device: str) -> ReidModel:
     """Return the model in a file or a run folder.
 
@@ -66,9 +81,4 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
     """
     from iics.models.reid_model import load_model
 
-    return load_model(model_file_in(path), device=choose_device(device))
-
-
-def model_file_in(path: Path) -> Path:
-    """Return a model file as it is, or that of a run folder."""
-    return path / "model.safetensors" if path.is_dir() else path
+    return load_model(path_of_model(path), device=choose_device(device))

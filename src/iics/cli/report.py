@@ -14,7 +14,8 @@ from iics.cli.parse import parse
 class ReportCommand:
     """Write a run's report: settings, curves, figures, ranked lists and warnings on one page of HTML.
 
-    The page holds all its pictures and needs neither network nor scripts.
+    The page holds all its pictures and needs neither network nor scripts. Without --out, the run's model card
+    (model.md) is written anew, too.
     """
 
     run: tyro.conf.Positional[Path]
@@ -27,6 +28,10 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ReportCommand, arguments, command="report")
     from iics.experiments.report import write_report
+    from iics.training.model_card import write_model_card
 
-    print(write_report(command.run.expanduser(), None if command.out is None else command.out.expanduser()))
+    folder = command.run.expanduser()
+    print(write_report(folder, None if command.out is None else command.out.expanduser()))
+    if command.out is None and (folder / "model.safetensors").is_file():
+        print(write_model_card(folder))
     return 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -18,21 +18,18 @@ from rich.table import Table
 from iics import presets
 from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
+from iics.cli.run_evaluator import CONTACT_SHEET, Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError
-from iics.training.progress import ProgressCallback, ProgressEvent
+from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from iics.cli.ranked_results import EvaluatedModel
-    from iics.data.crops import CropSet, DataSplits
-    from iics.models.reid_model import ReidModel
+    from iics.data.crops import DataSplits
     from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
-    from iics.training.run import AfterRound
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
-CONTACT_SHEET = "contact_sheet.png"
 _SUPERVISED = "--supervised"
 _PRESET_OF_DATA: dict[str, PresetName] = {
     "sample": "sample",
@@ -66,7 +63,8 @@ class TrainCommand:
     preset: PresetName | None = None
     """Settings to start from; by default those that fit the data. Every flag below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
-    """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never."""
+    """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never. With
+    never, which similarity means the same person is not measured at the end either."""
     supervised: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train on the data's identities instead (Table 3); the same as --stages supervised."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
@@ -106,6 +104,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
         run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
         if processes.is_first:
             evaluator.write_rankings(run)
+            evaluator.calibrate(run)
     if processes.is_first:
         _conclude(run)
     return 0
@@ -140,6 +139,7 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
             if processes.is_first:
                 evaluator.write_rankings(run)
+                evaluator.calibrate(run)
         if processes.is_first:
             _conclude(run)
     return 0
@@ -154,59 +154,6 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
     else:
         logging.getLogger("iics").setLevel(logging.ERROR)
         yield lambda _: None
-
-
-class Evaluator:
-    """Measures a model after rounds, and remembers the last measurement for the picture."""
-
-    def __init__(self, splits: DataSplits, *, when: str, settings: Settings, progress: ProgressCallback) -> None:
-        self._splits, self._when, self._progress = splits, when, progress
-        self._num_rounds, self._batch_size = settings.rounds, settings.inference_batch_size
-        self._latest: EvaluatedModel | None = None
-        if self.callback() is not None:
-            from iics.evaluation.evaluate import check_scorable
-
-            check_scorable(cast("CropSet", splits.query), cast("CropSet", splits.gallery))
-
-    def callback(self) -> AfterRound | None:
-        """Return what training shall call, None if there is nothing to measure."""
-        query, gallery = self._splits.query, self._splits.gallery
-        has_identities = all(crops is not None and crops.identity_ids is not None for crops in (query, gallery))
-        return self if has_identities and self._when != "never" else None
-
-    def __call__(self, model: ReidModel, round_number: int) -> Mapping[str, float]:
-        """Measure before training (round 0), after the last round and, if asked, after every other."""
-        if self._when == "end" and 0 < round_number < self._num_rounds:
-            return {}
-        from iics.evaluation.evaluate import numbers
-
-        return numbers(self._measure(model, round_number).result)
-
-    def write_rankings(self, run: TrainingRun) -> None:
-        """Write a contact sheet and camera_pairs.json, if there is a query and measuring was asked for."""
-        if self.callback() is None:
-            return
-        from iics.evaluation.evaluate import rank_camera_pairs
-        from iics.experiments.camera_pairs_file import CameraPairMatrices
-
-        latest = self._latest or self._measure(run.model, self._num_rounds)
-        latest.write_contact_sheet(run.folder / CONTACT_SHEET)
-        pairs = rank_camera_pairs(latest.query_features, latest.gallery_features, latest.query, latest.gallery)
-        CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(run.folder)
-
-    def _measure(self, model: ReidModel, round_number: int) -> EvaluatedModel:
-        from iics.cli.ranked_results import EvaluatedModel
-
-        query, gallery = cast("CropSet", self._splits.query), cast("CropSet", self._splits.gallery)
-        total, done = len(query) + len(gallery), 0
-
-        def count(num_done: int) -> None:
-            nonlocal done
-            done += num_done
-            self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
-
-        self._latest = EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)
-        return self._latest
 
 
 def _defaults(arguments: list[str]) -> TrainCommand:
@@ -279,6 +226,9 @@ def _conclude(run: TrainingRun) -> None:
 
 
 def _print_end(run: TrainingRun) -> None:
+    from iics.models.score_meaning import summary_lines
+    from iics.training.model_card import MODEL_CARD
+
     last = run.history[-1]
     before, after = run.history[0]["evaluation"], last["evaluation"]
     if after and run.history[0]["round"] == 0:
@@ -289,9 +239,12 @@ def _print_end(run: TrainingRun) -> None:
             cells = [values.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
+    if run.model.header.match_thresholds is not None:
+        print("\n".join(summary_lines(run.model.header.match_thresholds)))
     seconds = sum(sum(record.get("seconds", {}).values()) for record in run.history)
     print(f"Trained for {format_seconds(seconds)}.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
+    print(f"Model card:     {run.folder / MODEL_CARD}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
     if (run.folder / CONTACT_SHEET).exists():
         print(f"Ranked results: {run.folder / CONTACT_SHEET}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from iics.cli.index import describe, report_failures
-from iics.cli.model_file import load_model_or_run, model_file_in
+from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_of
 from iics.errors import check_setting
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     arriving.look()
     model = load_model_or_run(command.model, device=command.device)
     with Gallery.open_or_create(
-        command.gallery, model=model, model_file=model_file_in(command.model), collection=command.collection
+        command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
     ) as gallery:
         print(f"Watching {folder} for {command.gallery}; Ctrl-C ends it.", file=sys.stderr, flush=True)
         try:

@@ -16,30 +16,10 @@ from sklearn.metrics import roc_auc_score
 from iics.data.crops import CropSet, IntArray
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
+from iics.evaluation.match_thresholds import PersonPairs, match_thresholds, people_of_pairs
 from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.models.match_thresholds import MatchThreshold
 from iics.similarity.crop_similarity import CosineSimilarity
-
-FALSE_MATCH_RATES = (0.001, 0.01, 0.05)
-_STANDARD_NORMAL_95 = 1.959964
-
-
-@dataclass(frozen=True)
-class MatchThreshold:
-    """The similarity that few pairs of two people exceed.
-
-    Attributes:
-        rate: Share of pairs of two people that may exceed it.
-        similarity: The smallest one; None if there are too few pairs to tell.
-        low: Lower end of the 95 % interval (Wilson) of the true rate above that similarity.
-        high: Upper end.
-        found: Share of same-tracklet pairs that exceed it; None without any.
-    """
-
-    rate: float
-    similarity: float | None = None
-    low: float | None = None
-    high: float | None = None
-    found: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +32,7 @@ class TrackletAgreement:
         num_crops: Crops that share is of.
         num_same: Pairs of one tracklet.
         num_apart: Pairs of two people in one picture.
-        num_independent: Different pairs of people among the latter.
+        num_independent: Different pairs of people among the latter, which thresholds need enough of.
         same_similarity: Mean similarity of the former, None without.
         apart_similarity: Mean similarity of the latter, None without.
         roc_area: Chance that a pair of one tracklet is more similar than a pair of two people; None without either.
@@ -95,7 +75,7 @@ class TrackletAgreement:
                 "chance. Says nothing of pairs from two cameras, which are harder.",
             )
         for threshold in self.thresholds:
-            lines += _threshold_lines(threshold, self.num_apart)
+            lines += _threshold_lines(threshold, self.num_independent)
         return lines
 
 
@@ -131,39 +111,10 @@ def tracklet_agreement(
         same_similarity=float(of_same.mean()) if len(same) else None,
         apart_similarity=float(of_apart.mean()) if len(apart) else None,
         roc_area=area,
-        thresholds=tuple(
-            match_threshold(of_apart, of_same, rate=rate, num_independent=apart.num_independent)
-            for rate in FALSE_MATCH_RATES
-            if len(apart)
-        ),
+        thresholds=match_thresholds(PersonPairs(of_apart, *people_of_pairs(crops, apart)), of_same)
+        if len(apart)
+        else (),
     )
-
-
-def match_threshold(
-    apart: npt.NDArray[np.float32], same: npt.NDArray[np.float32], *, rate: float, num_independent: int
-) -> MatchThreshold:
-    """Return the smallest similarity that no more than a share of the pairs of two people exceed.
-
-    Args:
-        apart: Similarities of pairs of two people, at least one. Shape (m,).
-        same: Similarities of pairs of one person. Shape (k,).
-        rate: The share.
-        num_independent: Pairs that the interval counts: the same two people in other frames are no new evidence.
-    """
-    allowed = int(rate * len(apart) + 1e-9)
-    if allowed < 1:
-        return MatchThreshold(rate)
-    similarity = float(np.partition(apart, len(apart) - 1 - allowed)[len(apart) - 1 - allowed])
-    low, high = wilson_interval(float((apart > similarity).mean()), num_independent)
-    return MatchThreshold(rate, similarity, low, high, float((same > similarity).mean()) if len(same) else None)
-
-
-def wilson_interval(share: float, count: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share that was seen among so many (Wilson, JASA 1927)."""
-    z2 = _STANDARD_NORMAL_95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _nearest_is_own_tracklet(features: Features, crops: CropSet, chosen: IntArray) -> npt.NDArray[np.bool_]:
@@ -187,11 +138,11 @@ def _nearest_is_own_tracklet(features: Features, crops: CropSet, chosen: IntArra
     return np.concatenate(found)
 
 
-def _threshold_lines(threshold: MatchThreshold, num_apart: int) -> list[str]:
+def _threshold_lines(threshold: MatchThreshold, num_independent: int) -> list[str]:
     name = f"similarity that {percent(threshold.rate)} of pairs of two people exceed"
     if threshold.similarity is None:
         needed = math.ceil(1 / threshold.rate)
-        return explained(name, "-", f"Needs at least {needed:,} pairs of two people in one picture, got {num_apart:,}.")
-    interval = f"{percent(threshold.low or 0)} to {percent(threshold.high or 0)}"
+        return explained(name, "-", f"Needs at least {needed:,} pairs of different tracklets, got {num_independent:,}.")
+    interval = f"{percent(threshold.rate_low or 0)} to {percent(threshold.rate_high or 0)}"
     found = "" if threshold.found is None else f" {percent(threshold.found)} of pairs of one tracklet exceed it, too."
     return explained(name, f"{threshold.similarity:.3f}", f"The true rate is {interval} (95 % interval).{found}")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
 
@@ -55,13 +55,11 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
         with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            token = os.environ.get(TOKEN_VARIABLE, "")
-            # Dedicated: a shared channel to a server that was killed would fail the next client, too.
-            return MilvusClient(uri, token=token, timeout=SECONDS_TO_CONNECT, dedicated=True)
+            return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
     folder = checked_folder(uri, is_new=is_new)
     try:
         with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
-            client = MilvusClient(str(folder), timeout=SECONDS_TO_CONNECT)
+            client = MilvusClient(str(folder), **_client_options())
             _users_of_folder[str(folder)] += 1
             return client
     except GalleryError as error:
@@ -119,6 +117,14 @@ def database_errors(what: str) -> Iterator[None]:
     except MilvusException as error:
         reason = " ".join(str(error.message).split()).rstrip(".") or type(error).__name__
         raise GalleryError(f"{what}: {reason}.") from error
+
+
+def _client_options() -> dict[str, Any]:
+    return {
+        "timeout": SECONDS_TO_CONNECT,
+        "dedicated": True,  # a shared channel to a server that was killed would fail the next client, too
+        "grpc_options": {"grpc.keepalive_time_ms": 2**31 - 1},  # never: milvus-lite hangs up on who pings it when idle
+    }
 
 
 def _is_held(folder: Path) -> bool:

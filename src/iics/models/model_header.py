@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
 from iics.models.backbone import backbone_spec
+from iics.models.match_thresholds import MatchThresholds
 
 HEADER_KEY = "iics"
 FORMAT_VERSION = 1
@@ -33,6 +36,7 @@ class ModelHeader:
         mean: Channel means, for pixels in [0, 1].
         std: Channel standard deviations.
         trained_rounds: Rounds of training behind the weights, counted from the start of their run; 0 before the first.
+        match_thresholds: Which similarity means the same person; None if that was not measured.
     """
 
     backbone: str
@@ -44,6 +48,7 @@ class ModelHeader:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     trained_rounds: int = 0
+    match_thresholds: MatchThresholds | None = None
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> ModelHeader:
@@ -61,22 +66,45 @@ class ModelHeader:
         )
 
 
+def header_values(header: ModelHeader) -> dict[str, Any]:
+    """Return a header as JSON holds it; thresholds that were not measured are left out."""
+    values = asdict(header)
+    if header.match_thresholds is None:
+        values.pop("match_thresholds")
+    return values
+
+
+def read_header(file: Path) -> ModelHeader:
+    """Return the header of a model file, without its tensors.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, not ours, or made by a newer version.
+    """
+    return _parse_header(_read_text(file), file)
+
+
+def write_match_thresholds(file: Path, thresholds: MatchThresholds) -> None:
+    """Replace the thresholds in a model file, atomically; weights and everything else stay as they are.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, not ours, or made by a newer version.
+        WriteError: If it cannot be written; it then stays as it was.
+    """
+    text = _read_text(file)
+    _parse_header(text, file)
+    values = json.loads(text) | {"match_thresholds": asdict(thresholds)}
+    metadata = _metadata(file) | {HEADER_KEY: json.dumps(values)}
+    write_atomically(file, save_tensors(_read_tensors(file), metadata=metadata))
+
+
 def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
     """Return header and tensors of a file that `ReidModel.save` wrote.
 
     Raises:
         WeightsError: If the file is missing, corrupt, not ours, or made by a newer version.
     """
-    if not file.is_file():
-        raise WeightsError(f"No model file at {file}; a run folder keeps its own as model.safetensors.")
-    try:
-        text = header_text(file)
-        tensors = load_tensors(file.read_bytes())
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{file} is no safetensors file or is damaged: {error}.") from error
-    if text is None:
-        raise WeightsError(f"{file} has no iics header; it is not a model that iics saved.")
-    return _parse_header(text, file), tensors
+    text = _read_text(file)
+    return _parse_header(text, file), _read_tensors(file)
 
 
 def is_model_file(file: Path) -> bool:
@@ -89,9 +117,35 @@ def is_model_file(file: Path) -> bool:
 
 def header_text(file: Path) -> str | None:
     """Return the JSON header in a safetensors file, None if it has none of ours."""
+    return _metadata(file).get(HEADER_KEY)
+
+
+def _metadata(file: Path) -> dict[str, str]:
     with safe_open(file, framework="pt") as opened:
-        metadata: dict[str, str] = opened.metadata() or {}
-    return metadata.get(HEADER_KEY)
+        return dict(opened.metadata() or {})
+
+
+def _read_text(file: Path) -> str:
+    if not file.is_file():
+        raise WeightsError(f"No model file at {file}; a run folder keeps its own as model.safetensors.")
+    try:
+        text = header_text(file)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, error) from error
+    if text is None:
+        raise WeightsError(f"{file} has no iics header; it is not a model that iics saved.")
+    return text
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_tensors(file.read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"{file} is no safetensors file or is damaged: {error}.")
 
 
 def _parse_header(text: str, file: Path) -> ModelHeader:
@@ -100,6 +154,8 @@ def _parse_header(text: str, file: Path) -> ModelHeader:
         if values.pop("format") > FORMAT_VERSION:
             raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
         values.pop("versions")
+        if values.get("match_thresholds") is not None:
+            values["match_thresholds"] = MatchThresholds.from_values(values["match_thresholds"])
         fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return ModelHeader(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from iics.errors import WeightsError
 from iics.features import extract_features, l2_normalise
 from iics.models.authors_checkpoint import is_authors_state
 from iics.models.backbone import create_backbone
-from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, read_model_file
+from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_values, read_model_file
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.weights import read_weights
 
@@ -84,7 +83,7 @@ class ReidModel:
 
     def save(self, path: Path | str) -> None:
         """Write weights and header to one safetensors file, atomically."""
-        header = asdict(self.header) | {
+        header = header_values(self.header) | {
             "format": FORMAT_VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("iics", "torch", "timm")},
         }

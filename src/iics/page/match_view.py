@@ -16,6 +16,9 @@ import jinja2
 from iics.data.drawing import camera_caption
 from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
+from iics.models.match_thresholds import MatchThresholds
+from iics.models.score_meaning import meaning_of
+from iics.page.meaning import similarity_meaning
 from iics.page.moments import time_text
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
@@ -55,7 +58,12 @@ def _along_time(match: Match) -> tuple[bool, float, int]:
 
 
 def matches_html(
-    matches: Sequence[Match], verdicts: Mapping[str, Verdict], *, order: MatchOrder, can_mark: bool, meaning: str
+    matches: Sequence[Match],
+    verdicts: Mapping[str, Verdict],
+    *,
+    order: MatchOrder,
+    can_mark: bool,
+    thresholds: MatchThresholds | None,
 ) -> str:
     """Return the matches of a query as HTML.
 
@@ -64,7 +72,7 @@ def matches_html(
         verdicts: What was said of them, by crop.
         order: How they are grouped.
         can_mark: Whether there is a file to keep marks in.
-        meaning: What the similarities mean.
+        thresholds: Of the model, which say what the similarities mean; None if it has none.
     """
     return template("matches.html").render(
         groups=grouped(matches, order),
@@ -73,7 +81,8 @@ def matches_html(
         timeline=timeline_of(matches),
         verdicts=verdicts,
         can_mark=can_mark,
-        meaning=meaning,
+        meaning=similarity_meaning(thresholds),
+        meaning_of={match.crop_id: meaning_of(match.similarity, thresholds) for match in matches},
         pictures=match_thumbnails(matches),
         time_text=time_text,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from iics.models.model_header import ModelHeader
+from iics.models.match_thresholds import MatchThresholds
+from iics.models.score_meaning import summary_lines
 
 
-def similarity_meaning(_header: ModelHeader) -> str:
-    """Return what a visitor should know of the numbers beside matches."""
-    return (
-        "Similarity is the cosine of two features: 1 for the same picture, lower for less alike. This model says "
-        "nothing of which similarity means the same person, so look at every match. A high similarity is not an "
-        "identification."
+def similarity_meaning(thresholds: MatchThresholds | None) -> str:
+    """Return what a visitor should know of the numbers beside matches, a line each."""
+    intro = (
+        "Similarity is the cosine of two features: 1 for the same picture, lower for less alike. Look at every match; "
+        "a high similarity is not an identification."
     )
+    return "\n".join([intro, *summary_lines(thresholds)])

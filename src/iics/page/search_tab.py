@@ -9,7 +9,6 @@ import gradio as gr
 
 from iics.errors import IicsError
 from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
-from iics.page.meaning import similarity_meaning
 from iics.page.search import MAX_TOP, Query, Searcher, Wanted
 from iics.page.thumbnails import thumbnail
 from iics.page.upload import Upload, crop_upload
@@ -81,7 +80,7 @@ class SearchTab:
             self._searcher.verdicts(query),
             order=next((name for name in _ORDERS if name == order), _ORDERS[0]),
             can_mark=self._searcher.marks is not None,
-            meaning=similarity_meaning(self._searcher.model.header),
+            thresholds=self._searcher.model.header.match_thresholds,
         )
 
     def _nothing_found(self) -> str:

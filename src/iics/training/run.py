@@ -23,6 +23,7 @@ from iics.pseudo_labels import PartitionAgreement
 from iics.training.context import TrainingContext
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
+from iics.training.model_card import write_model_card
 from iics.training.progress import PhaseCallback, PhaseTimes, ProgressCallback, bind_round
 from iics.training.randomness import stage_generator
 from iics.training.run_folder import LABEL_FIELDS, Checkpoint, RunFolder, StageName
@@ -121,6 +122,8 @@ class Run:
                     if log is not None:
                         log.log_new(history)
                     current = current.next_round()
+        if self.folder is not None:
+            write_model_card(self.folder.path)
         return [json.loads(line) for line in history]
 
     def _take_up(self, checkpoint: Checkpoint | None) -> tuple[list[str], RoundAtWork]:

@@ -6,6 +6,7 @@ metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
 pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 1 and 2; not in a supervised run
+model.md           what the model is, is for and is not for, written when training ends
 report.html        all of it on one page, written by the command line when training ends
 loggers.json       which rounds each logger was given
 tensorboard/       the same numbers as metrics.jsonl, for the logger of that name
@@ -22,6 +23,7 @@ import logging
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,6 +136,7 @@ class RunFolder:
             "num_crops": len(crops),
             "crops_per_camera": dict(zip(crops.camera_names, counts, strict=True)),
             "fingerprint": crops.fingerprint(),
+            "started": f"{datetime.now(UTC):%Y-%m-%d}",
         }
         if is_supervised:
             data["identities"] = crops.identity_fingerprint()

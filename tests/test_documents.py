@@ -1,13 +1,11 @@
-"""The README's examples work."""
+"""README and docs/: their command lines are understood, their links lead somewhere, every page is on the site."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,16 +28,30 @@ from iics.cli.reproduce import ReproduceCommand
 from iics.cli.search import SearchCommand
 from iics.cli.train import TrainCommand
 from iics.cli.watch import WatchCommand
-from iics.config import ClusterSettings
 from iics.data.column_names import NOT_USED, TABLE_COLUMNS
 from iics.data.name_template import NameTemplate
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-SHELL_LINES = [
-    line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL) for line in block.splitlines()
-]
-IICS_LINES = [line for line in SHELL_LINES if line.startswith("iics ")]
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = {
+    file.relative_to(ROOT).as_posix(): file.read_text() for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+}
+README = DOCUMENTS["README.md"]
+
+
+def shell_lines(text):
+    return [line for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL) for line in block.splitlines()]
+
+
+def words_of(line):
+    """Return the words behind `iics` of a line, also of one that torchrun starts; None for other programs."""
+    words = shlex.split(line, comments=True)
+    if words[:1] == ["torchrun"]:
+        return words[words.index("iics") + 1 :]
+    return words[1:] if words[:1] == ["iics"] else None
+
+
+SHOWN = [(name, line) for name, text in DOCUMENTS.items() for line in shell_lines(text) if words_of(line)]
+IN_README = [words_of(line) for name, line in SHOWN if name == "README.md"]
 KINDS = {
     "train": TrainCommand,
     "evaluate": EvaluateCommand,
@@ -60,89 +72,69 @@ KINDS = {
 }
 
 
-def test_every_command_is_shown():
-    assert {line.split()[1] for line in IICS_LINES} == set(COMMANDS)
+def test_the_readme_shows_every_command():
+    assert {words[0] for words in IN_README} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("line", IICS_LINES)
-def test_the_command_lines_parse(line):
-    words = shlex.split(line, comments=True)[1:]
+def test_the_readme_shows_every_kind_of_benchmark():
+    assert {words[1] for words in IN_README if words[0] == "benchmark"} == set(benchmark.KINDS)
+
+
+@pytest.mark.parametrize(("document", "line"), SHOWN)
+def test_the_command_lines_parse(document, line):
+    words = words_of(line)
     num_words = 2 if words[0] == "benchmark" else 1
     kind = KINDS[" ".join(words[:num_words])]
     assert isinstance(parse(kind, words[num_words:], command=words[0]), kind)
 
 
-def test_every_kind_of_benchmark_is_shown():
-    assert {line.split()[2] for line in IICS_LINES if line.split()[1] == "benchmark"} == set(benchmark.KINDS)
+def test_commands_in_the_text_of_pages_exist():
+    named = {name for text in DOCUMENTS.values() for name in re.findall(r"`iics ([a-z-]+)[` ]", text)}
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_programs_are_shown_in_blocks_that_are_tested(document):
+    """Every block has a language that some test or the site reads, or is plain text."""
+    fences = re.findall(r"^ *```(.*)$", DOCUMENTS[document], flags=re.MULTILINE)
+    assert {language for language in fences[::2] if language} <= {"bash", "python", "py", "math"}
+    assert not any(fences[1::2]), "a block is not closed"
 
 
 def test_the_make_targets_exist():
-    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
-    targets = {line.split()[1] for line in SHELL_LINES if line.startswith("make ")}
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {line.split()[1] for line in shell_lines(README) if line.startswith("make ")}
     assert targets == {"demo", "test"}
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch):
-    sample = iics.load_sample()
-    people = np.unique(sample.query.identity_ids)[:6]
-    few = iics.DataSplits(
-        name="few",
-        train=sample.train.subset(np.isin(sample.train.identity_ids, np.unique(sample.train.identity_ids)[:6])),
-        query=sample.query.subset(np.isin(sample.query.identity_ids, people)),
-        gallery=sample.gallery.subset(np.isin(sample.gallery.identity_ids, people)),
-    )
-    settings = iics.presets.SAMPLE
-    quick = replace(
-        settings,
-        rounds=1,
-        model=replace(settings.model, height=64, width=32),
-        stage1=replace(settings.stage1, epochs=1, clusters=ClusterSettings(number=4)),
-        stage2=replace(settings.stage2, epochs=1, clusters=ClusterSettings(number=6)),
-    )
-    monkeypatch.setattr(iics, "load_sample", lambda: few)
-    monkeypatch.setattr(iics.presets, "SAMPLE", quick)
-    monkeypatch.chdir(tmp_path)
-    (example,) = PYTHON
-    names: dict[str, object] = {}
-    exec(compile(example, "README.md", "exec"), names)
-    features = names["features"]
-    assert isinstance(features, np.ndarray)
-    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
-    assert (tmp_path / "runs" / "first" / "metrics.jsonl").is_file()
-
-
-DOCUMENTS = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/paper_map.md",
-    "docs/experiments.md",
-    "docs/decisions.md",
-    "docs/evaluation.md",
-    "docs/report.md",
-    "docs/sample.md",
-    "docs/your_cameras.md",
-    "docs/video.md",
-    "docs/gallery.md",
-    "docs/page.md",
-    "docs/checking_data.md",
-    "docs/reproducing.md",
-]
-
-
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
-    path = Path(__file__).parent.parent / document
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
-    assert [link for link in links if not (path.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", DOCUMENTS[document])
+    assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_nothing_was_left_to_fill_in(document):
-    assert not re.search(r"@[A-Z]+@", (Path(__file__).parent.parent / document).read_text())
+    assert not re.search(r"@[A-Z]+@", DOCUMENTS[document])
 
 
-CAMERAS_PAGE = (Path(__file__).parent.parent / "docs" / "your_cameras.md").read_text()
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_lists_and_tables_begin_after_an_empty_line(document):
+    """Code hosts show them all the same, the site shows them as text."""
+    text = re.sub(r"```.*?```", "", DOCUMENTS[document], flags=re.DOTALL)
+    pairs = zip(text.splitlines(), text.splitlines()[1:], strict=False)
+    starts = [(before, line) for before, line in pairs if re.match(r"[-*] \S|\|", line) and before.strip()]
+    assert [line for before, line in starts if not re.match(r"[-*|#<]|  ", before)] == []
+
+
+def test_every_page_has_one_place_in_the_navigation():
+    navigation = re.findall(r"^ +- .+: (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
+    at_root = {"readme_page.md", "contributing.md", "changelog.md"}
+    assert sorted(navigation) == sorted({file.name for file in ROOT.glob("docs/*.md")} | at_root)
+
+
+CAMERAS_PAGE = DOCUMENTS["docs/your_cameras.md"]
 
 
 def test_the_patterns_of_the_page_on_cameras_match_their_names():

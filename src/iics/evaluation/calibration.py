@@ -1,0 +1,228 @@
+"""Calibrating a model: which pairs of some data are known to be two people or one, and the thresholds they give.
+
+Best are identities of crops that the model was not trained on: a query and a gallery. Then those of other crops.
+Without identities, two boxes or tracklets in one picture are two people and a tracklet is one: pairs of one camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from iics.data.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
+from iics.errors import EvaluationError
+from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
+from iics.evaluation.match_thresholds import PersonPairs, Similarities, match_thresholds, people_of_pairs
+from iics.evaluation.similarity_blocks import Features
+from iics.models.match_thresholds import Calibration, MatchThresholds
+from iics.models.model_header import write_match_thresholds
+from iics.models.reid_model import load_model
+from iics.similarity.crop_similarity import CosineSimilarity
+
+MAX_CROPS = 3000
+"""Crops of each side that are compared, if there are more: 9 million pairs. What is scarce is people, not pairs."""
+
+_LIMITS: dict[Calibration, str] = {
+    "identities": "Within one camera different people look more alike; a search that includes it meets that rate.",
+    "tracklets and moments": (
+        "No pair spans two cameras, where one person looks far less alike than within a tracklet: expect to find much "
+        "less across cameras than is said here."
+    ),
+}
+_TRAINED_ON = {
+    True: " The model was trained on these crops; on others it may do worse.",
+    False: "",
+    None: " Whether the model was trained on these crops is not known; if it was, it may do worse on others.",
+}
+_ELSEWHERE = " Other cameras, light and people move these numbers."
+
+
+def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
+    """Measure which similarity means the same person and write it into a model file, whose weights stay as they are.
+
+    Args:
+        model_file: A file that `ReidModel.save` wrote.
+        data: With identities, or with tracklets and times, or boxes.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        DataError: If a crop cannot be read.
+        EvaluationError: If no pair of two people is known.
+        WeightsError: If the model cannot be read.
+        WriteError: If it cannot be written.
+    """
+    thresholds = measured_thresholds(load_model(model_file).embed, data)
+    write_match_thresholds(Path(model_file), thresholds)
+    return thresholds
+
+
+def measured_thresholds(
+    features_of: Callable[[CropSet], Features], data: DataSplits, *, trained_on: str | None = None
+) -> MatchThresholds:
+    """Return the similarities that 0.1 %, 1 % and 5 % of the pairs of two different people exceed.
+
+    Args:
+        features_of: From crops to L2-normalised features.
+        data: As in `calibrate`.
+        trained_on: Fingerprint of the crops that the model was trained on; None if that is not known.
+
+    Raises:
+        EvaluationError: If no pair of two people is known.
+    """
+    check_calibratable(data)
+    is_their_training = None if trained_on is None else trained_on == data.train.fingerprint()
+    if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
+        features = features_of(data.query), features_of(data.gallery)
+        is_trained_on = False if is_their_training else None
+        return identity_thresholds(*features, data.query, data.gallery, data=data.name, is_trained_on=is_trained_on)
+    features_of_all = features_of(data.train)
+    if _shows_people(data.train, data.train):
+        return identity_thresholds(
+            features_of_all, None, data.train, None, data=data.name, is_trained_on=is_their_training
+        )
+    return moment_thresholds(features_of_all, data.train, data=data.name, is_trained_on=is_their_training)
+
+
+def check_calibratable(data: DataSplits) -> None:
+    """Refuse data of which no two crops are known to be two people, before any feature is computed.
+
+    Raises:
+        EvaluationError: If there are none.
+    """
+    if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
+        return
+    if _shows_people(data.train, data.train) or len(apart_pairs(data.train, np.random.default_rng(0))):
+        return
+    raise EvaluationError(
+        f"No two crops of {data.name} are known to be two people, so no similarity can be given a meaning. Needed are "
+        "identities of two people in two cameras, or boxes in one picture, or tracklets with times that tell pictures "
+        "apart (docs/thresholds.md)."
+    )
+
+
+def identity_thresholds(
+    query_features: Features,
+    gallery_features: Features | None,
+    query: CropSet,
+    gallery: CropSet | None,
+    *,
+    data: str,
+    is_trained_on: bool | None,
+    seed: int = 0,
+) -> MatchThresholds:
+    """Return thresholds from pairs of crops of different cameras, of known people; junk and distractors stay out.
+
+    Args:
+        query_features: L2-normalised. Shape (n, d).
+        gallery_features: L2-normalised; None compares the query with itself, each pair once. Shape (m, d).
+        query: With identities.
+        gallery: With identities, cameras numbered as in the query; None as above.
+        data: What to call it.
+        is_trained_on: Whether the model was trained on these crops; None if not known.
+        seed: Of the crops drawn where there are more than 3,000 on a side.
+
+    Raises:
+        EvaluationError: If cameras are numbered differently, or no two people were seen by two cameras.
+    """
+    if gallery is not None and gallery.camera_names != query.camera_names:
+        raise EvaluationError("Query and gallery number their cameras differently. Read both with one reader.")
+    generator = np.random.default_rng(seed)
+    rows = _drawn_people(query, generator)
+    columns = rows if gallery is None else _drawn_people(gallery, generator)
+    others = query if gallery is None else gallery
+    cosines = query_features[rows] @ (query_features if gallery_features is None else gallery_features)[columns].T
+    people, other_people = _identities(query)[rows], _identities(others)[columns]
+    is_same = people[:, None] == other_people
+    is_near = query.camera_ids[rows, None] == others.camera_ids[columns]
+    if gallery is None:
+        is_twice = np.tri(len(rows), dtype=np.bool_)  # each crop with itself, and each pair the other way round
+        is_same[is_twice] = is_near[is_twice] = True
+        cosines[is_twice] = np.nan  # and so among no kind of pair that is counted
+    is_different = ~is_same & ~is_near
+    if not is_different.any():
+        raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
+    shown = (np.broadcast_to(side, cosines.shape)[is_different] for side in (people[:, None], other_people))
+    different = PersonPairs(cosines[is_different], *shown)
+    same = cosines[is_same & ~is_near]
+    return MatchThresholds(
+        match_thresholds(different, same, cosines[~is_same & is_near]),
+        calibration="identities",
+        data=data,
+        split="all crops" if gallery is None else "query against gallery",
+        num_people=different.num_people,
+        num_different=len(different),
+        num_people_pairs=len(different.first),
+        num_same=len(same),
+        is_trained_on=is_trained_on,
+        limits=_limits("identities", is_trained_on),
+    )
+
+
+def moment_thresholds(
+    features: Features, crops: CropSet, *, data: str, is_trained_on: bool | None, seed: int = 0
+) -> MatchThresholds:
+    """Return thresholds from what is known without identities: two people in one picture, one person in a tracklet.
+
+    Args:
+        features: L2-normalised. Shape (n, d).
+        crops: With tracklets and times, or boxes.
+        data: What to call it.
+        is_trained_on: Whether the model was trained on these crops; None if not known.
+        seed: Of the pairs drawn.
+
+    Raises:
+        EvaluationError: If no two crops are known to be two people.
+    """
+    generator = np.random.default_rng(seed)
+    apart = apart_pairs(crops, generator)
+    if len(apart) == 0:
+        raise EvaluationError(f"No two crops of {data} are known to be two people; nothing to calibrate on.")
+    similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
+    different = PersonPairs(similarity.pairs(apart.first, apart.second), *people_of_pairs(crops, apart))
+    same: Similarities = np.empty(0, np.float32)
+    if crops.tracklet_ids is not None:
+        pairs = same_tracklet_pairs(crops.tracklet_ids, generator)
+        same = similarity.pairs(pairs.first, pairs.second)
+    return MatchThresholds(
+        match_thresholds(different, same),
+        calibration="tracklets and moments",
+        data=data,
+        split="all crops",
+        num_people=different.num_people,
+        num_different=len(different),
+        num_people_pairs=len(different.first),
+        num_same=len(same),
+        is_trained_on=is_trained_on,
+        limits=_limits("tracklets and moments", is_trained_on),
+    )
+
+
+def _limits(calibration: Calibration, is_trained_on: bool | None) -> str:
+    return _LIMITS[calibration] + _TRAINED_ON[is_trained_on] + _ELSEWHERE
+
+
+def _shows_people(query: CropSet, gallery: CropSet) -> bool:
+    """Return whether two people and two cameras are among crops of known people."""
+    if query.identity_ids is None or gallery.identity_ids is None:
+        return False
+    identities = np.concatenate([query.identity_ids, gallery.identity_ids])
+    cameras = np.concatenate([query.camera_ids, gallery.camera_ids])
+    is_person = identities > DISTRACTOR_IDENTITY
+    return len(np.unique(identities[is_person])) > 1 and len(np.unique(cameras[is_person])) > 1
+
+
+def _drawn_people(crops: CropSet, generator: np.random.Generator) -> IntArray:
+    """Return crops of known people, at most 3,000 of them drawn at random."""
+    known = np.flatnonzero(_identities(crops) > DISTRACTOR_IDENTITY)
+    return known if len(known) <= MAX_CROPS else np.sort(generator.choice(known, MAX_CROPS, replace=False))
+
+
+def _identities(crops: CropSet) -> IntArray:
+    if crops.identity_ids is None:
+        raise EvaluationError(f"{crops.name} has no identities; calibrate on tracklets and moments.")
+    return crops.identity_ids

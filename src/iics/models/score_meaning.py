@@ -1,0 +1,106 @@
+"""What a similarity means, in words: thresholds of a model file in, text for search, page and model card out."""
+
+from __future__ import annotations
+
+from iics.models.match_thresholds import MatchThreshold, MatchThresholds
+
+NOT_CALIBRATED = (
+    "This model is not calibrated: which similarity means the same person is not known. Calibrate it on footage of "
+    "your cameras: iics evaluate MODEL DATA --calibrate"
+)
+
+
+def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
+    """Return one sentence on what a similarity says about two crops being of one person.
+
+    Args:
+        similarity: Cosine of two features.
+        thresholds: Of the model's header; None if it is not calibrated.
+
+    Raises:
+        ValueError: If the similarity is not a number.
+    """
+    if similarity != similarity:
+        raise ValueError("similarity must be a number, got NaN; check the model's features.")
+    if thresholds is None:
+        return f"{similarity:.2f}: not calibrated"
+    passed = thresholds.strictest(similarity)
+    if passed is not None:
+        return (
+            f"{_apart(similarity, passed)}: above the {rate_text(passed.rate)} threshold ({passed.similarity:.2f}), "
+            f"which {_interval(passed)} of pairs of two different people exceed"
+        )
+    known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
+    if not known:
+        return f"{similarity:.2f}: the model was calibrated on too few people to say what that means"
+    loosest = known[-1]
+    return (
+        f"{_apart(similarity, loosest)}: not above the {rate_text(loosest.rate)} threshold "
+        f"({loosest.similarity:.2f}); {_interval(loosest)} of pairs of two different people lie above that"
+    )
+
+
+def summary_lines(thresholds: MatchThresholds | None) -> list[str]:
+    """Return what can be printed below similarities: every threshold, on what it was measured, and what it leaves out.
+
+    Args:
+        thresholds: Of the model's header; None if it is not calibrated.
+    """
+    if thresholds is None:
+        return [NOT_CALIBRATED]
+    lines = [f"Which similarity means the same person? Measured on {source_text(thresholds)}."]
+    lines += [f"  {_threshold_text(threshold)}" for threshold in thresholds.thresholds]
+    strictest = next((at for at in thresholds.thresholds if at.similarity is not None), None)
+    if strictest is not None:
+        lines.append(
+            f"  Among 10,000 crops of other people some {10_000 * strictest.rate:,.0f} exceed "
+            f"{strictest.similarity:.3f}, too: a high similarity is not an identification."
+        )
+    return [*lines, f"  {thresholds.limits}"]
+
+
+def source_text(thresholds: MatchThresholds) -> str:
+    """Return on what thresholds were measured."""
+    kind = {
+        "identities": "people, cameras differ",
+        "tracklets and moments": "people or tracklets in one picture of one camera",
+    }[thresholds.calibration]
+    return (
+        f"{thresholds.data}, {thresholds.split}: {thresholds.num_different:,} pairs of two different {kind} "
+        f"({thresholds.num_people_pairs:,} different pairs of {thresholds.num_people:,}), {thresholds.num_same:,} "
+        f"pairs of one {'person' if thresholds.calibration == 'identities' else 'tracklet'}"
+    )
+
+
+def rate_text(rate: float) -> str:
+    """Return a share in percent with the digits it needs: 0.1 %, 1 %, 0.04 %."""
+    percent = 100 * rate
+    if 0 < percent < 0.001:
+        return "under 0.001 %"
+    return f"{round(percent, 1):.4g} %" if percent >= 9.95 else f"{percent:.2g} %"
+
+
+def _threshold_text(threshold: MatchThreshold) -> str:
+    rate = rate_text(threshold.rate)
+    if threshold.similarity is None:
+        return f"{rate:>6} of two different people: too few people to tell; {1 / threshold.rate:,.0f} pairs are needed"
+    low, high = ("?" if end is None else f"{end:.3f}" for end in (threshold.similarity_low, threshold.similarity_high))
+    found = "" if threshold.found is None else f"; finds {rate_text(threshold.found)} of the pairs of one person"
+    near = "" if threshold.same_camera_rate is None else f"; within one camera {rate_text(threshold.same_camera_rate)}"
+    return (
+        f"{rate:>6} of two different people exceed {threshold.similarity:.3f} (95 % interval {low} to {high}; "
+        f"true rate {_interval(threshold)}{near}){found}"
+    )
+
+
+def _interval(threshold: MatchThreshold) -> str:
+    low, high = threshold.rate_low or 0.0, threshold.rate_high or 0.0
+    return f"{rate_text(low)} to {rate_text(high)}"
+
+
+def _apart(similarity: float, threshold: MatchThreshold) -> str:
+    """Return a similarity with the digits that tell it from a threshold, at least two and at most four."""
+    digits = next(
+        (digits for digits in (2, 3) if f"{similarity:.{digits}f}" != f"{threshold.similarity:.{digits}f}"), 4
+    )
+    return f"{similarity:.{digits}f}"

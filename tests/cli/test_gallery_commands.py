@@ -1,0 +1,255 @@
+"""`iics index`, `search`, `forget` and `watch`, as users type them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from PIL import Image
+
+from iics.cli import run
+from iics.cli.moments import moment_text, parse_moment
+from iics.config import ModelSettings
+from iics.errors import SettingsError
+from iics.models.reid_model import create_model
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    torch.manual_seed(0)
+    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    file = tmp_path_factory.mktemp("model") / "model.safetensors"
+    create_model(settings, device=torch.device("cpu")).save(file)
+    return file
+
+
+@pytest.fixture
+def home(folder_people, tmp_path, monkeypatch):
+    """A folder with cameras door and hall, 4 crops each, in which the commands are run."""
+    for camera in ("door", "hall"):
+        (tmp_path / "cameras" / camera).mkdir(parents=True)
+        for number, file in enumerate(sorted((folder_people / camera).iterdir())[:4]):
+            shutil.copy(file, tmp_path / "cameras" / camera / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def indexed(home, model_file, capsys):
+    """`home` with a gallery people.db of a table with times and tracklets."""
+    rows = ["path,camera,time,tracklet"]
+    for camera in ("door", "hall"):
+        rows += [f"cameras/{camera}/{n}.png,{camera},2026-03-01T08:0{n}:00,{n // 2}" for n in range(4)]
+    (home / "crops.csv").write_text("\n".join(rows))
+    assert run(["index", "people.db", "crops.csv", "--model", str(model_file)]) == 0
+    assert capsys.readouterr().out == "8 new, 0 known; 8 crops in people.db\n"
+    return home
+
+
+MATCH_KEYS = ["rank", "similarity", "crop_id", "path", "archive", "box", "camera", "time", "tracklet", "identity"]
+
+
+def error_of(capsys):
+    return capsys.readouterr().err
+
+
+def test_indexing_again_takes_only_what_is_new(home, model_file, capsys):
+    index = ["index", "people.db", "cameras", "--model", str(model_file)]
+    assert run(index) == 0
+    shutil.copy("cameras/door/0.png", "cameras/hall/new.png")
+    assert run(index) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "8 new, 0 known; 8 crops in people.db",
+        "1 new, 8 known; 9 crops in people.db",
+    ]
+
+
+def test_broken_crops_are_named_and_end_in_code_1(home, model_file, capsys):
+    (home / "cameras" / "door" / "0.png").write_bytes(b"no picture")
+    assert run(["index", "people.db", "cameras", "--model", str(model_file)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "7 new, 0 known, 1 unreadable; 7 crops in people.db\n"
+    assert captured.err == "not indexed: cameras/door/0.png (no JPEG, PNG, BMP, WEBP image)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "There is nothing to index"),
+        (["cameras/door/0.png"], "Which camera took cameras/door/0.png? Say it by --camera NAME"),
+        (["nowhere"], "nowhere does not exist"),
+        (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
+        (["sample", "--camera", "door"], "sample knows its cameras"),
+        (["cameras", "--data-dir", "cameras"], "not to the path cameras"),
+        (["cameras", "--splits", "query"], "cameras has no split query; it has train."),
+    ],
+)
+def test_crops_that_are_not_there_are_refused_before_a_gallery_is_made(home, model_file, capsys, words, message):
+    assert run(["index", "people.db", *words, "--model", str(model_file)]) == 2
+    assert message in error_of(capsys)
+    assert not (home / "people.db").exists()
+
+
+def test_images_of_one_camera_need_no_folder_for_it(home, model_file, capsys):
+    arguments = ["cameras/door", "cameras/hall/0.png", "--camera", "lobby", "--model", str(model_file)]
+    assert run(["index", "people.db", *arguments]) == 0
+    assert run(["search", "people.db", "cameras/hall/0.png", "--json"]) == 0
+    out = capsys.readouterr().out
+    matches = json.loads(out[out.index("{") :])["matches"]
+    assert [match["camera"] for match in matches] == ["lobby"] * 5
+
+
+def test_search_prints_json_of_the_documented_keys_alone(indexed, capsys):
+    flags = ["--json", "--top", "2", "--not-camera", "hall", "--since", "2026-03-01T08:01"]
+    assert run(["search", "people.db", "cameras/door/2.png", *flags]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"query", "gallery", "thresholds", "matches"}
+    best = found["matches"][0]
+    assert list(best) == MATCH_KEYS
+    assert best["path"] == str(indexed / "cameras" / "door" / "2.png")
+    assert (best["rank"], best["camera"], best["time"]) == (1, "door", 1772352120.0)
+    assert best["similarity"] == pytest.approx(1, abs=1e-5)
+    assert len(found["matches"]) == 2
+
+
+def test_search_prints_a_table_and_draws_a_sheet(indexed, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    flags = ["--rerank", "--group-by", "tracklet", "--contact-sheet", "sheet.png"]
+    assert run(["search", "people.db", "cameras/door/2.png", *flags]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["rank", "similarity", "camera", "time", "(UTC)", "tracklet", "crop"]
+    assert "1.000" in out.splitlines()[1]
+    assert "2026-03-01 08:02:00" in out.splitlines()[1]
+    with Image.open("sheet.png") as sheet:
+        assert sheet.width > 4 * 64
+
+
+def test_search_without_a_match_says_so(indexed, capsys):
+    assert run(["search", "people.db", "cameras/door/2.png", "--camera", "roof"]) == 0
+    assert capsys.readouterr().out == "No crop of the gallery meets the filters.\n"
+    assert run(["search", "people.db", "cameras/door/2.png", "--camera", "roof", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["matches"] == []
+
+
+def test_queries_that_are_none_and_models_that_are_gone_are_named(indexed, model_file, capsys):
+    (indexed / "text.jpg").write_text("no picture")
+    for query, message in (("text.jpg", "The query text.jpg cannot be decoded"), ("none.jpg", "Cannot read the query")):
+        assert run(["search", "people.db", query]) == 2
+        assert message in error_of(capsys)
+    moved = model_file.with_name("moved.safetensors")
+    model_file.rename(moved)
+    try:
+        assert run(["search", "people.db", "cameras/door/2.png"]) == 2
+        assert "there is none at" in error_of(capsys)
+        assert run(["search", "people.db", "cameras/door/2.png", "--model", str(moved)]) == 0
+    finally:
+        moved.rename(model_file)
+
+
+def test_forgetting_shows_what_goes_and_asks_first(indexed, capsys, monkeypatch):
+    assert run(["forget", "people.db", "--until", "2026-03-01T08:01"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == "2 crops to forget (1 of door, 1 of hall):"
+    assert "nobody is there to ask" in captured.err
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    for answer, code, left in (("", 1, 8), ("n", 1, 8), ("y", 0, 6)):
+        monkeypatch.setattr("builtins.input", lambda _, answer=answer: answer)
+        assert run(["forget", "people.db", "--until", "2026-03-01T08:01"]) == code
+        assert run(["search", "people.db", "cameras/door/2.png", "--json", "--top", "99"]) == 0
+        out = capsys.readouterr().out
+        assert len(json.loads(out[out.index("{") :])["matches"]) == left
+    assert run(["forget", "people.db", "--until", "2026-03-01T08:01"]) == 0
+    assert capsys.readouterr().out == "No crop of the gallery is meant; nothing to forget.\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "left"),
+    [
+        (["--camera", "door"], 4),
+        (["--path", "cameras/hall"], 4),
+        (["--path", "cameras/hall/0.png"], 7),
+        (["--camera", "door", "--since", "2026-03-01T08:02"], 6),
+        (["--like", "cameras/door/1.png", "--above", "0.99999"], 7),
+    ],
+)
+def test_what_is_forgotten_leaves_the_files_of_the_gallery(indexed, capsys, flags, left):
+    assert run(["forget", "people.db", *flags, "--yes", "--contact-sheet", "gone.jpg"]) == 0
+    assert f"forgotten; {left} crops left." in capsys.readouterr().out
+    assert (indexed / "gone.jpg").is_file()
+    files = [file for file in (indexed / "people.db").rglob("*") if file.is_file()]
+    vectors = sum(file.stat().st_size for file in files if file.suffix == ".idx")
+    assert vectors < (left + 1) * 1280 * 4
+
+
+def test_a_tracklet_is_forgotten_by_the_number_that_search_shows(indexed, capsys):
+    assert run(["search", "people.db", "cameras/door/2.png", "--json"]) == 0
+    tracklet = json.loads(capsys.readouterr().out)["matches"][0]["tracklet"]
+    assert run(["forget", "people.db", "--tracklet", str(tracklet), "--yes"]) == 0
+    assert "2 crops forgotten; 6 crops left." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Forget what?"),
+        (["--like", "a.jpg"], "--like PICTURE and --above SCORE together"),
+        (["--like", "a.jpg", "--above", "7"], "lies between -1 and 1, got 7.0"),
+        (["--since", "yesterday"], "--since must be a date and time"),
+    ],
+)
+def test_forgetting_nothing_in_particular_is_refused(indexed, capsys, flags, message):
+    assert run(["forget", "people.db", *flags]) == 2
+    assert message in error_of(capsys)
+
+
+def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, model_file, capsys):
+    arrived = home / "incoming"
+    (arrived / "door").mkdir(parents=True)
+    arguments = ["watch", "incoming", "--gallery", "people.db", "--model", str(model_file), "--every", "0.2"]
+    log = home / "watch.log"
+    with log.open("w") as out:
+        watching = subprocess.Popen([sys.executable, "-m", "iics", *arguments], stdout=out, stderr=out)
+    try:
+        wait_for(log, "Watching")
+        picture = (home / "cameras" / "door" / "0.png").read_bytes()
+        (arrived / "door" / "half.png").write_bytes(picture[: len(picture) // 2])
+        (arrived / "door" / "0.png").write_bytes(picture)
+        (arrived / "loose.png").write_bytes(picture)
+        wait_for(log, "1 new, 0 known, 1 unreadable; 1 crop")
+        (arrived / "door" / "half.png").write_bytes(picture)
+        wait_for(log, "1 new, 0 known; 2 crops")
+    finally:
+        os.kill(watching.pid, signal.SIGINT)
+    assert watching.wait(30) == 0
+    text = log.read_text()
+    assert f"not indexed: {arrived / 'door' / 'half.png'} (truncated)" in text
+    assert f"not indexed: {arrived / 'loose.png'} (in no camera's folder; or give --camera)" in text
+    assert text.rstrip().endswith("Stopped watching; people.db keeps what was indexed.")
+    assert run(["search", "people.db", "cameras/door/0.png", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["matches"]) == 2
+
+
+def wait_for(log, text):
+    for _ in range(600):
+        if text in log.read_text():
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"{text!r} is not in {log.read_text()!r}.")
+
+
+@pytest.mark.parametrize("text", ["2026-03-01", "2026-03-01T00:00", "2026-03-01T01:00+01:00", "1772323200"])
+def test_moments_are_dates_in_utc_or_seconds(text):
+    assert parse_moment(text, flag="--since") == 1772323200
+    assert moment_text(1772323200) == "2026-03-01 00:00:00"
+
+
+def test_other_moments_are_refused():
+    assert parse_moment("", flag="--since") is None
+    for text in ("yesterday", "nan", "2026-13-01"):
+        with pytest.raises(SettingsError, match=f"--since must be a date and time, .*got {text}"):
+            parse_moment(text, flag="--since")
