@@ -121,8 +121,8 @@ def _shown_members(cluster: Cluster, doubts: MemberDoubts) -> tuple[IntArray, In
     """Return the typical and the doubtful members that are shown: none twice."""
     count = min(MEMBERS_SHOWN, math.ceil(len(cluster.members) / 2))
     typical = typical_members(cluster, count)
-    doubtful = doubtful_members(cluster, doubts, MEMBERS_SHOWN)
-    return typical, doubtful[~np.isin(doubtful, typical)]
+    doubtful = doubtful_members(cluster, doubts, len(cluster.members))
+    return typical, doubtful[~np.isin(doubtful, typical)][:MEMBERS_SHOWN]
 
 
 def _pictures(run: RunClusters, shown: list[tuple[IntArray, IntArray]]) -> dict[int, str | None]:

@@ -30,8 +30,8 @@ class Wanted:
     Attributes:
         cameras: Only these; none for all.
         not_cameras: None of these.
-        since: Not before this moment, "" for any.
-        until: Before this moment, "" for any.
+        since: Not before this moment; "" or None for any: a field that was never shown has no text.
+        until: Before this moment; "" or None for any.
         top: Matches at most.
         one_per_tracklet: Whether only the best crop of each tracklet counts.
         rerank: Whether matches are ordered by the k-reciprocal distance.
@@ -39,8 +39,8 @@ class Wanted:
 
     cameras: Sequence[str] = ()
     not_cameras: Sequence[str] = ()
-    since: str = ""
-    until: str = ""
+    since: str | None = ""
+    until: str | None = ""
     top: int = 24
     one_per_tracklet: bool = False
     rerank: bool = False
@@ -57,8 +57,8 @@ class Wanted:
         return GalleryFilters(
             cameras=tuple(self.cameras),
             not_cameras=tuple(self.not_cameras),
-            since=parse_moment(self.since, name="Since"),
-            until=parse_moment(self.until, name="Until"),
+            since=parse_moment(self.since or "", name="Since"),
+            until=parse_moment(self.until or "", name="Until"),
         )
 
 
