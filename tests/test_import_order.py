@@ -23,6 +23,7 @@ STEPS = [
     {"training"},
     {"evaluation"},
     {"experiments"},
+    {"export"},
     {"cli"},
 ]
 # The lazy surface of the package and the command `python -m iics`.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iics.data.sample import load_sample as load_sample
     from iics.errors import IicsError as IicsError
     from iics.evaluation.evaluate import evaluate as evaluate
+    from iics.export.detections import embed_detections as embed_detections
     from iics.models.reid_model import ReidModel as ReidModel
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
@@ -42,6 +43,7 @@ _HOMES = {
     "Settings": "iics.config",
     "TrainingRun": "iics.training.rounds",
     "check_data": "iics.data.check",
+    "embed_detections": "iics.export.detections",
     "evaluate": "iics.evaluation.evaluate",
     "load_csv": "iics.data.csv_table",
     "load_cuhk03": "iics.data.benchmarks",

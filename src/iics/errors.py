@@ -40,6 +40,10 @@ class EvaluationError(IicsError):
     """Nothing can be scored, or the arrays to score do not belong together."""
 
 
+class ExportError(IicsError):
+    """A model that cannot be exported, or a file that is no exported model."""
+
+
 def check_setting(is_met: bool, message: str) -> None:
     """Refuse a setting, with a message that says what was needed and what came.
 

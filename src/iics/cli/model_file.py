@@ -66,4 +66,9 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
     """
     from iics.models.reid_model import load_model
 
-    return load_model(path / "model.safetensors" if path.is_dir() else path, device=choose_device(device))
+    return load_model(model_file(path), device=choose_device(device))
+
+
+def model_file(path: Path) -> Path:
+    """Return the model file that a path names: itself, or the one in a run folder."""
+    return path / "model.safetensors" if path.is_dir() else path
