@@ -21,6 +21,7 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
+from iics.cli.export import ExportCommand
 from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
@@ -40,6 +41,7 @@ KINDS = {
     "evaluate": EvaluateCommand,
     "report": ReportCommand,
     "embed": EmbedCommand,
+    "export": ExportCommand,
     "check-data": CheckDataCommand,
     "crop": CropCommand,
     "clear-cache": ClearCacheCommand,

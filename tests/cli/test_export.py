@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iics.export import onnx_file
+from iics.export import comparison, onnx_file
 from iics.export.onnx_model import OnnxModel
 
 
@@ -11,6 +11,7 @@ from iics.export.onnx_model import OnnxModel
 def quick_export(exported, monkeypatch):
     """Hand out the file that is there: torch takes seconds for it."""
     monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, card: exported)
+    monkeypatch.setattr(comparison, "_REPEATS", 1)
 
 
 @pytest.fixture
@@ -72,6 +73,10 @@ def test_a_graph_that_computes_something_else_is_not_written(refusal, run_folder
 
 def test_eight_bits_need_data(refusal, run_folder):
     assert refusal("export", run_folder, "--int8").startswith("Eight bits are calibrated on crops: name data")
+
+
+def test_flags_of_data_without_its_name_are_refused(refusal, run_folder, folder_people):
+    assert refusal("export", run_folder, "--data-dir", folder_people).startswith("Which data? Name one of sample, ")
 
 
 def test_an_empty_folder_of_crops_is_named(refusal, run_folder, tmp_path):

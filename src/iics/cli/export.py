@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     from iics.export.onnx_model import OnnxModel, check_packages
 
     check_packages()
-    splits = None if command.source.data is None else command.source.load()
+    splits = None if command.source == DataSource() else command.source.load()
     model = load_model_or_run(file, device="cpu")
     height, width = model.header.height, model.header.width
     crops = drawn_crops(height, width) if splits is None else _pixels(splits.train, model, _CROPS_COMPARED)

@@ -16,7 +16,7 @@ from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, OUTPUT, PREPROCESS
 from iics.models.reid_model import ReidModel
 
 OPSET = 20
-"""ONNX operator set: read by onnxruntime 1.17 and newer."""
+"""ONNX operator set; with its IR version, 10, the file is read by onnxruntime 1.18 and newer."""
 TOLERANCE = 1e-4
 """Most that a number of a feature may differ from torch's."""
 
