@@ -17,6 +17,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from iics.config import Settings
     from iics.data.crops import DataSplits
+    from iics.models.reid_model import ReidModel
 
 CAMERAS = ("door", "hall", "stairs")
 _COLOUR_CASTS = np.array([[1.0, 0.85, 0.7], [0.75, 0.9, 1.0], [0.8, 1.0, 0.8]])
@@ -143,6 +144,34 @@ def tiny_flags() -> list[str]:
         "device": "cpu",
     }
     return [f"--{name}={value}" for name, value in flags.items()]
+
+
+@pytest.fixture(scope="session")
+def aibn_model() -> ReidModel:
+    """A resnet18 for crops of 64 x 32 pixels, with statistics and alphas as training might leave them."""
+    from iics.config import ModelSettings
+    from iics.models.normalization import norm_layers
+    from iics.models.reid_model import create_model
+
+    torch.manual_seed(0)
+    settings = ModelSettings(backbone="resnet18", weights="none", height=_HEIGHT, width=_WIDTH)
+    model = create_model(settings, device=torch.device("cpu"))
+    rng = np.random.default_rng(0)
+    for number, layer in enumerate(norm_layers(model.backbone)):
+        layer.momentum = 0.7
+        if hasattr(layer, "mix"):
+            layer.mix.alpha.data.fill_(0.1 + 0.05 * number)
+    model.backbone.train()(torch.from_numpy(rng.normal(size=(8, 3, _HEIGHT, _WIDTH)).astype(np.float32)))
+    model.backbone.eval()
+    return model
+
+
+@pytest.fixture(scope="session")
+def exported(aibn_model: ReidModel) -> bytes:
+    """`aibn_model` as an ONNX file, with a model card: torch takes seconds for it."""
+    from iics.export.onnx_file import export_onnx
+
+    return export_onnx(aibn_model, card="# A card")
 
 
 def _rendered_people() -> list[tuple[int, int, int, npt.NDArray[np.uint8]]]:

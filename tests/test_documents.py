@@ -20,6 +20,7 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
+from iics.cli.export import ExportCommand
 from iics.cli.forget import ForgetCommand
 from iics.cli.index import IndexCommand
 from iics.cli.parse import parse
@@ -64,6 +65,7 @@ KINDS = {
     "forget": ForgetCommand,
     "watch": WatchCommand,
     "app": AppCommand,
+    "export": ExportCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,
     "benchmark pseudo-labels": PseudoLabelsCommand,

@@ -25,6 +25,7 @@ STEPS = [
     {"experiments"},
     {"gallery"},
     {"page"},
+    {"export"},
     {"cli"},
 ]
 # The lazy surface of the package and the command `python -m iics`.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from iics.evaluation.evaluate import evaluate as evaluate
     from iics.experiments.reported_training import resume as resume
     from iics.experiments.reported_training import train as train
+    from iics.export.detections import embed_detections as embed_detections
     from iics.models.reid_model import ReidModel as ReidModel
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
@@ -44,6 +45,7 @@ _HOMES = {
     "TrainingRun": "iics.training.rounds",
     "calibrate": "iics.evaluation.calibration",
     "check_data": "iics.data.check",
+    "embed_detections": "iics.export.detections",
     "evaluate": "iics.evaluation.evaluate",
     "load_csv": "iics.data.csv_table",
     "load_cuhk03": "iics.data.benchmarks",

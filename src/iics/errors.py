@@ -48,6 +48,10 @@ class PageError(IicsError):
     """The page cannot be served."""
 
 
+class ExportError(IicsError):
+    """A model that cannot be exported, or a file that is no exported model."""
+
+
 def check_setting(is_met: bool, message: str) -> None:
     """Refuse a setting, with a message that says what was needed and what came.
 

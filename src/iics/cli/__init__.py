@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure mAP and CMC of a model",
     "report": "tell a run on one page: curves, figures, ranked lists, warnings",
     "embed": "write the features of crops to a file",
+    "export": "write a model as ONNX, in float32 and in eight bits",
     "check-data": "look for faults in a data set before training",
     "crop": "cut people out of a video, with camera, time and tracklet",
     "index": "put crops into a gallery, to search them",

@@ -22,7 +22,7 @@ from iics.data.pixel_source import Pixels
 from iics.errors import WeightsError
 from iics.features import extract_features, l2_normalise
 from iics.models.authors_checkpoint import is_authors_state
-from iics.models.backbone import create_backbone
+from iics.models.backbone import backbone_spec, create_backbone
 from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_values, read_model_file
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.weights import read_weights
@@ -44,6 +44,11 @@ class ReidModel:
         self.backbone = backbone.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.header = header
         self.device = device
+
+    @property
+    def num_features(self) -> int:
+        """Length of a feature vector."""
+        return backbone_spec(self.header.backbone).num_features
 
     def embed(
         self,

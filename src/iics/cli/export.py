@@ -1,0 +1,164 @@
+"""`iics export`: a model as a file that runs without this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from iics.cli.model_file import load_model_or_run, path_of_model
+from iics.cli.parse import parse
+from iics.cli.progress import count_display
+from iics.cli.source import DataSource, SourceFlags
+from iics.errors import DataError, ExportError, WriteError
+
+if TYPE_CHECKING:
+    from iics.data.crops import CropSet, DataSplits
+    from iics.data.pixel_source import Pixels
+    from iics.export.comparison import FormResult
+    from iics.models.reid_model import ReidModel
+
+MODEL_CARD = "model.md"
+_CALIBRATION_CROPS = 256
+_CROPS_COMPARED = 8
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Write a model as ONNX: uint8 RGB crops in, finished features out, checked against torch.
+
+    With DATA, mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its
+    training crops.
+    """
+
+    model: tyro.conf.Positional[Path]
+    """Model file, or the run folder that holds it."""
+    source: SourceFlags = field(default_factory=DataSource)
+    """Which data; none for a check on drawn pictures alone."""
+    to: Literal["onnx"] = "onnx"
+    """Format."""
+    out: Path | None = None
+    """File to write, ending in .onnx. By default the model file's name with that ending."""
+    int8: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also write a file whose convolutions compute in eight bits, OUT.int8.onnx; needs DATA."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(ExportCommand, arguments, command="export")
+    file = path_of_model(command.model)
+    out = command.out or file.with_suffix(".onnx")
+    _check(command, out)
+    from iics.atomic import write_atomically
+    from iics.export.onnx_file import OPSET, check_parity, drawn_crops, export_onnx
+    from iics.export.onnx_model import OnnxModel, check_packages
+
+    check_packages()
+    splits = None if command.source == DataSource() else command.source.load()
+    model = load_model_or_run(file, device="cpu")
+    height, width = model.header.height, model.header.width
+    crops = drawn_crops(height, width) if splits is None else _pixels(splits.train, model, _CROPS_COMPARED)
+    content = export_onnx(model, card=_card(file))
+    deviation = check_parity(model, OnnxModel(content), crops)
+    write_atomically(out, content)
+    print(
+        f"{out}: ONNX opset {OPSET}, {len(content) / 1e6:.1f} MB, at most {deviation:.1e} off torch on {len(crops)} "
+        f"{'drawn pictures' if splits is None else 'crops'};\n"
+        f"images (n, {height}, {width}, 3) uint8 RGB -> features (n, {model.num_features}) float32, L2-normalised"
+    )
+    if splits is not None:
+        _compare(model, splits, content, _write_int8(model, splits, content, out) if command.int8 else None)
+    return 0
+
+
+def _check(command: ExportCommand, out: Path) -> None:
+    """Refuse what cannot work, before anything is computed."""
+    if out.suffix != ".onnx":
+        raise ExportError(f"ONNX files end in .onnx; {out} ends in {out.suffix or 'nothing'}.")
+    if not out.absolute().parent.is_dir():
+        raise WriteError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
+    if command.int8 and command.source.data is None:
+        raise DataError(
+            "Eight bits are calibrated on crops: name data, as for iics train (iics export MODEL sample --int8)."
+        )
+
+
+def _card(file: Path) -> str:
+    """Return the text of the model card beside a model file, "" if there is none."""
+    card = file.with_name(MODEL_CARD)
+    try:
+        return card.read_text(encoding="utf-8") if card.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"The model card {card} cannot be read: {error}. Mend or remove it.") from error
+
+
+def _pixels(crops: CropSet, model: ReidModel, count: int) -> Pixels:
+    """Return so many crops, spread evenly over a set, or all if it has fewer."""
+    import numpy as np
+
+    from iics.data.images import load_pixels
+
+    chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(np.int64))
+    return load_pixels(crops.subset(chosen), height=model.header.height, width=model.header.width)
+
+
+def _write_int8(model: ReidModel, splits: DataSplits, content: bytes, out: Path) -> bytes:
+    from iics.atomic import write_atomically
+    from iics.export.int8 import quantised
+
+    pixels = _pixels(splits.train, model, _CALIBRATION_CROPS)
+    small, small_out = quantised(content, pixels), out.with_suffix(".int8.onnx")
+    write_atomically(small_out, small)
+    print(f"{small_out}: {len(small) / 1e6:.1f} MB, convolutions in int8, calibrated on {len(pixels)} training crops.")
+    return small
+
+
+def _compare(model: ReidModel, splits: DataSplits, content: bytes, small: bytes | None) -> None:
+    """Measure torch and the files side by side and print a table."""
+    import torch
+
+    from iics.export.comparison import PixelEmbedder, compare_forms, compared_sets
+    from iics.export.onnx_model import OnnxModel
+
+    threads = torch.get_num_threads()
+    forms: dict[str, PixelEmbedder] = {"torch": model, "ONNX float32": OnnxModel(content, threads=threads)}
+    if small is not None:
+        forms["ONNX int8"] = OnnxModel(small, threads=threads)
+    total = len(forms) * sum(len(crops) for crops in compared_sets(splits))
+    with count_display("features", total) as progress:
+        results = compare_forms(forms, splits, height=model.header.height, width=model.header.width, progress=progress)
+    _print_table(results, [len(part) for part in (content, small) if part is not None])
+
+
+def _print_table(results: list[FormResult], sizes: list[int]) -> None:
+    from rich.table import Table
+
+    from iics.cli.machine import computer_line, console
+    from iics.export.comparison import BATCH_SIZE
+
+    table = Table("")
+    for heading in (
+        "MB",
+        "mAP, %",
+        "rank-1, %",
+        "cosine to torch: mean",
+        "least",
+        "crops/s, 1",
+        f"{BATCH_SIZE} at once",
+    ):
+        table.add_column(heading, justify="right")
+    for result, size in zip(results, [None, *sizes], strict=True):
+        shares = ["-" if share is None else f"{100 * share:.2f}" for share in (result.mean_ap, result.rank1)]
+        table.add_row(
+            result.name,
+            "-" if size is None else f"{size / 1e6:.1f}",
+            *shares,
+            f"{result.mean_cosine:.4f}",
+            f"{result.least_cosine:.4f}",
+            f"{result.single_per_second:.1f}",
+            f"{result.batch_per_second:.1f}",
+        )
+    console().print(table)
+    print(f"Medians, in turn, preprocessing included; {computer_line()}")

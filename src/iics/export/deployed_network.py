@@ -1,0 +1,144 @@
+"""The network that is exported: uint8 crops in, finished features out, AIBN (Eq. 12) in plain operations.
+
+AIBN in evaluation mode mixes running with instance statistics. With x' = (x - mu_bn) / sqrt(var_bn + eps) it is
+
+    y = gamma * (x' - (1 - a) * m) / sqrt(a + (1 - a) * (v + eps / (var_bn + eps))) + beta,
+
+m and v being mean and unbiased variance of x' over the pixels of a crop. x' is a batch normalisation without gamma and
+beta, which exporters fold into the convolution before it. All channels then have one scale, which eight bits with one
+step for all channels need.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iics.data.augment import scale_and_shift
+from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, NormLayer
+from iics.models.reid_model import ReidModel
+
+
+class DeployedNetwork(nn.Module):
+    """What `ReidModel.embed` computes, as one module: normalised, mirror-averaged, L2-normalised.
+
+    Args:
+        model: Left as it is; its weights are copied.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, model: ReidModel) -> None:
+        super().__init__()
+        self.backbone = _plain(model.backbone)
+        scale, shift = scale_and_shift(model.header.mean, model.header.std)
+        self.register_buffer("scale", scale[:, None, None])
+        self.register_buffer("shift", shift[:, None, None])
+        self.eval()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the features of crops.
+
+        Args:
+            pixels: RGB, uint8. Shape (n, h, w, 3).
+
+        Returns:
+            L2-normalised features. Shape (n, d).
+        """
+        images = pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        raw = self.backbone(torch.cat([images, images.flip(3)]))  # one pass: the graph holds the backbone once
+        return F.normalize(raw.reshape(2, -1, raw.shape[1]).mean(dim=0), dim=1)
+
+
+class PlainBatchNorm2d(nn.Module):
+    """`GroupedBatchNorm2d` in evaluation mode."""
+
+    def __init__(self, source: GroupedBatchNorm2d) -> None:
+        super().__init__()
+        self.norm = _running_norm(source, affine=True)
+        self.activation = _plain_activation(source.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise feature maps of shape (n, c, h, w) and activate them."""
+        y: Tensor = self.activation(self.norm(x))
+        return y
+
+
+class PlainInstanceBatchNorm2d(nn.Module):
+    """`AdaptiveInstanceBatchNorm2d` in evaluation mode, by the formula above."""
+
+    alpha: Tensor
+    smallest_variance: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, source: AdaptiveInstanceBatchNorm2d) -> None:
+        super().__init__()
+        self.norm = _running_norm(source, affine=False)
+        self.activation = _plain_activation(source.activation)
+        alpha = source.mix().detach().expand_as(source.running_var)
+        smallest = alpha + (1 - alpha) * source.eps / (source.running_var + source.eps)
+        values = {"alpha": alpha, "smallest_variance": smallest, "weight": source.weight, "bias": source.bias}
+        for name, channels in values.items():
+            self.register_buffer(name, channels.detach()[:, None, None].clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise feature maps of shape (n, c, h, w) and activate them."""
+        x = self.norm(x)
+        pixels = x.shape[2] * x.shape[3]
+        if pixels == 1:  # no instance variance: only the batch part is left
+            return self._activated(x * self.weight + self.bias)
+        mean = x.mean(dim=(2, 3), keepdim=True)
+        centred = x - mean
+        var = centred.square().mean(dim=(2, 3), keepdim=True) * ((1 - self.alpha) * (pixels / (pixels - 1)))
+        scale = self.weight * torch.rsqrt(self.smallest_variance + var)
+        return self._activated(centred * scale + (self.alpha * mean * scale + self.bias))
+
+    def _activated(self, y: Tensor) -> Tensor:
+        activated: Tensor = self.activation(y)
+        return activated
+
+
+class _Clamp(nn.Module):
+    """ReLU6: torch takes `nn.ReLU6` apart for export, at a tenth of a second each."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0.0, 6.0)
+
+
+def _plain(backbone: nn.Module) -> nn.Module:
+    """Return a copy of a backbone, on the CPU, whose norms are made of ordinary operations."""
+    plain = copy.deepcopy(backbone).to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for path, module in list(plain.named_modules()):
+        if isinstance(module, NormLayer):
+            parent, _, child = path.rpartition(".")
+            setattr(plain.get_submodule(parent), child, _plain_norm(module))
+    network: nn.Module = plain.requires_grad_(False)
+    return network
+
+
+def _plain_norm(layer: NormLayer) -> nn.Module:
+    if isinstance(layer, GroupedBatchNorm2d):
+        return PlainBatchNorm2d(layer)
+    return PlainInstanceBatchNorm2d(layer)
+
+
+def _running_norm(source: NormLayer, *, affine: bool) -> nn.BatchNorm2d:
+    """Return batch normalisation by the running statistics of a layer."""
+    norm = nn.BatchNorm2d(len(source.running_mean), eps=source.eps, affine=affine).eval()
+    norm.load_state_dict(
+        {"running_mean": source.running_mean, "running_var": source.running_var}
+        | ({"weight": source.weight, "bias": source.bias} if affine else {}),
+        strict=False,  # leaves the counter of batches out
+    )
+    return norm
+
+
+def _plain_activation(activation: nn.Module) -> nn.Module:
+    if isinstance(activation, nn.ReLU6):
+        return _Clamp()
+    return nn.ReLU() if isinstance(activation, nn.ReLU) else activation  # not in place: nothing to take apart

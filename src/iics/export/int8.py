@@ -1,0 +1,66 @@
+"""ONNX file -> ONNX file with convolutions in eight bits, by onnxruntime's static quantisation (QDQ).
+
+Weights have a step a channel, maps one step each, found by running crops through the network.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from iics.data.pixel_source import Pixels
+from iics.export.onnx_model import INPUT, check_packages
+
+_CROPS_AT_ONCE = 16
+
+
+def quantised(exported: bytes, pixels: Pixels) -> bytes:
+    """Return an exported file with convolutions in eight bits.
+
+    Everything else stays in float32: the arithmetic of norms, pooling, and what makes a feature of two raw ones.
+
+    Args:
+        exported: What `export_onnx` returned; its metadata is kept.
+        pixels: Crops as the model will see them; a few hundred. Shape (n, h, w, 3).
+
+    Raises:
+        ExportError: If a package is missing.
+    """
+    check_packages()
+    import onnx
+
+    quantization: Any = importlib.import_module("onnxruntime.quantization")
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, out = (Path(folder) / name for name in ("source.onnx", "prepared.onnx", "int8.onnx"))
+        source.write_bytes(exported)
+        quantization.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(prepared),
+            str(out),
+            _CropReader(pixels),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Clip", "Relu"],
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        result = onnx.load(str(out))
+    onnx.helper.set_model_props(
+        result, {entry.key: entry.value for entry in onnx.load_from_string(exported).metadata_props}
+    )
+    content: bytes = result.SerializeToString()
+    return content
+
+
+class _CropReader:
+    """Hands crops to onnxruntime's calibration, a batch at a time."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._batches = (pixels[at : at + _CROPS_AT_ONCE] for at in range(0, len(pixels), _CROPS_AT_ONCE))
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        """Return the next input, None after the last."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}

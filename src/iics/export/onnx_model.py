@@ -1,0 +1,130 @@
+"""An exported file in use: crops in, features out through onnxruntime."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from iics.data.pixel_source import Pixels
+from iics.errors import ExportError
+from iics.models.reid_model import resize_picture
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+INPUT, OUTPUT = "images", "features"
+HEADER, PREPROCESSING, MODEL_CARD = "iics", "preprocessing", "model_card"
+"""Keys of the metadata."""
+
+
+class OnnxModel:
+    """An exported file, opened.
+
+    Args:
+        file: What `iics export` wrote, or its bytes.
+        threads: Threads of the CPU; 0 for as many as there are cores.
+
+    Attributes:
+        height: Height of the crops it takes, in pixels.
+        width: Width of the crops it takes, in pixels.
+        num_features: Length of a feature vector.
+        metadata: What is written in the file, by key: `iics` (the header of the model file) and `preprocessing`, both
+            JSON, and `model_card` (Markdown) if the model had one.
+
+    Raises:
+        ExportError: If onnxruntime is not installed, or the file is missing, damaged, or not written by `iics export`.
+    """
+
+    def __init__(self, file: Path | str | bytes, *, threads: int = 0) -> None:
+        self._session = _open(file, threads)
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        if HEADER not in self.metadata or PREPROCESSING not in self.metadata:
+            raise ExportError(f"{_name(file)} was not written by iics export: it does not say how crops go into it.")
+        _, self.height, self.width, _ = self._session.get_inputs()[0].shape
+        self.num_features: int = self._session.get_outputs()[0].shape[1]
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The header of the model that was exported, as in the model file."""
+        header: dict[str, Any] = json.loads(self.metadata[HEADER])
+        return header
+
+    def embed(
+        self,
+        images: Pixels | Sequence[Image.Image],
+        *,
+        batch_size: int = 128,
+        progress: Callable[[int], None] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the features of person crops, as `ReidModel.embed` does.
+
+        Args:
+            images: RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures of any size.
+            batch_size: Crops computed at once.
+            progress: Called after each batch with the number of crops in it.
+
+        Returns:
+            L2-normalised features. Shape (n, d).
+
+        Raises:
+            ValueError: If there are no images, or pixels are not of the model's input size.
+        """
+        if len(images) == 0:
+            raise ValueError("Pass at least one crop.")
+        if isinstance(images, np.ndarray):
+            pixels = images
+        else:
+            pixels = np.stack([resize_picture(image, self.height, self.width) for image in images])
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (self.height, self.width, 3):
+            raise ValueError(
+                f"Pixels must be uint8 of shape (n, {self.height}, {self.width}, 3), got {pixels.dtype} "
+                f"{pixels.shape}; pass pictures to have them resized."
+            )
+        rows = []
+        for start in range(0, len(pixels), batch_size):
+            batch = pixels[start : start + batch_size]
+            rows.append(self._session.run([OUTPUT], {INPUT: batch})[0])
+            if progress is not None:
+                progress(len(batch))
+        return np.concatenate(rows)
+
+
+def check_packages() -> None:
+    """Refuse if a package that exporting needs is not installed.
+
+    Raises:
+        ExportError: If one is not.
+    """
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise ExportError(f"Exporting needs the package {package}: pip install 'iics[export]'.")
+
+
+def _open(file: Path | str | bytes, threads: int) -> Any:
+    """Return an onnxruntime session on the CPU."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise ExportError("Running an exported file needs the package onnxruntime: pip install 'iics[export]'.")
+    if not isinstance(file, bytes) and not Path(file).is_file():
+        raise ExportError(f"There is no file {file}; iics export writes one.")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors: its warnings are about its own choice of kernels
+    # Threads that wait for work must not take cores from whoever prepares the next crops.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = file if isinstance(file, bytes) else str(file)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no parent but this
+        reason = " ".join(str(error).split())
+        raise ExportError(f"{_name(file)} is no ONNX file or is damaged: {reason}") from error
+
+
+def _name(file: Path | str | bytes) -> str:
+    return "The exported model" if isinstance(file, bytes) else str(file)

@@ -1,0 +1,121 @@
+"""`iics export`: what it writes and prints, and how it fails."""
+
+import numpy as np
+import pytest
+
+from iics.export import comparison, onnx_file
+from iics.export.onnx_model import OnnxModel
+
+
+@pytest.fixture(autouse=True)
+def quick_export(exported, monkeypatch):
+    """Hand out the file that is there: torch takes seconds for it."""
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, card: exported)
+    monkeypatch.setattr(comparison, "_REPEATS", 1)
+
+
+@pytest.fixture
+def run_folder(aibn_model, tmp_path):
+    folder = tmp_path / "läufe 1"
+    folder.mkdir()
+    aibn_model.save(folder / "model.safetensors")
+    return folder
+
+
+def test_a_run_is_exported_beside_its_model(iics, run_folder, exported):
+    finished = iics("export", run_folder)
+    assert (finished.code, finished.stderr) == (0, "")
+    assert (run_folder / "model.onnx").read_bytes() == exported
+    assert finished.stdout.startswith(f"{run_folder / 'model.onnx'}: ONNX opset {onnx_file.OPSET}, 45.1 MB, at most ")
+    assert "off torch on 5 drawn pictures;\nimages (n, 64, 32, 3) uint8 RGB -> features (n, 512)" in finished.stdout
+
+
+def test_the_model_card_goes_into_the_file(iics, run_folder, exported, monkeypatch):
+    cards = []
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, card: cards.append(card) or exported)
+    (run_folder / "model.md").write_text("# Für wen", encoding="utf-8")
+    assert iics("export", run_folder).code == 0
+    assert cards == ["# Für wen"]
+
+
+def test_data_adds_a_table_of_torch_and_both_files(iics, run_folder, market_people, tmp_path):
+    out = tmp_path / "small.onnx"
+    finished = iics("export", run_folder, "market-layout", "--data-dir", market_people, "--out", out, "--int8")
+    assert finished.code == 0, finished.stderr
+    rows = [line.split("│")[1:-1] for line in finished.stdout.splitlines() if line.startswith("│")]
+    names = [row[0].strip() for row in rows]
+    assert names == ["torch", "ONNX float32", "ONNX int8"]
+    mean_aps = [float(row[2]) for row in rows]
+    assert mean_aps[0] == mean_aps[1]
+    assert rows[1][4].strip() == "1.0000"
+    small = OnnxModel(tmp_path / "small.int8.onnx", threads=1)
+    assert small.embed(np.zeros((1, 64, 32, 3), np.uint8)).shape == (1, 512)
+
+
+def test_data_without_identities_are_compared_without_map(iics, run_folder, folder_people):
+    finished = iics("export", run_folder, "folder", "--data-dir", folder_people)
+    assert finished.code == 0, finished.stderr
+    row = next(line for line in finished.stdout.splitlines() if line.startswith("│ ONNX float32"))
+    assert [cell.strip() for cell in row.split("│")][3:5] == ["-", "-"]
+
+
+def test_a_file_that_was_there_is_replaced(iics, run_folder, exported):
+    (run_folder / "model.onnx").write_bytes(b"old")
+    assert iics("export", run_folder).code == 0
+    assert (run_folder / "model.onnx").read_bytes() == exported
+
+
+def test_a_graph_that_computes_something_else_is_not_written(refusal, run_folder, monkeypatch):
+    monkeypatch.setattr(onnx_file, "TOLERANCE", 1e-12)
+    assert "The exported graph does not compute what the model does" in refusal("export", run_folder)
+    assert not (run_folder / "model.onnx").exists()
+
+
+def test_eight_bits_need_data(refusal, run_folder):
+    assert refusal("export", run_folder, "--int8").startswith("Eight bits are calibrated on crops: name data")
+
+
+def test_flags_of_data_without_its_name_are_refused(refusal, run_folder, folder_people):
+    assert refusal("export", run_folder, "--data-dir", folder_people).startswith("Which data? Name one of sample, ")
+
+
+def test_an_empty_folder_of_crops_is_named(refusal, run_folder, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    message = refusal("export", run_folder, "folder", "--data-dir", tmp_path / "nothing", "--int8")
+    assert "nothing" in message
+    assert not (run_folder / "model.onnx").exists()
+
+
+def test_another_ending_is_refused(refusal, run_folder):
+    out = run_folder / "model.pt"
+    assert refusal("export", run_folder, "--out", out) == f"ONNX files end in .onnx; {out} ends in .pt."
+
+
+def test_a_folder_that_is_not_there_is_named(refusal, run_folder):
+    message = refusal("export", run_folder, "--out", run_folder / "gone" / "model.onnx")
+    assert message == f"There is no folder {run_folder / 'gone'} to write model.onnx into."
+
+
+def test_a_folder_in_the_files_place_is_named(refusal, run_folder):
+    (run_folder / "model.onnx").mkdir()
+    assert refusal("export", run_folder).startswith(f"Cannot write {run_folder / 'model.onnx'}: ")
+
+
+def test_a_model_that_is_not_there_is_named(refusal, tmp_path):
+    assert refusal("export", tmp_path).startswith(f"No model file at {tmp_path / 'model.safetensors'}")
+
+
+def test_a_damaged_model_is_named(refusal, run_folder):
+    file = run_folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert refusal("export", file).startswith(f"{file} is no safetensors file or is damaged")
+
+
+def test_a_model_card_that_is_no_text_is_named(refusal, run_folder):
+    (run_folder / "model.md").write_bytes(b"\xff\xfe\x00")
+    assert refusal("export", run_folder).startswith(f"The model card {run_folder / 'model.md'} cannot be read")
+
+
+def test_a_missing_package_is_named_before_anything_is_read(refusal, run_folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert refusal("export", run_folder) == "Exporting needs the package onnx: pip install 'iics[export]'."
