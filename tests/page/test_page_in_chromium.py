@@ -9,7 +9,7 @@ from PIL import Image
 
 from iics.evaluation.marks import read_marks
 
-PATIENCE = 40_000  # milliseconds; machines that test are busy
+PATIENCE = 60_000  # milliseconds; machines that test are busy
 
 
 @pytest.fixture

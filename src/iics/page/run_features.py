@@ -60,7 +60,7 @@ def _kept(file: Path, key: str) -> npt.NDArray[np.float32] | None:
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             features: npt.NDArray[np.float32] = kept["features"]
             return features if str(kept["key"]) == key else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
