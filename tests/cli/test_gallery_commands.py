@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from iics.cli import run
-from iics.cli.moments import moment_text, parse_moment
+from iics.cli.moments import moment_text
 from iics.config import ModelSettings
-from iics.errors import SettingsError
 from iics.models.reid_model import create_model
 
 
@@ -242,14 +241,5 @@ def wait_for(log, text):
     raise TimeoutError(f"{text!r} is not in {log.read_text()!r}.")
 
 
-@pytest.mark.parametrize("text", ["2026-03-01", "2026-03-01T00:00", "2026-03-01T01:00+01:00", "1772323200"])
-def test_moments_are_dates_in_utc_or_seconds(text):
-    assert parse_moment(text, flag="--since") == 1772323200
+def test_a_moment_in_a_table_is_a_date_in_utc():
     assert moment_text(1772323200) == "2026-03-01 00:00:00"
-
-
-def test_other_moments_are_refused():
-    assert parse_moment("", flag="--since") is None
-    for text in ("yesterday", "nan", "2026-13-01"):
-        with pytest.raises(SettingsError, match=f"--since must be a date and time, .*got {text}"):
-            parse_moment(text, flag="--since")

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import match_table
-from iics.cli.moments import parse_moment
 from iics.cli.parse import parse
 from iics.cli.progress import count_of
 from iics.data.crops import natural_order
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError, check_setting
+from iics.gallery.moments import parse_moment
 
 if TYPE_CHECKING:
     from iics.gallery.filters import GalleryFilters
@@ -85,8 +85,8 @@ def main(arguments: list[str]) -> int:
 
     filters = GalleryFilters(
         cameras=command.camera,
-        since=parse_moment(command.since, flag="--since"),
-        until=parse_moment(command.until, flag="--until"),
+        since=parse_moment(command.since, name="--since"),
+        until=parse_moment(command.until, name="--until"),
         path=command.path,
         tracklet_id=command.tracklet,
     )

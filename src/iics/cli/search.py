@@ -11,9 +11,9 @@ import tyro
 
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
-from iics.cli.moments import parse_moment
 from iics.cli.parse import parse
 from iics.data.picture_file import check_picture_path, write_picture
+from iics.gallery.moments import parse_moment
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> int:
     filters = GalleryFilters(
         cameras=command.camera,
         not_cameras=command.not_camera,
-        since=parse_moment(command.since, flag="--since"),
-        until=parse_moment(command.until, flag="--until"),
+        since=parse_moment(command.since, name="--since"),
+        until=parse_moment(command.until, name="--until"),
     )
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device)

@@ -1,42 +1,14 @@
-"""Moments as people write and read them: text -> seconds, seconds -> text, ticks of a time axis. UTC throughout."""
+"""Moments as people read them: seconds -> text, ticks of a time axis. UTC throughout."""
 
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime
 
-from iics.errors import SettingsError
-
-_SECONDS = re.compile(r"-?\d+(\.\d+)?")
 _FIRST_DATED = 10 * 365 * 86400.0
 """Times below this (ten years) count from the start of a recording, not from 1970."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 _DAY = 86400
-
-
-def parse_moment(text: str, *, name: str) -> float | None:
-    """Return the seconds that a text names, None for an empty one.
-
-    Args:
-        text: A date with or without a time (ISO 8601; without an offset it is UTC), or a number of seconds.
-        name: What the text is called in an error.
-
-    Raises:
-        SettingsError: If it is neither.
-    """
-    text = text.strip()
-    if not text:
-        return None
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(
-            f"{name} needs a date with a time, e.g. 2026-03-01 08:30, or a number of seconds; got {text!r}."
-        ) from error
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def time_text(seconds: float) -> str:

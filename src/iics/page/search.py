@@ -15,9 +15,9 @@ from iics.evaluation.marks import Mark, Verdict
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.matches import Match
+from iics.gallery.moments import parse_moment
 from iics.models.reid_model import ReidModel
 from iics.page.marks_book import MarksBook
-from iics.page.moments import parse_moment
 from iics.page.query_picture import QueryPicture, read_query
 
 MAX_TOP = 200
