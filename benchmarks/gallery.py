@@ -59,6 +59,8 @@ def main() -> None:
                 print(f"| {name}: median, 99th percentile | {np.median(taken):.2f}, {np.quantile(taken, 0.99):.2f} |")
             row("32 searches at once", seconds(lambda: gallery.search(features[:32])))
             row("names of the cameras", seconds(gallery.camera_names))
+            gone = [f"{number:064x}" for number in range(0, num_crops, NUM_CAMERAS)]
+            row(f"forget {len(gone):,}, and erase them from disk", seconds(lambda: gallery.delete(gone)))
         print(f"\nPeak memory beside {before / 1e9:.2f} GB before: {(peak_bytes() - before) / 1e9:.2f} GB")
         if len(sys.argv) <= 2:
             on_disk = sum(file.stat().st_size for file in Path(uri).rglob("*") if file.is_file())
