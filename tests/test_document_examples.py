@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import iics
 import iics.data.sample
 from iics import cli
-from iics.config import ClusterSettings
+from iics.config import ClusterSettings, ModelSettings
 from iics.data.images import load_pixels
+from iics.models.reid_model import create_model
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {
@@ -39,6 +42,8 @@ QUICK = {
 }
 RUNNABLE_DATA = {"sample", "folder", "pattern", "csv"}
 WITHOUT_DATA = {"report", "embed", "clear-cache"}
+GALLERY = {"index", "search", "forget"}
+WAITING = {"watch", "app"}
 TABLE = "path,camera,identity\n"
 BOXES = "path,camera,left,top,width,height\n"
 
@@ -50,7 +55,7 @@ def blocks(language):
 
 def can_run(words):
     """Whether a line needs nothing but the prepared folder, and seconds."""
-    if "runs/supervised" in words or words[:1] == ["benchmark"]:
+    if "runs/supervised" in words or words[0] in {"benchmark", *GALLERY, *WAITING}:
         return False
     return words[0] in WITHOUT_DATA or "--resume" in words or not RUNNABLE_DATA.isdisjoint(words)
 
@@ -66,6 +71,7 @@ def lines_to_run():
 
 
 LINES = lines_to_run()
+README_BLOCKS = [(name, block) for name, block in blocks("bash") if name == "README.md"]
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +133,13 @@ def run(words):
     assert cli.run(words) == 0, words
 
 
+def save_untrained_model():
+    """Write a model to the run folder that examples name, for those that only use one."""
+    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    Path("runs/first").mkdir(parents=True, exist_ok=True)
+    create_model(settings, device=torch.device("cpu")).save("runs/first/model.safetensors")
+
+
 def run_all(lines):
     uses_a_run = any("runs/first" in words for words in lines)
     if uses_a_run and not any(words[-2:] == ["--out", "runs/first"] for words in lines):
@@ -147,8 +160,22 @@ def test_the_commands_of_a_page_run_one_after_the_other(document, prepared, caps
     run_all(LINES[document])
 
 
+def test_the_gallery_of_the_readme_is_made_searched_and_emptied(prepared, capsys):
+    save_untrained_model()
+    shutil.copy("cameras/car-park/0003.jpg", "person.jpg")
+    lines = [shlex.split(line, comments=True)[1:] for _, block in README_BLOCKS for line in block.splitlines()]
+    chosen = [words for words in lines if words and words[0] in GALLERY]
+    assert [words[0] for words in chosen] == ["index", "search", "forget"]
+    for words in chosen:
+        assert cli.run([*words, *(["--yes"] if words[0] == "forget" else [])]) == 0, words
+    assert Path("matches.png").is_file()
+    assert "0003.jpg" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("document", "example"), blocks("python"))
 def test_the_python_examples_run(document, example, prepared, capsys):
+    if "runs/first/model.safetensors" in example and "iics.train(" not in example:
+        save_untrained_model()
     names: dict[str, object] = {}
     exec(compile(example, document, "exec"), names)
     if "features" in names:

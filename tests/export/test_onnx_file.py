@@ -1,6 +1,5 @@
 """The exported file computes what the model does, and says what goes into it."""
 
-import dataclasses
 import json
 import re
 
@@ -14,6 +13,7 @@ from iics.errors import ExportError
 from iics.export import onnx_model
 from iics.export.onnx_file import OPSET, TOLERANCE, check_parity, drawn_crops, export_onnx
 from iics.export.onnx_model import OnnxModel
+from iics.models.model_header import header_values
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, norm_layers
 from iics.models.reid_model import create_model
 
@@ -50,7 +50,7 @@ def test_input_and_output_have_names_and_shapes(exported):
 
 
 def test_the_metadata_say_what_goes_in_and_what_the_model_is(opened, aibn_model):
-    assert opened.header == json.loads(json.dumps(dataclasses.asdict(aibn_model.header)))
+    assert opened.header == json.loads(json.dumps(header_values(aibn_model.header)))
     preprocessing = json.loads(opened.metadata["preprocessing"])
     assert preprocessing["channels"] == "RGB"
     assert (preprocessing["height"], preprocessing["width"], preprocessing["resize"]) == (64, 32, "bicubic")
