@@ -45,7 +45,8 @@ def test_the_page_says_what_similarities_mean():
         limits="Other cameras differ.",
     )
     page = html(FIVE, thresholds=thresholds)
-    assert "exceed 0.680" in page
+    assert "Of pairs of two different people, 1 % exceed 0.680." in page
+    assert "true rate 0.4 % to 1.9 %" in page
     assert "Other cameras differ." in page
     assert 'title="0.90: above the 1 % threshold (0.68)' in page
     assert 'title="0.50: not above the 1 % threshold (0.68)' in page

@@ -18,7 +18,7 @@ from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.score_meaning import meaning_of
-from iics.page.meaning import similarity_meaning
+from iics.page.meaning import meaning_details, similarity_meaning
 from iics.page.moments import time_text
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
@@ -82,6 +82,7 @@ def matches_html(
         verdicts=verdicts,
         can_mark=can_mark,
         meaning=similarity_meaning(thresholds),
+        meaning_details=meaning_details(thresholds),
         meaning_of={match.crop_id: meaning_of(match.similarity, thresholds) for match in matches},
         pictures=match_thumbnails(matches),
         time_text=time_text,

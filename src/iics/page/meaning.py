@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.score_meaning import summary_lines
+from iics.models.score_meaning import rate_text, summary_lines
 
 
 def similarity_meaning(thresholds: MatchThresholds | None) -> str:
-    """Return what a visitor should know of the numbers beside matches, a line each."""
-    intro = (
-        "Similarity is the cosine of two features: 1 for the same picture, lower for less alike. Look at every match; "
-        "a high similarity is not an identification."
-    )
-    return "\n".join([intro, *summary_lines(thresholds)])
+    """Return in a few words what a visitor should know of the numbers beside matches."""
+    intro = "Similarity is the cosine of two features. Look at every match; a high similarity is not an identification."
+    known = [] if thresholds is None else [at for at in thresholds.thresholds if at.similarity is not None]
+    if not known:
+        return intro
+    rates = ", ".join(f"{rate_text(at.rate)} exceed {at.similarity:.3f}" for at in known)
+    return f"{intro} Of pairs of two different people, {rates}."
+
+
+def meaning_details(thresholds: MatchThresholds | None) -> str:
+    """Return all that is known of the thresholds, a line each."""
+    return "\n".join(line.strip() for line in summary_lines(thresholds))
