@@ -14,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from iics.models.match_thresholds import MatchThreshold, MatchThresholds
+
 if TYPE_CHECKING:
     from iics.config import Settings
     from iics.data.crops import DataSplits
@@ -52,6 +54,23 @@ def _beside(name: str) -> ModuleType:
 def reference() -> ModuleType:
     """The slow, obviously right equations of `tests/reference.py`."""
     return _beside("reference")
+
+
+@pytest.fixture(scope="session")
+def thresholds() -> MatchThresholds:
+    """A calibration on 40 people of a shop: too few for 0.1 %, 1 % at a similarity of 0.68."""
+    return MatchThresholds(
+        (MatchThreshold(0.001), MatchThreshold(0.01, 0.68, 0.004, 0.019, 0.66, 0.7, 300, found=0.62)),
+        calibration="identities",
+        data="shop",
+        split="query against gallery",
+        num_people=40,
+        num_different=51234,
+        num_people_pairs=780,
+        num_same=300,
+        is_trained_on=False,
+        limits="Other cameras differ.",
+    )
 
 
 @pytest.fixture(scope="session")

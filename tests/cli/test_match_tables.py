@@ -9,21 +9,7 @@ import pytest
 from iics.cli.match_tables import json_values, print_matches
 from iics.config import ModelSettings
 from iics.gallery.matches import Match
-from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.model_header import ModelHeader
-
-THRESHOLDS = MatchThresholds(
-    (MatchThreshold(0.001), MatchThreshold(0.01, 0.68, 0.004, 0.019, 0.66, 0.7, 300, found=0.62)),
-    calibration="identities",
-    data="shop",
-    split="query against gallery",
-    num_people=40,
-    num_different=51234,
-    num_people_pairs=780,
-    num_same=300,
-    is_trained_on=False,
-    limits="Other cameras differ.",
-)
 
 
 def match(rank, similarity):
@@ -38,12 +24,13 @@ def header():
     return ModelHeader.from_settings(ModelSettings(backbone="efficientnet_lite0"))
 
 
-def with_thresholds(header):
-    return replace(header, match_thresholds=THRESHOLDS)
+@pytest.fixture
+def calibrated(header, thresholds):
+    return replace(header, match_thresholds=thresholds)
 
 
-def test_the_table_says_which_threshold_a_match_passes(header, capsys):
-    print_matches(MATCHES, with_thresholds(header))
+def test_the_table_says_which_threshold_a_match_passes(calibrated, capsys):
+    print_matches(MATCHES, calibrated)
     lines = capsys.readouterr().out.splitlines()
     assert "above threshold" in lines[0]
     assert "1 %" in next(line for line in lines if "0.900" in line)
@@ -58,7 +45,7 @@ def test_the_table_of_a_model_without_thresholds_says_how_to_calibrate(header, c
     assert "iics evaluate MODEL DATA --calibrate" in out
 
 
-def test_json_holds_the_thresholds(header):
-    values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, with_thresholds(header))))
+def test_json_holds_the_thresholds(header, calibrated):
+    values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, calibrated)))
     assert values["thresholds"]["thresholds"][1]["similarity"] == 0.68
     assert json_values(Path("q.jpg"), "g.db", MATCHES, header)["thresholds"] is None

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from iics.gallery.matches import Match
-from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.page.match_view import grouped, matches_html, message_html
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
@@ -30,20 +29,7 @@ def html(matches, verdicts=None, order="by camera, along time", can_mark=True, t
     return matches_html(matches, verdicts or {}, order=order, can_mark=can_mark, thresholds=thresholds)
 
 
-def test_the_page_says_what_similarities_mean():
-    known = MatchThreshold(0.01, 0.68, 0.004, 0.019, 0.66, 0.7, 300, found=0.62)
-    thresholds = MatchThresholds(
-        (known,),
-        calibration="identities",
-        data="shop",
-        split="query against gallery",
-        num_people=40,
-        num_different=51234,
-        num_people_pairs=780,
-        num_same=300,
-        is_trained_on=False,
-        limits="Other cameras differ.",
-    )
+def test_the_page_says_what_similarities_mean(thresholds):
     page = html(FIVE, thresholds=thresholds)
     assert "Of pairs of two different people, 1 % exceed 0.680." in page
     assert "true rate 0.4 % to 1.9 %" in page
