@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from iics.data.patterns import load_pattern as load_pattern
     from iics.data.sample import load_sample as load_sample
     from iics.errors import IicsError as IicsError
-    from iics.evaluation.calibration import calibrate as calibrate
     from iics.evaluation.evaluate import evaluate as evaluate
+    from iics.experiments.calibrated_model import calibrate as calibrate
     from iics.experiments.reported_training import resume as resume
     from iics.experiments.reported_training import train as train
     from iics.export.detections import embed_detections as embed_detections
@@ -43,7 +43,7 @@ _HOMES = {
     "ReidModel": "iics.models.reid_model",
     "Settings": "iics.config",
     "TrainingRun": "iics.training.rounds",
-    "calibrate": "iics.evaluation.calibration",
+    "calibrate": "iics.experiments.calibrated_model",
     "check_data": "iics.data.check",
     "embed_detections": "iics.export.detections",
     "evaluate": "iics.evaluation.evaluate",

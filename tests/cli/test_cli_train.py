@@ -1,7 +1,7 @@
 import json
 import logging
 import shutil
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import get_args
 
 import pytest
@@ -10,7 +10,8 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import Evaluator, _defaults
+from iics.cli.train import _SWITCHES, Evaluator, _defaults
+from iics.config import Settings
 from iics.models.reid_model import load_model
 from iics.training.labelling import with_resolved_route
 from iics.training.run_folder import RunFolder
@@ -89,6 +90,8 @@ def test_flags_become_settings(trained, tiny_settings):
         (["--rounds=3", "sample"], presets.SAMPLE),
         (["--data-dir", "sample", "folder"], presets.OWN_CAMERAS),
         (["--out=sample", "folder"], presets.OWN_CAMERAS),
+        (["--engine.deterministic", "sample"], presets.SAMPLE),
+        (["--engine.no-compile", "sample"], presets.SAMPLE),
         (["market1501", "--preset", "msmt17"], presets.MSMT17),
         (["sample", "--preset=own-cameras"], presets.OWN_CAMERAS),
         (["--preset", "sample", "folder"], presets.SAMPLE),
@@ -96,6 +99,19 @@ def test_flags_become_settings(trained, tiny_settings):
 )
 def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(arguments, expected):
     assert _defaults(arguments).settings == expected
+
+
+def test_every_switch_of_the_settings_is_known_as_one():
+    def switches(settings, prefix=""):
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if is_dataclass(value):
+                yield from switches(value, f"{prefix}{field.name}.")
+            elif isinstance(value, bool):
+                name = field.name.replace("_", "-")
+                yield from (f"--{prefix}{name}", f"--{prefix}no-{name}")
+
+    assert set(switches(Settings())) == _SWITCHES - {"--supervised"}
 
 
 def test_folder_without_identities_trains_and_is_not_measured(iics, folder_people, tiny_flags, tmp_path):

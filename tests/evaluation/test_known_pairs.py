@@ -76,8 +76,16 @@ def test_boxes_of_one_file_are_two_people():
 
 
 def test_boxes_of_one_tracklet_are_not_two_people():
-    crops = crops_of(files=["a.png"] * 3, tracklets=[4, 4, -1], boxed=True)
+    crops = crops_of(files=["a.png"] * 3, tracklets=[4, 4, 5], boxed=True)
     assert pairs_of(apart_pairs(crops, generator())) == {frozenset((0, 2)), frozenset((1, 2))}
+
+
+def test_boxes_of_unknown_tracklets_are_no_evidence_beside_known_ones():
+    crops = crops_of(files=["a.png"] * 3, tracklets=[4, -1, 5], boxed=True)
+    pairs = apart_pairs(crops, generator())
+    assert (pairs_of(pairs), pairs.num_independent) == ({frozenset((0, 2))}, 1)
+    none_known = apart_pairs(crops_of(files=["a.png"] * 3, tracklets=[-1] * 3, boxed=True), generator())
+    assert len(none_known) == 3
 
 
 @pytest.mark.parametrize("facts", [{"times": [1.0, 1.0]}, {"tracklets": [0, 1]}])

@@ -1,5 +1,8 @@
 """Eight bits: nearly the same features from convolutions on whole numbers."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import onnx
 import pytest
@@ -33,5 +36,16 @@ def test_the_file_is_about_a_quarter_as_large(small, exported):
     assert len(small) < 0.27 * len(exported)
 
 
-def test_the_metadata_are_kept(small, exported):
-    assert OnnxModel(small, threads=1).metadata == OnnxModel(exported, threads=1).metadata
+def test_the_metadata_are_kept_and_the_card_says_what_the_file_is(small, exported):
+    whole, eight_bits = (OnnxModel(file, threads=1).metadata for file in (exported, small))
+    assert {**eight_bits, "model_card": ""} == {**whole, "model_card": ""}
+    assert eight_bits["model_card"].startswith(whole["model_card"] + "\n\nThis file is a form of the model with")
+
+
+def test_thresholds_of_the_float_model_are_not_those_of_its_int8_form(exported, pixels, thresholds):
+    model = onnx.load_from_string(exported)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    header = json.loads(metadata["iics"]) | {"match_thresholds": asdict(thresholds)}
+    onnx.helper.set_model_props(model, metadata | {"iics": json.dumps(header)})
+    found = OnnxModel(quantised(model.SerializeToString(), pixels), threads=1)
+    assert found.header == json.loads(metadata["iics"])

@@ -40,8 +40,8 @@ def test_a_similarity_below_all_is_said_to_be_so():
 
 
 def test_digits_tell_a_similarity_from_its_threshold():
-    assert meaning_of(0.6812, measured()).startswith("0.681: above the 1 % threshold (0.68)")
-    assert meaning_of(0.5, measured()).startswith("0.5000: not above the 5 % threshold (0.50)")
+    assert meaning_of(0.6812, measured()).startswith("0.681: above the 1 % threshold (0.680)")
+    assert meaning_of(0.5, measured()).startswith("0.5000: not above the 5 % threshold (0.5000)")
 
 
 def test_a_model_without_thresholds_says_so_and_how_to_get_them():

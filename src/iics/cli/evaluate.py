@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 
-from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model, trained_fingerprint
+from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
@@ -126,11 +126,11 @@ def _model(command: EvaluateCommand) -> ReidModel:
 
 
 def _print_marked(command: EvaluateCommand, file: Path) -> int:
-    is_of_data = command.source != DataSource() or command.contact_sheet is not None or command.rerank
-    if is_of_data or command.protocol != "market1501" or command.model is None:
+    is_of_data = command.source != DataSource() or command.contact_sheet is not None
+    if is_of_data or command.rerank or command.calibrate or command.protocol != "market1501" or command.model is None:
         raise SettingsError(
-            "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank and "
-            "--contact-sheet: iics evaluate MODEL --marks FILE."
+            "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
+            "--calibrate and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
     from iics.cli.marked_matches import marked_matches
 
@@ -180,17 +180,14 @@ def _calibrate(
     if not command.calibrate or command.model is None:
         return None
     from iics.evaluation.calibration import measured_thresholds
-    from iics.models.model_header import write_match_thresholds
-    from iics.training.model_card import write_model_card
+    from iics.experiments.calibrated_model import store_thresholds, trained_fingerprint
 
     def features_of(crops: CropSet) -> Features:
         return features[id(crops)] if id(crops) in features else model.embed(crops, batch_size=command.batch_size)
 
     file = path_of_model(command.model)
     thresholds = measured_thresholds(features_of, splits, trained_on=trained_fingerprint(file))
-    write_match_thresholds(file, thresholds)
-    if (file.parent / "settings.json").is_file() and file.name == "model.safetensors":
-        write_model_card(file.parent)
+    store_thresholds(file, thresholds)
     return thresholds
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,15 +61,6 @@ ForeignFlags = Annotated[ForeignWeights, tyro.conf.arg(name="")]
 def path_of_model(path: Path) -> Path:
     """Return the model file that a path names: a run folder stands for the model in it."""
     return path / "model.safetensors" if path.is_dir() else path
-
-
-def trained_fingerprint(model_file: Path) -> str | None:
-    """Return the fingerprint of the crops that the model of a run was trained on; None for a model outside of a run."""
-    try:
-        values = json.loads((model_file.parent / "data.json").read_text(encoding="utf-8"))
-        return str(values["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def load_model_or_run(path: Path, *, device: str) -> ReidModel:

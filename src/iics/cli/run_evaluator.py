@@ -56,13 +56,18 @@ class Evaluator:
         return numbers(self._latest.result)
 
     def calibrate(self, run: TrainingRun) -> None:
-        """Write into the model which similarity means the same person, unless never to measure."""
+        """Write into the model which similarity means the same person, unless it says so or nothing is measured."""
         if self._when == "never":
             return
         from iics.evaluation.calibration import check_calibratable, measured_thresholds
-        from iics.models.model_header import write_match_thresholds
-        from iics.training.model_card import write_model_card
+        from iics.experiments.calibrated_model import store_thresholds
+        from iics.models.model_header import read_header
 
+        model_file = run.folder / "model.safetensors"
+        known = read_header(model_file).match_thresholds
+        if known is not None:  # a finished run that is resumed keeps what was measured since, perhaps on other footage
+            run.model.header = replace(run.model.header, match_thresholds=known)
+            return
         try:
             check_calibratable(self._splits)
             fingerprint = self._splits.train.fingerprint()
@@ -70,9 +75,8 @@ class Evaluator:
         except EvaluationError as error:
             logger.warning("The model is not calibrated. %s", error)
             return
-        write_match_thresholds(run.folder / "model.safetensors", thresholds)
+        store_thresholds(model_file, thresholds)
         run.model.header = replace(run.model.header, match_thresholds=thresholds)
-        write_model_card(run.folder)
 
     def _features_of(self, model: ReidModel) -> Callable[[CropSet], Features]:
         """Return what gives the features of crops: those measured last, or else the model."""

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
 _SUPERVISED = "--supervised"
+_SWITCHES = frozenset(
+    {_SUPERVISED, *(f"--engine.{no}{name}" for name in ("compile", "deterministic") for no in ("", "no-"))}
+)
+"""Flags that take no value."""
 _PRESET_OF_DATA: dict[str, PresetName] = {
     "sample": "sample",
     "market1501": "market1501",
@@ -167,7 +171,7 @@ def _defaults(arguments: list[str]) -> TrainCommand:
         elif argument.startswith("--preset="):
             name = argument.removeprefix("--preset=")
     if name is None:
-        # Every flag but one takes a value, so the name of a reader after a flag is that value, e.g. --out sample.
+        # Every other flag takes a value, so the name of a reader after one is that value, e.g. --out sample.
         before = ["", *arguments][: len(arguments)]
         data = [word for word, flag in zip(arguments, before, strict=True) if _is_data(word, after=flag)]
         name = _PRESET_OF_DATA[data[0]] if data else None
@@ -183,7 +187,7 @@ def fitting_preset(source: DataSource) -> PresetName:
 
 
 def _is_data(word: str, *, after: str) -> bool:
-    return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after == _SUPERVISED)
+    return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after in _SWITCHES)
 
 
 def with_absolute_weights(settings: Settings) -> Settings:

@@ -7,7 +7,6 @@ Without identities, two boxes or tracklets in one picture are two people and a t
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,8 +17,6 @@ from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
 from iics.evaluation.match_thresholds import PersonPairs, Similarities, match_thresholds, people_of_pairs
 from iics.evaluation.similarity_blocks import Features
 from iics.models.match_thresholds import Calibration, MatchThresholds
-from iics.models.model_header import write_match_thresholds
-from iics.models.reid_model import load_model
 from iics.similarity.crop_similarity import CosineSimilarity
 
 MAX_CROPS = 3000
@@ -37,28 +34,8 @@ _TRAINED_ON = {
     False: "",
     None: " Whether the model was trained on these crops is not known; if it was, it may do worse on others.",
 }
+_FRAMES_COUNT = " Without tracklets, frames of the same people count as different people: the intervals are too narrow."
 _ELSEWHERE = " Other cameras, light and people move these numbers."
-
-
-def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
-    """Measure which similarity means the same person and write it into a model file, whose weights stay as they are.
-
-    Args:
-        model_file: A file that `ReidModel.save` wrote.
-        data: With identities, or with tracklets and times, or boxes.
-
-    Returns:
-        The thresholds.
-
-    Raises:
-        DataError: If a crop cannot be read.
-        EvaluationError: If no pair of two people is known.
-        WeightsError: If the model cannot be read.
-        WriteError: If it cannot be written.
-    """
-    thresholds = measured_thresholds(load_model(model_file).embed, data)
-    write_match_thresholds(Path(model_file), thresholds)
-    return thresholds
 
 
 def measured_thresholds(
@@ -68,14 +45,15 @@ def measured_thresholds(
 
     Args:
         features_of: From crops to L2-normalised features.
-        data: As in `calibrate`.
+        data: With identities, or with tracklets and times, or boxes.
         trained_on: Fingerprint of the crops that the model was trained on; None if that is not known.
 
     Raises:
         EvaluationError: If no pair of two people is known.
     """
     check_calibratable(data)
-    is_their_training = None if trained_on is None else trained_on == data.train.fingerprint()
+    # Other fingerprints say nothing: a crop more or less makes another one.
+    is_their_training = True if trained_on is not None and trained_on == data.train.fingerprint() else None
     if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
         features = features_of(data.query), features_of(data.gallery)
         is_trained_on = False if is_their_training else None
@@ -185,6 +163,7 @@ def moment_thresholds(
     similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
     different = PersonPairs(similarity.pairs(apart.first, apart.second), *people_of_pairs(crops, apart))
     same: Similarities = np.empty(0, np.float32)
+    has_tracklets = crops.tracklet_ids is not None and bool((crops.tracklet_ids >= 0).any())
     if crops.tracklet_ids is not None:
         pairs = same_tracklet_pairs(crops.tracklet_ids, generator)
         same = similarity.pairs(pairs.first, pairs.second)
@@ -198,7 +177,7 @@ def moment_thresholds(
         num_people_pairs=len(different.first),
         num_same=len(same),
         is_trained_on=is_trained_on,
-        limits=_limits("tracklets and moments", is_trained_on),
+        limits=_limits("tracklets and moments", is_trained_on) + ("" if has_tracklets else _FRAMES_COUNT),
     )
 
 

@@ -99,17 +99,17 @@ def apart_pairs(crops: CropSet, generator: np.random.Generator) -> CropPairs:
         return CropPairs.none()
     tracklets = crops.tracklet_ids
     is_usable = pictures != UNKNOWN
-    if crops.boxes is None and tracklets is not None:
-        is_usable &= tracklets >= 0  # times alone do not make two crops two people
+    if tracklets is not None and (crops.boxes is None or (tracklets >= 0).any()):
+        is_usable &= (
+            tracklets >= 0
+        )  # times alone do not make two crops two people; nor do we count people we cannot tell
+    else:
+        tracklets = None
     usable = np.flatnonzero(is_usable)
     order = usable[np.argsort(pictures[usable], kind="stable")]
     starts, sizes = _runs(pictures[order])
     first, second = (order[side] for side in _pairs_within(starts, sizes, generator))
-    if tracklets is None or (tracklets[order] < 0).any():
-        is_apart = np.ones(len(first), dtype=np.bool_)
-        if tracklets is not None:
-            is_apart = (tracklets[first] != tracklets[second]) | (tracklets[first] < 0)
-        first, second = first[is_apart], second[is_apart]
+    if tracklets is None:
         return CropPairs(first, second, num_independent=len(np.unique(pictures[first])))
     is_apart = tracklets[first] != tracklets[second]
     first, second = first[is_apart], second[is_apart]

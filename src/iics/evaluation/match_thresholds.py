@@ -78,7 +78,8 @@ class RateInterval:
 def people_of_pairs(crops: CropSet, apart: CropPairs) -> tuple[IntArray, IntArray]:
     """Return numbers of the people on pairs of crops of two people in one picture. Shapes (m,) and (m,).
 
-    A tracklet is a person. Where one of the tracklets is not known, each picture shows two people of its own.
+    A tracklet is a person. Where tracklets are not known, each picture shows two people of its own, which counts frames
+    of the same two people as different ones.
     """
     tracklets = crops.tracklet_ids
     if tracklets is not None and (tracklets[apart.first] >= 0).all() and (tracklets[apart.second] >= 0).all():

@@ -6,14 +6,19 @@ Weights have a step a channel, maps one step each, found by running crops throug
 from __future__ import annotations
 
 import importlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from iics.data.pixel_source import Pixels
-from iics.export.onnx_model import INPUT, check_packages
+from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, check_packages
 
 _CROPS_AT_ONCE = 16
+_CARD_NOTE = (
+    "\n\nThis file is a form of the model with convolutions in eight bits. Results and thresholds above were measured "
+    "with the float32 model; measure them anew.\n"
+)
 
 
 def quantised(exported: bytes, pixels: Pixels) -> bytes:
@@ -22,7 +27,7 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
     Everything else stays in float32: the arithmetic of norms, pooling, and what makes a feature of two raw ones.
 
     Args:
-        exported: What `export_onnx` returned; its metadata is kept.
+        exported: What `export_onnx` returned; its metadata is kept but for thresholds.
         pixels: Crops as the model will see them; a few hundred. Shape (n, h, w, 3).
 
     Raises:
@@ -47,11 +52,17 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
             weight_type=quantization.QuantType.QInt8,
         )
         result = onnx.load(str(out))
-    onnx.helper.set_model_props(
-        result, {entry.key: entry.value for entry in onnx.load_from_string(exported).metadata_props}
-    )
+    onnx.helper.set_model_props(result, _metadata_of(onnx.load_from_string(exported)))
     content: bytes = result.SerializeToString()
     return content
+
+
+def _metadata_of(exported: Any) -> dict[str, str]:
+    """Return the metadata of a float32 file without thresholds, which hold for its features only; the card says so."""
+    metadata = {entry.key: entry.value for entry in exported.metadata_props}
+    header = {key: value for key, value in json.loads(metadata[HEADER]).items() if key != "match_thresholds"}
+    card = {MODEL_CARD: metadata[MODEL_CARD] + _CARD_NOTE} if MODEL_CARD in metadata else {}
+    return {**metadata, HEADER: json.dumps(header), **card}
 
 
 class _CropReader:

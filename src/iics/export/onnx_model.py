@@ -50,7 +50,7 @@ class OnnxModel:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The header of the model that was exported, as in the model file."""
+        """The header of the model that was exported, as in the model file but for format and versions."""
         header: dict[str, Any] = json.loads(self.metadata[HEADER])
         return header
 

@@ -75,7 +75,7 @@ class MatchThresholds:
             tracklets in one picture, hence of one camera; pairs of one person are of one tracklet.
         data: Name of the data set.
         split: Which crops of it, e.g. "query against gallery".
-        num_people: Identities, tracklets, or (where only boxes are known) pictures that the pairs are of.
+        num_people: Identities, tracklets, or (where only boxes are known) two for each picture that the pairs are of.
         num_different: Pairs of crops of two people.
         num_people_pairs: Different pairs of people among those.
         num_same: Pairs of crops of one person.

@@ -26,17 +26,19 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
         return f"{similarity:.2f}: not calibrated"
     passed = thresholds.strictest(similarity)
     if passed is not None:
+        shown, limit = _apart(similarity, passed)
         return (
-            f"{_apart(similarity, passed)}: above the {rate_text(passed.rate)} threshold ({passed.similarity:.2f}), "
+            f"{shown}: above the {rate_text(passed.rate)} threshold ({limit}), "
             f"which {_interval(passed)} of pairs of two different people exceed"
         )
     known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
     if not known:
         return f"{similarity:.2f}: the model was calibrated on too few people to say what that means"
     loosest = known[-1]
+    shown, limit = _apart(similarity, loosest)
     return (
-        f"{_apart(similarity, loosest)}: not above the {rate_text(loosest.rate)} threshold "
-        f"({loosest.similarity:.2f}); {_interval(loosest)} of pairs of two different people lie above that"
+        f"{shown}: not above the {rate_text(loosest.rate)} threshold ({limit}); "
+        f"{_interval(loosest)} of pairs of two different people lie above that"
     )
 
 
@@ -98,9 +100,8 @@ def _interval(threshold: MatchThreshold) -> str:
     return f"{rate_text(low)} to {rate_text(high)}"
 
 
-def _apart(similarity: float, threshold: MatchThreshold) -> str:
-    """Return a similarity with the digits that tell it from a threshold, at least two and at most four."""
-    digits = next(
-        (digits for digits in (2, 3) if f"{similarity:.{digits}f}" != f"{threshold.similarity:.{digits}f}"), 4
-    )
-    return f"{similarity:.{digits}f}"
+def _apart(similarity: float, threshold: MatchThreshold) -> tuple[str, str]:
+    """Return a similarity and a threshold with the digits that tell them apart, at least two and at most four."""
+    limit = threshold.similarity or 0.0
+    digits = next((digits for digits in (2, 3) if f"{similarity:.{digits}f}" != f"{limit:.{digits}f}"), 4)
+    return f"{similarity:.{digits}f}", f"{limit:.{digits}f}"
