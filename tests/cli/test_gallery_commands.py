@@ -85,6 +85,7 @@ def test_broken_crops_are_named_and_end_in_code_1(home, model_file, capsys):
         (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
         (["sample", "--camera", "door"], "sample knows its cameras"),
         (["cameras", "--data-dir", "cameras"], "not to the path cameras"),
+        (["cameras/door", "--camera", "door", "--splits", "query"], "--splits is for data with splits; images of"),
         (["cameras", "--splits", "query"], "cameras has no split query; it has train."),
     ],
 )
@@ -95,10 +96,12 @@ def test_crops_that_are_not_there_are_refused_before_a_gallery_is_made(home, mod
 
 
 def test_images_of_one_camera_need_no_folder_for_it(home, model_file, capsys):
-    arguments = ["cameras/door", "cameras/hall/0.png", "--camera", "lobby", "--model", str(model_file)]
+    again = [str(home / "cameras/door"), "cameras/hall/../door/0.png"]
+    arguments = ["cameras/door", "cameras/hall/0.png", *again, "--camera", "lobby", "--model", str(model_file)]
     assert run(["index", "people.db", *arguments]) == 0
     assert run(["search", "people.db", "cameras/hall/0.png", "--json"]) == 0
     out = capsys.readouterr().out
+    assert "5 new, 0 known; 5 crops in people.db" in out
     matches = json.loads(out[out.index("{") :])["matches"]
     assert [match["camera"] for match in matches] == ["lobby"] * 5
 

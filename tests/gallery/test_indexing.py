@@ -70,6 +70,19 @@ def test_what_is_known_of_a_crop_is_renewed_without_embedding_it(gallery, model,
     assert len({match.tracklet_id for match in matches}) == 3
 
 
+def test_what_is_known_of_a_crop_outlives_data_that_does_not_know_it(gallery, model, cameras):
+    crops = load_folder(cameras).train
+    known = replace(crops, times=np.full(18, 1e9), tracklet_ids=crops.camera_ids, identity_ids=np.arange(18))
+    index_crops(gallery, model, known)
+    before = gallery.crops(GalleryFilters())
+    assert index_crops(gallery, model, crops) == IndexResult(num_known=18)
+    later = replace(crops, times=np.full(18, 2e9))
+    assert index_crops(gallery, model, later) == IndexResult(num_updated=18)
+    after = gallery.crops(GalleryFilters())
+    assert after == [replace(match, time=2e9) for match in before]
+    assert all(match.tracklet_id is not None and match.identity_id is not None for match in after)
+
+
 def test_crops_that_cannot_be_read_are_named_and_the_others_indexed(gallery, model, cameras, monkeypatch):
     crops = load_folder(cameras).train
     crops.paths[3].write_bytes(crops.paths[3].read_bytes()[:200])

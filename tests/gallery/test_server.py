@@ -1,8 +1,10 @@
 """What can go wrong on the way to a database: nobody there, somebody else there, a server killed."""
 
+import contextlib
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ import pytest
 from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.errors import GalleryError
-from iics.gallery import connection, indexing
+from iics.gallery import connection, erasure, indexing
 from iics.gallery.connection import connect
 from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import IndexResult, index_crops
 
@@ -147,6 +150,11 @@ def test_a_server_that_does_not_answer_is_named(monkeypatch):
         Gallery.open("http://127.0.0.1:9")
 
 
+def test_an_address_with_no_such_port_is_named():
+    with pytest.raises(GalleryError, match=r"Cannot reach a Milvus server at http://127.0.0.1:99999: .*[Pp]ort"):
+        Gallery.open("http://127.0.0.1:99999")
+
+
 def test_a_collection_of_somebody_else_is_refused(server):
     client = connect(server.uri, is_new=False)
     client.create_collection("foreign", dimension=4)
@@ -177,6 +185,88 @@ def test_leftovers_of_an_erasure_do_not_come_back(place, model, angles, stored_r
         leftover.write([stored_row("old")], angles([0]))
         assert erase_deleted(gallery._client, place.collection, seconds=60)
         assert [match.crop_id for match in gallery.search(angles([0]))[0]] == ["a", "b"]
+
+
+def _write_once(monkeypatch, name, write):
+    """Have others write after the erasure first calls a function of its module."""
+    function, calls = getattr(erasure, name), []
+
+    def call_and_write(*arguments, **options):
+        result = function(*arguments, **options)
+        if not calls:
+            calls.append(name)
+            write()
+        return result
+
+    monkeypatch.setattr(erasure, name, call_and_write)
+
+
+def test_a_crop_written_while_others_are_forgotten_is_not_lost_and_keeps_what_is_new(
+    gallery, angles, stored_row, monkeypatch
+):
+    gallery.write([stored_row("a"), stored_row("b"), stored_row("c")], angles([0, 45, 90]))
+    _write_once(monkeypatch, "_write_anew", lambda: gallery.write([stored_row("b", time=5.0)], angles([50])))
+    with pytest.raises(GalleryError, match="Crops were indexed while others were forgotten"):
+        gallery.delete(["a"])
+    assert {row["crop_id"]: row["time"] for row in gallery.rows(GalleryFilters())} == {"b": 5.0, "c": None}
+    assert gallery.delete(["c"])
+    assert {row["crop_id"]: row["time"] for row in gallery.rows(GalleryFilters())} == {"b": 5.0}
+
+
+def test_nobody_writes_between_the_comparison_and_the_end(gallery, angles, stored_row, monkeypatch):
+    gallery.write([stored_row("a"), stored_row("b")], angles([0, 45]))
+    refusals = []
+
+    def write():
+        with pytest.raises(GalleryError, match="Cannot write to the gallery") as refusal:
+            gallery.write([stored_row("late")], angles([50]))
+        refusals.append(refusal)
+
+    _write_once(monkeypatch, "_are_equal", write)
+    assert gallery.delete(["a"])
+    assert len(refusals) == 1
+    assert [row["crop_id"] for row in gallery.rows(GalleryFilters())] == ["b"]
+
+
+def test_an_erasure_within_another_loses_no_crop(gallery, place, angles, stored_row, monkeypatch):
+    gallery.write([stored_row(name) for name in "abcd"], angles([0, 30, 60, 90]))
+    monkeypatch.setattr(erasure, "_one_at_a_time", contextlib.nullcontext())  # as if they were two processes
+    with place.open() as other:
+        _write_once(monkeypatch, "_write_anew", lambda: other.delete(["b"]))
+        with pytest.raises(GalleryError):
+            gallery.delete(["a"])
+    assert sorted(row["crop_id"] for row in gallery.rows(GalleryFilters())) == ["c", "d"]
+
+
+def test_threads_that_forget_at_once_all_succeed(gallery, angles, stored_row):
+    gallery.write([stored_row(name) for name in "abcd"], angles([0, 30, 60, 90]))
+    with ThreadPoolExecutor(2) as pool:
+        erased = pool.map(lambda _: erase_deleted(gallery._client, gallery.collection, seconds=60), range(2))
+        assert list(erased) == [True, True]
+    assert gallery.num_crops == 4
+
+
+def test_what_a_killed_erasure_set_aside_is_put_back(place, model, angles, stored_row):
+    with place.create(model) as gallery:
+        gallery.write([stored_row("a"), stored_row("b")], angles([0, 90]))
+    client = connect(place.uri, is_new=False)
+    client.rename_collection(place.collection, f"{place.collection}_set_aside_{'0' * 32}")
+    with place.create(model) as gallery:
+        assert gallery.num_crops == 2
+    assert not [name for name in client.list_collections() if name.startswith(f"{place.collection}_set_aside")]
+
+
+def test_what_a_killed_erasure_set_aside_goes_when_its_copy_is_in_place(gallery, place, angles, stored_row):
+    gallery.write([stored_row("a"), stored_row("b")], angles([0, 90]))
+    client, token = gallery._client, "1" * 32
+    aside = f"{place.collection}_set_aside_{token}"
+    client.create_collection(aside, dimension=4)
+    assert finish_erasure(client, place.collection, seconds=10)
+    assert client.has_collection(aside)  # of an erasure that did not write this collection: kept
+    client.alter_collection_properties(place.collection, {"iics.erasure": token})
+    assert finish_erasure(client, place.collection, seconds=10)
+    assert not client.has_collection(aside)
+    assert gallery.num_crops == 2
 
 
 def test_without_pymilvus_the_extra_is_named(monkeypatch):

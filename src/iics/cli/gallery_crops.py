@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -48,6 +49,8 @@ def named_crops(
     if camera is not None:
         if is_named:
             raise DataError(f"--camera is for images and folders of them; {words[0]} knows its cameras. Leave it out.")
+        if splits:
+            raise DataError("--splits is for data with splits; images of --camera have none.")
         return [_of_one_camera(words, camera)]
     named = [DataSource(cast(DataName, words[0]), data_dir, pattern)] if is_named else []
     sources = named or [_source_of_path(Path(word)) for word in words]
@@ -70,7 +73,8 @@ def _of_one_camera(words: Sequence[str], camera: str) -> CropSet:
 
     if not camera:
         raise DataError("--camera needs a name.")
-    files = tuple(dict.fromkeys(file for word in words for file in image_files(word)))
+    named = (file for word in words for file in image_files(word))
+    files = tuple({os.path.normpath(file.absolute()): file for file in named}.values())
     return CropSet(files, np.zeros(len(files), dtype=np.int64), (camera,), name=f"crops of {camera}")
 
 

@@ -117,6 +117,8 @@ def database_errors(what: str) -> Iterator[None]:
     except MilvusException as error:
         reason = " ".join(str(error.message).split()).rstrip(".") or type(error).__name__
         raise GalleryError(f"{what}: {reason}.") from error
+    except ValueError as error:  # an address that grpc cannot read
+        raise GalleryError(f"{what}: {' '.join(str(error).split()).rstrip('.')}.") from error
 
 
 def _client_options() -> dict[str, Any]:

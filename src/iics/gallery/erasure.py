@@ -3,11 +3,19 @@
 A Milvus server marks rows as deleted, drops them when it compacts and removes the files later, by its own schedule.
 milvus-lite keeps deleted rows in its files until it happens to merge them; so there the collection is written anew and
 the old one dropped, which removes its files.
+
+Each erasure has a token. Its copy and what it sets aside are named by it, so two erasures never touch each other's
+copy. The old collection is set aside before it is compared with the copy, so nobody writes to it any more, and it is
+dropped only when a copy that is equal to it has its name.
 """
 
 from __future__ import annotations
 
+import re
+import threading
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
@@ -18,6 +26,9 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 1000
 _IDS_AT_ONCE = 16384
+_COPY, _ASIDE = "_written_anew", "_set_aside"
+_TOKEN_PROPERTY = "iics.erasure"
+_one_at_a_time = threading.Lock()
 
 
 def is_milvus_lite(client: MilvusClient) -> bool:
@@ -37,45 +48,114 @@ def erase_deleted(client: MilvusClient, collection: str, *, seconds: float) -> b
         Whether they are gone now; False if the database removes them by its own schedule.
 
     Raises:
-        GalleryError: If crops were written meanwhile.
+        GalleryError: If crops were written or erased by others meanwhile; no living crop is lost then.
     """
     if not is_milvus_lite(client):
         client.compact(collection, timeout=seconds)
         return False
-    new = _new_name(collection)
-    if client.has_collection(new, timeout=seconds):
-        client.drop_collection(new, timeout=seconds)
-    description = client.describe_collection(collection, timeout=seconds)
-    _, _, dimension = model_of_collection(description, collection)
-    create_collection(client, new, dimension=dimension, properties=description["properties"])
-    num_rows = 0
-    for ids in _pages_of_ids(client, collection, seconds=seconds):
-        fields = [ID_FIELD, *STORED_FIELDS, FEATURE_FIELD]
-        rows = [dict(row) for row in client.get(collection, ids, output_fields=fields, timeout=seconds)]
-        client.upsert(new, rows, timeout=seconds)
-        num_rows += len(rows)
-    client.flush(new, timeout=seconds)
-    if num_rows != client.query(collection, filter="", output_fields=["count(*)"], timeout=seconds)[0]["count(*)"]:
-        client.drop_collection(new, timeout=seconds)
-        raise GalleryError(
-            "Crops were indexed while others were forgotten. Those forgotten are found no more but still in the "
-            "database's files; forget something again when nobody indexes."
-        )
-    client.drop_collection(collection, timeout=seconds)
-    finish_erasure(client, collection, seconds=seconds)
+    with _one_at_a_time:
+        token = uuid.uuid4().hex
+        copy = f"{collection}{_COPY}_{token}"
+        _write_anew(client, collection, copy, token=token, seconds=seconds)
+        _replace(client, collection, copy, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
     return True
 
 
-def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> None:
-    """Give a collection that was written anew its name, if whoever did so was killed before that."""
-    new = _new_name(collection)
-    if not client.has_collection(collection, timeout=seconds) and client.has_collection(new, timeout=seconds):
-        client.rename_collection(new, collection, timeout=seconds)
-        client.load_collection(collection, timeout=seconds)
+def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+    """End an erasure that was killed: what it set aside is put back, or dropped if the copy has its place.
+
+    An erasure at work whose old collection is put back here gives up with an error.
+
+    Returns:
+        Whether the collection is there.
+    """
+    for aside in _names(client, collection, _ASIDE, seconds=seconds):
+        if not client.has_collection(collection, timeout=seconds):
+            _put_in_place(client, aside, collection, seconds=seconds)
+        elif aside.endswith(f"_{_token(client, collection, seconds=seconds)}"):
+            client.drop_collection(aside, timeout=seconds)
+    copy = f"{collection}{_COPY}"  # versions before the tokens dropped the old collection first
+    if not client.has_collection(collection, timeout=seconds) and client.has_collection(copy, timeout=seconds):
+        _put_in_place(client, copy, collection, seconds=seconds)
+    return bool(client.has_collection(collection, timeout=seconds))
 
 
-def _new_name(collection: str) -> str:
-    return f"{collection}_written_anew"
+def _write_anew(client: MilvusClient, collection: str, copy: str, *, token: str, seconds: float) -> None:
+    """Copy the living rows, after dropping what killed erasures left."""
+    description = client.describe_collection(collection, timeout=seconds)
+    for leftover in _names(client, collection, _COPY, seconds=seconds):
+        client.drop_collection(leftover, timeout=seconds)
+    _, _, dimension = model_of_collection(description, collection)
+    properties = {**description["properties"], _TOKEN_PROPERTY: token}
+    create_collection(client, copy, dimension=dimension, properties=properties)
+    for ids in _pages_of_ids(client, collection, seconds=seconds):
+        fields = [ID_FIELD, *STORED_FIELDS, FEATURE_FIELD]
+        rows = [dict(row) for row in client.get(collection, ids, output_fields=fields, timeout=seconds)]
+        if rows:
+            client.upsert(copy, rows, timeout=seconds)
+    client.flush(copy, timeout=seconds)
+
+
+def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, seconds: float) -> None:
+    """Give the copy the collection's name and drop the old one, if they are equal; else leave all as it was."""
+    from pymilvus.exceptions import MilvusException
+
+    client.rename_collection(collection, aside, timeout=seconds)
+    try:
+        client.load_collection(aside, timeout=seconds)
+        if not _are_equal(client, aside, copy, seconds=seconds):
+            raise GalleryError(
+                "Crops were indexed while others were forgotten. Those forgotten are found no more but still in the "
+                "database's files; forget something again when nobody indexes."
+            )
+        client.rename_collection(copy, collection, timeout=seconds)
+    except BaseException:
+        with suppress(MilvusException):  # a database that is gone: whoever opens it next puts it back
+            finish_erasure(client, collection, seconds=seconds)
+            client.drop_collection(copy, timeout=seconds)
+        raise
+    client.load_collection(collection, timeout=seconds)
+    client.drop_collection(aside, timeout=seconds)
+
+
+def _are_equal(client: MilvusClient, old: str, copy: str, *, seconds: float) -> bool:
+    """Return whether two collections hold the same crops, and the same of each."""
+    num_rows = 0
+    for ids in _pages_of_ids(client, old, seconds=seconds):
+        if _stored(client, old, ids, seconds=seconds) != _stored(client, copy, ids, seconds=seconds):
+            return False
+        num_rows += len(ids)
+    count = client.query(copy, filter="", output_fields=["count(*)"], timeout=seconds)[0]["count(*)"]
+    return num_rows == int(count)
+
+
+def _stored(client: MilvusClient, collection: str, ids: list[str], *, seconds: float) -> dict[str, dict[str, Any]]:
+    rows = client.get(collection, ids, output_fields=[ID_FIELD, *STORED_FIELDS], timeout=seconds)
+    return {row[ID_FIELD]: dict(row) for row in rows}
+
+
+def _put_in_place(client: MilvusClient, name: str, collection: str, *, seconds: float) -> None:
+    """Rename to the collection's name, unless somebody else was quicker."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        client.rename_collection(name, collection, timeout=seconds)
+    except MilvusException:
+        if not client.has_collection(collection, timeout=seconds):
+            raise
+    client.load_collection(collection, timeout=seconds)
+
+
+def _names(client: MilvusClient, collection: str, kind: str, *, seconds: float) -> list[str]:
+    """Return the collections that erasures of this one made, of one kind."""
+    pattern = re.compile(re.escape(collection + kind) + "(_[0-9a-f]{32})?")
+    return sorted(name for name in client.list_collections(timeout=seconds) if pattern.fullmatch(name))
+
+
+def _token(client: MilvusClient, collection: str, *, seconds: float) -> str:
+    """Return the token of the erasure that wrote a collection; "none" if there was none."""
+    properties = client.describe_collection(collection, timeout=seconds).get("properties", {})
+    return str(properties.get(_TOKEN_PROPERTY, "none"))
 
 
 def _pages_of_ids(client: MilvusClient, collection: str, *, seconds: float) -> Iterator[list[str]]:

@@ -74,8 +74,7 @@ class Gallery:
         client = connect(uri, is_new=False)
         try:
             with database_errors(f"Cannot look into {uri}"):
-                finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
-                is_there = client.has_collection(collection, timeout=connection.SECONDS_TO_CONNECT)
+                is_there = finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
             if not is_there:
                 raise GalleryError(
                     f"{uri} holds no gallery named {collection}; `iics index {uri} CROPS --model MODEL` makes one."
@@ -105,8 +104,7 @@ class Gallery:
         client = connect(uri, is_new=True)
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):
-                finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
-                if not client.has_collection(collection, timeout=connection.SECONDS_TO_CONNECT):
+                if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
                     properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
                     create_collection(client, collection, dimension=_dimension(model), properties=properties)
             gallery = cls(client, uri, collection)
@@ -227,7 +225,7 @@ class Gallery:
             Whether they are gone from the files; False if the server removes them by its own schedule.
 
         Raises:
-            GalleryError: If the database fails, or crops were indexed meanwhile.
+            GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
         for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
             with self._asking("Cannot delete from"):

@@ -120,6 +120,7 @@ class _Batches:
             if before is None or row["digest"] != before["digest"]:
                 wanted.append(index)
             else:
+                _keep_what_was_known(row, before)
                 (known if _is_same(row, before) else updated).append(index)
         decoded, features, undecoded = self._embed(wanted)
         if decoded:
@@ -166,6 +167,11 @@ class _Batches:
             return [], np.empty((0, self.gallery.dimension), np.float32), failures
         features = self.model.embed(pixels[is_decoded], batch_size=self.batch_size)
         return [index for index, decoded in zip(indices, is_decoded, strict=True) if decoded], features, failures
+
+
+def _keep_what_was_known(row: Row, stored: Row) -> None:
+    """Fill in what is stored of a crop where nothing is known of it now: not known here is no news."""
+    row.update({field: stored[field] for field in ("time", "tracklet", "identity") if row[field] is None})
 
 
 def _is_same(row: Row, stored: Row) -> bool:
