@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from iics.cli import run
-from iics.cli.moments import moment_text
 from iics.config import ModelSettings
 from iics.models.reid_model import create_model
 
@@ -242,7 +241,3 @@ def wait_for(log, text):
             return
         time.sleep(0.1)
     raise TimeoutError(f"{text!r} is not in {log.read_text()!r}.")
-
-
-def test_a_moment_in_a_table_is_a_date_in_utc():
-    assert moment_text(1772323200) == "2026-03-01 00:00:00"

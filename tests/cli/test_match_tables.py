@@ -49,3 +49,10 @@ def test_json_holds_the_thresholds(header, calibrated):
     values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, calibrated)))
     assert values["thresholds"]["thresholds"][1]["similarity"] == 0.68
     assert json_values(Path("q.jpg"), "g.db", MATCHES, header)["thresholds"] is None
+
+
+def test_times_are_shown_whatever_they_are(header, capsys):
+    times = (1772323200.0, 751.0, 1.7e12)  # of a date, of a recording, milliseconds since 1970
+    print_matches([replace(MATCHES[0], time=time) for time in times], header)
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("2026-03-01 00:00:00", "0:12:31", "1700000000000 s"))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from iics.atomic import write_atomically
 from iics.errors import DataError
 from iics.evaluation.marks import MARK_COLUMNS, Mark, marks_table, read_marks
 
@@ -17,6 +18,26 @@ def test_a_table_reads_back_whatever_names_are(tmp_path):
     marks = (MARK, replace(MARK, crop_id="c2", camera="two\nlines", verdict="wrong"))
     file.write_text(marks_table(marks), encoding="utf-8")
     assert read_marks(file) == marks
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\r\nb", "\r", "a,\n", "\udcff.jpg", '"', "x" * 131072])
+def test_a_name_of_any_characters_reads_back(tmp_path, name):
+    marks = (replace(MARK, query_name=name), replace(MARK, path=name))
+    write_atomically(tmp_path / "marks.csv", marks_table(marks))
+    assert read_marks(tmp_path / "marks.csv") == marks
+
+
+def test_a_table_with_the_line_ends_of_windows_is_read(tmp_path):
+    (tmp_path / "marks.csv").write_bytes(marks_table([MARK]).replace("\n", "\r\n").encode())
+    assert read_marks(tmp_path / "marks.csv") == (MARK,)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"), [("x" * 131073, "has 131073 characters"), ("\ud800", "cannot be written")]
+)
+def test_a_field_that_could_not_be_read_again_is_refused(name, complaint):
+    with pytest.raises(DataError, match=f"The query_name of a mark.*{complaint}"):
+        marks_table([replace(MARK, query_name=name)])
 
 
 def test_a_table_has_a_line_a_mark():

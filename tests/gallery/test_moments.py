@@ -1,9 +1,9 @@
-"""Moments as people write them."""
+"""Moments as people write and read them."""
 
 import pytest
 
 from iics.errors import SettingsError
-from iics.gallery.moments import parse_moment
+from iics.gallery.moments import parse_moment, time_text
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00 UTC
 
@@ -18,6 +18,10 @@ EIGHT = 1772352000.0  # 2026-03-01 08:00 UTC
         ("2026-03-01", EIGHT - 8 * 3600),
         ("12.5", 12.5),
         ("-3", -3),
+        ("2026.0", 2026),
+        ("1772352000", EIGHT),
+        ("20261301", 20261301),
+        ("1899", 1899),
     ],
 )
 def test_a_moment_is_a_date_or_seconds(text, seconds):
@@ -28,3 +32,28 @@ def test_a_moment_is_a_date_or_seconds(text, seconds):
 def test_what_is_no_moment_is_refused(text):
     with pytest.raises(SettingsError, match=rf"Since needs a date with a time.*got '{text}'"):
         parse_moment(text, name="Since")
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [("2026", "2026-01-01"), ("1999", "1999-01-01"), ("20260301", "2026-03-01"), (" 20251231 ", "2025-12-31")],
+)
+def test_a_number_that_may_be_a_date_is_refused(text, date):
+    with pytest.raises(SettingsError, match=rf"--since .*: write {date}, or {text.strip()}\.0 for seconds\."):
+        parse_moment(text, name="--since")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (EIGHT, "2026-03-01 08:00:00"),
+        (EIGHT + 0.9, "2026-03-01 08:00:00"),
+        (751, "0:12:31"),
+        (-61, "-0:01:01"),
+        (360000, "100:00:00"),
+        (1.7e12, "1700000000000 s"),
+        (1e18, "1000000000000000000 s"),
+    ],
+)
+def test_seconds_become_a_date_or_the_time_of_a_recording(seconds, text):
+    assert time_text(seconds) == text

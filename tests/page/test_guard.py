@@ -88,7 +88,7 @@ def test_behind_a_log_in_any_name_will_do():
     assert ask("/", headers={"host": "cameras.example"}, names=None)[0] == 200
 
 
-@pytest.mark.parametrize("origin", ["http://attacker.example", "null", "http://127.0.0.1:9999"])
+@pytest.mark.parametrize("origin", ["http://attacker.example", "null", "http://127.0.0.1:9999", "http://[x", ""])
 def test_requests_from_other_sites_are_refused(origin):
     assert ask("/gradio_api/queue/join", headers={**LOCAL, "origin": origin})[::2] == (403, None)
 

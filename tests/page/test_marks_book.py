@@ -61,6 +61,15 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path):
         MarksBook(file)
 
 
+def test_a_mark_that_cannot_be_kept_is_refused_and_the_others_stay(tmp_path):
+    book = MarksBook(tmp_path / "marks.csv")
+    book.put(MARK)
+    for name in ("x" * 140_000, "\ud800"):
+        with pytest.raises(DataError, match="query_name"):
+            book.put(replace(MARK, query_name=name))
+    assert book.marks() == (MARK,)
+
+
 def test_a_place_without_a_folder_is_refused(tmp_path):
     with pytest.raises(WriteError, match="There is no folder"):
         MarksBook(tmp_path / "none" / "marks.csv")

@@ -1,25 +1,8 @@
-"""Moments: text to seconds and back, and round ticks."""
+"""Moments along a time axis are round."""
 
-import pytest
-
-from iics.page.moments import ticks, time_text
+from iics.page.moments import ticks
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00 UTC
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (EIGHT, "2026-03-01 08:00:00"),
-        (EIGHT + 0.9, "2026-03-01 08:00:00"),
-        (751, "0:12:31"),
-        (-61, "-0:01:01"),
-        (360000, "100:00:00"),
-        (1e18, "1000000000000000000 s"),
-    ],
-)
-def test_seconds_become_a_date_or_the_time_of_a_recording(seconds, text):
-    assert time_text(seconds) == text
 
 
 def test_ticks_are_round():

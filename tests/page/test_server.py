@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from iics.page.access import Access
+from iics.page.server import page_server
+
 httpx = pytest.importorskip("httpx", reason="the extra app is not installed")
 
 FIELDS = {
@@ -73,6 +76,28 @@ def matches_in(page):
     """Return file and similarity of the matches, in order."""
     places = [html.unescape(place) for place in re.findall(r'class="iics-path" title="([^"]*)"', page)]
     return list(zip(places, map(float, re.findall(r"<b>(-?[\d.]+)</b>", page)), strict=True))
+
+
+class Launched:
+    """Stands for a page and keeps what it was told."""
+
+    def queue(self, **_):
+        pass
+
+    def launch(self, **told):
+        self.told = told
+        return None, f"http://{told['server_name']}:{told['server_port']}/", None
+
+    def close(self, **_):
+        pass
+
+
+@pytest.mark.parametrize(("host", "address"), [("::1", "http://[::1]:7860/"), ("127.0.0.1", "http://127.0.0.1:7860/")])
+def test_an_address_of_either_kind_is_listened_on(monkeypatch, host, address):
+    pytest.importorskip("gradio", reason="the extra app is not installed")
+    monkeypatch.setattr("iics.page.server._build", lambda *_: Launched())
+    with page_server() as serve:
+        assert serve(None, None, Access(host=host)) == address
 
 
 @pytest.fixture(scope="module")

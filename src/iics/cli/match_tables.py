@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iics.cli.moments import moment_text
+from iics.gallery.moments import time_text
 from iics.models.score_meaning import rate_text, summary_lines
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = N
         "similarity": lambda match: "" if math.isnan(match.similarity) else f"{match.similarity:.3f}",
         "above threshold": lambda match: _passed_rate(match.similarity, thresholds),
         "camera": lambda match: match.camera,
-        "time (UTC)": lambda match: "" if match.time is None else moment_text(match.time),
+        "time (UTC)": lambda match: "" if match.time is None else time_text(match.time),
         "tracklet": lambda match: "" if match.tracklet_id is None else str(match.tracklet_id),
         "identity": lambda match: "" if match.identity_id is None else str(match.identity_id),
         "crop": lambda match: match.place,

@@ -35,5 +35,8 @@ def write_picture(picture: Image.Image, path: Path) -> None:
     """
     check_picture_path(path)
     encoded = io.BytesIO()
-    picture.save(encoded, format=_FORMATS[path.suffix.lower()])
+    try:
+        picture.save(encoded, format=_FORMATS[path.suffix.lower()])
+    except (OSError, ValueError) as error:  # a JPEG has at most 65,500 pixels a side
+        raise WriteError(f"Cannot draw {path}: {error}; write a .png, or choose fewer crops.") from error
     write_atomically(path, encoded.getvalue())

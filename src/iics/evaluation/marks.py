@@ -58,13 +58,31 @@ MARK_COLUMNS = tuple(field.name for field in fields(Mark))
 
 
 def marks_table(marks: Iterable[Mark]) -> str:
-    """Return marks as CSV, a header first."""
+    """Return marks as CSV, a header first; `read_marks` reads all of it again.
+
+    Raises:
+        DataError: If a field is too long to be read again, or cannot be written as UTF-8.
+    """
+    return "".join(_line(row) for row in [MARK_COLUMNS, *map(_cells, marks)])
+
+
+def _cells(mark: Mark) -> list[str]:
+    """Return the fields of a mark as text, each such that it can be read again."""
+    cells = {name: str(getattr(mark, name)) for name in MARK_COLUMNS}
+    for name, cell in cells.items():
+        if len(cell) > csv.field_size_limit():
+            raise DataError(f"The {name} of a mark has {len(cell)} characters, at most {csv.field_size_limit()} fit.")
+        try:
+            cell.encode(errors="surrogateescape")
+        except UnicodeEncodeError as error:
+            raise DataError(f"The {name} of a mark, {cell!r}, cannot be written: {error.reason}.") from error
+    return list(cells.values())
+
+
+def _line(cells: Iterable[str]) -> str:
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(MARK_COLUMNS)
-    for mark in marks:
-        table.writerow([getattr(mark, name) for name in MARK_COLUMNS])
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # fields with a character of the line's end are quoted
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def read_marks(file: Path) -> tuple[Mark, ...]:
@@ -74,7 +92,7 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
     """
     try:
-        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+        text = file.read_bytes().decode(errors="surrogateescape")  # carriage returns in fields stay
     except OSError as error:
         raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
     rows = csv.reader(io.StringIO(text, newline=""))

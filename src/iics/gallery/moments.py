@@ -1,20 +1,25 @@
-"""Moments as people write them: text -> seconds. UTC unless a zone is named."""
+"""Moments as people write and read them: text -> seconds, UTC unless a zone is named; seconds -> text, in UTC."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 
 from iics.errors import SettingsError
 
 _SECONDS = re.compile(r"-?\d+(\.\d+)?")
+_YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])([0-2]\d|3[01]))?")
+_FIRST_DATED = 10 * 365 * 86400.0
+"""Times below this (ten years) count from the start of a recording, not from 1970."""
 
 
 def parse_moment(text: str, *, name: str) -> float | None:
     """Return the seconds that a text names, None for an empty one.
 
     Args:
-        text: A date with or without a time (ISO 8601; without an offset it is UTC), or a number of seconds.
+        text: A date with or without a time (ISO 8601; without an offset it is UTC), or a number of seconds. A
+            whole number that may be meant as a year or a date, 2026 or 20260301, is neither.
         name: What the text is called in an error, e.g. its flag.
 
     Raises:
@@ -23,6 +28,11 @@ def parse_moment(text: str, *, name: str) -> float | None:
     text = text.strip()
     if not text:
         return None
+    if _YEAR_OR_DATE.fullmatch(text):
+        raise SettingsError(
+            f"{name} {text} may be a date or seconds: write {text[:4]}-{text[4:6] or '01'}-{text[6:] or '01'}, or "
+            f"{text}.0 for seconds."
+        )
     if _SECONDS.fullmatch(text):
         return float(text)
     try:
@@ -32,3 +42,14 @@ def parse_moment(text: str, *, name: str) -> float | None:
             f"{name} needs a date with a time, e.g. 2026-03-01 08:30, or a number of seconds; got {text!r}."
         ) from error
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def time_text(seconds: float) -> str:
+    """Return a moment as 2026-03-01 08:30:05, or 0:12:31 since the start of a recording that has no date."""
+    if seconds < _FIRST_DATED:
+        sign, whole = ("-" if seconds < 0 else ""), int(abs(seconds))
+        return f"{sign}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    try:
+        return f"{datetime.fromtimestamp(math.floor(seconds), UTC):%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.0f} s"

@@ -34,8 +34,7 @@ def build_clusters_tab(browser: ClusterBrowser | None) -> None:
 
     def turned(by: int) -> Any:
         def turn(round_name: str, order_name: str, number: int | None) -> tuple[int, str]:
-            target = min(max((number or 1) + by, 1), browser.num_pages(int(round_name)))
-            return target, _page_html(browser, round_name, order_name, target)
+            return turned_page(browser, round_name, order_name, number or 1, by)
 
         return turn
 
@@ -53,4 +52,17 @@ def _page_html(browser: ClusterBrowser, round_name: str, order: str, page: int) 
     try:
         return browser.html(int(round_name), order, page)
     except IicsError as error:
-        return message_html("These clusters cannot be shown", str(error), is_error=True)
+        return _refusal(error)
+
+
+def turned_page(browser: ClusterBrowser, round_name: str, order: str, page: int, by: int) -> tuple[int, str]:
+    """Return the number of the page that lies `by` pages on, as far as there are pages, and the page."""
+    try:
+        target = min(max(page + by, 1), browser.num_pages(int(round_name)))
+    except IicsError as error:
+        return page, _refusal(error)
+    return target, _page_html(browser, round_name, order, target)
+
+
+def _refusal(error: IicsError) -> str:
+    return message_html("These clusters cannot be shown", str(error), is_error=True)

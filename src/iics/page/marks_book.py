@@ -53,7 +53,7 @@ class MarksBook:
         """Add a mark; one of the same pair is replaced.
 
         Raises:
-            DataError: If the file is damaged; nothing is written then.
+            DataError: If the file is damaged or a field of the mark cannot be kept; nothing is written then.
             WriteError: If it cannot be written.
         """
         self._rewrite(mark.pair, mark)

@@ -16,10 +16,10 @@ import jinja2
 from iics.data.drawing import camera_caption
 from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
+from iics.gallery.moments import time_text
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.score_meaning import meaning_of
 from iics.page.meaning import meaning_details, similarity_meaning
-from iics.page.moments import time_text
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
 

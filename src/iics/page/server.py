@@ -108,7 +108,7 @@ def _launch(page: gr.Blocks, access: Access) -> str:
     page.queue(max_size=256, api_open=False)
     try:
         _, address, _ = page.launch(
-            server_name=access.host,
+            server_name=f"[{access.host}]" if ":" in access.host else access.host,
             server_port=access.port,
             auth=access.log_in(),
             max_file_size=MAX_BYTES,

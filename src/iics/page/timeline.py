@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iics.gallery.matches import Match
-from iics.page.moments import ticks, time_text
+from iics.gallery.moments import time_text
+from iics.page.moments import ticks
 
 _MARGIN = 0.03
 """Share of the span that is left free at either end."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+_NAME_LENGTH = 200
+
 Move = Callable[[str | Path | None], Awaitable[str | None]]
 
 
@@ -20,7 +22,7 @@ class Upload:
     """A file that a visitor sent.
 
     Attributes:
-        name: What it was called.
+        name: What it was called: printable characters, at most 200.
         data: Its bytes.
     """
 
@@ -43,10 +45,16 @@ def crop_upload(**look: Any) -> gr.File:
 def _read(payload: Any) -> Upload | None:
     if payload is None:
         return None
+    name = _plain_name(payload.orig_name or Path(payload.path).name)
     try:
-        return Upload(payload.orig_name or Path(payload.path).name, Path(payload.path).read_bytes())
+        return Upload(name, Path(payload.path).read_bytes())
     except OSError:
-        return Upload(payload.orig_name or "", b"")  # removed while it waited; refused as empty
+        return Upload(name, b"")  # removed while it waited; refused as empty
+
+
+def _plain_name(name: str) -> str:
+    """Return a name that fits into a line of text, whatever a program sent in place of a browser."""
+    return "".join(character if character.isprintable() else "?" for character in name[:_NAME_LENGTH])
 
 
 def _files_only(move: Move) -> Move:
