@@ -36,7 +36,14 @@ def test_what_is_no_moment_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "date"),
-    [("2026", "2026-01-01"), ("1999", "1999-01-01"), ("20260301", "2026-03-01"), (" 20251231 ", "2025-12-31")],
+    [
+        ("2026", "2026-01-01"),
+        ("1999", "1999-01-01"),
+        ("20260301", "2026-03-01"),
+        (" 20251231 ", "2025-12-31"),
+        ("202603", "2026-03-01"),
+        ("20260301083000", "2026-03-01"),
+    ],
 )
 def test_a_number_that_may_be_a_date_is_refused(text, date):
     with pytest.raises(SettingsError, match=rf"--since .*: write {date}, or {text.strip()}\.0 for seconds\."):

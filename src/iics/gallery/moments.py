@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from iics.errors import SettingsError
 
 _SECONDS = re.compile(r"-?\d+(\.\d+)?")
-_YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])([0-2]\d|3[01]))?")
+_YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?([0-5]\d){0,2})?)?")
 _FIRST_DATED = 10 * 365 * 86400.0
 """Times below this (ten years) count from the start of a recording, not from 1970."""
 
@@ -30,7 +30,7 @@ def parse_moment(text: str, *, name: str) -> float | None:
         return None
     if _YEAR_OR_DATE.fullmatch(text):
         raise SettingsError(
-            f"{name} {text} may be a date or seconds: write {text[:4]}-{text[4:6] or '01'}-{text[6:] or '01'}, or "
+            f"{name} {text} may be a date or seconds: write {text[:4]}-{text[4:6] or '01'}-{text[6:8] or '01'}, or "
             f"{text}.0 for seconds."
         )
     if _SECONDS.fullmatch(text):
