@@ -108,7 +108,7 @@ def prepared(few_people, tmp_path, monkeypatch):
 
 def write_crops(crops):
     """Write 8 crops each of two cameras as the folders and tables that the pages speak of."""
-    rows, boxes = TABLE, BOXES
+    rows, labelled, boxes = TABLE, TABLE, BOXES
     for camera, name in enumerate(("lobby", "car-park")):
         members = np.flatnonzero(crops.camera_ids == camera)[:8]
         pixels = load_pixels(crops.subset(members), height=64, width=32)
@@ -122,8 +122,10 @@ def write_crops(crops):
                 Path(place).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture).save(place)
             rows += f"{places[0]},{name},\n"
+            labelled += f"{places[0]},{name},{at % 3 + 1}\n"
             boxes += f"{places[0]},{name},0,0,32,60\n"
     Path("crops.csv").write_text(rows)
+    Path("labelled.csv").write_text(labelled)
     Path("boxes.csv").write_text(boxes)
 
 
