@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -91,16 +90,3 @@ def pages(clustered_run, folder_people, tmp_path_factory):
         process.stdin.close()
         assert process.wait(60) == 0
     assert list(temporary.glob("iics-page-*")) == []  # uploads go with their page
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no chromium is installed; the page is tested in one")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=flags)
-        yield browser
-        browser.close()
