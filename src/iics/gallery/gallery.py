@@ -14,6 +14,7 @@ from iics.gallery.connection import connect, database_errors, disconnect
 from iics.gallery.erasure import erase_deleted, finish_erasure
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.matches import Match
+from iics.gallery.nearest import nearest_rows
 from iics.gallery.schema import (
     FEATURE_FIELD,
     ID_FIELD,
@@ -236,35 +237,6 @@ class Gallery:
         with self._asking("Cannot erase from"):
             return erase_deleted(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
 
-    def nearest(
-        self, features: Features, *, filters: GalleryFilters, limit: int, with_features: bool = False
-    ) -> list[list[Row]]:
-        """Return the rows nearest to each query by cosine, with it as `similarity`, best first, ties by place.
-
-        Args:
-            features: L2-normalised. Shape (m, dimension).
-            filters: Crops that count.
-            limit: How many for each query, at most `MOST_MATCHES`.
-            with_features: Whether rows hold their feature.
-        """
-        fields = [ID_FIELD, *STORED_FIELDS, *([FEATURE_FIELD] if with_features else [])]
-        with self._asking("Cannot search"):
-            answers = self._client.search(
-                self.collection,
-                [row.tolist() for row in features],
-                filter=filters.expression(),
-                limit=limit,
-                output_fields=fields,
-                **self._patience(),
-            )
-        found = [
-            [{**hit["entity"], ID_FIELD: hit[ID_FIELD], "similarity": float(hit["distance"])} for hit in hits]
-            for hits in answers
-        ]
-        for rows in found:
-            rows.sort(key=lambda row: (-row["similarity"], row["archive"], row["path"], row[ID_FIELD]))
-        return found
-
     def search(
         self,
         features: Features,
@@ -292,7 +264,17 @@ class Gallery:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
 
         def nearest(queries: Features, limit: int) -> list[list[Row]]:
-            return self.nearest(queries, filters=filters or GalleryFilters(), limit=limit, with_features=rerank)
+            expression = (filters or GalleryFilters()).expression()
+            with self._asking("Cannot search"):
+                return nearest_rows(
+                    self._client,
+                    self.collection,
+                    queries,
+                    expression=expression,
+                    limit=limit,
+                    with_features=rerank,
+                    seconds=connection.SECONDS_TO_ANSWER,
+                )
 
         return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
 
