@@ -6,14 +6,13 @@ for any two crops.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from iics.errors import EvaluationError
-from iics.evaluation.explained import explained, percent
+from iics.evaluation.explained import explained_threshold, percent
 from iics.evaluation.marks import Mark
 from iics.evaluation.match_thresholds import PersonPairs, match_thresholds, wilson_interval
 from iics.models.match_thresholds import MatchThreshold
@@ -69,7 +68,13 @@ class MarkAgreement:
             *_precision_lines(self.by_similarity, "right from similarity {limit:.1f}"),
         ]
         for threshold in self.thresholds:
-            lines += _threshold_lines(threshold, self.num_wrong)
+            lines += explained_threshold(
+                threshold,
+                exceeded_by="the wrong matches",
+                needed=f"matches marked wrong, got {self.num_wrong:,}",
+                note="; matches of one query count little more than one",
+                found_of="the right matches",
+            )
         return "\n".join(lines)
 
 
@@ -133,14 +138,3 @@ def _precision_lines(precisions: Sequence[MarkedPrecision], name: str) -> list[s
         f"of {each.num_marked:,} ({percent(each.low)} to {percent(each.high)})"
         for each in precisions
     ]
-
-
-def _threshold_lines(threshold: MatchThreshold, num_wrong: int) -> list[str]:
-    name = f"similarity that {percent(threshold.rate)} of the wrong matches exceed"
-    if threshold.similarity is None:
-        needed = math.ceil(1 / threshold.rate)
-        return explained(name, "-", f"Needs at least {needed:,} matches marked wrong, got {num_wrong:,}.")
-    interval = f"{percent(threshold.rate_low or 0)} to {percent(threshold.rate_high or 0)}"
-    found = "" if threshold.found is None else f" {percent(threshold.found)} of the right matches exceed it, too."
-    meaning = f"The true share is {interval} (95 % interval; matches of one query count little more than one).{found}"
-    return explained(name, f"{threshold.similarity:.3f}", meaning)

@@ -5,7 +5,6 @@ Two crops of one tracklet are one person, two in one picture are two: the only p
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from iics.data.crops import CropSet, IntArray
-from iics.evaluation.explained import explained, percent
+from iics.evaluation.explained import explained, explained_threshold, percent
 from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
 from iics.evaluation.match_thresholds import PersonPairs, match_thresholds, people_of_pairs
 from iics.evaluation.similarity_blocks import Features, similarity_blocks
@@ -75,7 +74,13 @@ class TrackletAgreement:
                 "chance. Says nothing of pairs from two cameras, which are harder.",
             )
         for threshold in self.thresholds:
-            lines += _threshold_lines(threshold, self.num_independent)
+            lines += explained_threshold(
+                threshold,
+                exceeded_by="pairs of two people",
+                needed=f"pairs of different tracklets, got {self.num_independent:,}",
+                note="",
+                found_of="pairs of one tracklet",
+            )
         return lines
 
 
@@ -136,13 +141,3 @@ def _nearest_is_own_tracklet(features: Features, crops: CropSet, chosen: IntArra
         has_answer = (is_own & ~is_other).any(axis=1)
         found.append((tracklets[similarity.argmax(axis=1)] == tracklets[rows])[has_answer])
     return np.concatenate(found)
-
-
-def _threshold_lines(threshold: MatchThreshold, num_independent: int) -> list[str]:
-    name = f"similarity that {percent(threshold.rate)} of pairs of two people exceed"
-    if threshold.similarity is None:
-        needed = math.ceil(1 / threshold.rate)
-        return explained(name, "-", f"Needs at least {needed:,} pairs of different tracklets, got {num_independent:,}.")
-    interval = f"{percent(threshold.rate_low or 0)} to {percent(threshold.rate_high or 0)}"
-    found = "" if threshold.found is None else f" {percent(threshold.found)} of pairs of one tracklet exceed it, too."
-    return explained(name, f"{threshold.similarity:.3f}", f"The true rate is {interval} (95 % interval).{found}")
