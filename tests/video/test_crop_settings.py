@@ -19,15 +19,15 @@ def test_other_names_are_cameras(hog, camera):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "least"), [("min_height", 15, 16), ("min_tracklet", 0, 1), ("every", -0.1, 0), ("stride", 0, 1)]
+    ("name", "value"), [("min_height", 15), ("min_tracklet", 0), ("every", -0.1), ("every", 1e9), ("stride", 0)]
 )
-def test_numbers_below_sense_are_refused(hog, name, value, least):
-    with pytest.raises(SettingsError, match=rf"^{name} must be at least {least}, got {value}\.$"):
+def test_numbers_beyond_sense_are_refused(hog, name, value):
+    with pytest.raises(SettingsError, match=rf"^{name} must be a .*number from .*; got {value}\.$"):
         hog(**{name: value})
 
 
 def test_numbers_that_are_none_are_refused(hog):
-    with pytest.raises(SettingsError, match=r"^every must be at least 0, got nan\.$"):
+    with pytest.raises(SettingsError, match=r"^every must be a number from 0 to 86,400; got nan\.$"):
         hog(every=float("nan"))
     with pytest.raises(SettingsError, match=r"^min_confidence must be a number, got inf\.$"):
         hog(min_confidence=float("inf"))

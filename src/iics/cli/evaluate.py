@@ -15,7 +15,8 @@ from iics.cli.progress import count_display
 from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
-from iics.errors import EvaluationError, SettingsError, check_setting
+from iics.errors import EvaluationError, SettingsError
+from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.data.crops import CropSet, DataSplits
@@ -42,9 +43,9 @@ class EvaluateCommand:
     person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
-    repeats: int = DEFAULT_REPEATS
+    repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Of the galleries drawn."""
     marks: Path | None = None
     """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
@@ -53,7 +54,7 @@ class EvaluateCommand:
     calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure on this data which similarity means the same person, and write it into the model file, whose weights stay
     as they are (docs/thresholds.md)."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
@@ -61,7 +62,7 @@ class EvaluateCommand:
     """Print the numbers as JSON."""
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -20,6 +20,7 @@ from iics.data.crops import natural_order
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError, check_setting
 from iics.gallery.moments import parse_moment
+from iics.ranges import check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.gallery.filters import GalleryFilters
@@ -47,11 +48,11 @@ class ForgetCommand:
     """Crops taken before then."""
     path: Path | None = None
     """Crops of this file, or of all files below this folder; of an archive its zip file."""
-    tracklet: int | None = None
+    tracklet: Annotated[int, whole(0, 2**63 - 1)] | None = None
     """Crops of this tracklet, by the number that iics search shows."""
     like: Path | None = None
     """A person: crops at least --above like this picture."""
-    above: float | None = None
+    above: Annotated[float, number(-1, 1)] | None = None
     """Similarity from which a crop is taken for the person of --like."""
     model: Path | None = None
     """For --like: model file or run folder; by default the file that the gallery was indexed with."""
@@ -65,13 +66,10 @@ class ForgetCommand:
     """Device to compute on: auto, cpu, cuda."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
         check_setting(
             (self.like is None) == (self.above is None),
             "A person is forgotten by --like PICTURE and --above SCORE together; give both or none.",
-        )
-        check_setting(
-            self.above is None or -1 <= self.above <= 1,
-            f"--above is a cosine and lies between -1 and 1, got {self.above}.",
         )
 
 

@@ -10,6 +10,7 @@ import tyro
 
 from iics.device import choose_device
 from iics.errors import check_setting
+from iics.ranges import check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.models.reid_model import ReidModel
@@ -24,12 +25,13 @@ class ForeignWeights:
     or a checkpoint that the authors of IICS published."""
     backbone: str = "resnet50"
     """What --weights are of: resnet50, resnet18 or efficientnet_lite0."""
-    height: int = 256
+    height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to for --weights, in pixels."""
-    width: int = 128
+    width: Annotated[int, whole(32, 2048)] = 128
     """Width that crops are resized to for --weights, in pixels."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
         is_alone = (self.backbone, self.height, self.width) == ("resnet50", 256, 128)
         check_setting(
             self.weights is not None or is_alone,

@@ -39,8 +39,6 @@ class ProtocolChoice:
     has_contact_sheet: bool
 
     def __post_init__(self) -> None:
-        check_setting(self.repeats >= 1, f"--repeats must be at least 1, got {self.repeats}.")
-        check_setting(self.seed >= 0, f"--seed must be at least 0, got {self.seed}.")
         is_drawn = self.protocol == "single-gallery-shot"
         check_setting(
             is_drawn or (self.repeats, self.seed) == (DEFAULT_REPEATS, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,6 +14,7 @@ from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
+from iics.ranges import check_ranges, whole
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SearchCommand:
     """Only crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
     until: str = ""
     """Only crops taken before then."""
-    top: int = 10
+    top: Annotated[int, whole(1, 16384)] = 10
     """How many matches."""
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
@@ -51,6 +52,9 @@ class SearchCommand:
     """Name of the gallery within its database."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:

@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from iics.errors import SettingsError, check_setting
+from iics.ranges import check_ranges, number, whole
 from iics.video.detectors import DETECTORS, DetectorName
 
 _NO_FOLDER_NAME = re.compile(r"[/\\\x00-\x1f]|^[.]|^\s|\s$|^$")
@@ -28,13 +30,13 @@ class CropSettings:
     """File of weights for a detector of torchvision; by default torchvision's own, downloaded once."""
     min_confidence: float | None = None
     """Drop boxes that the detector is less sure of: a probability, or a margin from 0 for hog. By default 0.5."""
-    min_height: int = 64
+    min_height: Annotated[int, whole(16, 10**4)] = 64
     """Drop boxes lower than this, in pixels. hog takes the less time the larger it is."""
-    min_tracklet: int = 5
+    min_tracklet: Annotated[int, whole(1, 10**6)] = 5
     """Drop people found in fewer frames than this: most of them are false."""
-    every: float = 0.5
+    every: Annotated[float, number(0, 86400)] = 0.5
     """Seconds from one crop of a tracklet to the next; 0 keeps one of every frame, near-duplicates."""
-    stride: int = 1
+    stride: Annotated[int, whole(1, 10**6)] = 1
     """Look at every n-th frame only. People must overlap themselves from one such frame to the next."""
 
     def __post_init__(self) -> None:
@@ -47,13 +49,7 @@ class CropSettings:
             self.min_confidence is None or math.isfinite(self.min_confidence),
             f"min_confidence must be a number, got {self.min_confidence}.",
         )
-        for name, value, least in (
-            ("min_height", self.min_height, 16),
-            ("min_tracklet", self.min_tracklet, 1),
-            ("every", self.every, 0),
-            ("stride", self.stride, 1),
-        ):
-            check_setting(value >= least and math.isfinite(value), f"{name} must be at least {least}, got {value}.")
+        check_ranges(self)
         self.start_seconds()
 
     def start_seconds(self) -> float:
