@@ -199,7 +199,7 @@ def test_a_value_out_of_range_in_the_file_is_refused():
         (
             DistanceSettings,
             {"max_dense_crops": -1},
-            "distance.max_dense_crops must be a whole number from 0 to 10,000,000; got -1.",
+            "distance.max_dense_crops must be a whole number from 0 to 2,147,483,647; got -1.",
         ),
         (
             DistanceSettings,

@@ -81,7 +81,7 @@ class DistanceSettings:
     """Neighbours averaged in query expansion."""
     lambda_value: Annotated[float, number(0, 1)] = 0.3
     """Share of the original distance in the re-ranked one."""
-    max_dense_crops: Annotated[int, whole(0, 10**7)] = 0
+    max_dense_crops: Annotated[int, whole(0, 2**31 - 1)] = 0
     """Crops up to which all pairs are compared; above, a graph of neighbours. 0: as many as a third of memory holds."""
     graph_neighbours: Annotated[int, whole(2, 10**4)] = 100
     """Neighbours each crop has in that graph, itself included; memory grows with them."""

@@ -212,7 +212,10 @@ def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flag
 
 
 def test_setting_out_of_range_is_refused(train_refusal, market_people):
-    assert train_refusal("market-layout", market_people, "--rounds=0") == "rounds must be at least 1, got 0."
+    assert (
+        train_refusal("market-layout", market_people, "--rounds=0")
+        == "rounds must be a whole number from 1 to 10,000; got 0."
+    )
 
 
 def test_unknown_backbone_is_refused(train_refusal, market_people):

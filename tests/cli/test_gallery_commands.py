@@ -199,7 +199,7 @@ def test_a_tracklet_is_forgotten_by_the_number_that_search_shows(indexed, capsys
     [
         ([], "Forget what?"),
         (["--like", "a.jpg"], "--like PICTURE and --above SCORE together"),
-        (["--like", "a.jpg", "--above", "7"], "lies between -1 and 1, got 7.0"),
+        (["--like", "a.jpg", "--above", "7"], "--above must be a number from -1 to 1; got 7.0"),
         (["--since", "yesterday"], "or a number of seconds"),
     ],
 )

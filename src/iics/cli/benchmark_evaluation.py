@@ -26,9 +26,9 @@ class EvaluationSpeedCommand:
     --distractors 0 --junk 0 is MSMT17's.
     """
 
-    queries: Annotated[int, whole(1, 10**7)] = 3368
+    queries: Annotated[int, whole(1, 10**9)] = 3368
     """Number of queries."""
-    gallery: Annotated[int, whole(1, 10**7)] = 15913
+    gallery: Annotated[int, whole(1, 10**9)] = 15913
     """Number of gallery crops."""
     features: Annotated[int, whole(1, 65536)] = 2048
     """Length of a feature vector."""

@@ -23,7 +23,7 @@ _MATRICES_COMPARED = 5
 class PseudoLabelsCommand:
     """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
 
-    crops: Annotated[int, whole(2, 10**7)] = 5000
+    crops: Annotated[int, whole(2, 10**9)] = 5000
     """Number of crops."""
     cameras: Annotated[int, whole(1, 10**4)] = 6
     """Number of cameras."""
