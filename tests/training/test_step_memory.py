@@ -50,7 +50,7 @@ def test_an_ordinary_batch_fits(model, make_crops):
         ),
         (
             {"stage2": Stage2Settings(clusters_per_batch=1024, crops_per_cluster=1024)},
-            r"A training step of 1,048,576 crops at 64x32 .*\(--stage2\.clusters-per-batch, --stage2\.crops-per-cluster\)",
+            r"A training step of 1,048,576 crops at 64x32 .*\(--stage2\.clusters-per-batch, --stage2\.crops-per-cl",
         ),
         (
             {"inference_batch_size": 4096},
