@@ -66,8 +66,9 @@ def _argument(parameter: inspect.Parameter) -> str:
 def _without_range(annotation: str) -> str:
     """Return the type of a number without its range, which the table of settings has."""
     tree = ast.parse(annotation, mode="eval").body
-    is_annotated = isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated"
-    return ast.unparse(tree.slice.elts[0]) if is_annotated and isinstance(tree.slice, ast.Tuple) else annotation
+    if isinstance(tree, ast.Subscript) and isinstance(tree.slice, ast.Tuple) and ast.unparse(tree.value) == "Annotated":
+        return ast.unparse(tree.slice.elts[0])
+    return annotation
 
 
 def _first_paragraph(value: Any) -> str:

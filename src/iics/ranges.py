@@ -6,7 +6,6 @@ Without an upper end, a slip of a zero too many is not refused but computed: it 
 from __future__ import annotations
 
 import typing
-from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -107,7 +106,6 @@ SEED = whole(0, 2**32 - 1)
 BATCH = whole(1, 4096)
 
 
-@cache
 def _ranges(kind: type) -> dict[str, Range]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return {name: found for name, hint in hints.items() if (found := range_of(hint)) is not None}
