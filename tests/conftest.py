@@ -95,6 +95,12 @@ def drawn_people() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def watched_process() -> ModuleType:
+    """Processes whose look-ups are counted, by `tests/watched_process.py`."""
+    return _beside("watched_process")
+
+
+@pytest.fixture(scope="session")
 def authors_state() -> dict[str, torch.Tensor]:
     """A state dict laid out as in the checkpoints that the authors of IICS published; not to be changed."""
     return _beside("authors_state").authors_state()

@@ -22,6 +22,7 @@ GROUND = {
     "memory",
     "presets",
     "ranges",
+    "privacy",
     "settings_json",
 }
 STEPS = [

@@ -1,13 +1,16 @@
 """Person re-identification learned from unlabelled multi-camera crops.
 
 Intra-inter camera similarity (IICS; Xuan and Zhang, CVPR 2021): train on crops with cameras but no identities, measure,
-keep and use the model. The public names are loaded when they are first used, so `import iics` is quick.
+keep and use the model. The public names are loaded when they are first used, so `import iics` is quick. The one thing
+that it does is to keep other packages from reporting (`iics.privacy`).
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from iics.privacy import switch_off_reporting
 
 if TYPE_CHECKING:
     from iics import presets as presets
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
     from iics.training.rounds import TrainingRun as TrainingRun
+
+switch_off_reporting()
 
 _HOMES = {
     "CropSet": "iics.data.crops",
