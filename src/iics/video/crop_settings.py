@@ -47,6 +47,12 @@ class CropSettings:
             self.min_confidence is None or math.isfinite(self.min_confidence),
             f"min_confidence must be a number, got {self.min_confidence}.",
         )
+        most = DETECTORS[self.detector].most_confidence
+        check_setting(
+            0 <= self.confidence_needed() <= most,
+            f"min_confidence of {self.detector} is a {'margin of 0 or more' if most > 1 else 'probability of 0 to 1'}, "
+            f"got {self.min_confidence}.",
+        )
         for name, value, least in (
             ("min_height", self.min_height, 16),
             ("min_tracklet", self.min_tracklet, 1),
