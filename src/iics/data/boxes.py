@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from iics.data.crop_images import FORMATS
 from iics.data.crops import BOX_COLUMNS, FloatArray, IntArray
+from iics.data.shown_picture import FORMATS, decoding, shown_size
 from iics.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -97,16 +97,14 @@ def _refuse(is_bad: npt.NDArray[np.bool_], places: Sequence[str], reason: Callab
 
 
 def _frame_sizes(frames: Sequence[Path]) -> dict[Path, tuple[int, int]]:
-    """Return width and height of each different frame."""
+    """Return width and height of each different frame, as it is shown."""
     sizes: dict[Path, tuple[int, int]] = {}
     failures: list[str] = []
     for path in dict.fromkeys(frames):
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                sizes[path] = image.size
-        except UnidentifiedImageError:
-            failures.append(f"{path} (no {', '.join(FORMATS)} image)")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            with decoding(), Image.open(path, formats=FORMATS) as image:
+                sizes[path] = shown_size(image)
+        except DataError as error:
             failures.append(f"{path} ({error})")
     if failures:
         raise DataError(
