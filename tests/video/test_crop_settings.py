@@ -7,7 +7,9 @@ import pytest
 from iics.errors import SettingsError
 
 
-@pytest.mark.parametrize("camera", ["", "a/b", "a\\b", "..", ".hidden", " lobby", "lobby ", "a\nb"])
+@pytest.mark.parametrize(
+    "camera", ["", "a/b", "a\\b", "..", ".hidden", " lobby", "lobby ", "a\nb", "@eaDir", "lost+found"]
+)
 def test_a_camera_that_cannot_be_a_folder_is_refused(hog, camera):
     with pytest.raises(SettingsError, match=rf"^camera names a folder .*got {re.escape(repr(camera))}\.$"):
         hog(camera=camera)

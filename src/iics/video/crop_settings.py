@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from iics.data.left_out import is_ignored
 from iics.errors import SettingsError, check_setting
 from iics.video.detectors import DETECTORS, DetectorName
 
@@ -39,8 +40,9 @@ class CropSettings:
 
     def __post_init__(self) -> None:
         check_setting(
-            not _NO_FOLDER_NAME.search(self.camera),
-            f"camera names a folder and needs a name without slash, leading dot or blanks around it, "
+            not _NO_FOLDER_NAME.search(self.camera) and not is_ignored(self.camera),
+            f"camera names a folder and needs a name without slash, leading dot or blanks around it, and none that a "
+            f"NAS or desktop gives its own folders, "
             f"got {self.camera!r}.",
         )
         check_setting(
