@@ -1,6 +1,7 @@
 """Frames are shown as a player shows them: turned by the container's angle, stretched to square pixels."""
 
 import struct
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -83,6 +84,23 @@ def test_pixels_that_are_no_squares_are_stretched(shown_as, walk):
     assert shown.shape == (stored.shape[0], 2 * stored.shape[1], 3)
     halved = shown.reshape(stored.shape[0], stored.shape[1], 2, 3).mean(axis=2)
     assert np.abs(halved - stored).mean() < 2
+
+
+@pytest.mark.parametrize(("across", "down", "stretch"), [(0, 1, 1.0), (1, 0, 1.0), (-1, 1, 1.0), (16, 15, 16 / 15)])
+def test_what_is_not_said_of_pixels_stretches_nothing(across, down, stretch):
+    said = {cv2.CAP_PROP_SAR_NUM: across, cv2.CAP_PROP_SAR_DEN: down}
+    capture = SimpleNamespace(set=lambda *_: True, get=lambda which: said.get(which, 0.0))
+    assert Display.of(capture) == Display(stretch=stretch)
+
+
+@pytest.mark.parametrize("sides", [(9, 1), (1, 9)])
+def test_pixels_beyond_sense_are_refused(sides):
+    said = dict(zip((cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN), sides, strict=True))
+    capture = SimpleNamespace(set=lambda *_: True, get=lambda which: said.get(which, 0.0))
+    with pytest.raises(
+        VideoError, match=rf"^it says that its pixels are {sides[0]} wide and {sides[1]} high\. Convert"
+    ):
+        Display.of(capture)
 
 
 def test_stretching_comes_before_turning():

@@ -61,7 +61,8 @@ class ReidModel:
         """Return the features of person crops: mean over image and mirror image, L2-normalised.
 
         Args:
-            images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files.
+            images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files, which
+                are read as a viewer shows them (`iics.data.shown_picture`).
             batch_size: Crops forwarded at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -69,7 +70,7 @@ class ReidModel:
             Features; the cosine of two rows is their product. Shape (n, d).
 
         Raises:
-            DataError: If an image cannot be read.
+            DataError: If an image cannot be read or shown.
             ValueError: If there are no images, or pixels are not of the model's input size.
         """
         blocks = [

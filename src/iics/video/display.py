@@ -15,6 +15,8 @@ import numpy as np
 from iics.data.pixel_source import Pixels
 from iics.errors import VideoError
 
+_MOST_STRETCH = 4.0  # half-width recorders on wide screens have 2.7
+
 
 @dataclass(frozen=True)
 class Display:
@@ -33,7 +35,7 @@ class Display:
         """Return what is left to do to the frames of an open `cv2.VideoCapture`, which is asked not to turn them.
 
         Raises:
-            VideoError: If they would have to be turned by another angle than quarter turns.
+            VideoError: If they would have to be turned by another angle than quarter turns, or stretched beyond sense.
         """
         import cv2
 
@@ -45,7 +47,10 @@ class Display:
                 "it, e.g. with ffmpeg, which turns the pictures themselves"
             )
         across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
-        return cls(int(angle // 90) % 4, across / down if across > 0 and down > 0 else 1.0)
+        stretch = across / down if across > 0 and down > 0 else 1.0  # 0: not said
+        if not 1 / _MOST_STRETCH <= stretch <= _MOST_STRETCH:
+            raise VideoError(f"it says that its pixels are {across:g} wide and {down:g} high. Convert the video")
+        return cls(int(angle // 90) % 4, stretch)
 
     @property
     def is_as_stored(self) -> bool:
@@ -55,8 +60,8 @@ class Display:
     def shown(self, pixels: Pixels) -> Pixels:
         """Return a frame as it is shown. Shape (h, w, 3)."""
         height, width = pixels.shape[:2]
-        wide = round(width * self.stretch)
-        if wide != width and wide > 0:
+        wide = max(1, round(width * self.stretch))
+        if wide != width:
             import cv2
 
             pixels = np.asarray(cv2.resize(pixels, (wide, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
