@@ -96,7 +96,7 @@ def test_an_orientation_that_there_is_not_turns_nothing(orientation):
     assert as_shown(picture).size == (4, 6)
 
 
-def test_a_box_is_cut_where_it_was_drawn_on_the_picture_as_it_is_shown(tmp_path):
+def test_a_box_is_cut_where_it_was_drawn_on_the_picture_as_it_is_shown_and_that_is_told(tmp_path, caplog):
     path = tmp_path / "phone.png"
     path.write_bytes(turned_file(6))
     columns = {"left": ["1"], "top": ["3"], "width": ["3"], "height": ["3"]}  # outside of the 6 x 4 that are stored
@@ -105,6 +105,8 @@ def test_a_box_is_cut_where_it_was_drawn_on_the_picture_as_it_is_shown(tmp_path)
     with CropReader(crops) as reader:
         cut = np.asarray(CropImages(crops, reader)[0].image)[..., 0]
     np.testing.assert_array_equal(cut, UPRIGHT[3:6, 1:4])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("phone: 1 of 1 frames are turned upright by their EXIF orientation; boxes ")
 
 
 def test_a_check_tells_the_sizes_that_are_shown(tmp_path):

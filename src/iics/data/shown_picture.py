@@ -78,6 +78,11 @@ def shown_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if _orientation(image) in _LYING else (width, height)
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Return whether a picture is shown otherwise than it is stored, by its EXIF."""
+    return _orientation(image) != 1
+
+
 def _orientation(image: Image.Image) -> int:
     """Return EXIF's orientation of 1 to 8; 1 if there is none, or it is damaged: viewers pass over such a one.
 
