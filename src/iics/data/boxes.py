@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from iics.data.crop_images import FORMATS
 from iics.data.crops import BOX_COLUMNS, FloatArray, IntArray
+from iics.data.shown_picture import FORMATS, decoding, is_turned, shown_size
 from iics.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def boxes_within_frames(
     high = np.rint(np.stack([left + width, top + height], axis=1)).astype(np.int64)
     is_empty = (high[:, 0] <= low[:, 0]) | (high[:, 1] <= low[:, 1])
     _refuse(is_empty, places, lambda at: f"a box of {width[at]:g} x {height[at]:g} pixels is empty")
-    sizes = _frame_sizes(frames)
+    sizes = _frame_sizes(frames, name=name)
     frame = np.array([sizes[path] for path in frames])  # (n, 2): width, height
     low_inside, high_inside = np.clip(low, 0, frame), np.clip(high, 0, frame)
     inside = (high_inside - low_inside).prod(axis=1) / (high - low).prod(axis=1)
@@ -96,21 +96,29 @@ def _refuse(is_bad: npt.NDArray[np.bool_], places: Sequence[str], reason: Callab
         raise DataError(f"{places[bad[0]]}: {reason(int(bad[0]))}{more}. Mend or remove it.")
 
 
-def _frame_sizes(frames: Sequence[Path]) -> dict[Path, tuple[int, int]]:
-    """Return width and height of each different frame."""
+def _frame_sizes(frames: Sequence[Path], *, name: str) -> dict[Path, tuple[int, int]]:
+    """Return width and height of each different frame, as it is shown."""
     sizes: dict[Path, tuple[int, int]] = {}
     failures: list[str] = []
+    num_turned = 0
     for path in dict.fromkeys(frames):
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                sizes[path] = image.size
-        except UnidentifiedImageError:
-            failures.append(f"{path} (no {', '.join(FORMATS)} image)")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            with decoding(), Image.open(path, formats=FORMATS) as image:
+                sizes[path] = shown_size(image)
+                num_turned += is_turned(image)
+        except DataError as error:
             failures.append(f"{path} ({error})")
     if failures:
         raise DataError(
             f"{len(failures)} of {len(sizes) + len(failures)} frames cannot be read: {failures[0]}. Replace these "
             "files or take their boxes out of the table."
+        )
+    if num_turned:
+        logger.warning(
+            "%s: %d of %d frames are turned upright by their EXIF orientation; boxes are taken as drawn on what is "
+            "shown. Boxes of a detector that does not look at EXIF belong to frames without it.",
+            name,
+            num_turned,
+            len(sizes),
         )
     return sizes

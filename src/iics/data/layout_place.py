@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iics.data.crops import natural_order
-from iics.data.folders import files_below, is_ignored
+from iics.data.folders import files_below
+from iics.data.left_out import LeftOut, is_ignored
 from iics.errors import DataError
 
 LEVELS_SEARCHED = 2
@@ -94,9 +95,11 @@ def _place_in_folder(root: Path, layout: Layout) -> LayoutPlace:
     places = _places_below(root, layout, levels=LEVELS_SEARCHED)
     chosen = _only_place(str(root), places, layout, found=(child.name for child in root.iterdir()))
     files: dict[str, dict[str, Path]] = {}
+    left_out = LeftOut()
     for folder in layout.folders & places[chosen]:
         prefix = len((chosen / folder).as_posix()) + 1
-        files[folder] = {path.as_posix()[prefix:]: path for path in files_below(chosen / folder)}
+        files[folder] = {path.as_posix()[prefix:]: path for path in files_below(chosen / folder, left_out)}
+    left_out.tell(str(chosen))
     texts = {name: _decoded((chosen / name).read_bytes(), f"{chosen}/{name}") for name in places[chosen] - files.keys()}
     return LayoutPlace(str(chosen), files, texts)
 
@@ -145,10 +148,12 @@ def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
 def _places_among(path: Path, members: list[zipfile.ZipInfo], layout: Layout) -> dict[Path, dict[str, dict[str, Path]]]:
     """Return the files of each folder of the layout (a list is its own file "") by the folder around it."""
     folders, lists = layout.folders, frozenset(layout.lists)
+    left_out = LeftOut()
     around: dict[tuple[str, ...], dict[str, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
     for member in members:
         *parents, name = parts = member.filename.split("/")
         if any(map(is_ignored, parts)):
+            left_out.note_member(parts)
             continue
         depth = next((at for at, part in enumerate(parents) if part in folders), None)
         if depth is None:
@@ -164,6 +169,7 @@ def _places_among(path: Path, members: list[zipfile.ZipInfo], layout: Layout) ->
         if below in files:
             raise DataError(f"{path} holds {member.filename} twice. Fetch it again or give a folder.")
         files[below] = Path(member.filename)
+    left_out.tell(str(path))
     return {Path(*parts): dict(files) for parts, files in around.items()}
 
 

@@ -15,7 +15,7 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
     """Return the crops of a folder whose names say camera and, perhaps, identity, time, tracklet and split.
 
     Args:
-        data_dir: The folder. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
+        data_dir: The folder. What `load_folder` ignores is ignored.
         pattern: Template of the paths below it, e.g. `{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg`;
             docs/your_cameras.md has all of it.
 

@@ -19,7 +19,8 @@ from iics.config import ModelSettings
 from iics.data.crops import CropSet
 from iics.data.images import load_pixels, resized
 from iics.data.pixel_source import Pixels
-from iics.errors import WeightsError
+from iics.data.shown_picture import as_shown
+from iics.errors import DataError, WeightsError
 from iics.features import extract_features, l2_normalise
 from iics.models.authors_checkpoint import is_authors_state
 from iics.models.backbone import backbone_spec, create_backbone
@@ -60,7 +61,8 @@ class ReidModel:
         """Return the features of person crops: mean over image and mirror image, L2-normalised.
 
         Args:
-            images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files.
+            images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files, which
+                are read as a viewer shows them (`iics.data.shown_picture`).
             batch_size: Crops forwarded at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -68,7 +70,7 @@ class ReidModel:
             Features; the cosine of two rows is their product. Shape (n, d).
 
         Raises:
-            DataError: If an image cannot be read.
+            DataError: If an image cannot be read or shown.
             ValueError: If there are no images, or pixels are not of the model's input size.
         """
         blocks = [
@@ -124,8 +126,16 @@ class ReidModel:
 
 
 def resize_picture(picture: Image.Image, height: int, width: int) -> Pixels:
-    """Return a picture as the pixels the network takes: RGB, bicubic. Shape (height, width, 3)."""
-    return resized(picture.convert("RGB"), height=height, width=width)
+    """Return what is shown of a picture as the pixels the network takes: RGB, bicubic. Shape (height, width, 3).
+
+    Raises:
+        DataError: If nothing can be shown of it.
+    """
+    try:
+        shown = as_shown(picture)
+    except DataError as error:
+        raise DataError(f"A picture of {picture.width} x {picture.height} pixels cannot be used: {error}.") from error
+    return resized(shown, height=height, width=width)
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:

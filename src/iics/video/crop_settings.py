@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+from iics.data.left_out import is_ignored
 from iics.errors import SettingsError, check_setting
 from iics.ranges import check_ranges, number, whole
 from iics.video.detectors import DETECTORS, DetectorName
@@ -41,13 +42,20 @@ class CropSettings:
 
     def __post_init__(self) -> None:
         check_setting(
-            not _NO_FOLDER_NAME.search(self.camera),
-            f"camera names a folder and needs a name without slash, leading dot or blanks around it, "
+            not _NO_FOLDER_NAME.search(self.camera) and not is_ignored(self.camera),
+            f"camera names a folder and needs a name without slash, leading dot or blanks around it, and none that a "
+            f"NAS or desktop gives its own folders, "
             f"got {self.camera!r}.",
         )
         check_setting(
             self.min_confidence is None or math.isfinite(self.min_confidence),
             f"min_confidence must be a number, got {self.min_confidence}.",
+        )
+        most = DETECTORS[self.detector].most_confidence
+        check_setting(
+            0 <= self.confidence_needed() <= most,
+            f"min_confidence of {self.detector} is a {'margin of 0 or more' if most > 1 else 'probability of 0 to 1'}, "
+            f"got {self.min_confidence}.",
         )
         check_ranges(self)
         self.start_seconds()
