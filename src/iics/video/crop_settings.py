@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import SettingsError, check_setting
 from iics.video.detectors import DETECTORS, DetectorName
 
@@ -60,17 +60,19 @@ class CropSettings:
         """Return the start in seconds since 1970, 0 if none is given.
 
         Raises:
-            SettingsError: If it is no date and time.
+            SettingsError: If it is no plausible date and time.
         """
         if not self.start:
             return 0.0
         try:
-            start = datetime.fromisoformat(self.start)
+            start = seconds_of_date(self.start)
         except ValueError as error:
             raise SettingsError(
                 f"start must be a date and time, e.g. 2026-03-01T08:00:00, got {self.start}."
             ) from error
-        return (start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp()
+        fault = implausibility(start)
+        check_setting(fault is None, f"start {self.start} {fault}.")
+        return start
 
     def confidence_needed(self) -> float:
         """Return the confidence asked for, or the one that suits the detector."""
