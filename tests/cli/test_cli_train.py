@@ -276,7 +276,9 @@ def test_camera_of_one_crop_is_warned_of_by_name(iics, folder_people, tiny_flags
     (cameras / "yard").mkdir()
     shutil.copy(cameras / "hall" / "00.png", cameras / "yard" / "1.png")
     with caplog.at_level(logging.WARNING):
-        finished = iics("train", "folder", "--data-dir", cameras, "--out", tmp_path / "run", *tiny_flags.but("--rounds=1"))
+        finished = iics(
+            "train", "folder", "--data-dir", cameras, "--out", tmp_path / "run", *tiny_flags.but("--rounds=1")
+        )
     assert finished.code == 0
     assert "Camera yard has 1 crop(s); stage 1 needs at least 2, so it sits out." in caplog.messages
 

@@ -60,7 +60,8 @@ def flags_of(kind: type, *, prefix: str = "", place: tuple[str, ...] = ()) -> It
     """Yield every spelling of the flags of a command's dataclass and of those inside it, with - for _."""
     hints = typing.get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
-        hint, marks = hints[field.name], ()
+        hint = hints[field.name]
+        marks: tuple[Any, ...] = ()
         if get_origin(hint) is Annotated:
             hint, marks = get_args(hint)[0], hint.__metadata__
         word, inner = field.name.replace("_", "-"), (*place, field.name)
@@ -176,6 +177,8 @@ def _added_up(flag: Flag, values: Sequence[str]) -> list[str]:
     """Return one flag with all values; one that looks like a flag has to stand behind =."""
     like_flags = [value for value in values if looks_like_flag(value)]
     if len(like_flags) > 1:
-        raise SettingsError(f"{flag.name}: {' and '.join(like_flags)} look like flags; only one such value can be told.")
+        raise SettingsError(
+            f"{flag.name}: {' and '.join(like_flags)} look like flags; only one such value can be told."
+        )
     others = [value for value in values if value not in like_flags]
     return [f"{flag.name}={like_flags[0]}", *others] if like_flags else [flag.name, *others]
