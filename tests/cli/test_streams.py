@@ -47,6 +47,15 @@ def test_help_of_every_command_is_cut_off_quietly(monkeypatch):
     assert len(COMMANDS) > 10
 
 
+def test_a_table_that_nobody_reads_ends_with_the_same_code():
+    script = (
+        "import sys\nfrom rich.console import Console\nfrom iics.cli.streams import exit_code\n"
+        "sys.exit(exit_code(lambda _: Console().print('a table') or 0, []))"
+    )
+    finished = in_shell(f'( sleep 0.5; {sys.executable} -c "{script}" ) | true; echo ${{PIPESTATUS[0]}}')
+    assert (finished.stdout, finished.stderr) == (f"{EXIT_CUT_OFF}\n", "")
+
+
 def test_a_broken_pipe_of_something_else_stays_a_fault():
     def command(_):
         raise BrokenPipeError("of a worker")

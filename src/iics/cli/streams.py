@@ -34,6 +34,10 @@ def exit_code(command: Callable[[Sequence[str]], int], arguments: Sequence[str])
             return command(arguments)
         finally:
             sys.stdout.flush()
+    except SystemExit as stopped:
+        if not isinstance(stopped.__context__, BrokenPipeError):
+            raise
+        return EXIT_CUT_OFF  # rich has met it, and has pointed the output to nothing
     except BrokenPipeError:
         cut_off = [number for number in _STANDARD[1:] if _is_cut_off(number)]
         if not cut_off:
