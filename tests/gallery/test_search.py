@@ -39,7 +39,14 @@ def test_filters_leave_out_and_nothing_takes_the_place_of_what_is_missing(circle
     assert found(circle, angles, 0, filters=GalleryFilters(not_cameras=("b",)), top=3) == ["0", "2", "4"]
     assert found(circle, angles, 0, filters=GalleryFilters(since=7200.0, until=14400.0)) == ["2", "3"]
     assert found(circle, angles, 0, filters=GalleryFilters(until=1e9)) == [str(k) for k in range(9)]
-    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("c",))) == []
+    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("b",), until=3600.0)) == []
+
+
+def test_a_camera_without_a_crop_here_is_refused_in_every_question(circle, angles):
+    for filters in (GalleryFilters(cameras=("B",)), GalleryFilters(not_cameras=("B",))):
+        for ask in (circle.count, circle.crops, lambda filters: circle.search(angles([0.0]), filters=filters)):
+            with pytest.raises(GalleryError, match=r"has no camera 'B'\. Its cameras, nearest first: b, a"):
+                ask(filters)
 
 
 def test_many_queries_are_answered_each_for_itself(circle, angles):

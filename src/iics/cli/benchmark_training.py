@@ -74,7 +74,6 @@ class TrainingSpeedCommand:
         check_ranges(self, prefix="--")
         batch = self.clusters_per_batch * self.crops_per_cluster
         check_setting(self.loaded >= batch, f"--loaded must be at least a batch of {batch}, got {self.loaded}.")
-        check_setting(len(self.only) > 0, "--only needs at least one part to time.")
         for shape in self.norm_shapes:
             check_setting(
                 min(shape) >= 1 and shape[2] * shape[3] > 1,

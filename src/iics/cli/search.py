@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,8 @@ from iics.cli.parse import parse
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
 from iics.ranges import check_ranges, whole
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class SearchCommand:
     model: Path | None = None
     """Model file or run folder; by default the file that the gallery was indexed with."""
     camera: tuple[str, ...] = ()
-    """Only crops of these cameras."""
+    """Only crops of these cameras; a name that the gallery does not have is refused."""
     not_camera: tuple[str, ...] = ()
     """No crops of these cameras, e.g. the query's own."""
     since: str = ""
@@ -64,6 +67,7 @@ def main(arguments: list[str]) -> int:
         check_picture_path(command.contact_sheet)
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
+    from iics.gallery.nothing_found import unmet
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -80,6 +84,10 @@ def main(arguments: list[str]) -> int:
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
         )
+        for reason in [] if matches else unmet(gallery, filters):
+            logger.warning(reason)
+    if command.group_by is not None and matches and all(match.tracklet_id is None for match in matches):
+        logger.warning("None of these crops has a tracklet, so each stands for itself.")
     if command.json:
         print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))
     else:

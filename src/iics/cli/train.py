@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iics import presets
+from iics.cli.given_flags import flags_of, given_flags
 from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
 from iics.cli.run_evaluator import Evaluator
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
 _SUPERVISED = "--supervised"
-_SWITCHES = frozenset(
-    {_SUPERVISED, *(f"--engine.{no}{name}" for name in ("compile", "deterministic") for no in ("", "no-"))}
-)
-"""Flags that take no value."""
 _PRESET_OF_DATA: dict[str, PresetName] = {
     "sample": "sample",
     "market1501": "market1501",
@@ -114,8 +111,8 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
 
 
 def _resume(run_path: Path, arguments: list[str]) -> int:
-    place = next(at for at, argument in enumerate(arguments) if argument.split("=")[0] == "--resume")
-    others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
+    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    others = [word for piece in given if piece.flag is None or piece.flag.name != "--resume" for word in piece.words]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.experiments.reported_training import resume
@@ -164,19 +161,14 @@ def _defaults(arguments: list[str]) -> TrainCommand:
 
     --supervised changes that preset's stages here, so that an explicit --stages shows by differing from it.
     """
-    name: str | None = None
-    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
-        if argument == "--preset":
-            name = following
-        elif argument.startswith("--preset="):
-            name = argument.removeprefix("--preset=")
+    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    by_flag = {piece.flag.name: piece for piece in given if piece.flag is not None}
+    name = "".join(by_flag["--preset"].values[:1]) if "--preset" in by_flag else None
     if name is None:
-        # Every other flag takes a value, so the name of a reader after one is that value, e.g. --out sample.
-        before = ["", *arguments][: len(arguments)]
-        data = [word for word, flag in zip(arguments, before, strict=True) if _is_data(word, after=flag)]
+        data = [word for piece in given if piece.flag is None for word in piece.words if word in _PRESET_OF_DATA]
         name = _PRESET_OF_DATA[data[0]] if data else None
     settings = presets.BY_NAME.get(name or "market1501", Settings())
-    if _SUPERVISED in arguments:
+    if _SUPERVISED in by_flag:
         settings = replace(settings, stages="supervised")
     return replace(TrainCommand(), settings=settings)
 
@@ -184,10 +176,6 @@ def _defaults(arguments: list[str]) -> TrainCommand:
 def fitting_preset(source: DataSource) -> PresetName:
     """Return the preset that fits what a source reads."""
     return _PRESET_OF_DATA[source.data or ""]
-
-
-def _is_data(word: str, *, after: str) -> bool:
-    return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after in _SWITCHES)
 
 
 def with_absolute_weights(settings: Settings) -> Settings:

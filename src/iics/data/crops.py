@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from iics.data.plausible_times import EARLIEST, LATEST, implausibility
 from iics.errors import DataError
 
 IntArray = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ class CropSet:
 
     Raises:
         DataError: If the set is empty, lengths differ, a camera index is out of range, a tracklet spans cameras, a box
-            is empty, or a path (with its box) occurs twice.
+            is empty, a time is no plausible moment in seconds, or a path (with its box) occurs twice.
     """
 
     paths: tuple[Path, ...]
@@ -83,6 +84,7 @@ class CropSet:
             )
         self._check_places()
         self._check_tracklets()
+        self._check_times()
 
     def _freeze(self, field: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
         """Replace a field by a read-only copy of the right type, or refuse its shape."""
@@ -123,6 +125,15 @@ class CropSet:
                 f"{self.name}: tracklet {tracklets[num_cameras > 1][0]} is in two cameras; a tracklet is one person "
                 "followed by one camera. Number tracklets apart."
             )
+
+    def _check_times(self) -> None:
+        """Refuse a time that is no moment in seconds, such as one in milliseconds."""
+        if self.times is None:
+            return
+        bad = np.flatnonzero(~(np.isnan(self.times) | ((self.times >= EARLIEST) & (self.times < LATEST))))
+        if len(bad):
+            time = float(self.times[bad[0]])
+            raise DataError(f"{self.name}: the time of {self._place(bad[0])}, {time:.15g}, {implausibility(time)}.")
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -96,7 +96,7 @@ def open_pixels(
             return _kept_pixels(
                 crops,
                 (len(crops), height, width, 3),
-                folder=cache_folder(cache_dir),
+                folder=_folder(cache_dir),
                 num_threads=num_threads,
                 progress=progress,
             )
@@ -106,6 +106,13 @@ def open_pixels(
                 raise WriteError(f"{error} {ways_out}, or decode each time (--pixels.source decode).") from error
             logger.warning("%s Crops are decoded each time they are needed, which is slower. %s.", error, ways_out)
     return PixelDecoder(crops, height=height, width=width, num_threads=num_threads)
+
+
+def _folder(cache_dir: str) -> Path:
+    try:
+        return cache_folder(cache_dir)
+    except WriteError as error:
+        raise _CannotKeepError(str(error)) from error
 
 
 def cache_key(digests: Digests, *, height: int, width: int) -> str:

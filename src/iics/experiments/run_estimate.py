@@ -122,6 +122,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
     check_trainable(splits.train, settings)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    folder = cache_folder(settings.pixels.cache_dir)
     device = torch.device(choose_device(settings.device))
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=device)
     sizes = [size for size in np.bincount(splits.train.camera_ids).tolist() if size > 1]
@@ -135,7 +136,6 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
             f"A training step does not fit onto {device}: {str(error).split('. ')[0]}. Train with batches in parts "
             "(--engine.parts 2), smaller crops or a smaller backbone."
         ) from error
-    folder = cache_folder(settings.pixels.cache_dir)
     speeds = (phases.features, phases.stage1, phases.stage2, *(speed for _, speed in clustering))
     size = settings.model
     return RunEstimate(
