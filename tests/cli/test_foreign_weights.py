@@ -53,10 +53,12 @@ def test_weights_without_data_are_refused(refusal, checkpoint):
     assert refusal("evaluate", "--weights", checkpoint, "nonsense").startswith("'nonsense' is no data. Name one of ")
 
 
-@pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--width", 64)])
+@pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--last-stride", 2)])
 def test_a_model_of_ours_knows_what_it_is(refusal, trained, on_people, flags):
     message = refusal("evaluate", trained[0], *on_people, *flags)
-    assert message == "--backbone, --height and --width describe --weights; a model knows its own. Leave them out."
+    assert message == (
+        "--backbone, --height, --width and --last-stride describe --weights; a model knows its own. Leave them out."
+    )
 
 
 def test_a_model_of_ours_is_no_foreign_weights(refusal, trained, on_people):

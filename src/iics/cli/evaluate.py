@@ -200,4 +200,5 @@ def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None
         return []
     from iics.models.score_meaning import summary_lines
 
-    return ["", *summary_lines(thresholds), f"Written into {path_of_model(command.model)}."]
+    lines = summary_lines(thresholds, are_own_crops=True)
+    return ["", *lines, f"Written into {path_of_model(command.model)}."]

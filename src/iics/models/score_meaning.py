@@ -10,6 +10,12 @@ NOT_CALIBRATED = (
 )
 
 
+_ELSEWHERE = (
+    "On crops of other cameras or people than those, the rates do not hold: a threshold of 1 % was exceeded by 3 % of "
+    "the pairs of two people there. Calibrate on your own: iics evaluate MODEL DATA --calibrate"
+)
+
+
 def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
     """Return one sentence on what a similarity says about two crops being of one person.
 
@@ -29,7 +35,7 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
         shown, limit = _apart(similarity, passed)
         return (
             f"{shown}: above the {rate_text(passed.rate)} threshold ({limit}), "
-            f"which {_interval(passed)} of pairs of two different people exceed"
+            f"which {_interval(passed)} of pairs of two different people of {thresholds.data} exceed"
         )
     known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
     if not known:
@@ -38,15 +44,21 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
     shown, limit = _apart(similarity, loosest)
     return (
         f"{shown}: not above the {rate_text(loosest.rate)} threshold ({limit}); "
-        f"{_interval(loosest)} of pairs of two different people lie above that"
+        f"{_interval(loosest)} of pairs of two different people of {thresholds.data} lie above that"
     )
 
 
-def summary_lines(thresholds: MatchThresholds | None) -> list[str]:
+def measured_elsewhere(thresholds: MatchThresholds) -> str:
+    """Return what is to be said beside thresholds on crops that they may not have been measured on."""
+    return f"Measured on {thresholds.data}. {_ELSEWHERE}"
+
+
+def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = False) -> list[str]:
     """Return what can be printed below similarities: every threshold, on what it was measured, and what it leaves out.
 
     Args:
         thresholds: Of the model's header; None if it is not calibrated.
+        are_own_crops: Whether what is shown beside them are the crops that they were measured on.
     """
     if thresholds is None:
         return [NOT_CALIBRATED]
@@ -58,7 +70,8 @@ def summary_lines(thresholds: MatchThresholds | None) -> list[str]:
             f"  Among 10,000 crops of other people some {10_000 * strictest.rate:,.0f} exceed "
             f"{strictest.similarity:.3f}, too: a high similarity is not an identification."
         )
-    return [*lines, f"  {thresholds.limits}"]
+    lines.append(f"  {thresholds.limits}")
+    return lines if are_own_crops else [*lines, f"  {measured_elsewhere(thresholds)}"]
 
 
 def source_text(thresholds: MatchThresholds) -> str:
