@@ -116,3 +116,15 @@ def load_and_strip(file):
     model = load_model(file)
     model.header = replace(model.header, match_thresholds=None)
     model.save(file)
+
+
+def test_measuring_tells_how_the_thresholds_of_the_file_hold_on_these_crops(iics, copied, market_people):
+    asked = "market-layout", "--data-dir", market_people
+    assert iics("evaluate", copied, *asked, "--calibrate").code == 0
+    known = read_header(copied / "model.safetensors").match_thresholds
+    found = json.loads(iics("evaluate", copied, *asked, "--json").stdout)["above_thresholds"]
+    rates = {str(at.rate): at.rate for at in known.thresholds if at.similarity is not None}
+    assert found.keys() == rates.keys() != set()
+    assert all(found[name] <= rate for name, rate in rates.items())  # the very crops they were measured on
+    text = iics("evaluate", copied, *asked).stdout
+    assert f"The model file's thresholds were measured on {known.data}, query against gallery. On {known.data}:" in text

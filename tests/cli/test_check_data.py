@@ -33,6 +33,12 @@ def estimate():
     )
 
 
+def test_an_estimate_says_that_the_starting_weights_cannot_be_had(estimate):
+    assert "cannot start" not in estimate_text(estimate)
+    without = replace(estimate, weights_problem="No network. Without a download: --weights FILE.")
+    assert "Warning: The run cannot start here as it is. No network. Without a download:" in estimate_text(without)
+
+
 def test_json_holds_the_report(iics, market_people):
     finished = iics("check-data", "market-layout", "--data-dir", market_people, "--json")
     found = json.loads(finished.stdout)

@@ -135,7 +135,9 @@ def test_blue_first_is_refused(tmp_path):
     ],
 )
 def test_a_network_that_is_not_computed_here_is_refused_by_name(key, part, tmp_path):
-    with pytest.raises(WeightsError, match=rf"network with {re.escape(part)}.*\({re.escape(key)}\), which is not computed"):
+    with pytest.raises(
+        WeightsError, match=rf"network with {re.escape(part)}.*\({re.escape(key)}\), which is not computed"
+    ):
         recognised({key: torch.ones(1)}, tmp_path / "w.pth")
 
 

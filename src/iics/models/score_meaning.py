@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 NOT_CALIBRATED = (
@@ -51,6 +53,22 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
 def measured_elsewhere(thresholds: MatchThresholds) -> str:
     """Return what is to be said beside thresholds on crops that they may not have been measured on."""
     return f"Measured on {thresholds.data}. {_ELSEWHERE}"
+
+
+def transfer_lines(thresholds: MatchThresholds, shares: Mapping[float, float], *, data: str) -> list[str]:
+    """Return how thresholds hold on crops that they were not measured on.
+
+    Args:
+        thresholds: Of the model's header.
+        shares: By rate, the share of the pairs of two people of `data` that is above the threshold.
+        data: What these crops are called.
+    """
+    lines = [f"The model file's thresholds were measured on {thresholds.data}, {thresholds.split}. On {data}:"]
+    for at in thresholds.thresholds:
+        if at.rate in shares:
+            above = f"{rate_text(shares[at.rate])} of the pairs of two people"
+            lines.append(f"  {above} exceed {at.similarity:.3f}, the {rate_text(at.rate)} threshold")
+    return [*lines, "  Where these differ, calibrate on your own crops: iics evaluate MODEL DATA --calibrate"]
 
 
 def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = False) -> list[str]:
