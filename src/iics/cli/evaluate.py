@@ -198,8 +198,8 @@ def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, Feat
         return {}
     from iics.evaluation.calibration import shares_above
 
-    crops = splits.query, splits.gallery
-    return shares_above(known, *(features[id(one)] for one in crops), *crops)
+    query, gallery = splits.query, splits.gallery
+    return shares_above(known, features[id(query)], features[id(gallery)], query, gallery)
 
 
 def _transfer_text(model: ReidModel, shares: dict[float, float], splits: DataSplits) -> list[str]:
