@@ -109,7 +109,7 @@ def test_search_prints_json_of_the_documented_keys_alone(indexed, capsys):
     flags = ["--json", "--top", "2", "--not-camera", "hall", "--since", "2026-03-01T08:01"]
     assert run(["search", "people.db", "cameras/door/2.png", *flags]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"query", "gallery", "thresholds", "matches"}
+    assert set(found) == {"query", "gallery", "thresholds", "thresholds_note", "matches"}
     best = found["matches"][0]
     assert list(best) == MATCH_KEYS
     assert best["path"] == str(indexed / "cameras" / "door" / "2.png")

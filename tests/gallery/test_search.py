@@ -49,6 +49,15 @@ def test_a_camera_without_a_crop_here_is_refused_in_every_question(circle, angle
                 ask(filters)
 
 
+def test_features_that_are_no_numbers_neither_enter_nor_search(circle, angles, stored_row):
+    broken = np.full((1, circle.dimension), np.nan, dtype=np.float32)
+    with pytest.raises(GalleryError, match=r"^1 of 1 features are no numbers"):
+        circle.write([stored_row("nan")], broken)
+    with pytest.raises(GalleryError, match=r"^1 of 2 features are no numbers"):
+        circle.search(np.concatenate([angles([0.0]), broken]))
+    assert circle.num_crops == 10
+
+
 def test_many_queries_are_answered_each_for_itself(circle, angles):
     answers = circle.search(angles([10.0 * (k % 10) for k in range(70)]), top=1)
     assert [matches[0].path.name for matches in answers] == [str(k % 10) for k in range(70)]

@@ -94,10 +94,10 @@ def main(arguments: list[str]) -> int:
     result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
     thresholds = _calibrate(command, splits, model, features)
-    found = {**json_values(result), **_threshold_values(thresholds)}
-    print(
-        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
-    )
+    shares = {} if thresholds is not None else _shares_above(model, splits, features)
+    found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
+    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -192,6 +192,26 @@ def _calibrate(
     return thresholds
 
 
+def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, Features]) -> dict[float, float]:
+    """Return how many pairs of two people of these crops are above the thresholds that the model file brings."""
+    known = model.header.match_thresholds
+    if known is None or splits.query is None or splits.gallery is None or splits.gallery.identity_ids is None:
+        return {}
+    from iics.evaluation.calibration import shares_above
+
+    query, gallery = splits.query, splits.gallery
+    return shares_above(known, features[id(query)], features[id(gallery)], query, gallery)
+
+
+def _transfer_text(model: ReidModel, shares: dict[float, float], splits: DataSplits) -> list[str]:
+    known = model.header.match_thresholds
+    if known is None or not shares:
+        return []
+    from iics.models.score_meaning import transfer_lines
+
+    return ["", *transfer_lines(known, shares, data=splits.name)]
+
+
 def _threshold_values(thresholds: MatchThresholds | None) -> dict[str, Any]:
     return {} if thresholds is None else {"match_thresholds": asdict(thresholds)}
 
@@ -201,4 +221,5 @@ def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None
         return []
     from iics.models.score_meaning import summary_lines
 
-    return ["", *summary_lines(thresholds), f"Written into {path_of_model(command.model)}."]
+    lines = summary_lines(thresholds, are_own_crops=True)
+    return ["", *lines, f"Written into {path_of_model(command.model)}."]

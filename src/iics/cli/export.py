@@ -101,7 +101,12 @@ def _pixels(crops: CropSet, model: ReidModel, count: int) -> Pixels:
     from iics.data.images import load_pixels
 
     chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(np.int64))
-    return load_pixels(crops.subset(chosen), height=model.header.height, width=model.header.width)
+    return load_pixels(
+        crops.subset(chosen),
+        height=model.header.height,
+        width=model.header.width,
+        interpolation=model.header.interpolation,
+    )
 
 
 def _write_int8(model: ReidModel, splits: DataSplits, content: bytes, out: Path) -> bytes:
@@ -128,7 +133,14 @@ def _compare(model: ReidModel, splits: DataSplits, content: bytes, small: bytes 
         forms["ONNX int8"] = OnnxModel(small, threads=threads)
     total = len(forms) * sum(len(crops) for crops in compared_sets(splits))
     with count_display("features", total) as progress:
-        results = compare_forms(forms, splits, height=model.header.height, width=model.header.width, progress=progress)
+        results = compare_forms(
+            forms,
+            splits,
+            height=model.header.height,
+            width=model.header.width,
+            interpolation=model.header.interpolation,
+            progress=progress,
+        )
     _print_table(results, [len(part) for part in (content, small) if part is not None])
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
 
-PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
+PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
 _PRESET_OF_DATA: dict[str, PresetName] = {
     "sample": "sample",
@@ -224,7 +224,7 @@ def _print_end(run: TrainingRun) -> None:
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:
-        print("\n".join(summary_lines(run.model.header.match_thresholds)))
+        print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
     seconds = sum(sum(record.get("seconds", {}).values()) for record in run.history)
     print(f"Trained for {format_seconds(seconds)}.")
     print(f"Model:          {run.folder / 'model.safetensors'}")

@@ -19,7 +19,6 @@ from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranki
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
-from iics.models.backbone import backbone_spec
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]
@@ -139,7 +138,7 @@ def check_memory(model: ReidModel, query: CropSet, gallery: CropSet, reranking: 
         EvaluationError: If it will not.
     """
     if reranking is not None:
-        num_crops, num_features = len(query) + len(gallery), backbone_spec(model.header.backbone).num_features
+        num_crops, num_features = len(query) + len(gallery), model.num_features
         features = 4 * num_crops * num_features
         check_reranking_memory(num_crops, num_features, reranking, still_to_come=features)
 

@@ -99,7 +99,7 @@ def _metadata(model: ReidModel, card: str) -> dict[str, str]:
         "dtype": "uint8",
         "height": header.height,
         "width": header.width,
-        "resize": "bicubic",
+        "resize": header.interpolation,
         "in_the_graph": {
             "mean": header.mean,
             "std": header.std,

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
@@ -108,7 +110,7 @@ class Gallery:
             with database_errors(f"Cannot make a gallery in {uri}"):
                 if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
                     properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
-                    create_collection(client, collection, dimension=_dimension(model), properties=properties)
+                    create_collection(client, collection, dimension=model.num_features, properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
             if file and str(gallery.model_file) != file:
@@ -208,7 +210,11 @@ class Gallery:
         Args:
             rows: Id and stored fields of each crop.
             features: Of this gallery's model, L2-normalised. Shape (len(rows), dimension).
+
+        Raises:
+            GalleryError: If a feature is not a number, or the database fails.
         """
+        _check_finite(features)
         values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
@@ -263,6 +269,7 @@ class Gallery:
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
         expression = self._expression(filters or GalleryFilters())
+        _check_finite(features)
 
         def nearest(queries: Features, limit: int) -> list[list[Row]]:
             with self._asking("Cannot search"):
@@ -305,7 +312,15 @@ class Gallery:
         return {"timeout": connection.SECONDS_TO_ANSWER}
 
 
-def _dimension(model: ReidModel) -> int:
-    from iics.models.backbone import backbone_spec
+def _check_finite(features: Features) -> None:
+    """Refuse features that are not numbers: nothing could be found by them.
 
-    return backbone_spec(model.header.backbone).num_features
+    Raises:
+        GalleryError: If there are some.
+    """
+    num_bad = int((~np.isfinite(features)).any(axis=1).sum())
+    if num_bad:
+        raise GalleryError(
+            f"{num_bad} of {len(features)} features are no numbers (NaN or infinite); the model that made "
+            "them is damaged."
+        )
