@@ -81,8 +81,8 @@ def resume(
 def _given(crops: CropSet | None) -> CropSet:
     if crops is None:
         raise DataError(
-            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what there "
-            "is."
+            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
+            "has instead."
         )
     return crops
 
