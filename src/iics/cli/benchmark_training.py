@@ -142,7 +142,7 @@ def _machine(engine: Engine) -> str:
 def _crops(command: TrainingSpeedCommand) -> CropSet:
     import numpy as np
 
-    crops = command.source.load().train
+    crops = command.source.load().to_train_on()
     chosen = np.random.default_rng(command.seed).permutation(len(crops))[: command.loaded]
     batch = command.clusters_per_batch * command.crops_per_cluster
     is_enough = len(chosen) >= batch

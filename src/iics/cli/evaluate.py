@@ -141,7 +141,7 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
 
 
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
-    crops = splits.train
+    crops = splits.to_look_at()
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
             f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "

@@ -30,7 +30,7 @@ class ExportCommand:
     """Write a model as ONNX: uint8 RGB crops in, finished features out, checked against torch.
 
     With DATA, mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its
-    training crops.
+    training crops or, without any, its gallery.
     """
 
     model: tyro.conf.Positional[Path]
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     splits = None if command.source == DataSource() else command.source.load()
     model = load_model_or_run(file, device="cpu")
     height, width = model.header.height, model.header.width
-    crops = drawn_crops(height, width) if splits is None else _pixels(splits.train, model, _CROPS_COMPARED)
+    crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
     content = export_onnx(model, card=_card(file))
     deviation = check_parity(model, OnnxModel(content), crops)
     write_atomically(out, content)
@@ -113,10 +113,11 @@ def _write_int8(model: ReidModel, splits: DataSplits, content: bytes, out: Path)
     from iics.atomic import write_atomically
     from iics.export.int8 import quantised
 
-    pixels = _pixels(splits.train, model, _CALIBRATION_CROPS)
+    pixels = _pixels(splits.to_look_at(), model, _CALIBRATION_CROPS)
     small, small_out = quantised(content, pixels), out.with_suffix(".int8.onnx")
     write_atomically(small_out, small)
-    print(f"{small_out}: {len(small) / 1e6:.1f} MB, convolutions in int8, calibrated on {len(pixels)} training crops.")
+    calibrated = f"calibrated on {len(pixels)} crops of {splits.to_look_at().name}"
+    print(f"{small_out}: {len(small) / 1e6:.1f} MB, convolutions in int8, {calibrated}.")
     return small
 
 

@@ -69,8 +69,12 @@ class ProtocolChoice:
     def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
         """Return the result; it prints itself."""
         from iics.evaluation import evaluate
+        from iics.evaluation.copied_queries import warn_of_copies
+        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+        labels = evaluate.evaluation_labels(evaluated.query, evaluated.gallery)
+        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
         if self.protocol == "single-gallery-shot":
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":

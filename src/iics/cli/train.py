@@ -26,25 +26,18 @@ from iics.errors import RunFolderError, SettingsError
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from iics.data.crops import DataSplits
+    from iics.data.crops import CropSet, DataSplits
     from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
 _PRESET_OF_DATA: dict[str, PresetName] = {
+    **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",
     "market1501": "market1501",
     "dukemtmc": "dukemtmc",
     "msmt17": "msmt17",
-    # The paper has no settings for CUHK03-NP.
-    "cuhk03-detected": "own-cameras",
-    "cuhk03-labelled": "own-cameras",
-    "market-layout": "own-cameras",
-    "folder": "own-cameras",
-    "pattern": "own-cameras",
-    "csv": "own-cameras",
-    "parquet": "own-cameras",
 }
 
 
@@ -93,16 +86,17 @@ def main(arguments: list[str]) -> int:
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
     from iics.experiments.reported_training import train
 
+    crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = (command.out or default).expanduser()
     settings = with_absolute_weights(command.settings)
     values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
-        _print_start(command, splits, out, processes)
+        _print_start(command, crops, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
         evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
         after_round = evaluator.callback()
-        run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
+        run = train(crops, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
         if processes.is_first:
             evaluator.calibrate(run)
     if processes.is_first:
@@ -137,7 +131,7 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
         with _resume_hint(run_path, processes), _display(processes) as progress:
             when = values["evaluate"]
             evaluator = Evaluator(splits, when=when, settings=settings, folder=run_path, progress=progress)
-            run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
+            run = resume(run_path, splits.to_train_on(), after_round=evaluator.callback(), progress=progress)
             if processes.is_first:
                 evaluator.calibrate(run)
         if processes.is_first:
@@ -197,10 +191,10 @@ def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
         raise
 
 
-def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes: Processes) -> None:
+def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Processes) -> None:
     settings = command.settings
     print(
-        f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({splits.train.name}); "
+        f"{len(crops)} crops of {crops.num_cameras} cameras ({crops.name}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",

@@ -55,17 +55,20 @@ def measured_thresholds(
     """
     check_calibratable(data)
     # Other fingerprints say nothing: a crop more or less makes another one.
-    is_their_training = True if trained_on is not None and trained_on == data.train.fingerprint() else None
+    is_their_training = True if trained_on is not None and trained_on == _fingerprint(data) else None
     if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
         features = features_of(data.query), features_of(data.gallery)
         is_trained_on = False if is_their_training else None
         return identity_thresholds(*features, data.query, data.gallery, data=data.name, is_trained_on=is_trained_on)
-    features_of_all = features_of(data.train)
-    if _shows_people(data.train, data.train):
-        return identity_thresholds(
-            features_of_all, None, data.train, None, data=data.name, is_trained_on=is_their_training
-        )
-    return moment_thresholds(features_of_all, data.train, data=data.name, is_trained_on=is_their_training)
+    crops = data.to_look_at()
+    features_of_all = features_of(crops)
+    if _shows_people(crops, crops):
+        return identity_thresholds(features_of_all, None, crops, None, data=data.name, is_trained_on=is_their_training)
+    return moment_thresholds(features_of_all, crops, data=data.name, is_trained_on=is_their_training)
+
+
+def _fingerprint(data: DataSplits) -> str | None:
+    return None if data.train is None else data.train.fingerprint()
 
 
 def check_calibratable(data: DataSplits) -> None:
@@ -76,7 +79,8 @@ def check_calibratable(data: DataSplits) -> None:
     """
     if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
         return
-    if _shows_people(data.train, data.train) or len(apart_pairs(data.train, np.random.default_rng(0))):
+    crops = data.to_look_at()
+    if _shows_people(crops, crops) or len(apart_pairs(crops, np.random.default_rng(0))):
         return
     raise EvaluationError(
         f"No two crops of {data.name} are known to be two people, so no similarity can be given a meaning. Needed are "

@@ -124,13 +124,14 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
     """
     if settings.stages != "both":
         raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
-    check_trainable(splits.train, settings)
+    train = splits.to_train_on()
+    check_trainable(train, settings)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     folder = cache_folder(settings.pixels.cache_dir)
     device = torch.device(choose_device(settings.device))
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=device)
-    sizes = [size for size in np.bincount(splits.train.camera_ids).tolist() if size > 1]
-    reading = probe_reading(splits.train, settings)
+    sizes = [size for size in np.bincount(train.camera_ids).tolist() if size > 1]
+    reading = probe_reading(train, settings)
     try:
         with at_work(engine):
             phases = _Phases.probe(settings, engine, len(sizes), seconds_a_phase)
@@ -152,7 +153,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
         free_bytes=free_memory(),
-        pixel_bytes=len(splits.train) * size.height * size.width * 3,
+        pixel_bytes=len(train) * size.height * size.width * 3,
         free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
         pixel_folder=str(folder),
         weights_problem=_weights_problem(settings),
@@ -198,7 +199,7 @@ class _Phases:
 def _network_works(
     splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases
 ) -> list[RepeatedWork]:
-    num_crops, rounds = len(splits.train), settings.rounds
+    num_crops, rounds = len(splits.to_train_on()), settings.rounds
     stage1, stage2 = settings.stage1, settings.stage2
     num_steps = (
         stage1.epochs * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),

@@ -71,7 +71,7 @@ def compare_forms(
 
     Args:
         forms: By name; the first is the one that others are compared with. All should use equally many threads.
-        splits: Query and gallery, if the data has them with identities, else the training crops.
+        splits: Query and gallery, if the data has them with identities, else the training crops or the gallery.
         height: Of the model's input.
         width: Of the model's input.
         interpolation: How the model's crops are resized.
@@ -108,7 +108,7 @@ def compared_sets(splits: DataSplits) -> list[CropSet]:
     """Return the crops that forms are compared on: query and gallery, or those that there are."""
     if has_ranking(splits):
         return [crops for crops in (splits.query, splits.gallery) if crops is not None]
-    return [splits.train]
+    return [splits.to_look_at()]
 
 
 def _features(
