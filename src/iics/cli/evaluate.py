@@ -12,7 +12,7 @@ import tyro
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
+from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, RerankingForm, check_reranking_form, json_values
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError, check_setting
@@ -42,6 +42,9 @@ class EvaluateCommand:
     person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
+    toolboxes took over; their numbers are to be compared with the latter."""
     repeats: int = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: int = 0
@@ -62,6 +65,7 @@ class EvaluateCommand:
 
     def __post_init__(self) -> None:
         check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +74,12 @@ def main(arguments: list[str]) -> int:
     if command.marks is not None:
         return _print_marked(command, command.marks)
     choice = ProtocolChoice(
-        command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
+        command.protocol,
+        command.rerank,
+        command.repeats,
+        command.seed,
+        command.contact_sheet is not None,
+        command.rerank_form,
     )
     splits = command.source.load()
     if command.calibrate:

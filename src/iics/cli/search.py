@@ -12,6 +12,7 @@ import tyro
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
+from iics.cli.protocol_choice import RerankingForm, check_reranking_form
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
 
@@ -41,6 +42,8 @@ class SearchCommand:
     """How many matches."""
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it."""
     group_by: Literal["tracklet"] | None = None
     """Only the best crop of each tracklet."""
     contact_sheet: Path | None = None
@@ -51,6 +54,9 @@ class SearchCommand:
     """Name of the gallery within its database."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -75,6 +81,7 @@ def main(arguments: list[str]) -> int:
             top=command.top,
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
+            rerank_form=command.rerank_form,
         )
     if command.json:
         print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))

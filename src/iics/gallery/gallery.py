@@ -29,6 +29,7 @@ from iics.gallery.schema import (
 )
 from iics.gallery.search import ranked_matches
 from iics.models.fingerprint import model_fingerprint
+from iics.similarity.reranking import RerankingForm
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -245,6 +246,7 @@ class Gallery:
         top: int = 10,
         rerank: bool = False,
         group_by_tracklet: bool = False,
+        rerank_form: RerankingForm = "paper",
     ) -> list[list[Match]]:
         """Return the best matches of each query.
 
@@ -254,6 +256,7 @@ class Gallery:
             top: Matches for each query at most, up to `MOST_MATCHES`.
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
+            rerank_form: Of the k-reciprocal distance.
 
         Raises:
             GalleryError: If `top` is out of range, the features are of another length, or the database fails.
@@ -276,7 +279,14 @@ class Gallery:
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
-        return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
+        return ranked_matches(
+            nearest,
+            features,
+            top=top,
+            rerank=rerank,
+            group_by_tracklet=group_by_tracklet,
+            rerank_form=rerank_form,
+        )
 
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:
