@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ class Gallery:
     """
 
     def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
-        self._client = client
+        self._client, self._process = client, os.getpid()
         self.uri = uri
         self.collection = collection
         with self._asking():
@@ -127,8 +128,9 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Leave the gallery; a folder is free for other processes then."""
-        disconnect(self._client, self.uri)
+        """Leave the gallery; a folder is free for other processes then. A forked process leaves it to its parent."""
+        if os.getpid() == self._process:
+            disconnect(self._client, self.uri)
 
     def check_model(self, model: ReidModel) -> None:
         """Refuse a model whose features do not belong here.
@@ -290,6 +292,11 @@ class Gallery:
 
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:
+        if os.getpid() != self._process:
+            raise GalleryError(
+                f"The gallery {self.uri} was opened before this process was forked, and a connection does not survive "
+                "that. Open it in each worker; a folder serves one process at a time, a Milvus server many."
+            )
         with database_errors(f"{what} the gallery {self.uri}"):
             yield
 
