@@ -12,7 +12,14 @@ import tyro
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, RerankingForm, check_reranking_form, json_values
+from iics.cli.protocol_choice import (
+    DEFAULT_REPEATS,
+    ProtocolChoice,
+    ProtocolName,
+    RerankingForm,
+    check_reranking_form,
+    json_values,
+)
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError, check_setting

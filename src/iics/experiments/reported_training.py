@@ -26,6 +26,7 @@ def train(
     settings: Settings,
     out: Path | str,
     source: Mapping[str, str] | None = None,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
@@ -38,6 +39,7 @@ def train(
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
+        measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
         after_round: Called before training and after each round, e.g. to evaluate.
         progress: Told about every step.
 
@@ -49,6 +51,7 @@ def train(
         settings=settings,
         out=out,
         source=source,
+        measured_on=measured_on,
         after_round=after_round,
         after_record=keep_report,
         progress=progress,
@@ -59,6 +62,7 @@ def resume(
     out: Path | str,
     crops: CropSet,
     *,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
@@ -66,14 +70,17 @@ def resume(
 
     Args:
         out: The run folder.
-        crops: The crops it was started with, in the same order.
+        crops: The pictures it was started with, wherever they lie now and in any order.
+        measured_on: As in `train`; what is given is compared with what the run was measured on.
         after_round: As in `train`.
         progress: As in `train`.
 
     Raises:
         IicsError: As `iics.training.rounds.resume`; a report that cannot be written is only warned of.
     """
-    return rounds.resume(out, crops, after_round=after_round, after_record=keep_report, progress=progress)
+    return rounds.resume(
+        out, crops, measured_on=measured_on, after_round=after_round, after_record=keep_report, progress=progress
+    )
 
 
 def keep_report(folder: Path) -> None:

@@ -60,9 +60,7 @@ def k_reciprocal_distance(
     return reranked
 
 
-def published_distance(
-    distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
-) -> FloatMatrix:
+def published_distance(distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3) -> FloatMatrix:
     """Return the distance as the program computes it that its authors published and other toolboxes took over.
 
     It departs from `k_reciprocal_distance` in three places: each crop's distances are divided by the largest of them
