@@ -55,7 +55,7 @@ for name, call in calls.items():
 print(before)
 """
 
-# The same calls in a process forked after them, and in one forked from that; on two threads, so that there are some to lose.
+# The same calls in a process forked after them, and in one forked from that; on two threads, to have some to lose.
 FORKED_PROGRAM = (
     PROGRAM
     + """

@@ -111,7 +111,7 @@ def _compiled(function: Function, *, parallel: bool, fastmath: frozenset[str]) -
 
 
 def _twin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same function under another name: numba keeps what it compiled by names alone, whatever the options."""
+    """Return the same function under another name: numba keeps what it compiled by name, whatever the options."""
     twin = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
     twin.__module__, twin.__qualname__ = function.__module__, f"{function.__qualname__}_on_one_thread"
     return twin

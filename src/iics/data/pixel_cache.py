@@ -228,7 +228,7 @@ def _write(
             changed.append(crops.label(index))
             return
         pixels = resized(crop.image, height=shape[1], width=shape[2])
-        checksums[index] = hashlib.sha256(pixels).digest()
+        checksums[index] = hashlib.sha256(pixels.data).digest()
         with one_at_a_time:
             opened.seek(start + index * pixels.size)
             opened.write(pixels.data)
@@ -265,7 +265,7 @@ def _checksum(pixels: Pixels, num_threads: int) -> bytes:
     """Return one hash of the hashes of all crops' pixels, read a few at a time on several threads."""
 
     def of_task(task: range) -> bytes:
-        return b"".join(hashlib.sha256(pixels[index]).digest() for index in task)
+        return b"".join(hashlib.sha256(pixels[index].data).digest() for index in task)
 
     with ThreadPoolExecutor(num_threads) as pool:
         return hashlib.sha256(b"".join(pool.map(of_task, tasks_of(len(pixels), CROPS_PER_TASK)))).digest()

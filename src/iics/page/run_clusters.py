@@ -94,7 +94,8 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
         raise RunFolderError(f"{file} is no whole table of clusters ({error!r}). Restore it from a copy.") from error
     if not rows:
         raise RunFolderError(f"{file} lists no crops. Restore it from a copy.")
-    num_crops = RunData.read(run).values.get("num_crops", len(rows))
+    has_data = (run / "data.json").exists()
+    num_crops = RunData.read(run).values.get("num_crops", len(rows)) if has_data else len(rows)
     if len(rows) != num_crops:
         raise RunFolderError(f"{file} lists {len(rows)} crops, and the run has {num_crops}. Restore it from a copy.")
     names = natural_order(name for name in clusters if name is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,12 +39,12 @@ def _value(value: Any, name: str) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | float):
-        return value if math.isfinite(value) and abs(value) <= LARGEST else None
+        return value if abs(value) <= LARGEST else None  # NaN is not
     if isinstance(value, Mapping):
         return {str(key): _value(inner, f"{name}.{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_value(inner, name) for inner in value]
     raise TrainingError(
-        f"after_round returned {name} of type {type(value).__name__}, which a record cannot hold; return numbers, text, "
-        "lists or mappings."
+        f"after_round returned {name} of type {type(value).__name__}, which a record cannot hold; return numbers, "
+        "text, lists or mappings."
     )

@@ -41,7 +41,8 @@ from iics.training.supervised import Learner, train_supervised
 AfterRound = Callable[[ReidModel, int], Mapping[str, Any]]
 """Called with the model and the round: 0 before training, then from 1 when a round is done.
 
-What it returns is recorded as "evaluation", in any shape: numbers, text, lists and mappings of them; see `recorded`. Of several processes, only the first calls it.
+What it returns is recorded as "evaluation", in any shape: numbers, text, lists and mappings of them; see `recorded`. Of
+several processes, only the first calls it.
 """
 
 AfterRecord = Callable[[Path], None]
@@ -223,7 +224,7 @@ class Run:
                 stage=stage,
                 backbone=self.model.backbone.state_dict(),
                 heads=[dict(head.state_dict()) for head in current.heads],
-                **current.labels(),
+                **current.labels(),  # type: ignore[arg-type]
                 record=json.dumps(current.record),
                 history=history,
                 optimiser=None if self._learner is None else self._learner.optimiser.state_dict(),

@@ -1,7 +1,7 @@
 """crops.csv of a run folder: each picture that a run started with, by the hash of its contents.
 
-A run that goes on must have the same pictures, else its result would not be the unbroken one's. Where they lie, in which
-order they are listed and what their folders are called does not matter: they are found by contents and camera, and put
+A run that goes on must have the same pictures, else its result would not be the unbroken one's. Where they lie, in
+which order they are listed and what files are called does not matter: they are found by contents and camera, and put
 into the order that the run began with.
 """
 
@@ -113,9 +113,9 @@ class RunCrops:
         needed, given = self.splits[split], tuple(_described(split, crops, digests))
         free: dict[RunCrop, list[int]] = defaultdict(list)
         anywhere: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-        for index, crop in enumerate(given):
-            free[crop].append(index)
-            anywhere[crop.contents, crop.camera, crop.identity].append(index)
+        for at, crop in enumerate(given):
+            free[crop].append(at)
+            anywhere[crop.contents, crop.camera, crop.identity].append(at)
         order: list[int] = []
         taken: set[int] = set()
         lost: list[RunCrop] = []
@@ -129,7 +129,7 @@ class RunCrops:
             else:
                 taken.add(index)
                 order.append(index)
-        new = [crop for index, crop in enumerate(given) if index not in taken]
+        new = [crop for at, crop in enumerate(given) if at not in taken]
         if lost or new:
             raise RunFolderError(_difference(split, crops, lost, new, num_crops=len(needed), run=run))
         return order

@@ -296,8 +296,8 @@ class RunFolder:
             return []
         except OSError as error:
             raise RunFolderError(
-                f"{folder} cannot be read: {error.strerror or error}. Restore it from a copy; without checkpoints a run "
-                "begins with round 1."
+                f"{folder} cannot be read: {error.strerror or error}. Restore it from a copy; without checkpoints a "
+                "run begins with round 1."
             ) from error
         return [folder / name for name in natural_order(names)]
 
