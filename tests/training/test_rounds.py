@@ -50,7 +50,8 @@ def without_measurements(value):
 
 def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metrics):
     folder = unbroken.run.folder
-    assert {entry.name for entry in folder.iterdir()} == {
+    assert {entry.name for entry in folder.iterdir()} - {".lock"} == {
+        "crops.csv",
         "settings.json",
         "data.json",
         "metrics.jsonl",

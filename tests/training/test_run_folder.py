@@ -141,6 +141,16 @@ def test_settings_of_another_run_are_refused_and_those_of_the_machine_may_change
         folder.settings()
 
 
+@pytest.mark.parametrize("field", ["fingerprint", "num_crops"])
+def test_data_without_a_field_that_every_version_writes_is_refused(folder, field):
+    data = folder.data()
+    (folder.path / "data.json").write_text(
+        json.dumps({name: value for name, value in data.values.items() if name != field})
+    )
+    with pytest.raises(RunFolderError, match=rf"data\.json is damaged: it has no {field}\."):
+        folder.pictures()
+
+
 def test_a_checkpoint_of_another_run_is_refused(folder, tmp_path, tiny_settings, crops):
     other = RunFolder.create(tmp_path / "other", settings=tiny_settings, crops=crops, source={})
     other.save_checkpoint(checkpoint())

@@ -197,7 +197,9 @@ class RunFolder:
         Raises:
             RunFolderError: If they cannot be read.
         """
-        return RunCrops.read(self.path, num_crops=self.data().needed("num_crops"))
+        data = self.data()
+        data.needed("fingerprint")  # which a run of any version has: without it the file is not whole
+        return RunCrops.read(self.path, num_crops=data.needed("num_crops"))
 
     def check_same_crops(self, crops: CropSet) -> None:
         """Refuse crops that are not listed as those that the run was started with; contents are not compared.
