@@ -125,10 +125,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
 def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     others = _without_values(arguments, "--resume", "--data-dir")
     if others:
-        raise SettingsError(
-            f"--resume takes data and settings from the run; leave out {' '.join(others)}. Only where the data lies "
-            "may be said anew: --data-dir."
-        )
+        raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.experiments.reported_training import resume
     from iics.training.distributed import joined_processes
     from iics.training.run_folder import RunFolder
