@@ -150,6 +150,20 @@ def test_resume_refuses_data(refusal, trained):
     assert message == "--resume takes data and settings from the run; leave out sample."
 
 
+def test_a_finished_run_goes_on_with_its_data_where_it_lies_now_and_remembers_the_place(
+    iics, refusal, trained, market_people, tmp_path
+):
+    out = shutil.copytree(trained[0], tmp_path / "run")
+    moved = shutil.copytree(market_people, tmp_path / "moved")
+    finished = iics("train", "--resume", out, "--data-dir", moved)
+    assert finished.code == 0, finished.stderr
+    assert RunFolder.open(out).source()["data_dir"] == str(moved)
+    assert (out / "model.safetensors").read_bytes() == (trained[0] / "model.safetensors").read_bytes()
+    next((moved / "bounding_box_test").iterdir()).unlink()
+    message = refusal("train", "--resume", out)
+    assert "market-layout gallery, which it is measured on, are not the same" in message
+
+
 def test_resume_of_no_run_is_refused(refusal, tmp_path):
     message = refusal("train", "--resume", tmp_path / "nowhere")
     assert message == f"{tmp_path / 'nowhere'} is no run folder: it has no settings.json. Start a run with iics train."

@@ -1,5 +1,7 @@
 """What searches find, in a folder and on a server."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.search import RERANKED_CANDIDATES
-from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.reranking import k_reciprocal_distance, published_distance
 
 
 @pytest.fixture
@@ -25,6 +27,15 @@ def circle(gallery, angles, stored_row):
 def found(gallery, angles, degrees, **how):
     (matches,) = gallery.search(angles([degrees]), **how)
     return [match.path.name for match in matches]
+
+
+def test_a_gallery_of_the_process_before_a_fork_is_refused_and_left_open(circle, angles, monkeypatch):
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(GalleryError, match=r"was opened before this process was forked.* Open it in each worker"):
+            circle.search(angles([0.0]))
+        circle.close()
+    assert found(circle, angles, 0, top=1) == ["0"]
 
 
 def test_matches_come_in_order_of_their_cosine(circle, angles):
@@ -110,3 +121,16 @@ def test_a_folder_means_the_files_below_it_and_no_neighbour(gallery, angles, sto
     gallery.write([stored_row(name) for name in names], angles([0.0] * len(names)))
     meant = [str(match.path) for match in gallery.crops(GalleryFilters(path="/c/a/"))]
     assert meant == ["/c/a", "/c/a/1.jpg", "/c/a/b/2.jpg"]
+
+
+def test_both_forms_of_reranking_are_those_of_their_distances(gallery, stored_row):
+    generator = np.random.default_rng(1)
+    features = generator.standard_normal((60, gallery.dimension)) + 3 * np.eye(6, gallery.dimension)[np.arange(60) % 6]
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    gallery.write([stored_row(str(k)) for k in range(59)], features[1:])
+    for form, distance_of in (("paper", k_reciprocal_distance), ("published", published_distance)):
+        (matches,) = gallery.search(features[:1], top=59, rerank=True, rerank_form=form)
+        near = np.argsort(1 - features[0] @ features[1:].T, kind="stable")
+        together = features[[0, *(1 + near)]]
+        order = near[np.argsort(distance_of(1 - together @ together.T)[0, 1:], kind="stable")]
+        assert [match.path.name for match in matches] == [str(k) for k in order]

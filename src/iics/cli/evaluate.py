@@ -12,7 +12,14 @@ import tyro
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
+from iics.cli.protocol_choice import (
+    DEFAULT_REPEATS,
+    ProtocolChoice,
+    ProtocolName,
+    RerankingForm,
+    check_reranking_form,
+    json_values,
+)
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError
@@ -43,6 +50,9 @@ class EvaluateCommand:
     person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
+    toolboxes took over; their numbers are to be compared with the latter."""
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
@@ -63,6 +73,7 @@ class EvaluateCommand:
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +82,12 @@ def main(arguments: list[str]) -> int:
     if command.marks is not None:
         return _print_marked(command, command.marks)
     choice = ProtocolChoice(
-        command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
+        command.protocol,
+        command.rerank,
+        command.repeats,
+        command.seed,
+        command.contact_sheet is not None,
+        command.rerank_form,
     )
     splits = command.source.load()
     if command.calibrate:

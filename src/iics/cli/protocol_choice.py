@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
 
+RerankingForm = Literal["paper", "published"]
+"""As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
+
 ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
 
 DEFAULT_REPEATS = 10
@@ -37,6 +40,7 @@ class ProtocolChoice:
     repeats: int
     seed: int
     has_contact_sheet: bool
+    form: RerankingForm = "paper"
 
     def __post_init__(self) -> None:
         is_drawn = self.protocol == "single-gallery-shot"
@@ -84,7 +88,16 @@ class ProtocolChoice:
     def _reranking(self) -> Reranking | None:
         from iics.evaluation.reranked_rows import Reranking
 
-        return Reranking() if self.is_reranked else None
+        return Reranking(form=self.form) if self.is_reranked else None
+
+
+def check_reranking_form(is_reranked: bool, form: RerankingForm) -> None:
+    """Refuse a form of re-ranking where nothing is re-ranked.
+
+    Raises:
+        SettingsError: If it was asked for in vain.
+    """
+    check_setting(is_reranked or form == "paper", f"--rerank-form {form} says how --rerank ranks; add --rerank.")
 
 
 def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[str, Any]:

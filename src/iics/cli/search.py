@@ -13,6 +13,7 @@ import tyro
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
+from iics.cli.protocol_choice import RerankingForm, check_reranking_form
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
 from iics.ranges import check_ranges, whole
@@ -45,6 +46,8 @@ class SearchCommand:
     """How many matches."""
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it."""
     group_by: Literal["tracklet"] | None = None
     """Only the best crop of each tracklet."""
     contact_sheet: Path | None = None
@@ -58,6 +61,7 @@ class SearchCommand:
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -83,6 +87,7 @@ def main(arguments: list[str]) -> int:
             top=command.top,
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
+            rerank_form=command.rerank_form,
         )
         for reason in [] if matches else unmet(gallery, filters):
             logger.warning(reason)

@@ -53,7 +53,8 @@ class TrainCommand:
     out: Path | None = None
     """Run folder to make. By default runs/DATA-DATE-TIME."""
     resume: Path | None = None
-    """Go on with the run in this folder; takes data and settings from it."""
+    """Go on with the run in this folder; takes data and settings from it. With --data-dir, the same data from where it
+    lies now."""
     preset: PresetName | None = None
     """Settings to start from; by default those that fit the data. Every flag below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
-        return _resume(command.resume, arguments)
+        return _resume(command.resume.expanduser(), command.source.data_dir, arguments)
     stages = command.settings.stages
     if command.supervised and stages != "supervised":
         raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
@@ -96,7 +97,15 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     with _resume_hint(out, processes), _display(processes) as progress:
         evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
         after_round = evaluator.callback()
-        run = train(crops, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
+        run = train(
+            crops,
+            settings=settings,
+            out=out,
+            source=values,
+            measured_on=evaluator.measured_on(),
+            after_round=after_round,
+            progress=progress,
+        )
         if processes.is_first:
             evaluator.calibrate(run)
     if processes.is_first:
@@ -104,14 +113,16 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     return 0
 
 
-def _resume(run_path: Path, arguments: list[str]) -> int:
+def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     given = given_flags(arguments, dict(flags_of(TrainCommand)))
-    others = [word for piece in given if piece.flag is None or piece.flag.name != "--resume" for word in piece.words]
+    taken = ("--resume", "--data-dir")
+    others = [word for piece in given if piece.flag is None or piece.flag.name not in taken for word in piece.words]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.experiments.reported_training import resume
     from iics.training.distributed import joined_processes
     from iics.training.run_folder import RunFolder
+    from iics.training.same_pictures import check_measured_on
 
     with joined_processes() as processes:
 
@@ -120,23 +131,40 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             return folder.source(), folder.settings()
 
         values, settings = processes.from_first(read)
-        source = DataSource.from_values(values)
-        if source is None:
-            raise RunFolderError(
-                f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
-            )
+        source = _source_of_run(run_path, values, data_dir)
         splits = source.load()
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            when = values["evaluate"]
-            evaluator = Evaluator(splits, when=when, settings=settings, folder=run_path, progress=progress)
+            evaluator = Evaluator(
+                splits, when=values["evaluate"], settings=settings, folder=run_path, progress=progress
+            )
+            folder = RunFolder.open(run_path) if processes.is_first else None
+            pictures = None if folder is None else folder.pictures()
+            if pictures is not None:
+                tests = check_measured_on(evaluator.measured_on(), pictures, settings, run=run_path)
+                evaluator = evaluator.on(tests)
             run = resume(run_path, splits.to_train_on(), after_round=evaluator.callback(), progress=progress)
-            if processes.is_first:
+            if folder is not None:
+                if data_dir is not None:
+                    folder.move_source(source.to_values())
                 evaluator.calibrate(run)
         if processes.is_first:
             _print_end(run)
     return 0
+
+
+def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None) -> DataSource:
+    """Return where the run's data is: where it was, or where the command line says that it lies now."""
+    source = DataSource.from_values(values)
+    if source is None:
+        raise RunFolderError(f"{run} was not started by iics train; go on with iics.resume({str(run)!r}, crops).")
+    if "evaluate" not in values:
+        raise RunFolderError(
+            f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with "
+            f"iics.resume({str(run)!r}, crops)."
+        )
+    return source if data_dir is None else replace(source, data_dir=data_dir).absolute()
 
 
 @contextmanager

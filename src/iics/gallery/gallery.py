@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from iics.gallery.schema import (
 )
 from iics.gallery.search import ranked_matches
 from iics.models.fingerprint import model_fingerprint
+from iics.similarity.reranking import RerankingForm
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -54,7 +56,7 @@ class Gallery:
     """
 
     def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
-        self._client = client
+        self._client, self._process = client, os.getpid()
         self.uri = uri
         self.collection = collection
         with self._asking():
@@ -129,8 +131,9 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Leave the gallery; a folder is free for other processes then."""
-        disconnect(self._client, self.uri)
+        """Leave the gallery; a folder is free for other processes then. A forked process leaves it to its parent."""
+        if os.getpid() == self._process:
+            disconnect(self._client, self.uri)
 
     def check_model(self, model: ReidModel) -> None:
         """Refuse a model whose features do not belong here.
@@ -250,6 +253,7 @@ class Gallery:
         top: int = 10,
         rerank: bool = False,
         group_by_tracklet: bool = False,
+        rerank_form: RerankingForm = "paper",
     ) -> list[list[Match]]:
         """Return the best matches of each query.
 
@@ -259,6 +263,7 @@ class Gallery:
             top: Matches for each query at most, up to `MOST_MATCHES`.
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
+            rerank_form: Of the k-reciprocal distance.
 
         Raises:
             GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the
@@ -283,7 +288,14 @@ class Gallery:
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
-        return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
+        return ranked_matches(
+            nearest,
+            features,
+            top=top,
+            rerank=rerank,
+            group_by_tracklet=group_by_tracklet,
+            rerank_form=rerank_form,
+        )
 
     def _a_camera(self, filters: GalleryFilters) -> str | None:
         """Return the camera of any crop that meets `filters`, None if there is no such crop."""
@@ -304,6 +316,11 @@ class Gallery:
 
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:
+        if os.getpid() != self._process:
+            raise GalleryError(
+                f"The gallery {self.uri} was opened before this process was forked, and a connection does not survive "
+                "that. Open it in each worker; a folder serves one process at a time, a Milvus server many."
+            )
         with database_errors(f"{what} the gallery {self.uri}"):
             yield
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from iics.gallery.matches import Match, best_of_tracklets, ranked
 from iics.gallery.schema import FEATURE_FIELD, MOST_MATCHES, Features, Row
-from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.reranking import RerankingForm, k_reciprocal_distance, published_distance
 
 RERANKED_CANDIDATES = 200
 """How many of the nearest crops are put into a new order; those after them keep theirs."""
@@ -20,7 +20,13 @@ Nearest = Callable[[Features, int], list[list[Row]]]
 
 
 def ranked_matches(
-    nearest: Nearest, features: Features, *, top: int, rerank: bool, group_by_tracklet: bool
+    nearest: Nearest,
+    features: Features,
+    *,
+    top: int,
+    rerank: bool,
+    group_by_tracklet: bool,
+    rerank_form: RerankingForm = "paper",
 ) -> list[list[Match]]:
     """Return the best matches of each query.
 
@@ -31,6 +37,7 @@ def ranked_matches(
         rerank: Whether to order the nearest crops by the k-reciprocal distance among themselves and the query.
             Similarities stay cosines.
         group_by_tracklet: Whether only the best crop of each tracklet counts.
+        rerank_form: Of that distance.
 
     Returns:
         A list for each query, best first; shorter than `top` where fewer crops count.
@@ -43,7 +50,7 @@ def ranked_matches(
             if group_by_tracklet:
                 rows = _with_enough_tracklets(nearest, query, rows, top=top, limit=limit)
             if rerank:
-                rows = _reranked(query, rows)
+                rows = _reranked(query, rows, rerank_form)
             matches = [Match.from_row(row, similarity=_cosine(row)) for row in rows]
             found.append(ranked((best_of_tracklets(matches) if group_by_tracklet else matches)[:top]))
     return found
@@ -61,13 +68,14 @@ def _num_tracklets(rows: list[Row]) -> int:
     return len({row["crop_id"] if row["tracklet"] is None else row["tracklet"] for row in rows})
 
 
-def _reranked(query: Features, rows: list[Row]) -> list[Row]:
+def _reranked(query: Features, rows: list[Row], form: RerankingForm) -> list[Row]:
     """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
     candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
     if not candidates:
         return rows
     features = np.array([query, *(row[FEATURE_FIELD] for row in candidates)], dtype=np.float32)
-    distance = k_reciprocal_distance(1 - features @ features.T)
+    distance_of = published_distance if form == "published" else k_reciprocal_distance
+    distance = distance_of(1 - features @ features.T)
     order = np.argsort(distance[0, 1:], kind="stable")
     return [candidates[place] for place in order] + rest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ import numpy as np
 
 from iics.data.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
 from iics.errors import DataError, RunFolderError
+from iics.training.run_data import RunData
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
+_LARGEST = 2**31
 _Place = tuple[str, tuple[int, ...]]
 
 
@@ -87,14 +89,33 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
         places = tuple((row["path"], tuple(int(row[name]) for name in box_columns)) for row in rows)
         clusters = [_cluster_of(row) for row in rows]
         cameras = tuple(row["camera"] for row in rows)
+        _check_rows(rows)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{file} is no whole table of clusters ({error!r}). Restore it from a copy.") from error
     if not rows:
         raise RunFolderError(f"{file} lists no crops. Restore it from a copy.")
+    has_data = (run / "data.json").exists()
+    num_crops = RunData.read(run).values.get("num_crops", len(rows)) if has_data else len(rows)
+    if len(rows) != num_crops:
+        raise RunFolderError(f"{file} lists {len(rows)} crops, and the run has {num_crops}. Restore it from a copy.")
     names = natural_order(name for name in clusters if name is not None)
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([-1 if name is None else numbers[name] for name in clusters], dtype=np.int64)
     return ClusterTable(places, cameras, labels, tuple(names))
+
+
+def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    """Refuse rows that are cut off, or hold numbers that no table has.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values() or not row["path"]:
+            raise ValueError(f"line {number} is cut off or too long")
+        for name in (*BOX_COLUMNS, "stage1_cluster", "stage2_cluster"):
+            if row.get(name) and abs(int(row[name])) > _LARGEST:
+                raise ValueError(f"line {number} has no {name}")
 
 
 def _cluster_of(row: Mapping[str, str]) -> str | None:
