@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_ANSWER = 60.0
 """After this a server that does not answer, or comes back in vain, is given up."""
+OLDEST_SERVER = (2, 3)
+"""Version of a Milvus server from which collections keep properties and rows can be replaced."""
 TOKEN_VARIABLE = "IICS_GALLERY_TOKEN"
 """Environment variable with user:password or the token of a server that asks for one; a command line would show it."""
 
@@ -55,7 +58,14 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
         with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
+            client = MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
+            version = str(client.get_server_version(timeout=SECONDS_TO_CONNECT))
+        try:
+            check_server_version(version, uri)
+        except GalleryError:
+            client.close()
+            raise
+        return client
     folder = checked_folder(uri, is_new=is_new)
     try:
         with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
@@ -105,6 +115,20 @@ def checked_folder(uri: str, *, is_new: bool) -> Path:
     if not folder.parent.is_dir():
         raise GalleryError(f"There is no folder {folder.parent} to make the gallery {folder.name} in.")
     return folder
+
+
+def check_server_version(version: str, uri: str) -> None:
+    """Refuse a Milvus server that is too old for galleries; milvus-lite, and versions without numbers, are taken.
+
+    Raises:
+        GalleryError: If it is older than `OLDEST_SERVER`.
+    """
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST_SERVER:
+        raise GalleryError(
+            f"The server at {uri} is Milvus {version}; galleries need {'.'.join(map(str, OLDEST_SERVER))} or newer. "
+            "Upgrade the server, or use a folder ending in .db."
+        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
 from iics.gallery.connection import connect, database_errors, disconnect
-from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.erasure import erase, finish_deleting, finish_erasure, is_pending
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.matches import Match
 from iics.gallery.nearest import nearest_rows
@@ -22,12 +22,12 @@ from iics.gallery.schema import (
     MODEL_PROPERTY,
     MOST_MATCHES,
     STORED_FIELDS,
+    CollectionHeader,
     Features,
-    Row,
     create_collection,
-    model_of_collection,
 )
 from iics.gallery.search import ranked_matches
+from iics.gallery.unknown_values import Row, known_values, stored_values
 from iics.models.fingerprint import model_fingerprint
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class Gallery:
         self.uri = uri
         self.collection = collection
         with self._asking():
-            fingerprint, model_file, dimension = model_of_collection(client.describe_collection(collection), collection)
+            header = CollectionHeader.of(client.describe_collection(collection), collection)
             client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
-        self.model_fingerprint: str = fingerprint
-        self.model_file: Path | None = Path(model_file) if model_file else None
-        self.dimension: int = dimension
+        self.model_fingerprint: str = header.model_fingerprint
+        self.model_file: Path | None = Path(header.model_file) if header.model_file else None
+        self.dimension: int = header.dimension
+        self._format_version = header.format_version
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -170,7 +171,7 @@ class Gallery:
             )
             try:
                 while page := pages.next():
-                    yield from (dict(row) for row in page)
+                    yield from (known_values(row) for row in page)
             finally:
                 pages.close()
 
@@ -200,7 +201,7 @@ class Gallery:
             ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
             with self._asking():
                 rows = self._client.get(self.collection, ids, output_fields=fields, **self._patience())
-            found |= {row[ID_FIELD]: dict(row) for row in rows}
+            found |= {row[ID_FIELD]: known_values(row) for row in rows}
         return found
 
     def write(self, rows: Sequence[Mapping[str, Any]], features: Features) -> None:
@@ -210,7 +211,10 @@ class Gallery:
             rows: Id and stored fields of each crop.
             features: Of this gallery's model, L2-normalised. Shape (len(rows), dimension).
         """
-        values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
+        values = [
+            {**stored_values(row, format_version=self._format_version), FEATURE_FIELD: feature}
+            for row, feature in zip(rows, features, strict=True)
+        ]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
 
@@ -228,14 +232,13 @@ class Gallery:
         Raises:
             GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
-        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
-            with self._asking("Cannot delete from"):
-                self._client.delete(
-                    self.collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), **self._patience()
-                )
-        self.flush()
         with self._asking("Cannot erase from"):
-            return erase_deleted(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+            return erase(self._client, self.collection, crop_ids, seconds=connection.SECONDS_TO_ANSWER)
+
+    def finish_deleting(self) -> bool:
+        """Go on with a `delete` that was interrupted, and return whether there was one; as `delete` otherwise."""
+        with self._asking("Cannot erase from"):
+            return finish_deleting(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
 
     def search(
         self,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from iics.gallery.matches import Match, best_of_tracklets, ranked
-from iics.gallery.schema import FEATURE_FIELD, MOST_MATCHES, Features, Row
+from iics.gallery.schema import FEATURE_FIELD, MOST_MATCHES, Features
+from iics.gallery.unknown_values import Row
 from iics.similarity.reranking import k_reciprocal_distance
 
 RERANKED_CANDIDATES = 200
