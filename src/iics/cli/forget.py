@@ -98,6 +98,8 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
+            if gallery.finish_deleting():
+                print("An iics forget that was interrupted is finished.")
             print("No crop of the gallery is meant; nothing to forget.")
             return 0
         _show(crops, command.contact_sheet)

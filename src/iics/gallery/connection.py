@@ -11,11 +11,12 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iics.errors import GalleryError
+from iics.errors import GalleryError, WriteError
+from iics.gallery.folder_contents import check_contents, record_contents, remove_leftovers
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -67,19 +68,14 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
             raise
         return client
     folder = checked_folder(uri, is_new=is_new)
-    try:
-        with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
-            client = MilvusClient(str(folder), **_client_options())
-            _users_of_folder[str(folder)] += 1
-            return client
-    except GalleryError as error:
-        if _is_held(folder):
-            raise GalleryError(
-                f"Another process has the gallery {uri} open, and a folder serves one at a time. Wait for it, or let a "
-                f"server share the folder: milvus-lite server --data-dir {uri} --port 19530, then name "
-                "http://127.0.0.1:19530 as the gallery."
-            ) from error
-        raise
+    with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
+        if not _users_of_folder[str(folder)] and folder.is_dir():
+            with _held(folder):
+                check_contents(folder)
+                remove_leftovers(folder)
+        client = MilvusClient(str(folder), **_client_options())
+        _users_of_folder[str(folder)] += 1
+        return client
 
 
 def disconnect(client: MilvusClient, uri: str) -> None:
@@ -95,6 +91,8 @@ def disconnect(client: MilvusClient, uri: str) -> None:
         if _users_of_folder[folder] <= 0:
             del _users_of_folder[folder]
             server_manager_instance.release_server(folder)
+            with suppress(GalleryError, WriteError), _held(Path(folder)):  # who opens it next checks what there is
+                record_contents(Path(folder))
 
 
 def checked_folder(uri: str, *, is_new: bool) -> Path:
@@ -153,15 +151,27 @@ def _client_options() -> dict[str, Any]:
     }
 
 
-def _is_held(folder: Path) -> bool:
-    """Return whether another process has a folder open."""
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder.
+
+    Raises:
+        GalleryError: If one has it open.
+    """
     from filelock import FileLock, Timeout
 
-    lock = folder / "LOCK"
-    if not lock.is_file():
-        return False
+    lock = FileLock(folder / "LOCK")
     try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise GalleryError(
+            f"Another process has the gallery {folder} open, and a folder serves one at a time. Wait for it, or let a "
+            f"server share the folder: milvus-lite server --data-dir {folder} --port 19530, then name "
+            "http://127.0.0.1:19530 as the gallery."
+        ) from error
+    except OSError as error:
+        raise GalleryError(f"Cannot open the gallery {folder}: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 1000
 _IDS_AT_ONCE = 16384
-_COPY, _ASIDE = "_written_anew", "_set_aside"
-_TOKEN_PROPERTY, _PENDING_PROPERTY = "iics.erasure", "iics.erasing"
+COPY, _ASIDE = "_written_anew", "_set_aside"
+TOKEN_PROPERTY, _PENDING_PROPERTY = "iics.erasure", "iics.erasing"
+MADE_BY_ERASURE = re.compile(f"(.+)(?P<kind>{COPY}|{_ASIDE})_(?P<token>[0-9a-f]{{32}})")
+"""Names of copies and of collections set aside."""
 _YES, _NO = "yes", "no"
 _one_at_a_time = threading.Lock()
 
@@ -97,7 +99,7 @@ def _off_the_disk(client: MilvusClient, collection: str, *, seconds: float) -> b
         _set_pending(client, collection, _NO, seconds=seconds)
         return False
     token = uuid.uuid4().hex
-    copy = f"{collection}{_COPY}_{token}"
+    copy = f"{collection}{COPY}_{token}"
     _write_anew(client, collection, copy, token=token, seconds=seconds)
     _replace(client, collection, copy, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
     return True
@@ -118,9 +120,9 @@ def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> 
     for aside in _names(client, collection, _ASIDE, seconds=seconds):
         if not client.has_collection(collection, timeout=seconds):
             _put_in_place(client, aside, collection, seconds=seconds)
-        elif aside.endswith(f"_{_property(client, collection, _TOKEN_PROPERTY, seconds=seconds)}"):
+        elif aside.endswith(f"_{_property(client, collection, TOKEN_PROPERTY, seconds=seconds)}"):
             client.drop_collection(aside, timeout=seconds)
-    copy = f"{collection}{_COPY}"  # versions before the tokens dropped the old collection first
+    copy = f"{collection}{COPY}"  # versions before the tokens dropped the old collection first
     if not client.has_collection(collection, timeout=seconds) and client.has_collection(copy, timeout=seconds):
         _put_in_place(client, copy, collection, seconds=seconds)
     return bool(client.has_collection(collection, timeout=seconds))
@@ -129,10 +131,10 @@ def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> 
 def _write_anew(client: MilvusClient, collection: str, copy: str, *, token: str, seconds: float) -> None:
     """Copy the living rows, after dropping what killed erasures left."""
     description = client.describe_collection(collection, timeout=seconds)
-    for leftover in _names(client, collection, _COPY, seconds=seconds):
+    for leftover in _names(client, collection, COPY, seconds=seconds):
         client.drop_collection(leftover, timeout=seconds)
     header = CollectionHeader.of(description, collection)
-    properties = {**header.properties, _TOKEN_PROPERTY: token, _PENDING_PROPERTY: _NO}
+    properties = {**header.properties, TOKEN_PROPERTY: token, _PENDING_PROPERTY: _NO}
     create_collection(
         client, copy, dimension=header.dimension, properties=properties, format_version=header.format_version
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
-from iics.gallery.connection import connect, database_errors, disconnect
-from iics.gallery.erasure import erase, finish_deleting, finish_erasure, is_pending
+from iics.gallery.connection import connect, database_errors, disconnect, is_server
+from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure, is_pending
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.matches import Match
 from iics.gallery.nearest import nearest_rows
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from iics.models.reid_model import ReidModel
 
+logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"
 _ROWS_AT_ONCE = 1000
 
@@ -61,6 +64,7 @@ class Gallery:
         self.model_file: Path | None = Path(header.model_file) if header.model_file else None
         self.dimension: int = header.dimension
         self._format_version = header.format_version
+        self._go_on_with_deleting()
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -107,7 +111,11 @@ class Gallery:
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):
                 if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
-                    properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
+                    properties = {
+                        MODEL_PROPERTY: fingerprint,
+                        MODEL_FILE_PROPERTY: file,
+                        TOKEN_PROPERTY: uuid.uuid4().hex,
+                    }
                     create_collection(client, collection, dimension=_dimension(model), properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
@@ -119,6 +127,25 @@ class Gallery:
         except BaseException:
             disconnect(client, uri)
             raise
+
+    def _go_on_with_deleting(self) -> None:
+        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it."""
+        if not is_server(self.uri):
+            if self.finish_deleting():
+                logger.warning(
+                    "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
+                    "`iics forget` again, in case some were not reached.",
+                    self.uri,
+                )
+            return
+        with self._asking():
+            is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+        if is_unfinished:
+            logger.warning(
+                "Crops of %s are being forgotten, or were until an interruption: they may still be in the database's "
+                "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
+                self.uri,
+            )
 
     def __enter__(self) -> Gallery:
         return self
@@ -266,7 +293,7 @@ class Gallery:
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
 
-        def nearest(queries: Features, limit: int) -> list[list[Row]]:
+        def nearest(queries: Features, limit: int, with_features: bool) -> list[list[Row]]:
             expression = (filters or GalleryFilters()).expression()
             with self._asking("Cannot search"):
                 return nearest_rows(
@@ -275,7 +302,7 @@ class Gallery:
                     queries,
                     expression=expression,
                     limit=limit,
-                    with_features=rerank,
+                    with_features=with_features,
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
