@@ -117,11 +117,22 @@ def test_an_older_manifest_is_not_taken_for_the_last(whole, tmp_path):
         Gallery.open(str(folder))
 
 
+def test_a_manifest_that_was_being_written_is_not_damage(whole, tmp_path):
+    folder = tmp_path / "people.db"
+    shutil.copytree(whole, folder)
+    manifest = next(folder.rglob("manifest.json"))
+    shutil.copy(manifest, f"{manifest}.tmp")
+    shutil.copy(manifest, f"{manifest}.prev")
+    assert num_found(folder) == CROPS
+
+
 def test_what_others_wrote_since_the_notes_is_read(whole, tmp_path, model, angles, stored_row, monkeypatch):
     folder = tmp_path / "people.db"
     shutil.copytree(whole, folder)
     with monkeypatch.context() as patch:
-        patch.setattr("iics.gallery.connection.record_contents", lambda folder: None)  # as a server, or a killed process
+        patch.setattr(
+            "iics.gallery.connection.record_contents", lambda folder: None
+        )  # as a server, or a killed process
         with Gallery.open_or_create(str(folder), model=model) as gallery:
             gallery.write([stored_row("new")], angles([80.0]))
             gallery.delete(["1"])

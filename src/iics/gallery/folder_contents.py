@@ -81,9 +81,7 @@ def record_contents(folder: Path) -> None:
     Raises:
         WriteError: If that cannot be written.
     """
-    paths = [
-        path for path in _folders(folder) if MADE_BY_ERASURE.fullmatch(path.name) is None and not _is_unborn(path)
-    ]
+    paths = [path for path in _folders(folder) if MADE_BY_ERASURE.fullmatch(path.name) is None and not _is_unborn(path)]
     try:
         recorded = _recorded(folder)
         if all(_looks_as_recorded(path, recorded.get(path.name)) for path in paths):
@@ -131,7 +129,10 @@ def _check_collection(path: Path, recorded: _Contents | None) -> None:
         return
     if version < recorded.version:
         raise _DamageError(f"{_place(path / _MANIFEST)} is older than the files it names")
+    is_interrupted = (path / f"{_MANIFEST}.tmp").is_file()  # the copy of the manifest may be new already, or half there
     for name, fingerprint in recorded.files.items():
+        if is_interrupted and name == f"{_MANIFEST}.prev":
+            continue
         if not (path / name).is_file():
             raise _DamageError(f"{_place(path / name)} is gone")
         if _fingerprint(path / name) != fingerprint:
