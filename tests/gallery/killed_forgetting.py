@@ -75,9 +75,11 @@ def main():
         killed = in_a_child(be_killed)
         commands = [forget] if number % 2 else [only_look, forget]
         codes = [in_a_child(lambda f=folder, a=command: a(f, forgotten)) for command in commands]
-        print(json.dumps({"folder": str(folder), "killed": killed, "next": codes}), flush=True)
+        sys.stdout.write(json.dumps({"folder": str(folder), "killed": killed, "next": codes}) + "\n")
+        sys.stdout.flush()
         if killed == 0:
             return
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -113,7 +113,7 @@ def test_an_older_manifest_is_not_taken_for_the_last(whole, tmp_path):
     folder = tmp_path / "people.db"
     shutil.copytree(whole, folder)
     shutil.copy(next(folder.rglob("manifest.json.prev")), next(folder.rglob("manifest.json")))
-    with pytest.raises(GalleryError, match="manifest.json is older than the files it names"):
+    with pytest.raises(GalleryError, match=r"manifest\.json is older than the files it names"):
         Gallery.open(str(folder))
 
 

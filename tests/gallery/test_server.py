@@ -13,12 +13,11 @@ from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.errors import GalleryError
 from iics.gallery import connection, erasure, indexing
-from iics.gallery.connection import connect
+from iics.gallery.connection import check_server_version, connect
 from iics.gallery.erasure import erase, finish_erasure
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import IndexResult, index_crops
-
 
 written_anew = pytest.mark.parametrize("place", ["folder", "server"], indirect=True)
 """For what a Milvus server has no part in: it erases by itself."""
@@ -152,6 +151,19 @@ def test_a_server_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(connection, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(GalleryError, match=r"Cannot reach a Milvus server at http://127.0.0.1:9: "):
         Gallery.open("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("version", ["v2.2.16-lite", "v2.2.9", "1.1.0"])
+def test_a_server_that_is_too_old_is_refused_by_its_version(version):
+    with pytest.raises(
+        GalleryError, match=f"The server at http://here is Milvus {version}; galleries need 2.3 or newer"
+    ):
+        check_server_version(version, "http://here")
+
+
+@pytest.mark.parametrize("version", ["v2.3.0", "v2.3.5-lite", "2.6.1", "v3.0.0", "milvus_lite-3.2.2", "v2.2-testing-20230824-68-ga34a9d6-lite"])
+def test_servers_from_2_3_on_are_taken(version):
+    check_server_version(version, "http://here")
 
 
 def test_an_address_with_no_such_port_is_named():

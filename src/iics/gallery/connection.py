@@ -21,6 +21,7 @@ from iics.gallery.folder_contents import check_contents, record_contents, remove
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+logger = logging.getLogger(__name__)
 SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_ANSWER = 60.0
 """After this a server that does not answer, or comes back in vain, is given up."""
@@ -66,6 +67,7 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
         except GalleryError:
             client.close()
             raise
+        logger.log(logging.INFO if is_new else logging.DEBUG, "%s is Milvus %s.", uri, version)
         return client
     folder = checked_folder(uri, is_new=is_new)
     with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
@@ -116,12 +118,12 @@ def checked_folder(uri: str, *, is_new: bool) -> Path:
 
 
 def check_server_version(version: str, uri: str) -> None:
-    """Refuse a Milvus server that is too old for galleries; milvus-lite, and versions without numbers, are taken.
+    """Refuse a Milvus server that is too old for galleries; milvus-lite and builds between versions are taken.
 
     Raises:
         GalleryError: If it is older than `OLDEST_SERVER`.
     """
-    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    numbers = re.match(r"v?(\d+)\.(\d+)\.\d", version)
     if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST_SERVER:
         raise GalleryError(
             f"The server at {uri} is Milvus {version}; galleries need {'.'.join(map(str, OLDEST_SERVER))} or newer. "

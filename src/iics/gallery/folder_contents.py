@@ -104,7 +104,8 @@ def remove_leftovers(folder: Path) -> None:
         if made is None and _is_unborn(path):
             shutil.rmtree(path)
         elif made is not None and (path.parent / made[1] / _SCHEMA).is_file():
-            if made["kind"] == COPY or made["token"] == _token(_json(path.parent / made[1], _SCHEMA)):
+            is_in_place = made["token"] == _token(_json(path.parent / made[1], _SCHEMA))
+            if made["kind"] == COPY or is_in_place:
                 shutil.rmtree(path)
 
 
