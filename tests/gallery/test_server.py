@@ -161,7 +161,10 @@ def test_a_server_that_is_too_old_is_refused_by_its_version(version):
         check_server_version(version, "http://here")
 
 
-@pytest.mark.parametrize("version", ["v2.3.0", "v2.3.5-lite", "2.6.1", "v3.0.0", "milvus_lite-3.2.2", "v2.2-testing-20230824-68-ga34a9d6-lite"])
+@pytest.mark.parametrize(
+    "version",
+    ["v2.3.0", "v2.3.5-lite", "2.6.1", "v3.0.0", "milvus_lite-3.2.2", "v2.2-testing-20230824-68-ga34a9d6-lite"],
+)
 def test_servers_from_2_3_on_are_taken(version):
     check_server_version(version, "http://here")
 

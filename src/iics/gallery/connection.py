@@ -59,16 +59,7 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     # It sets up handlers of its own when imported, and logs what it raises, which we say in one line.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
-        with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            client = MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
-            version = str(client.get_server_version(timeout=SECONDS_TO_CONNECT))
-        try:
-            check_server_version(version, uri)
-        except GalleryError:
-            client.close()
-            raise
-        logger.log(logging.INFO if is_new else logging.DEBUG, "%s is Milvus %s.", uri, version)
-        return client
+        return _connect_to_server(uri, level=logging.INFO if is_new else logging.DEBUG)
     folder = checked_folder(uri, is_new=is_new)
     with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
         if not _users_of_folder[str(folder)] and folder.is_dir():
@@ -78,6 +69,25 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
         client = MilvusClient(str(folder), **_client_options())
         _users_of_folder[str(folder)] += 1
         return client
+
+
+def _connect_to_server(uri: str, *, level: int) -> MilvusClient:
+    """Return a client of a server that is new enough, after telling its version at a level of the log."""
+    from pymilvus import MilvusClient
+
+    try:
+        with database_errors(f"Cannot reach a Milvus server at {uri}"):
+            client = MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
+            version = str(client.get_server_version(timeout=SECONDS_TO_CONNECT))
+    except GalleryError as error:  # pymilvus says the same of a log-in that is wrong and of a server that is down
+        raise GalleryError(f"{error} If it asks for a log-in, {TOKEN_VARIABLE} has to hold user:password.") from error
+    try:
+        check_server_version(version, uri)
+    except GalleryError:
+        client.close()
+        raise
+    logger.log(level, "%s is Milvus %s.", uri, version)
+    return client
 
 
 def disconnect(client: MilvusClient, uri: str) -> None:
