@@ -24,7 +24,7 @@ test-slow: $(VENV)/installed-dev
 # The gallery's tests on a Milvus server, whose ports are open to nobody else in a network of its own.
 test-milvus: $(VENV)/installed-dev
 	unshare --map-root-user --net sh -c 'ip link set lo up && IICS_TEST_MILVUS=$(IICS_TEST_MILVUS) $(BIN)/python -m pytest \
-		tests/gallery -k "milvus and not milvus_lite" -m "slow or not slow"'
+		tests/gallery -k "[milvus]" -m "slow or not slow"'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
