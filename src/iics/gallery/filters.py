@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iics.data.plausible_times import implausibility
 from iics.errors import GalleryError
+from iics.gallery.unknown_values import UNKNOWN_TIME
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class GalleryFilters:
         if self.since is not None:
             parts.append(f"time >= {float(self.since)!r}")
         if self.until is not None:
-            parts.append(f"time < {float(self.until)!r}")
+            parts.append(f"time > {UNKNOWN_TIME!r} and time < {float(self.until)!r}")
         if self.path is not None:
             place = os.path.normpath(Path(self.path).expanduser().absolute())
             parts.append(f"({_at_or_below('path', place)} or {_at_or_below('archive', place)})")

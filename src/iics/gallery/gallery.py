@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,8 @@ import numpy as np
 from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
-from iics.gallery.connection import connect, database_errors, disconnect
-from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.connection import connect, database_errors, disconnect, is_server
+from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure, is_pending
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
@@ -26,12 +28,12 @@ from iics.gallery.schema import (
     MODEL_PROPERTY,
     MOST_MATCHES,
     STORED_FIELDS,
+    CollectionHeader,
     Features,
-    Row,
     create_collection,
-    model_of_collection,
 )
 from iics.gallery.search import ranked_matches
+from iics.gallery.unknown_values import Row, known_values, stored_values
 from iics.models.fingerprint import model_fingerprint
 from iics.similarity.reranking import RerankingForm
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from iics.models.reid_model import ReidModel
 
+logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"
 _ROWS_AT_ONCE = 1000
 
@@ -60,11 +63,13 @@ class Gallery:
         self.uri = uri
         self.collection = collection
         with self._asking():
-            fingerprint, model_file, dimension = model_of_collection(client.describe_collection(collection), collection)
+            header = CollectionHeader.of(client.describe_collection(collection), collection)
             client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
-        self.model_fingerprint: str = fingerprint
-        self.model_file: Path | None = Path(model_file) if model_file else None
-        self.dimension: int = dimension
+        self.model_fingerprint: str = header.model_fingerprint
+        self.model_file: Path | None = Path(header.model_file) if header.model_file else None
+        self.dimension: int = header.dimension
+        self._format_version = header.format_version
+        self._go_on_with_deleting()
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -111,7 +116,11 @@ class Gallery:
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):
                 if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
-                    properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
+                    properties = {
+                        MODEL_PROPERTY: fingerprint,
+                        MODEL_FILE_PROPERTY: file,
+                        TOKEN_PROPERTY: uuid.uuid4().hex,
+                    }
                     create_collection(client, collection, dimension=model.num_features, properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
@@ -123,6 +132,25 @@ class Gallery:
         except BaseException:
             disconnect(client, uri)
             raise
+
+    def _go_on_with_deleting(self) -> None:
+        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it."""
+        if not is_server(self.uri):
+            if self.finish_deleting():
+                logger.warning(
+                    "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
+                    "`iics forget` again, in case some were not reached.",
+                    self.uri,
+                )
+            return
+        with self._asking():
+            is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+        if is_unfinished:
+            logger.warning(
+                "Crops of %s are being forgotten, or were until an interruption: they may still be in the database's "
+                "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
+                self.uri,
+            )
 
     def __enter__(self) -> Gallery:
         return self
@@ -178,7 +206,7 @@ class Gallery:
             )
             try:
                 while page := pages.next():
-                    yield from (dict(row) for row in page)
+                    yield from (known_values(row) for row in page)
             finally:
                 pages.close()
 
@@ -204,7 +232,7 @@ class Gallery:
             ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
             with self._asking():
                 rows = self._client.get(self.collection, ids, output_fields=fields, **self._patience())
-            found |= {row[ID_FIELD]: dict(row) for row in rows}
+            found |= {row[ID_FIELD]: known_values(row) for row in rows}
         return found
 
     def write(self, rows: Sequence[Mapping[str, Any]], features: Features) -> None:
@@ -218,7 +246,10 @@ class Gallery:
             GalleryError: If a feature is not a number, or the database fails.
         """
         _check_finite(features)
-        values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
+        values = [
+            {**stored_values(row, format_version=self._format_version), FEATURE_FIELD: feature}
+            for row, feature in zip(rows, features, strict=True)
+        ]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
 
@@ -236,14 +267,13 @@ class Gallery:
         Raises:
             GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
-        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
-            with self._asking("Cannot delete from"):
-                self._client.delete(
-                    self.collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), **self._patience()
-                )
-        self.flush()
         with self._asking("Cannot erase from"):
-            return erase_deleted(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+            return erase(self._client, self.collection, crop_ids, seconds=connection.SECONDS_TO_ANSWER)
+
+    def finish_deleting(self) -> bool:
+        """Go on with a `delete` that was interrupted, and return whether there was one; as `delete` otherwise."""
+        with self._asking("Cannot erase from"):
+            return finish_deleting(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
 
     def search(
         self,
@@ -276,7 +306,7 @@ class Gallery:
         expression = self._expression(filters or GalleryFilters())
         _check_finite(features)
 
-        def nearest(queries: Features, limit: int) -> list[list[Row]]:
+        def nearest(queries: Features, limit: int, with_features: bool) -> list[list[Row]]:
             with self._asking("Cannot search"):
                 return nearest_rows(
                     self._client,
@@ -284,7 +314,7 @@ class Gallery:
                     queries,
                     expression=expression,
                     limit=limit,
-                    with_features=rerank,
+                    with_features=with_features,
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 

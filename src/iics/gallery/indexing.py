@@ -15,7 +15,8 @@ from iics.data.images import checked_num_threads, decode_each, resized
 from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features, Row
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.gallery.unknown_values import Row
 from iics.models.reid_model import ReidModel
 
 CROPS_PER_WRITE = 256
