@@ -122,6 +122,20 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def commands_within(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[tuple[str, ...]], Any]]:
+    """Likewise, with the server started within another command: of a name space of its own."""
+    started = []
+
+    def start(within: tuple[str, ...]) -> Any:
+        started.append(_beside("faults/commands").Commands(tmp_path_factory.mktemp("commands"), within=within))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
 @pytest.fixture
 def outcomes(record_property: Callable[[str, object], None]) -> Any:
     """A count of what became of many tries; told when all tests are done."""

@@ -75,7 +75,7 @@ class Outcomes:
         self._record, self._counts = record, Counter[str]()
         self.failures: list[str] = []
 
-    def add(self, what: str, outcome: str, *, is_failure: bool = False) -> None:
+    def add(self, what: str, outcome: str, is_failure: bool = False) -> None:
         self._counts["failures" if is_failure else outcome] += 1
         if is_failure:
             self.failures.append(f"{what}: {outcome}")

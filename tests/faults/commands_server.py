@@ -1,4 +1,4 @@
-"""Commands of iics, each in a forked process that is killed at a chosen moment: importing torch takes seconds, forking none.
+"""Commands of iics, each in a forked process that is killed at a chosen moment: imports take seconds, forking none.
 
     python commands_server.py < orders > answers
 
@@ -18,11 +18,12 @@ import json
 import os
 import pkgutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Order:
         at_phase: Number of the new phase of training at which it is killed, from 1; 0 for none.
         after_seconds: When it is killed; 0 for never.
         most_seconds: After which it counts as hanging.
-        environment: Variables to set.
+        before: A line for the shell, run first, where this process sees its disks.
     """
 
     arguments: list[str]
@@ -52,7 +53,7 @@ class Order:
     at_phase: int = 0
     after_seconds: float = 0
     most_seconds: float = 300
-    environment: dict[str, str] = field(default_factory=dict)
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def _import_everything() -> None:
 
 
 def _answer(order: Order) -> Answer:
+    if order.before:
+        subprocess.run(order.before, shell=True, check=True)
     folder = Path(order.folder)
     told = [folder / name for name in ("stdout.txt", "stderr.txt", "moments.txt")]
     for file in told:
@@ -151,7 +154,6 @@ def _run(order: Order, stdout: Path, stderr: Path, moments: Path) -> None:
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         faulthandler.enable()
         os.chdir(order.folder)
-        os.environ.update(order.environment)
         told = os.open(moments, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         _kill_at_a_change(order, told)
         _kill_at_a_phase(order, told)

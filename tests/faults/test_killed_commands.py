@@ -80,7 +80,9 @@ def written(commands, model, clip, folder_people, market_people):
             lambda folder: ["embed", model, folder_people, "--out", folder / "features.npz"],
             lambda folder: all_bytes(folder),
         ),
-        "export": Written(lambda folder: ["export", model, "--out", folder / "m.onnx"], lambda folder: all_bytes(folder)),
+        "export": Written(
+            lambda folder: ["export", model, "--out", folder / "m.onnx"], lambda folder: all_bytes(folder)
+        ),
     }
 
 

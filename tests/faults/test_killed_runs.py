@@ -119,7 +119,15 @@ def training(commands, market_people, tiny_flags, tmp_path_factory):
     def make(name, **changes):
         folder = root / name
         folder.mkdir()
-        return Training(**{"commands": commands, "data": market_people, "flags": [*tiny_flags, "--loggers"], "folder": folder, **changes})
+        return Training(
+            **{
+                "commands": commands,
+                "data": market_people,
+                "flags": [*tiny_flags, "--loggers"],
+                "folder": folder,
+                **changes,
+            }
+        )
 
     make("warming up").start()  # compiles kernels, lists fonts
     return make

@@ -28,6 +28,7 @@ class VideoReport:
         tracklets: Tracklets kept.
         crops: Crops written.
         faults: What was wrong with the file, in sentences.
+        table: SHA-256 of the table beside the report; "" in reports of older versions.
     """
 
     video: str
@@ -41,6 +42,7 @@ class VideoReport:
     tracklets: int
     crops: int
     faults: tuple[str, ...]
+    table: str = ""
 
     @classmethod
     def read(cls, file: Path) -> VideoReport:
