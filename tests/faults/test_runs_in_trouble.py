@@ -1,7 +1,8 @@
-"""Training while the disk is full or read-only, or the data changes: one sentence, and later the unbroken run's bits."""
+"""Training while the disk is full or read-only, or data changes: one sentence, and later the unbroken run's bits."""
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,7 @@ def small_disk(commands_on_a_disk):
 
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_when_there_is_room(small_disk, train, unbroken, outcomes):
     disk, commands = small_disk
-    for number, free in enumerate((0, 1, 5, 14, 17, 22, 28, 31, 42, 44, 47)):
+    for number, free in enumerate((0, 1, 14, 28, 31, 44)):
         folder = disk / str(number)
         what = f"{free} MB free"
         fill = f"mkdir {folder}; head -c {(MEGABYTES - free)}M /dev/zero > {disk}/ballast 2>/dev/null; true"
@@ -91,16 +92,18 @@ def test_changed_data_is_a_sentence_and_the_run_goes_on_with_the_old(
         sorted((market_people / "bounding_box_train").iterdir()),
         sorted((market_people / "query").iterdir()),
     )
-    names = {"trained": trained[0], "query": queries[0]}
+    picture, query = Path("bounding_box_train", trained[0].name), Path("query", queries[0].name)
     changes = {
-        "a picture to train on replaced": lambda at: shutil.copyfile(trained[1], at / "bounding_box_train" / names["trained"].name),
-        "a picture to train on gone": lambda at: (at / "bounding_box_train" / names["trained"].name).unlink(),
-        "a picture to train on new": lambda at: shutil.copyfile(trained[0], at / "bounding_box_train" / "0001_c1s1_000099_00.png"),
-        "a query replaced": lambda at: shutil.copyfile(queries[1], at / "query" / names["query"].name),
-        "a query gone": lambda at: (at / "query" / names["query"].name).unlink(),
-        "a picture cut off": lambda at: (at / "bounding_box_train" / names["trained"].name).write_bytes(trained[0].read_bytes()[:99]),
-        "all gone": lambda at: shutil.rmtree(at),
-    }  # fmt: skip
+        "a picture to train on replaced": lambda at: shutil.copyfile(trained[1], at / picture),
+        "a picture to train on gone": lambda at: (at / picture).unlink(),
+        "a picture to train on new": lambda at: shutil.copyfile(
+            trained[0], at / picture.with_name("0001_c1s1_99_00.png")
+        ),
+        "a picture cut off": lambda at: (at / picture).write_bytes(trained[0].read_bytes()[:99]),
+        "a query replaced": lambda at: shutil.copyfile(queries[1], at / query),
+        "a query gone": lambda at: (at / query).unlink(),
+        "all gone": shutil.rmtree,
+    }
     at = next(n for n, what in enumerate(unbroken[1], 1) if "round-001-stage2" in what)
     for number, (what, change) in enumerate(changes.items()):
         folder = tmp_path / str(number)
