@@ -92,6 +92,6 @@ def _parsed(line: bytes) -> dict[str, Any]:
     """Return the entry of a whole line, an empty one for anything else."""
     try:
         entry = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
