@@ -6,7 +6,6 @@ Layout, path -> LayoutPlace, which lists the files of its folders. Nothing is un
 from __future__ import annotations
 
 import os
-import tarfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from pathlib import Path
 from iics.data.crops import natural_order
 from iics.data.folders import files_below
 from iics.data.left_out import LeftOut, is_ignored
-from iics.data.zip_member import ZIP_FAULTS, is_plain, open_zip, read_member
+from iics.data.zip_member import ZIP_FAULTS, is_plain, is_tar, open_zip, read_member
 from iics.errors import DataError
 from iics.regular_file import MOST_TEXT_BYTES, check_regular, read_regular
 
@@ -137,7 +136,7 @@ def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
     except OSError:
         raise  # told with the place that was given
     except ZIP_FAULTS as error:
-        if tarfile.is_tarfile(path):
+        if is_tar(path):
             raise DataError(
                 f"{path} is a tar archive, in which a single image cannot be found without reading all before it. "
                 "Unpack it and give the folder."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import lzma
 import struct
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 
 from iics.errors import DataError
-from iics.regular_file import check_regular, too_large
+from iics.regular_file import check_regular, open_regular, too_large
 
 ZIP_FAULTS = (
     *(OSError, EOFError, KeyError, IndexError, ValueError, OverflowError, struct.error),
@@ -18,7 +19,8 @@ ZIP_FAULTS = (
 """What zipfile raises of a damaged archive; RuntimeError of members that are encrypted or packed in another way."""
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # unpacked no further than asked for
-_PIECE = 4096  # of what is packed; of the other ways, this much unpacks to at most some 80 MB at once
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")  # gzip, bzip2, xz
+_PIECE = 4096  # of what is packed; of the other ways, this much unpacks to some 100 MB at most
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -51,6 +53,16 @@ def read_member(archive: zipfile.ZipFile, name: str, *, most_bytes: int) -> byte
         if member.compress_type in _BOUNDED:
             return opened.read(member.file_size)
         return b"".join(iter(lambda: opened.read1(_PIECE), b""))
+
+
+def is_tar(path: Path) -> bool:
+    """Return whether a file is a tar archive, packed or not.
+
+    Its first bytes are asked before tarfile is: that looks for the begin of xz data through all zeros of a file.
+    """
+    with open_regular(path) as file:
+        head = file.read(512)
+    return (head.startswith(_PACKED) or head[257:262] == b"ustar") and tarfile.is_tarfile(path)
 
 
 def is_plain(name: str) -> bool:
