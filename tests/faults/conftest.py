@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,7 +86,7 @@ def told(answers: Answers, capsys: pytest.CaptureFixture[str], request: pytest.F
     """Answers whose counts are printed at the end, past pytest's capture."""
     yield answers
     with capsys.disabled():
-        print(f"\n{request.node.name}: {answers}")
+        sys.stdout.write(f"\n{request.node.name}: {answers}\n")
 
 
 @pytest.fixture(scope="session")

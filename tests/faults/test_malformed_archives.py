@@ -76,8 +76,18 @@ def test_whole_zips_of_every_usual_method_are_read(sentence, method):
 names = st.one_of(
     st.sampled_from(
         [
-            *("../bounding_box_train/x.jpg", "/query/0002_c1s1_000001_00.jpg", "query\\0002_c1s1_000001_00.jpg", "query//"),
-            *("./query/0002_c1s1_000001_00.jpg", "query/./0002_c1s1_000002_00.jpg", "query/\x1b[2J.jpg", "query/a\n.jpg"),
+            *(
+                "../bounding_box_train/x.jpg",
+                "/query/0002_c1s1_000001_00.jpg",
+                "query\\0002_c1s1_000001_00.jpg",
+                "query//",
+            ),
+            *(
+                "./query/0002_c1s1_000001_00.jpg",
+                "query/./0002_c1s1_000002_00.jpg",
+                "query/\x1b[2J.jpg",
+                "query/a\n.jpg",
+            ),
             *("query/" + "9" * 5000 + "_c1s1_000001_00.jpg", "query/0002_c9s1_000001_00.jpg", "query", "query/"),
             *("bounding_box_train/é.jpg", "query/0002_c1s1_000001_00.jpg/x", "query/\u202e.jpg", *MEMBERS),
         ]

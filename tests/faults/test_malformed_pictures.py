@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -96,12 +97,15 @@ def _bmp_header(width, height):
 @pytest.mark.parametrize(("width", "height"), [(8001, 10_000), (10_000, 12_000), (60_000, 60_000)])
 @pytest.mark.parametrize("header", [_png_header, _bmp_header])
 def test_a_picture_of_too_many_pixels_is_refused_by_its_header(header, width, height):
-    with pytest.raises(DataError, match=r"it (has [\d,]+ x [\d,]+ pixels, at most|claims to have more than) 80 million"):
+    with pytest.raises(
+        DataError, match=r"it (has [\d,]+ x [\d,]+ pixels, at most|claims to have more than) 80 million"
+    ):
         decode_image(header(width, height))
 
 
 def test_the_bound_is_above_the_frames_of_cameras():
-    assert 7680 * 4320 < MOST_PIXELS
+    width, height = 7680, 4320
+    assert width * height < MOST_PIXELS
 
 
 READERS = {
@@ -167,4 +171,4 @@ def test_watching_takes_a_pipe_and_a_link_to_itself_as_files_that_cannot_be_read
     assert [path.name for path in whole] == ["a.jpg", "b.jpg"]
     assert arriving.look() == []
     for path in whole:
-        assert answers.ask(lambda: _read(path), names=path.name)
+        assert answers.ask(partial(_read, path), names=path.name)

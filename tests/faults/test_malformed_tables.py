@@ -13,9 +13,50 @@ from iics.video.crop_table import read_table
 
 CALM = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 NASTY = (
-    *("", " ", "\x00", "\x1b[2J", "a\nb", "a\rb", '"', "'", "\u202e", "\ufeff", "[red]", "$", "=1+1", "nan", "inf", "-0"),
-    *("9" * 5000, "-" + "9" * 5000, "1e999999", "9" * 19, "0x10", "1_000", "١٢", "1e400", "NULL", "2024-13-45", "train"),
-    *("x" * 140_000, "a.png", "b.jpg", "../a.png", "/dev/zero", "~nobody/a.png", "a.png/", ".", "..", "\\a.png", "a" * 300),
+    *(
+        "",
+        " ",
+        "\x00",
+        "\x1b[2J",
+        "a\nb",
+        "a\rb",
+        '"',
+        "'",
+        "\u202e",
+        "\ufeff",
+        "[red]",
+        "$",
+        "=1+1",
+        "nan",
+        "inf",
+        "-0",
+    ),
+    *(
+        "9" * 5000,
+        "-" + "9" * 5000,
+        "1e999999",
+        "9" * 19,
+        "0x10",
+        "1_000",
+        "١٢",
+        "1e400",
+        "NULL",
+        "2024-13-45",
+        "train",
+    ),
+    *(
+        "x" * 140_000,
+        "a.png",
+        "b.jpg",
+        "../a.png",
+        "/dev/zero",
+        "~nobody/a.png",
+        "a.png/",
+        ".",
+        "..",
+        "\\a.png",
+        "a" * 300,
+    ),
 )
 COLUMNS = ("path", "camera", "identity", "time", "tracklet", "split", "left", "top", "width", "height", "note", "pat")
 
@@ -34,7 +75,9 @@ def csv_tables(draw):
     quote = draw(st.sampled_from(('"', "", '"', '""')))
     end = draw(st.sampled_from(("\n", "\r\n", "\r", "\n", "\u2028")))
     text = end.join(separator.join(f"{quote}{cell}{quote}" for cell in row) for row in [columns, *rows])
-    encoded = text.encode(draw(st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-8", "utf-16", "utf-16-le", "latin-1"))), "replace")
+    encoded = text.encode(
+        draw(st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-8", "utf-16", "utf-16-le", "latin-1"))), "replace"
+    )
     return draw(spoilt(st.just(encoded))) if draw(st.booleans()) else encoded
 
 
@@ -162,7 +205,9 @@ def test_a_csv_file_that_cannot_be_meant_is_refused(answers, pictures, case):
 def test_names_of_thousands_of_digits_are_names(pictures, column):
     file = pictures / "digits.csv"
     columns = {"camera": "hall", column: "9" * 5000}
-    file.write_text(f"path,{','.join(columns)}\na.png,{','.join(columns.values())}\nb.jpg,{','.join(columns.values())}\n")
+    file.write_text(
+        f"path,{','.join(columns)}\na.png,{','.join(columns.values())}\nb.jpg,{','.join(columns.values())}\n"
+    )
     assert len(load_csv(file).train) == 2
 
 

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import cast
 
 from iics.errors import DataError
 from iics.regular_file import check_regular, open_regular, too_large
@@ -49,7 +50,7 @@ def read_member(archive: zipfile.ZipFile, name: str, *, most_bytes: int) -> byte
     member = archive.getinfo(name)
     if member.file_size > most_bytes:
         raise DataError(too_large(member.file_size, most_bytes))
-    with archive.open(member) as opened:
+    with cast(zipfile.ZipExtFile, archive.open(member)) as opened:
         if member.compress_type in _BOUNDED:
             return opened.read(member.file_size)
         return b"".join(iter(lambda: opened.read1(_PIECE), b""))
