@@ -27,7 +27,7 @@ def test_a_run_is_exported_beside_its_model(iics, run_folder, exported):
     finished = iics("export", run_folder)
     assert (finished.code, finished.stderr) == (0, "")
     assert (run_folder / "model.onnx").read_bytes() == exported
-    assert finished.stdout.startswith(f"{run_folder / 'model.onnx'}: ONNX opset {onnx_file.OPSET}, 45.1 MB, at most ")
+    assert finished.stdout.startswith(f"{run_folder / 'model.onnx'}: ONNX opset {onnx_file.OPSET}, 44.7 MB, at most ")
     assert "off torch on 5 drawn pictures;\nimages (n, 64, 32, 3) uint8 RGB -> features (n, 512)" in finished.stdout
 
 

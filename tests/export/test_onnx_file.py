@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -39,6 +40,12 @@ def test_the_file_states_its_opset_and_uses_no_operators_of_others(exported):
     proto = onnx.load_from_string(exported)
     assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
     onnx.checker.check_model(proto, full_check=True)
+
+
+def test_the_file_does_not_tell_where_it_was_made(exported):
+    assert str(Path(onnx_file.__file__).parent).encode() not in exported
+    assert str(Path(torch.__file__).parent.parent).encode() not in exported
+    assert b"stack_trace" not in exported
 
 
 def test_input_and_output_have_names_and_shapes(exported):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,9 +62,17 @@ def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program.")
     proto = program.model_proto
+    _remove_traces(proto)
     onnx.helper.set_model_props(proto, _metadata(model, form, card))
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _remove_traces(proto: Any) -> None:
+    """Remove what torch writes beside each operation: a megabyte of call stacks that name this machine's folders."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
 
 
 def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float:
