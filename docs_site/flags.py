@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import tyro
 
+from iics.ranges import range_of
+
 NO_DEFAULT = object()
 _WORDS = {bool: "switch", int: "whole number", float: "number", str: "text", Path: "path"}
 
@@ -61,7 +63,7 @@ def flags_of(kind: type, *, defaults: Any = None, prefix: str = "", place: tuple
             yield from flags_of(hint, defaults=None if default is NO_DEFAULT else default, prefix=below, place=inner)
         else:
             names = _names(field.name, prefix, hint, marks)
-            yield Flag(names, inner, values_in_words(hint), default, meanings[field.name])
+            yield Flag(names, inner, values_in_words(hints[field.name]), default, meanings[field.name])
 
 
 def field_texts(kind: type) -> dict[str, str]:
@@ -78,8 +80,12 @@ def field_texts(kind: type) -> dict[str, str]:
 def values_in_words(hint: Any) -> str:
     """Return what a flag of this type takes."""
     origin, inner = get_origin(hint), get_args(hint)
+    if (field_range := range_of(hint)) is not None:
+        return field_range.metavar.replace("..", " to ").replace("<", "below ").replace(">", "above ")
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in inner)
+    if origin is Annotated:
+        return values_in_words(inner[0])
     if origin in (Union, types.UnionType):
         return " or ".join(values_in_words(one) for one in inner if one is not type(None))
     if origin is tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
@@ -55,11 +56,19 @@ def _call(name: str, function: Callable[..., Any]) -> str:
 
 
 def _argument(parameter: inspect.Parameter) -> str:
-    text = f"{parameter.name}: {parameter.annotation}"
+    text = f"{parameter.name}: {_without_range(parameter.annotation)}"
     if parameter.default is parameter.empty:
         return text
     is_made = type(parameter.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
     return f"{text} = {'...' if is_made else repr(parameter.default)}"
+
+
+def _without_range(annotation: str) -> str:
+    """Return the type of a number without its range, which the table of settings has."""
+    tree = ast.parse(annotation, mode="eval").body
+    if isinstance(tree, ast.Subscript) and isinstance(tree.slice, ast.Tuple) and ast.unparse(tree.value) == "Annotated":
+        return ast.unparse(tree.slice.elts[0])
+    return annotation
 
 
 def _first_paragraph(value: Any) -> str:

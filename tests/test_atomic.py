@@ -1,5 +1,6 @@
 """A file is replaced whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -104,3 +105,19 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
 def test_file_names_that_are_not_utf8_are_written_as_they_are(tmp_path):
     write_atomically(tmp_path / "a.txt", os.fsdecode(b"caf\xe9.jpg"))
     assert (tmp_path / "a.txt").read_bytes() == b"caf\xe9.jpg"
+
+
+def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path):
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(WriteError, match=r"^Cannot write .*folder/a\.txt: Not a directory\.$"):
+        write_atomically(tmp_path / "folder" / "a.txt", "new")
+
+
+def test_a_read_only_disk_is_a_sentence(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WriteError, match=r"^Cannot write .*a\.txt: Read-only file system\.$"):
+        write_atomically(tmp_path / "a.txt", "new")

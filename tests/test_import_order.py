@@ -12,7 +12,19 @@ import iics
 
 PACKAGE = Path(iics.__file__).parent
 # What every step may use: it imports nothing of the package but itself.
-GROUND = {"errors", "atomic", "computing_settings", "config", "device", "kernels", "memory", "presets", "settings_json"}
+GROUND = {
+    "errors",
+    "atomic",
+    "computing_settings",
+    "config",
+    "device",
+    "kernels",
+    "memory",
+    "presets",
+    "ranges",
+    "privacy",
+    "settings_json",
+}
 STEPS = [
     {"data"},
     {"models", "features"},

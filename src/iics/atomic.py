@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from iics.errors import WriteError
@@ -27,10 +28,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise WriteError(f"Cannot write {path}: {error.strerror or error}.") from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
@@ -38,3 +39,9 @@ def remove_stale_temporaries(folder: Path) -> None:
     """Delete what writers that were killed left in a folder."""
     for file in folder.glob(_TEMPORARY.format(name="*", process="*")):
         file.unlink(missing_ok=True)
+
+
+def _remove(temporary: Path) -> None:
+    """Delete a file where that can be done: on a read-only disk, it was never made, and deleting it raises, too."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)

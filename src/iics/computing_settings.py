@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from iics.errors import check_setting
+from iics.ranges import check_ranges, whole
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class PixelSettings:
     """cache (decoded once into a file), decode (each time they are needed), or auto: cache while the disk has room."""
     cache_dir: str = ""
     """Folder of that file. Empty: iics in $XDG_CACHE_HOME or ~/.cache; `iics clear-cache` empties it."""
-    workers: int = 0
+    workers: Annotated[int, whole(0, 256)] = 0
     """Threads that decode. 0: as many as there are cores."""
 
     def __post_init__(self) -> None:
-        check_setting(self.workers >= 0, f"pixels.workers must be at least 0, got {self.workers}.")
+        check_ranges(self, prefix="pixels.")
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,12 @@ class EngineSettings:
     """Order of images and weights in memory."""
     compile: bool = False
     """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
-    parts: int = 1
+    parts: Annotated[int, whole(1, 1024)] = 1
     """Parts a batch is computed in, one by one: less memory. In stage 2 each is normalised, and mined, by itself."""
     deterministic: bool = True
     """On GPUs, use operations that give the same bits every time, wherever torch has them; others may be faster."""
-    threads: int = 0
+    threads: Annotated[int, whole(0, 1024)] = 0
     """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
 
     def __post_init__(self) -> None:
-        check_setting(self.parts >= 1, f"engine.parts must be at least 1, got {self.parts}.")
-        check_setting(self.threads >= 0, f"engine.threads must be at least 0, got {self.threads}.")
+        check_ranges(self, prefix="engine.")

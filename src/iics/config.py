@@ -6,7 +6,6 @@ command-line help. The presets are in `iics.presets`; JSON in `iics.settings_jso
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
@@ -14,10 +13,12 @@ import tyro
 
 from iics.computing_settings import EngineSettings, PixelSettings
 from iics.errors import check_setting
+from iics.ranges import SEED, check_ranges, number, whole
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
 AlphaSharing = Literal["none", "block", "stage"]
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+Rate = Annotated[float, number(0, 10, above=True)]
 
 
 @dataclass(frozen=True)
@@ -27,53 +28,47 @@ class ModelSettings:
     backbone: str = "resnet50"
     """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
     weights: str = "imagenet"
-    """Start from `imagenet`, `none` (random), a trained run or its model, or a file in torchvision's or timm's keys."""
+    """Start from `imagenet`, `none` (random), a trained run or its model, or a file of others (docs/evaluation.md)."""
     norm: NormKind = "aibn"
     """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a)."""
     norm_stages: tuple[str, ...] = ()
     """Module names whose batch norms are replaced, e.g. layer3 layer4. Empty: the later half of the backbone."""
     alpha_sharing: AlphaSharing = "block"
     """Who shares one alpha: none (every layer its own), block (a bottleneck), stage (a layer of ResNet)."""
-    height: int = 256
+    last_stride: Literal[1, 2] = 1
+    """Stride of the last stage: 1, as the paper trains, or 2, as ImageNet networks have it (faster, coarser)."""
+    height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to, in pixels."""
-    width: int = 128
+    width: Annotated[int, whole(32, 2048)] = 128
     """Width that crops are resized to, in pixels."""
 
     def __post_init__(self) -> None:
-        is_large = self.height >= 32 and self.width >= 32
-        check_setting(is_large, f"Crops need at least 32x32 pixels, got {self.height}x{self.width}.")
+        check_ranges(self)
+        check_setting(self.last_stride in (1, 2), f"The last stride is 1 or 2, got {self.last_stride}.")
 
 
 @dataclass(frozen=True)
 class AugmentSettings:
     """What training crops go through (Sec. 4.2; the probabilities are the field's)."""
 
-    mirror_probability: float = 0.5
+    mirror_probability: Annotated[float, number(0, 1)] = 0.5
     """Probability of mirroring a crop."""
-    pad: int = 10
+    pad: Annotated[int, whole(0, 512)] = 10
     """Pixels of black border added on each side before a random crop of the original size."""
-    erase_probability: float = 0.5
+    erase_probability: Annotated[float, number(0, 1)] = 0.5
     """Probability of erasing a random rectangle (random erasing)."""
-    erase_min_area: float = 0.02
+    erase_min_area: Annotated[float, number(0, 1, above=True, below=True)] = 0.02
     """Smallest erased share of the crop's area."""
-    erase_max_area: float = 0.4
+    erase_max_area: Annotated[float, number(0, 1, above=True, below=True)] = 0.4
     """Largest erased share of the crop's area."""
-    erase_min_aspect: float = 0.3
+    erase_min_aspect: Annotated[float, number(0, 1, above=True)] = 0.3
     """Smallest height / width of the rectangle; the largest is 3.3, its inverse."""
 
     def __post_init__(self) -> None:
-        for name in ("mirror_probability", "erase_probability"):
-            value = getattr(self, name)
-            check_setting(0 <= value <= 1, f"augment.{name} is a probability in [0, 1], got {value}.")
-        check_setting(self.pad >= 0, f"augment.pad must be at least 0, got {self.pad}.")
+        check_ranges(self, prefix="augment.")
         check_setting(
-            0 < self.erase_min_area <= self.erase_max_area < 1,
-            "augment needs 0 < erase_min_area <= erase_max_area < 1, "
-            f"got {self.erase_min_area}, {self.erase_max_area}.",
-        )
-        check_setting(
-            0 < self.erase_min_aspect <= 1,
-            f"augment.erase_min_aspect must be in (0, 1], got {self.erase_min_aspect}.",
+            self.erase_min_area <= self.erase_max_area,
+            f"augment needs erase_min_area <= erase_max_area, got {self.erase_min_area}, {self.erase_max_area}.",
         )
 
 
@@ -83,30 +78,26 @@ class DistanceSettings:
 
     kind: Literal["reranked", "cosine"] = "reranked"
     """reranked (k-reciprocal; the paper's rows marked ++) or cosine (marked +)."""
-    k1: int = 20
+    k1: Annotated[int, whole(1, 1000)] = 20
     """Neighbours searched for reciprocity."""
-    k2: int = 6
+    k2: Annotated[int, whole(1, 1000)] = 6
     """Neighbours averaged in query expansion."""
-    lambda_value: float = 0.3
+    lambda_value: Annotated[float, number(0, 1)] = 0.3
     """Share of the original distance in the re-ranked one."""
-    max_dense_crops: int = 0
+    max_dense_crops: Annotated[int, whole(0, 2**31 - 1)] = 0
     """Crops up to which all pairs are compared; above, a graph of neighbours. 0: as many as a third of memory holds."""
-    graph_neighbours: int = 100
+    graph_neighbours: Annotated[int, whole(2, 10**4)] = 100
     """Neighbours each crop has in that graph, itself included; memory grows with them."""
     neighbour_search: Literal["exact", "faiss"] = "exact"
     """How the graph's neighbours are found: exact (all pairs, in blocks) or faiss (approximate; extra `faiss`)."""
 
     def __post_init__(self) -> None:
-        check_setting(self.k1 >= 1 and self.k2 >= 1, f"distance needs k1, k2 of at least 1, got {self.k1}, {self.k2}.")
-        check_setting(
-            self.max_dense_crops >= 0, f"distance.max_dense_crops must be at least 0, got {self.max_dense_crops}."
-        )
+        check_ranges(self, prefix="distance.")
         check_setting(
             self.graph_neighbours > max(self.k1, self.k2),
             f"distance.graph_neighbours must be more than k1 and k2, {self.k1} and {self.k2}, "
             f"got {self.graph_neighbours}.",
         )
-        check_setting(0 <= self.lambda_value <= 1, f"distance.lambda_value must be in [0, 1], got {self.lambda_value}.")
 
 
 @dataclass(frozen=True)
@@ -115,109 +106,88 @@ class ClusterSettings:
 
     rule: Literal["fixed", "quantile", "auto"] = "fixed"
     """fixed number, quantile of all pairs, or auto (chosen from the dendrogram without labels)."""
-    number: int = 600
+    number: Annotated[int, whole(2, 10**7)] = 600
     """Clusters for `fixed`; never more than half as many as there are crops."""
-    quantile: float = 0.0025
+    quantile: Annotated[float, number(0, 1, above=True, below=True)] = 0.0025
     """For `quantile`: cut at the distance below which this share of all pairs lies."""
 
     def __post_init__(self) -> None:
-        check_setting(self.number >= 2, f"clusters.number must be at least 2, got {self.number}.")
-        check_setting(0 < self.quantile < 1, f"clusters.quantile must be in (0, 1), got {self.quantile}.")
+        check_ranges(self, prefix="clusters.")
 
 
 @dataclass(frozen=True)
 class Stage1Settings:
     """Intra-camera training (Sec. 3.2)."""
 
-    epochs: int = 2
+    epochs: Annotated[int, whole(1, 1000)] = 2
     """Epochs a round."""
-    crops_per_camera: int = 8
+    crops_per_camera: Annotated[int, whole(2, 1024)] = 8
     """Crops of each camera in a step; also the size of a normalisation group."""
     steps_per_epoch: Literal["shortest", "mean", "longest"] = "shortest"
     """Steps an epoch: as many as the smallest, the mean or the largest camera fills; small cameras are cycled."""
-    backbone_learning_rate: float = 0.0005
+    backbone_learning_rate: Rate = 0.0005
     """Learning rate of the backbone."""
-    head_learning_rate: float = 0.005
+    head_learning_rate: Rate = 0.005
     """Learning rate of the classifier heads."""
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     """Clusters in each camera."""
 
     def __post_init__(self) -> None:
-        check_setting(self.epochs >= 1, f"stage1.epochs must be at least 1, got {self.epochs}.")
-        check_setting(
-            self.crops_per_camera >= 2, f"stage1.crops_per_camera must be at least 2, got {self.crops_per_camera}."
-        )
-        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage1")
+        check_ranges(self, prefix="stage1.")
 
 
 @dataclass(frozen=True)
 class Stage2Settings:
     """Inter-camera training (Sec. 3.3)."""
 
-    epochs: int = 2
+    epochs: Annotated[int, whole(1, 1000)] = 2
     """Epochs a round."""
-    clusters_per_batch: int = 16
+    clusters_per_batch: Annotated[int, whole(2, 1024)] = 16
     """P: clusters in a batch."""
-    crops_per_cluster: int = 4
+    crops_per_cluster: Annotated[int, whole(2, 1024)] = 4
     """K: crops of each cluster in a batch."""
-    backbone_learning_rate: float = 0.001
+    backbone_learning_rate: Rate = 0.001
     """Learning rate of the backbone."""
-    head_learning_rate: float = 0.01
+    head_learning_rate: Rate = 0.01
     """Learning rate of the classifier head."""
     similarity: Literal["inter-camera", "overlap", "cnn"] = "inter-camera"
     """What is clustered: inter-camera (Eq. 5), overlap (Eq. 9 alone) or cnn (features alone)."""
-    mu: float = 0.02
+    mu: Annotated[float, number(0, 100)] = 0.02
     """Weight of the score overlap in Eq. 5 in the first round."""
-    mu_power: float = 0.6
+    mu_power: Annotated[float, number(0, 100)] = 0.6
     """Exponent of mu's decay: mu * (1 - round / rounds) ^ mu_power."""
-    triplet_weight: float = 1.0
+    triplet_weight: Annotated[float, number(0, 1000)] = 1.0
     """Lambda: weight of the triplet loss in Eq. 11."""
-    triplet_margin: float = 0.3
+    triplet_margin: Annotated[float, number(0, 1000)] = 0.3
     """Margin of the triplet loss."""
     clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(number=800, quantile=0.0017))
     """Clusters over all cameras."""
 
     def __post_init__(self) -> None:
-        check_setting(self.epochs >= 1, f"stage2.epochs must be at least 1, got {self.epochs}.")
-        check_setting(
-            self.clusters_per_batch >= 2 and self.crops_per_cluster >= 2,
-            f"stage2 needs at least 2 clusters_per_batch and 2 crops_per_cluster, got {self.clusters_per_batch} and "
-            f"{self.crops_per_cluster}.",
-        )
-        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "stage2")
-        check_setting(0 <= self.mu < math.inf, f"stage2.mu must be finite and at least 0, got {self.mu}.")
-        check_setting(self.mu_power >= 0, f"stage2.mu_power must be at least 0, got {self.mu_power}.")
-        _need_triplet(self.triplet_weight, self.triplet_margin, "stage2")
+        check_ranges(self, prefix="stage2.")
 
 
 @dataclass(frozen=True)
 class SupervisedSettings:
     """Training with identities (Table 3); the paper gives no constants for it."""
 
-    epochs: int = 2
+    epochs: Annotated[int, whole(1, 1000)] = 2
     """Epochs a round."""
-    identities_per_batch: int = 16
+    identities_per_batch: Annotated[int, whole(2, 1024)] = 16
     """P: identities in a batch."""
-    crops_per_identity: int = 4
+    crops_per_identity: Annotated[int, whole(2, 1024)] = 4
     """K: crops of each identity in a batch."""
-    backbone_learning_rate: float = 0.01
+    backbone_learning_rate: Rate = 0.01
     """Learning rate of the backbone in the first step; it falls to 0 along a cosine over the whole run."""
-    head_learning_rate: float = 0.1
+    head_learning_rate: Rate = 0.1
     """Learning rate of the classifier head, likewise."""
-    triplet_weight: float = 1.0
+    triplet_weight: Annotated[float, number(0, 1000)] = 1.0
     """Lambda: weight of the triplet loss in Eq. 11."""
-    triplet_margin: float = 0.3
+    triplet_margin: Annotated[float, number(0, 1000)] = 0.3
     """Margin of the triplet loss."""
 
     def __post_init__(self) -> None:
-        check_setting(self.epochs >= 1, f"supervised.epochs must be at least 1, got {self.epochs}.")
-        check_setting(
-            self.identities_per_batch >= 2 and self.crops_per_identity >= 2,
-            f"supervised needs at least 2 identities_per_batch and 2 crops_per_identity, got "
-            f"{self.identities_per_batch} and {self.crops_per_identity}.",
-        )
-        _need_rates(self.backbone_learning_rate, self.head_learning_rate, "supervised")
-        _need_triplet(self.triplet_weight, self.triplet_margin, "supervised")
+        check_ranges(self, prefix="supervised.")
 
 
 @dataclass(frozen=True)
@@ -233,17 +203,17 @@ class Settings:
     stage2: Stage2Settings = field(default_factory=Stage2Settings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
-    rounds: int = 40
+    rounds: Annotated[int, whole(1, 10**4)] = 40
     """Rounds of stage 1 then stage 2, or of supervised epochs."""
     stages: Literal["both", "stage1", "stage2", "supervised"] = "both"
     """Which stages a round has (Table 1); supervised trains on identities (Table 3)."""
-    momentum: float = 0.9
+    momentum: Annotated[float, number(0, 1, below=True)] = 0.9
     """Momentum of SGD, in every stage."""
-    weight_decay: float = 0.0005
+    weight_decay: Annotated[float, number(0, 1)] = 0.0005
     """Weight decay of SGD, in every stage."""
-    inference_batch_size: int = 128
+    inference_batch_size: Annotated[int, whole(1, 4096)] = 128
     """Crops in a batch when features are extracted."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Seed of every random choice; the same seed on the same machine gives the same result."""
     device: str = "auto"
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
@@ -251,12 +221,7 @@ class Settings:
     """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. May be empty."""
 
     def __post_init__(self) -> None:
-        check_setting(self.rounds >= 1, f"rounds must be at least 1, got {self.rounds}.")
-        batch_size = self.inference_batch_size
-        check_setting(batch_size >= 1, f"inference_batch_size must be at least 1, got {batch_size}.")
-        check_setting(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}.")
-        check_setting(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}.")
-        check_setting(self.seed >= 0, f"seed must be at least 0, got {self.seed}.")
+        check_ranges(self)
         names = get_args(LoggerName)
         check_setting(
             set(self.loggers) <= set(names) and len(set(self.loggers)) == len(self.loggers),
@@ -271,12 +236,3 @@ class Settings:
             self.distance.neighbour_search == "exact" or self.stage2.similarity != "overlap",
             "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact.",
         )
-
-
-def _need_rates(backbone: float, head: float, stage: str) -> None:
-    check_setting(backbone > 0 and head > 0, f"{stage} needs learning rates above 0, got {backbone} and {head}.")
-
-
-def _need_triplet(weight: float, margin: float, stage: str) -> None:
-    check_setting(weight >= 0, f"{stage}.triplet_weight must be at least 0, got {weight}.")
-    check_setting(margin >= 0, f"{stage}.triplet_margin must be at least 0, got {margin}.")

@@ -22,7 +22,7 @@ def choose_device(name: str) -> str:
     if name == "cuda" and processes_here() > 1:
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
-        torch.empty(0, device=name)
+        torch.ones((), device=name).item()  # meta makes tensors that hold nothing
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"Device {name!r} cannot be used here ({reason}). Use auto or cpu.") from error

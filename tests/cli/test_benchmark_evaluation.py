@@ -43,8 +43,8 @@ def test_the_same_as_json_with_reranking(capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--queries=0"], "--queries must be at least 1, got 0"),
-        (["--cameras=1"], "--cameras must be at least 2, got 1"),
+        (["--queries=0"], "--queries must be a whole number from 1 to 1,000,000,000; got 0"),
+        (["--cameras=1"], "--cameras must be a whole number from 2 to 10,000; got 1"),
         (["--junk=0.5", "--distractors=0.5"], "shares of the gallery below 1 together, got 0.5 and 0.5"),
         (["--gallery=1000000000"], r"1,000,003,368 crops need about \S+ GB of memory here, \S+ GB are free"),
     ],

@@ -41,9 +41,9 @@ def test_the_same_as_json(capsys):
     [
         (["--crops=5"], "--crops must be at least 6 for 6 cameras, got 5"),
         (["--scores=2"], "--scores must be at least 1 a camera, got 2"),
-        (["--repeats=0"], "--repeats must be at least 1, got 0"),
-        (["--temperature=0"], "--temperature must be above 0, got 0"),
-        (["--graph-neighbours=20"], "--graph-neighbours must be more than 20, got 20"),
+        (["--repeats=0"], "--repeats must be a whole number from 1 to 1,000; got 0"),
+        (["--temperature=0"], "--temperature must be a number above 0 and at most 100; got 0"),
+        (["--graph-neighbours=20"], "--graph-neighbours must be a whole number from 21 to 10,000; got 20"),
         (["--crops=100000000"], r"100,000,000 crops need about \S+ GB of memory here, \S+ GB are free"),
     ],
 )

@@ -72,13 +72,13 @@ def test_the_same_as_json(iics):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--cameras=0"], "--cameras must be at least 1, got 0."),
-        (["--crops-per-camera=1"], "--crops-per-camera must be at least 2, got 1."),
-        (["--clusters-per-batch=1"], "--clusters-per-batch must be at least 2, got 1."),
-        (["--height=16"], "--height must be at least 32, got 16."),
-        (["--threads=-1"], "--threads must be at least 0, got -1."),
+        (["--cameras=0"], "--cameras must be a whole number from 1 to 1,000; got 0."),
+        (["--crops-per-camera=1"], "--crops-per-camera must be a whole number from 2 to 1,024; got 1."),
+        (["--clusters-per-batch=1"], "--clusters-per-batch must be a whole number from 2 to 1,024; got 1."),
+        (["--height=16"], "--height must be a whole number from 32 to 2,048; got 16."),
+        (["--threads=-1"], "--threads must be a whole number from 0 to 1,024; got -1."),
         (["--loaded=63"], "--loaded must be at least a batch of 64, got 63."),
-        (["--only"], "--only needs at least one part to time."),
+        (["--only"], "--only needs a value, got none; leave --only out if nothing is meant."),
         (["--norm-shapes", 8, 4, 1, 1], "--norm-shapes needs maps of more than one pixel, got 8 4 1 1."),
         (
             ["--backbone=resnet51"],

@@ -155,7 +155,7 @@ def test_a_file_in_place_of_the_folder_is_refused(refusal, market_people, tiny_q
     ("arguments", "message"),
     [
         ([], "What shall be reproduced? Name one or more of table1, "),
-        (["table1", "--seeds", "0"], "--seeds must be at least 1, got 0."),
+        (["table1", "--seeds", "0"], "--seeds must be a whole number from 1 to 100; got 0."),
         (["table1", "--data", "market1501"], "Where is the data? market1501 needs --data-dir FOLDER."),
         (["table1", "--other-data-dir", "x"], "--other-data-dir is where --other-data is; name that, too"),
     ],

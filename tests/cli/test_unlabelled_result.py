@@ -101,7 +101,7 @@ def test_a_split_without_identities_gets_what_can_be_said_without_labels(iics, m
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_holds_at_least_one_crop(refusal, trained, folder_people, tmp_path, size):
-    message = f"--batch-size must be at least 1, got {size}."
+    message = f"--batch-size must be a whole number from 1 to 4,096; got {size}."
     arguments = ["evaluate", trained[0], "folder", "--data-dir", folder_people]
     assert refusal(*arguments, f"--batch-size={size}") == message
     arguments = ["embed", trained[0], folder_people, "--out", tmp_path / "features.npz"]

@@ -123,19 +123,6 @@ def test_an_archive_that_went_away_is_named(market_dir, zip_folder):
         load_pixels(splits.query, height=4, width=4)
 
 
-def test_grey_palette_and_transparent_images_become_rgb():
-    grey = Image.new("L", (2, 2), 7)
-    assert decode_image(encoded(grey, "PNG")).getpixel((0, 0)) == (7, 7, 7)
-    palette = Image.new("RGB", (2, 2), (9, 8, 7)).convert("P", palette=Image.Palette.ADAPTIVE)
-    assert decode_image(encoded(palette, "PNG", transparency=b"\x80")).getpixel((0, 0)) == (9, 8, 7)
-
-
-def test_more_than_8_bits_a_channel_are_refused_not_clipped():
-    deep = Image.fromarray(np.full((2, 2), 4000, dtype=np.uint16))
-    with pytest.raises(DataError, match=r"pixel mode I;16.*8 bits per channel are needed"):
-        decode_image(encoded(deep, "PNG"))
-
-
 def test_formats_beyond_the_four_are_refused():
     with pytest.raises(DataError, match="no JPEG, PNG, BMP, WEBP image"):
         decode_image(encoded(Image.new("RGB", (2, 2)), "GIF"))

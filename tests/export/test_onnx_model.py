@@ -74,3 +74,19 @@ def test_without_onnxruntime_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ExportError, match=r"needs the package onnxruntime: pip install 'iics\[export\]'\.$"):
         OnnxModel(b"")
+
+
+def test_models_in_a_trackers_program_ask_for_no_other_machine(exported, aibn_model, watched_process, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(exported)
+    aibn_model.save(tmp_path / "model.safetensors")
+    script = (
+        "from types import SimpleNamespace as Detections\n"
+        "import numpy as np\n"
+        "import iics\n"
+        "from iics.export.onnx_model import OnnxModel\n"
+        "frame, boxes = np.zeros((90, 90, 3), np.uint8), Detections(xyxy=np.array([[0, 0, 20, 40]]))\n"
+        "for model in (OnnxModel('model.onnx'), iics.load_model('model.safetensors')):\n"
+        "    assert iics.embed_detections(model, frame, boxes, channels='bgr').shape == (1, 512)\n"
+    )
+    done = watched_process.watch(["-c", script], tmp_path)
+    assert (done.code, done.lookups, done.connections, done.left_at_home) == (0, [], [], set()), done.stderr

@@ -48,6 +48,22 @@ def test_other_files_and_hidden_ones_are_left_alone(arriving, tmp_path):
     assert arriving.look() == []
 
 
+def test_folders_of_a_nas_are_passed_over_and_told_once(arriving, tmp_path, caplog):
+    for folder in ("lobby/@eaDir/1.jpg", "lobby/.thumbnails", "#recycle", "hall"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "1.jpg").write_bytes(b"a")
+    arriving.look()
+    assert arriving.look() == [tmp_path / "hall" / "1.jpg"]
+    (tmp_path / "hall" / "@eaDir").mkdir()
+    arriving.look()
+    arriving.look()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Passed over: {tmp_path}/#recycle and 2 other such folders (hidden, or kept by a NAS, desktop or program "
+        "beside pictures).",
+        f"Passed over: {tmp_path}/hall/@eaDir (hidden, or kept by a NAS, desktop or program beside pictures).",
+    ]
+
+
 def test_a_folder_that_is_gone_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"There is no folder .*none to watch"):
         ArrivingFiles(tmp_path / "none").look()

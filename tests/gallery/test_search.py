@@ -39,7 +39,23 @@ def test_filters_leave_out_and_nothing_takes_the_place_of_what_is_missing(circle
     assert found(circle, angles, 0, filters=GalleryFilters(not_cameras=("b",)), top=3) == ["0", "2", "4"]
     assert found(circle, angles, 0, filters=GalleryFilters(since=7200.0, until=14400.0)) == ["2", "3"]
     assert found(circle, angles, 0, filters=GalleryFilters(until=1e9)) == [str(k) for k in range(9)]
-    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("c",))) == []
+    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("b",), until=3600.0)) == []
+
+
+def test_a_camera_without_a_crop_here_is_refused_in_every_question(circle, angles):
+    for filters in (GalleryFilters(cameras=("B",)), GalleryFilters(not_cameras=("B",))):
+        for ask in (circle.count, circle.crops, lambda filters: circle.search(angles([0.0]), filters=filters)):
+            with pytest.raises(GalleryError, match=r"has no camera 'B'\. Its cameras, nearest first: b, a"):
+                ask(filters)
+
+
+def test_features_that_are_no_numbers_neither_enter_nor_search(circle, angles, stored_row):
+    broken = np.full((1, circle.dimension), np.nan, dtype=np.float32)
+    with pytest.raises(GalleryError, match=r"^1 of 1 features are no numbers"):
+        circle.write([stored_row("nan")], broken)
+    with pytest.raises(GalleryError, match=r"^1 of 2 features are no numbers"):
+        circle.search(np.concatenate([angles([0.0]), broken]))
+    assert circle.num_crops == 10
 
 
 def test_many_queries_are_answered_each_for_itself(circle, angles):

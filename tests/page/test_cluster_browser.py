@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from iics.data.shown_picture import VERSION
 from iics.errors import SettingsError
 from iics.page.cluster_browser import ClusterBrowser
 from iics.page.run_features import FEATURES_FILE, run_features
@@ -68,3 +69,13 @@ def test_features_of_other_crops_or_a_damaged_file_are_computed_anew(clustered_r
         again = run_features(clustered_run, tiny_model, crops, batch_size=64)
     np.testing.assert_allclose(again, whole, atol=1e-5)
     assert "is damaged" in caplog.text
+
+
+def test_features_of_pictures_read_otherwise_are_computed_anew(clustered_run, tiny_model, browser, monkeypatch):
+    crops = browser.last.crops
+    with monkeypatch.context() as patch:
+        patch.setattr("iics.page.run_features.VERSION", VERSION - 1)
+        run_features(clustered_run, tiny_model, crops, batch_size=64)
+    batches = []
+    run_features(clustered_run, tiny_model, crops, batch_size=64, progress=batches.append)
+    assert sum(batches) == len(crops)

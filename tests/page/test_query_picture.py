@@ -46,13 +46,12 @@ def test_a_wide_picture_comes_through_with_a_note():
         (encoded(32, 64, "GIF"), "no JPEG, PNG, BMP, WEBP image"),
         (encoded(32, 64, "JPEG")[:300], "truncated|damaged"),
         (encoded(32, 64, "PNG")[:60], "truncated|damaged"),
-        (encoded(32, 64, "PNG", mode="I;16"), "8 bits per channel"),
         (encoded(4, 64), "4 x 64 pixels; a crop needs at least 8 x 8"),
         (png_header(6000, 5000), "6,000 x 5,000 pixels; at most 25 million are taken"),
         (png_header(10_000, 10_000), "10,000 x 10,000 pixels; at most 25 million are taken"),
         (png_header(50_000, 50_000), "more pixels than any crop"),
     ],
-    ids=["empty", "too-long", "script", "gif", "torn-jpeg", "torn-png", "deep", "tiny", "large", "larger", "bomb"],
+    ids=["empty", "too-long", "script", "gif", "torn-jpeg", "torn-png", "tiny", "large", "larger", "bomb"],
 )
 def test_what_is_no_crop_is_refused_with_its_reason(data, reason):
     with pytest.raises(DataError, match=reason):

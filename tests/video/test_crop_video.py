@@ -253,6 +253,16 @@ def test_a_removed_video_is_gone_from_the_table_after_the_next(walk, hog, tmp_pa
     assert {row["camera"] for row in table(out)} == {"hall"}
 
 
+def test_folders_of_a_nas_in_the_folder_of_crops_are_passed_over(walk, quickly, hog, tmp_path, by_colour):
+    out = tmp_path / "out"
+    (out / "@eaDir" / "crops.csv@SynoEAStream").mkdir(parents=True)
+    result = crop_video(walk, out, settings=hog())
+    for folder in (result.folder, result.folder.parent):
+        (folder / "@eaDir" / "x").mkdir(parents=True)
+    assert crop_video(walk, out, settings=hog()).was_finished
+    assert table(out) == table(quickly)
+
+
 def test_nobody_found_is_refused_with_what_to_try_and_what_was_found_is_remembered(
     walk, hog, tmp_path, monkeypatch, by_colour
 ):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -17,6 +17,7 @@ from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource
+from iics.ranges import BATCH, check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.page.cluster_browser import ClusterBrowser
@@ -42,16 +43,19 @@ class AppCommand:
     """Table (CSV) that keeps what is marked right and wrong; none are taken without it."""
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = 7860
+    port: Annotated[int, whole(1, 65535)] = 7860
     """Port to listen on."""
     user: str = ""
     """Who may log in; the password comes from --password-file or the environment variable IICS_PASSWORD."""
     password_file: Path | None = None
     """File that holds the password as its only line."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops of the run that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from iics.cli.machine import console, machine_line
 from iics.cli.parse import parse
 from iics.errors import SettingsError, check_setting
+from iics.ranges import SEED, check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.experiments.evaluation_speed import EvaluationSpeed
@@ -25,36 +26,33 @@ class EvaluationSpeedCommand:
     --distractors 0 --junk 0 is MSMT17's.
     """
 
-    queries: int = 3368
+    queries: Annotated[int, whole(1, 10**9)] = 3368
     """Number of queries."""
-    gallery: int = 15913
+    gallery: Annotated[int, whole(1, 10**9)] = 15913
     """Number of gallery crops."""
-    features: int = 2048
+    features: Annotated[int, whole(1, 65536)] = 2048
     """Length of a feature vector."""
-    identities: int = 750
+    identities: Annotated[int, whole(1, 10**7)] = 750
     """People that queries and gallery show."""
-    cameras: int = 6
+    cameras: Annotated[int, whole(2, 10**4)] = 6
     """Number of cameras."""
-    distractors: float = 0.17
+    distractors: Annotated[float, number(0, 1, below=True)] = 0.17
     """Share of gallery crops that show somebody else."""
-    junk: float = 0.02
+    junk: Annotated[float, number(0, 1, below=True)] = 0.02
     """Share of gallery crops that are junk."""
     rerank: bool = False
     """Whether to evaluate re-ranked, too, once: time grows with the square of all crops."""
-    repeats: int = 5
+    repeats: Annotated[int, whole(1, 1000)] = 5
     """Times are the median of so many runs."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Of the synthetic features."""
     json: bool = False
     """Print the numbers as JSON."""
 
     def __post_init__(self) -> None:
-        least = {"queries": 1, "gallery": 1, "features": 1, "identities": 1, "cameras": 2, "repeats": 1, "seed": 0}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            check_setting(value >= smallest, f"--{name} must be at least {smallest}, got {value}.")
+        check_ranges(self, prefix="--")
         check_setting(
-            min(self.distractors, self.junk) >= 0 and self.distractors + self.junk < 1,
+            self.distractors + self.junk < 1,
             f"--distractors and --junk are shares of the gallery below 1 together, got {self.distractors} and "
             f"{self.junk}.",
         )

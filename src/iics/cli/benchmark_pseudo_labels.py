@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from iics.cli.machine import console, machine_line
 from iics.cli.parse import parse
 from iics.errors import SettingsError, check_setting
+from iics.ranges import SEED, check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.experiments.pseudo_label_speed import Labelling, Step
@@ -22,51 +23,43 @@ _MATRICES_COMPARED = 5
 class PseudoLabelsCommand:
     """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
 
-    crops: int = 5000
+    crops: Annotated[int, whole(2, 10**9)] = 5000
     """Number of crops."""
-    cameras: int = 6
+    cameras: Annotated[int, whole(1, 10**4)] = 6
     """Number of cameras."""
-    scores: int = 3600
+    scores: Annotated[int, whole(1, 10**7)] = 3600
     """Outputs of all cameras' classifiers together."""
-    features: int = 2048
+    features: Annotated[int, whole(1, 65536)] = 2048
     """Length of a feature vector."""
-    noise: float = 1.0
+    noise: Annotated[float, number(0, 100)] = 1.0
     """How much crops of one identity differ; an identity's own part has length 1, a camera's offset 0.5."""
-    temperature: float = 0.1
+    temperature: Annotated[float, number(0, 100, above=True)] = 0.1
     """Small values make scores peaked: try 0.02."""
     route: Literal["dense", "graph"] = "dense"
     """dense compares all pairs; graph only neighbours, for more crops than a matrix of all pairs has room for."""
-    graph_neighbours: int = 100
+    graph_neighbours: Annotated[int, whole(21, 10**4)] = 100
     """Neighbours of each crop in the graph."""
     neighbour_search: Literal["exact", "faiss"] = "exact"
     """How the graph's neighbours are found."""
     plain: bool = True
     """Whether to time plain forms too (dense route): five times the memory. Without them steps are timed once."""
-    repeats: int = 3
+    repeats: Annotated[int, whole(1, 1000)] = 3
     """Times are the median of so many runs."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Of the synthetic crops."""
     json: bool = False
     """Print the numbers as JSON."""
 
     def __post_init__(self) -> None:
-        for name, least in (("cameras", 1), ("features", 1), ("repeats", 1), ("seed", 0)):
-            check_setting(
-                getattr(self, name) >= least, f"--{name} must be at least {least}, got {getattr(self, name)}."
-            )
+        check_ranges(self, prefix="--")
         needed = max(2, self.cameras)
         check_setting(
             self.crops >= needed, f"--crops must be at least {needed} for {self.cameras} cameras, got {self.crops}."
         )
         check_setting(self.scores >= self.cameras, f"--scores must be at least 1 a camera, got {self.scores}.")
-        check_setting(self.noise >= 0, f"--noise must be at least 0, got {self.noise}.")
-        check_setting(self.temperature > 0, f"--temperature must be above 0, got {self.temperature}.")
         check_setting(
             self.route == "graph" or self.neighbour_search == "exact",
             "--neighbour-search faiss searches the graph's neighbours; it needs --route graph.",
-        )
-        check_setting(
-            self.graph_neighbours > 20, f"--graph-neighbours must be more than 20, got {self.graph_neighbours}."
         )
 
 

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from iics.cli.machine import console, machine_line
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
 from iics.errors import check_setting
+from iics.ranges import SEED, check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.data.crops import CropSet
@@ -38,46 +39,41 @@ class TrainingSpeedCommand:
     processors without it), memory-format (to contiguous), compile (takes minutes). May be empty."""
     backbone: str = "resnet50"
     """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
-    height: int = 256
+    height: Annotated[int, whole(32, 2048)] = 256
     """Height of a crop, in pixels."""
-    width: int = 128
+    width: Annotated[int, whole(32, 2048)] = 128
     """Width of a crop, in pixels."""
-    cameras: int = 6
+    cameras: Annotated[int, whole(1, 1000)] = 6
     """Cameras in a step of stage 1."""
-    crops_per_camera: int = 8
+    crops_per_camera: Annotated[int, whole(2, 1024)] = 8
     """Crops of each camera in a step of stage 1."""
-    clusters_per_batch: int = 16
+    clusters_per_batch: Annotated[int, whole(2, 1024)] = 16
     """P: clusters in a batch of stage 2."""
-    crops_per_cluster: int = 4
+    crops_per_cluster: Annotated[int, whole(2, 1024)] = 4
     """K: crops of each cluster in a batch of stage 2."""
-    extracted: int = 64
+    extracted: Annotated[int, whole(1, 10**6)] = 64
     """Crops whose features are extracted, at most 128 at once."""
     norm_shapes: tuple[tuple[int, int, int, int], ...] = ((64, 1024, 16, 8), (64, 256, 16, 8))
     """Feature maps that norms are timed on: crops, channels, height, width, and again."""
     source: SourceFlags = field(default_factory=lambda: DataSource(data="sample"))
     """Whose training crops are loaded."""
-    loaded: int = 1024
+    loaded: Annotated[int, whole(1, 10**7)] = 1024
     """Crops that are loaded in an epoch, if there are as many."""
-    repeats: int = 3
+    repeats: Annotated[int, whole(1, 1000)] = 3
     """Times are the median of so many runs; everything runs once before."""
-    threads: int = 0
+    threads: Annotated[int, whole(0, 1024)] = 0
     """Threads on the CPU. 0: as torch takes them."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda, cuda:1. Loading and malloc are timed on the CPU."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Of weights, pixels and augmentation."""
     json: bool = False
     """Print the numbers as JSON."""
 
     def __post_init__(self) -> None:
-        least = {"cameras": 1, "crops_per_camera": 2, "clusters_per_batch": 2, "crops_per_cluster": 2, "extracted": 1}
-        least |= {"height": 32, "width": 32, "repeats": 1, "threads": 0, "seed": 0}
-        for name, smallest in least.items():
-            flag, value = f"--{name.replace('_', '-')}", getattr(self, name)
-            check_setting(value >= smallest, f"{flag} must be at least {smallest}, got {value}.")
+        check_ranges(self, prefix="--")
         batch = self.clusters_per_batch * self.crops_per_cluster
         check_setting(self.loaded >= batch, f"--loaded must be at least a batch of {batch}, got {self.loaded}.")
-        check_setting(len(self.only) > 0, "--only needs at least one part to time.")
         for shape in self.norm_shapes:
             check_setting(
                 min(shape) >= 1 and shape[2] * shape[3] > 1,
@@ -146,7 +142,7 @@ def _machine(engine: Engine) -> str:
 def _crops(command: TrainingSpeedCommand) -> CropSet:
     import numpy as np
 
-    crops = command.source.load().train
+    crops = command.source.load().to_train_on()
     chosen = np.random.default_rng(command.seed).permutation(len(crops))[: command.loaded]
     batch = command.clusters_per_batch * command.crops_per_cluster
     is_enough = len(chosen) >= batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -13,7 +14,8 @@ from iics.atomic import write_atomically
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.errors import DataError, check_setting
+from iics.errors import DataError
+from iics.ranges import BATCH, check_ranges
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class EmbedCommand:
     """Image files, or folders that are searched for images."""
     out: Path
     """File to write, ending in .npz."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,8 @@ from iics.cli.progress import count_display
 from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
-from iics.errors import EvaluationError, SettingsError, check_setting
+from iics.errors import EvaluationError, SettingsError
+from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.data.crops import CropSet, DataSplits
@@ -42,9 +43,9 @@ class EvaluateCommand:
     person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
-    repeats: int = DEFAULT_REPEATS
+    repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Of the galleries drawn."""
     marks: Path | None = None
     """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
@@ -53,7 +54,7 @@ class EvaluateCommand:
     calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure on this data which similarity means the same person, and write it into the model file, whose weights stay
     as they are (docs/thresholds.md)."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
@@ -61,7 +62,7 @@ class EvaluateCommand:
     """Print the numbers as JSON."""
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:
@@ -93,10 +94,10 @@ def main(arguments: list[str]) -> int:
     result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
     thresholds = _calibrate(command, splits, model, features)
-    found = {**json_values(result), **_threshold_values(thresholds)}
-    print(
-        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
-    )
+    shares = {} if thresholds is not None else _shares_above(model, splits, features)
+    found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
+    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -140,7 +141,7 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
 
 
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
-    crops = splits.train
+    crops = splits.to_look_at()
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
             f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
@@ -191,6 +192,26 @@ def _calibrate(
     return thresholds
 
 
+def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, Features]) -> dict[float, float]:
+    """Return how many pairs of two people of these crops are above the thresholds that the model file brings."""
+    known = model.header.match_thresholds
+    if known is None or splits.query is None or splits.gallery is None or splits.gallery.identity_ids is None:
+        return {}
+    from iics.evaluation.calibration import shares_above
+
+    query, gallery = splits.query, splits.gallery
+    return shares_above(known, features[id(query)], features[id(gallery)], query, gallery)
+
+
+def _transfer_text(model: ReidModel, shares: dict[float, float], splits: DataSplits) -> list[str]:
+    known = model.header.match_thresholds
+    if known is None or not shares:
+        return []
+    from iics.models.score_meaning import transfer_lines
+
+    return ["", *transfer_lines(known, shares, data=splits.name)]
+
+
 def _threshold_values(thresholds: MatchThresholds | None) -> dict[str, Any]:
     return {} if thresholds is None else {"match_thresholds": asdict(thresholds)}
 
@@ -200,4 +221,5 @@ def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None
         return []
     from iics.models.score_meaning import summary_lines
 
-    return ["", *summary_lines(thresholds), f"Written into {path_of_model(command.model)}."]
+    lines = summary_lines(thresholds, are_own_crops=True)
+    return ["", *lines, f"Written into {path_of_model(command.model)}."]

@@ -31,7 +31,8 @@ class ExportCommand:
     """Write a model as ONNX: crops in, finished features out, checked against torch.
 
     By default it takes uint8 RGB pixels (n, height, width, 3). Trackers feed others: name yours with --for. With DATA,
-    mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its training crops.
+    mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its training crops or,
+    without any, its gallery.
     """
 
     model: tyro.conf.Positional[Path]
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
     splits = None if command.source == DataSource() else command.source.load()
     model = load_model_or_run(file, device="cpu")
     height, width = model.header.height, model.header.width
-    crops = drawn_crops(height, width) if splits is None else _pixels(splits.train, model, _CROPS_COMPARED)
+    crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
     content = export_onnx(model, form=form, card=_card(file))
     deviation = check_parity(model, OnnxModel(content), crops)
     write_atomically(out, content)
@@ -135,17 +136,23 @@ def _pixels(crops: CropSet, model: ReidModel, count: int) -> Pixels:
     from iics.data.images import load_pixels
 
     chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(np.int64))
-    return load_pixels(crops.subset(chosen), height=model.header.height, width=model.header.width)
+    return load_pixels(
+        crops.subset(chosen),
+        height=model.header.height,
+        width=model.header.width,
+        interpolation=model.header.interpolation,
+    )
 
 
 def _write_int8(model: ReidModel, splits: DataSplits, content: bytes, out: Path) -> bytes:
     from iics.atomic import write_atomically
     from iics.export.int8 import quantised
 
-    pixels = _pixels(splits.train, model, _CALIBRATION_CROPS)
+    pixels = _pixels(splits.to_look_at(), model, _CALIBRATION_CROPS)
     small, small_out = quantised(content, pixels), out.with_suffix(".int8.onnx")
     write_atomically(small_out, small)
-    print(f"{small_out}: {len(small) / 1e6:.1f} MB, convolutions in int8, calibrated on {len(pixels)} training crops.")
+    calibrated = f"calibrated on {len(pixels)} crops of {splits.to_look_at().name}"
+    print(f"{small_out}: {len(small) / 1e6:.1f} MB, convolutions in int8, {calibrated}.")
     return small
 
 
@@ -162,7 +169,14 @@ def _compare(model: ReidModel, splits: DataSplits, content: bytes, small: bytes 
         forms["ONNX int8"] = OnnxModel(small, threads=threads)
     total = len(forms) * sum(len(crops) for crops in compared_sets(splits))
     with count_display("features", total) as progress:
-        results = compare_forms(forms, splits, height=model.header.height, width=model.header.width, progress=progress)
+        results = compare_forms(
+            forms,
+            splits,
+            height=model.header.height,
+            width=model.header.width,
+            interpolation=model.header.interpolation,
+            progress=progress,
+        )
     _print_table(results, [len(part) for part in (content, small) if part is not None])
 
 

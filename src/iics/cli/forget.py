@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -20,6 +20,7 @@ from iics.data.crops import natural_order
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError, check_setting
 from iics.gallery.moments import parse_moment
+from iics.ranges import check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.gallery.filters import GalleryFilters
@@ -40,18 +41,18 @@ class ForgetCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     camera: tuple[str, ...] = ()
-    """Crops of these cameras."""
+    """Crops of these cameras; a name that the gallery does not have is refused."""
     since: str = ""
     """Crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
     until: str = ""
     """Crops taken before then."""
     path: Path | None = None
     """Crops of this file, or of all files below this folder; of an archive its zip file."""
-    tracklet: int | None = None
+    tracklet: Annotated[int, whole(0, 2**63 - 1)] | None = None
     """Crops of this tracklet, by the number that iics search shows."""
     like: Path | None = None
     """A person: crops at least --above like this picture."""
-    above: float | None = None
+    above: Annotated[float, number(-1, 1)] | None = None
     """Similarity from which a crop is taken for the person of --like."""
     model: Path | None = None
     """For --like: model file or run folder; by default the file that the gallery was indexed with."""
@@ -65,23 +66,21 @@ class ForgetCommand:
     """Device to compute on: auto, cpu, cuda."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
         check_setting(
             (self.like is None) == (self.above is None),
             "A person is forgotten by --like PICTURE and --above SCORE together; give both or none.",
         )
-        check_setting(
-            self.above is None or -1 <= self.above <= 1,
-            f"--above is a cosine and lies between -1 and 1, got {self.above}.",
-        )
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 1 if nothing was deleted because the user said no."""
+    """Run the command; 1 if nothing was deleted because no crop was meant or the user said no."""
     command = parse(ForgetCommand, arguments, command="forget")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
+    from iics.gallery.nothing_found import unmet
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -98,8 +97,8 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
-            print("No crop of the gallery is meant; nothing to forget.")
-            return 0
+            print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))
+            return 1
         _show(crops, command.contact_sheet)
         if not (command.yes or _is_confirmed(len(crops))):
             print("Nothing was deleted.")

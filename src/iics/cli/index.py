@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -15,7 +15,7 @@ from iics.cli.gallery_crops import SplitName, named_crops
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display, count_of
-from iics.errors import check_setting
+from iics.ranges import BATCH, check_ranges
 
 if TYPE_CHECKING:
     from iics.gallery.indexing import IndexResult
@@ -46,13 +46,13 @@ class IndexCommand:
     """The one camera that took all of CROPS."""
     collection: str = "iics"
     """Name of the gallery within its database."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iics.gallery.moments import time_text
-from iics.models.score_meaning import rate_text, summary_lines
+from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
 
 if TYPE_CHECKING:
     from iics.gallery.matches import Match
@@ -75,6 +75,7 @@ def json_values(query: Path, gallery: str, matches: Sequence[Match], header: Mod
         "query": str(query),
         "gallery": gallery,
         "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
+        "thresholds_note": None if header.match_thresholds is None else measured_elsewhere(header.match_thresholds),
         "matches": [match_values(match) for match in matches],
     }
 

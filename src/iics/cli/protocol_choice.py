@@ -39,8 +39,6 @@ class ProtocolChoice:
     has_contact_sheet: bool
 
     def __post_init__(self) -> None:
-        check_setting(self.repeats >= 1, f"--repeats must be at least 1, got {self.repeats}.")
-        check_setting(self.seed >= 0, f"--seed must be at least 0, got {self.seed}.")
         is_drawn = self.protocol == "single-gallery-shot"
         check_setting(
             is_drawn or (self.repeats, self.seed) == (DEFAULT_REPEATS, 0),
@@ -71,8 +69,12 @@ class ProtocolChoice:
     def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
         """Return the result; it prints itself."""
         from iics.evaluation import evaluate
+        from iics.evaluation.copied_queries import warn_of_copies
+        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+        labels = evaluate.evaluation_labels(evaluated.query, evaluated.gallery)
+        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
         if self.protocol == "single-gallery-shot":
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":

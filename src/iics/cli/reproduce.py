@@ -16,6 +16,7 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_of, training_display
 from iics.cli.source import BenchmarkName, DataSource
 from iics.errors import DataError, SettingsError
+from iics.ranges import check_ranges, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ class ReproduceCommand:
     """Where the second data set is."""
     preset: Literal["quick", "paper"] = "quick"
     """quick (minutes a run on two cores; docs/reproducing.md) or paper (ResNet-50, 256x128, 40 rounds)."""
-    seeds: int = 1
+    seeds: Annotated[int, whole(1, 100)] = 1
     """Runs of each row, with seeds 0, 1, ...; tables show their mean and deviation."""
     out: Path | None = None
     """Folder for tables and runs. By default runs/reproduce-DATA-PRESET."""
@@ -64,12 +65,13 @@ class ReproduceCommand:
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Only say which runs are needed, which are there, and how long the rest may take."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
+
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ReproduceCommand, arguments, command="reproduce")
-    if command.seeds < 1:
-        raise SettingsError(f"--seeds must be at least 1, got {command.seeds}.")
     if not command.targets:
         raise SettingsError(f"What shall be reproduced? Name one or more of {', '.join(get_args(Target))}.")
     reproduction, source_of = _prepare(command)

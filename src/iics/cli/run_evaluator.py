@@ -70,7 +70,7 @@ class Evaluator:
             return
         try:
             check_calibratable(self._splits)
-            fingerprint = self._splits.train.fingerprint()
+            fingerprint = self._splits.to_train_on().fingerprint()
             thresholds = measured_thresholds(self._features_of(run.model), self._splits, trained_on=fingerprint)
         except EvaluationError as error:
             logger.warning("The model is not calibrated. %s", error)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,6 +15,9 @@ from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
+from iics.ranges import check_ranges, whole
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,14 @@ class SearchCommand:
     model: Path | None = None
     """Model file or run folder; by default the file that the gallery was indexed with."""
     camera: tuple[str, ...] = ()
-    """Only crops of these cameras."""
+    """Only crops of these cameras; a name that the gallery does not have is refused."""
     not_camera: tuple[str, ...] = ()
     """No crops of these cameras, e.g. the query's own."""
     since: str = ""
     """Only crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
     until: str = ""
     """Only crops taken before then."""
-    top: int = 10
+    top: Annotated[int, whole(1, 16384)] = 10
     """How many matches."""
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
@@ -52,6 +56,9 @@ class SearchCommand:
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
+
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
@@ -60,6 +67,7 @@ def main(arguments: list[str]) -> int:
         check_picture_path(command.contact_sheet)
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
+    from iics.gallery.nothing_found import unmet
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -76,6 +84,10 @@ def main(arguments: list[str]) -> int:
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
         )
+        for reason in [] if matches else unmet(gallery, filters):
+            logger.warning(reason)
+    if command.group_by is not None and matches and all(match.tracklet_id is None for match in matches):
+        logger.warning("None of these crops has a tracklet, so each stands for itself.")
     if command.json:
         print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))
     else:

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -14,6 +15,7 @@ from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_of
 from iics.errors import check_setting
+from iics.ranges import BATCH, check_ranges, number
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,17 @@ class WatchCommand:
     """Model file, or the run folder that holds it."""
     camera: str | None = None
     """The one camera that takes all crops of the folder; by default the first folder below it names the camera."""
-    every: float = 2.0
+    every: Annotated[float, number(0, 86400, above=True)] = 2.0
     """Seconds from one look to the next."""
     collection: str = "iics"
     """Name of the gallery within its database."""
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
     """Device to compute on: auto, cpu, cuda."""
 
     def __post_init__(self) -> None:
-        check_setting(self.batch_size >= 1, f"--batch-size must be at least 1, got {self.batch_size}.")
-        check_setting(0 < self.every < 86400, f"--every must be above 0 and below a day, got {self.every}.")
+        check_ranges(self, prefix="--")
         check_setting(self.camera != "", "--camera needs a name.")
 
 

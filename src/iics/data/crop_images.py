@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from iics.data.crop_reader import CropReader
 from iics.data.crops import CropSet
+from iics.data.shown_picture import FORMATS, as_shown, decoding
 from iics.errors import DataError
-
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-"""The decoders a crop may reach; Pillow's rarer ones would only widen what a hostile file can touch."""
 
 Box = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
@@ -44,7 +41,7 @@ class EncodedFile:
 
     @cached_property
     def image(self) -> Image.Image:
-        """The whole picture, RGB.
+        """The whole picture as a viewer shows it, RGB.
 
         Raises:
             DataError: As `decode_image`.
@@ -58,7 +55,7 @@ class ReadCrop:
 
     Attributes:
         file: Its file, perhaps shared with other crops.
-        box: Where it lies in the file; None if the file is the crop.
+        box: Where it lies in the picture as it is shown; None if the file is the crop.
     """
 
     file: EncodedFile
@@ -122,22 +119,13 @@ class CropImages:
 
 
 def decode_image(data: bytes) -> Image.Image:
-    """Return the RGB image in an encoded file, fully loaded; of several frames the first.
+    """Return what is shown of an encoded file, RGB and fully loaded; of several frames the first.
 
     Raises:
-        DataError: If the data is empty, truncated, damaged, not of `FORMATS` or has more than 8 bits per channel. The
-            message is the reason alone; the caller knows the file.
+        DataError: If the data is empty, truncated, damaged or not of `FORMATS`. The message is the reason alone; the
+            caller knows the file.
     """
     if not data:
         raise DataError("empty file")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.mode.startswith(("I", "F")):  # convert() would clip these to white
-                raise DataError(f"pixel mode {image.mode}; 8 bits per channel are needed")
-            loaded = image.convert("RGBA") if "transparency" in image.info else image
-            return loaded.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise DataError(f"no {', '.join(FORMATS)} image") from error
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        reason = "truncated" if "truncated" in str(error).lower() else f"damaged: {error}"
-        raise DataError(reason) from error
+    with decoding(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return as_shown(image)

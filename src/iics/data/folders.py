@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from iics.data.crops import CropSet, DataSplits, natural_order
+from iics.data.left_out import IMAGE_SUFFIXES, LeftOut, is_ignored
 from iics.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 SIDE_SUFFIXES = frozenset({".txt", ".json", ".csv", ".md"})
 """Notes and tables that people keep beside their images; left alone."""
 
@@ -22,7 +22,8 @@ def load_folder(data_dir: Path | str) -> DataSplits:
     """Return the crops of a folder that holds one folder per camera, e.g. `cameras/lobby/0001.jpg`.
 
     Args:
-        data_dir: The folder of camera folders. Hidden entries, Thumbs.db and .txt, .json, .csv, .md files are ignored.
+        data_dir: The folder of camera folders. Notes (.txt, .json, .csv, .md) are ignored, and, with a warning that
+            counts pictures, what is hidden or kept by a NAS or desktop (`iics.data.left_out`).
 
     Returns:
         Splits with `train` only: cameras in natural order of their folder names, crops in order of
@@ -33,31 +34,40 @@ def load_folder(data_dir: Path | str) -> DataSplits:
             image, or if it holds a file that is neither an image nor one of the ignored kinds.
     """
     root = Path(data_dir).expanduser()
-    camera_names = _camera_names(root)
+    left_out = LeftOut()
+    camera_names = _camera_names(root, left_out)
     crops: list[tuple[str, Path, int]] = []
     for camera_id, camera in enumerate(camera_names):
-        images = images_below(root / camera)
+        images = images_below(root / camera, left_out)
         if not images:
             raise DataError(
                 f"Camera folder {root / camera} holds no image ({_image_kinds()}). Add crops or remove the folder."
             )
         crops += [(path.as_posix(), path, camera_id) for path in images]
+    left_out.tell(str(root))
     crops.sort()  # by path, as every reader does: the same crops are the same run whoever reads them
     _, paths, camera_ids = zip(*crops, strict=True)
     train = CropSet(paths, np.array(camera_ids), tuple(camera_names), name=f"{root.name} train")
     return DataSplits(name=root.name, train=train)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return all files at any depth, sorted by path, except hidden ones and Thumbs.db.
+def files_below(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
+    """Return all files at any depth, sorted by path, except what is hidden or kept by a system beside them.
+
+    Args:
+        folder: The folder.
+        left_out: Takes note of these exceptions; if None, they are told at once.
 
     Raises:
         DataError: If a folder cannot be read, or is a link: links below `folder` are not followed, for they may
             lead round in circles, and passing over them would lose crops without a word.
     """
     files: list[Path] = []
+    noted = LeftOut() if left_out is None else left_out
     try:
         for parent, folders, names in os.walk(folder, onerror=_raise):
+            for name in filter(is_ignored, [*folders, *names]):
+                noted.note_entry(Path(parent, name))
             folders[:] = [name for name in folders if not is_ignored(name)]
             linked = [name for name in folders if Path(parent, name).is_symlink()]
             if linked:
@@ -65,16 +75,22 @@ def files_below(folder: Path) -> list[Path]:
             files += [Path(parent, name) for name in names if not is_ignored(name)]
     except OSError as error:
         raise DataError(f"Cannot list {folder}: {error}. Check its permissions.") from error
+    if left_out is None:
+        noted.tell(str(folder))
     return sorted(files, key=lambda path: path.as_posix())
 
 
-def images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
     """Return the images at any depth below a folder, sorted by path; notes and tables beside them are left alone.
+
+    Args:
+        folder: The folder.
+        left_out: As for `files_below`.
 
     Raises:
         DataError: As `files_below`, or if there is something else than images and notes.
     """
-    files = [path for path in files_below(folder) if path.suffix.lower() not in SIDE_SUFFIXES]
+    files = [path for path in files_below(folder, left_out) if path.suffix.lower() not in SIDE_SUFFIXES]
     for path in files:
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise DataError(f"{path} is no image ({_image_kinds()}) and would be left out. Remove or convert it.")
@@ -98,20 +114,18 @@ def image_files(path: Path | str) -> list[Path]:
     return images
 
 
-def is_ignored(name: str) -> bool:
-    """Return whether a file or folder name belongs to the operating system and not to the data."""
-    return name.startswith(".") or name == "__MACOSX" or name.lower() == "thumbs.db"
-
-
-def _camera_names(root: Path) -> list[str]:
+def _camera_names(root: Path, left_out: LeftOut) -> list[str]:
     needed = "One folder per camera is needed, e.g. cameras/lobby/0001.jpg."
     if not root.is_dir():
         found = "is a file" if root.exists() else "does not exist"
         raise DataError(f"{needed} {root} {found}; give the folder that holds the camera folders.")
     try:
-        entries = sorted(entry for entry in root.iterdir() if not is_ignored(entry.name))
+        found_entries = sorted(root.iterdir())
     except OSError as error:
         raise DataError(f"Cannot list {root}: {error}. Check its permissions.") from error
+    entries = [entry for entry in found_entries if not is_ignored(entry.name)]
+    for entry in set(found_entries).difference(entries):
+        left_out.note_entry(entry)
     loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() not in SIDE_SUFFIXES]
     if loose:
         is_image = loose[0].suffix.lower() in IMAGE_SUFFIXES

@@ -1,8 +1,9 @@
 """Crops decoded once: CropSet -> one uint8 array in a file, mapped into memory and served by index.
 
 The file is named by a hash of everything that decides its pixels: the contents and boxes of the crops in their order,
-the size, the interpolation and the decoders. A crop that changed gives another name, so pixels are never out of date. A
-file appears whole or not at all; of two processes that need it at once, one builds it and the other waits.
+the size, the interpolation, the decoders and how a picture is shown. A crop that changed gives another name, so pixels
+are never out of date. A file appears whole or not at all; of two processes that need it at once, one builds it and the
+other waits.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from iics.data.images import (
 )
 from iics.data.pixel_decoder import PixelDecoder
 from iics.data.pixel_source import Pixels, PixelSource
+from iics.data.shown_picture import VERSION
 from iics.errors import DataError, WriteError
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ logger = logging.getLogger(__name__)
 Source = Literal["auto", "cache", "decode"]
 
 FORMAT_VERSION = 1
+"""Of the file; what its pixels are of is `shown_picture.VERSION`."""
 _DECODERS = ("libjpeg_turbo", "webp")
 _HEADER_BYTES = 128
 
@@ -93,7 +96,7 @@ def open_pixels(
             return _kept_pixels(
                 crops,
                 (len(crops), height, width, 3),
-                folder=cache_folder(cache_dir),
+                folder=_folder(cache_dir),
                 num_threads=num_threads,
                 progress=progress,
             )
@@ -105,10 +108,26 @@ def open_pixels(
     return PixelDecoder(crops, height=height, width=width, num_threads=num_threads)
 
 
+def _folder(cache_dir: str) -> Path:
+    try:
+        return cache_folder(cache_dir)
+    except WriteError as error:
+        raise _CannotKeepError(str(error)) from error
+
+
 def cache_key(digests: Digests, *, height: int, width: int) -> str:
     """Return the name of what decides the pixels: 32 hexadecimal digits."""
     decoders = [f"{name} {features.version(name)}" for name in _DECODERS]
-    about = [FORMAT_VERSION, f"pillow {PIL.__version__}", *decoders, RESAMPLING.name, height, width, len(digests)]
+    about = [
+        FORMAT_VERSION,
+        f"shown {VERSION}",
+        f"pillow {PIL.__version__}",
+        *decoders,
+        RESAMPLING.name,
+        height,
+        width,
+        len(digests),
+    ]
     key = hashlib.sha256("\n".join(str(part) for part in about).encode())
     for digest in digests:
         key.update(digest)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iics.config import Settings
 from iics.data.crops import CropSet
+from iics.errors import DataError
 from iics.experiments.report import write_report
 from iics.training import rounds
 from iics.training.progress import ProgressCallback
@@ -42,10 +43,11 @@ def train(
         progress: Told about every step.
 
     Raises:
+        DataError: If `crops` is None, as the train split of data that is only measured or searched.
         IicsError: As `iics.training.rounds.train`; a report that cannot be written is only warned of.
     """
     return rounds.train(
-        crops,
+        _given(crops),
         settings=settings,
         out=out,
         source=source,
@@ -73,7 +75,16 @@ def resume(
     Raises:
         IicsError: As `iics.training.rounds.resume`; a report that cannot be written is only warned of.
     """
-    return rounds.resume(out, crops, after_round=after_round, after_record=keep_report, progress=progress)
+    return rounds.resume(out, _given(crops), after_round=after_round, after_record=keep_report, progress=progress)
+
+
+def _given(crops: CropSet | None) -> CropSet:
+    if crops is None:
+        raise DataError(
+            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
+            "has instead."
+        )
+    return crops
 
 
 def keep_report(folder: Path) -> None:

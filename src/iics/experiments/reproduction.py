@@ -109,7 +109,7 @@ class Reproduction:
 
     def _figure_notes(self, target: TargetName) -> Sequence[str]:
         """Write and draw Fig. 1 or 3, of seed 0, or Fig. 4; return what they say, nothing for other targets."""
-        data, picture = self.study.splits.train.name, self.out / target
+        data, picture = self.study.splits.to_train_on().name, self.out / target
         if target == "figure4":
             drawn = draw_figure4(self._sweep(), picture, data=data)
             return (f"Drawn in {', '.join(file.name for file in drawn)}.",) if drawn else ()

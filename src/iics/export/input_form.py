@@ -118,7 +118,6 @@ class InputForm:
             **({"mean": mean, "std": std} if self.values == "imagenet" else {}),
             "height": height,
             "width": width,
-            "resize": "bicubic",
         }
 
     def describe(self, height: int, width: int) -> str:

@@ -129,6 +129,7 @@ def drawn_crops(height: int, width: int, *, count: int = 5) -> Pixels:
 def _metadata(model: ReidModel, form: InputForm, card: str) -> dict[str, str]:
     header, size = model.header, (model.header.height, model.header.width)
     preprocessing = form.metadata(*size) | {
+        "resize": header.interpolation,
         "in_the_graph": {
             "mean": header.mean,
             "std": header.std,

@@ -82,7 +82,14 @@ class OnnxModel:
         if isinstance(images, np.ndarray):
             pixels = images
         else:
-            pixels = np.stack([resize_picture(image, self.height, self.width) for image in images])
+            pixels = np.stack(
+                [
+                    resize_picture(
+                        image, self.height, self.width, interpolation=self.header.get("interpolation", "bicubic")
+                    )
+                    for image in images
+                ]
+            )
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (self.height, self.width, 3):
             raise ValueError(
                 f"Pixels must be uint8 of shape (n, {self.height}, {self.width}, 3), got {pixels.dtype} "

@@ -6,6 +6,7 @@ then is looked at again when it changes.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from iics.data.crops import CropSet, natural_order
-from iics.data.folders import IMAGE_SUFFIXES, is_ignored
+from iics.data.left_out import is_ignored, is_image
 from iics.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 FileState = tuple[int, int]
 """Size in bytes and time of change in nanoseconds."""
@@ -32,14 +35,19 @@ class ArrivingFiles:
     folder: Path
     _seen: dict[Path, FileState] = field(default_factory=dict)
     _taken: dict[Path, FileState] = field(default_factory=dict)
+    _passed_over: set[Path] = field(default_factory=set)
 
     def look(self) -> list[Path]:
         """Return the images that are whole and were not returned as they are now, in order of their paths.
 
+        Folders that are hidden or kept by a NAS or desktop are passed over, and told when they are first seen.
+
         Raises:
             DataError: If the folder is gone.
         """
-        now = _images(self.folder)
+        now, passed_over = _images(self.folder)
+        self._tell(passed_over - self._passed_over)
+        self._passed_over = passed_over
         whole = [
             path for path, state in now.items() if self._seen.get(path) == state and self._taken.get(path) != state
         ]
@@ -47,6 +55,14 @@ class ArrivingFiles:
         self._taken = {path: state for path, state in self._taken.items() if path in now}
         self._taken |= {path: now[path] for path in whole}
         return whole
+
+    def _tell(self, folders: set[Path]) -> None:
+        if folders:
+            logger.warning(
+                "Passed over: %s%s (hidden, or kept by a NAS, desktop or program beside pictures).",
+                min(folders),
+                f" and {len(folders) - 1} other such folders" if len(folders) > 1 else "",
+            )
 
 
 def crops_by_folder(folder: Path, files: Sequence[Path], *, camera: str | None) -> tuple[CropSet | None, list[Path]]:
@@ -73,20 +89,22 @@ def _camera_folder(folder: Path, file: Path) -> str | None:
     return parts[0] if len(parts) > 1 else None
 
 
-def _images(folder: Path) -> dict[Path, FileState]:
-    """Return size and time of change of each image at any depth, by path."""
+def _images(folder: Path) -> tuple[dict[Path, FileState], set[Path]]:
+    """Return size and time of change of each image at any depth, by path, and the folders that are passed over."""
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder} to watch.")
-    found = {}
+    found: dict[Path, FileState] = {}
+    passed_over: set[Path] = set()
     for parent, folders, names in os.walk(folder):
+        passed_over |= {Path(parent, name) for name in folders if is_ignored(name)}
         folders[:] = [name for name in folders if not is_ignored(name)]
         for name in names:
             path = Path(parent, name)
-            if is_ignored(name) or path.suffix.lower() not in IMAGE_SUFFIXES:
+            if is_ignored(name) or not is_image(name):
                 continue
             try:
                 state = path.stat()
             except OSError:
                 continue  # gone between listing and looking
             found[path] = (state.st_size, state.st_mtime_ns)
-    return dict(sorted(found.items(), key=lambda item: item[0].as_posix()))
+    return dict(sorted(found.items(), key=lambda item: item[0].as_posix())), passed_over

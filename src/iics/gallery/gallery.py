@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
 from iics.gallery.connection import connect, database_errors, disconnect
 from iics.gallery.erasure import erase_deleted, finish_erasure
 from iics.gallery.filters import GalleryFilters
+from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
 from iics.gallery.nearest import nearest_rows
 from iics.gallery.schema import (
@@ -107,7 +110,7 @@ class Gallery:
             with database_errors(f"Cannot make a gallery in {uri}"):
                 if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
                     properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
-                    create_collection(client, collection, dimension=_dimension(model), properties=properties)
+                    create_collection(client, collection, dimension=model.num_features, properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
             if file and str(gallery.model_file) != file:
@@ -151,20 +154,22 @@ class Gallery:
         return self.count(GalleryFilters())
 
     def count(self, filters: GalleryFilters) -> int:
-        """Return the number of crops that meet `filters`."""
+        """Return the number of crops that meet `filters`, whose cameras must be the gallery's."""
+        expression = self._expression(filters)
         with self._asking():
             rows = self._client.query(
-                self.collection, filter=filters.expression(), output_fields=["count(*)"], **self._patience()
+                self.collection, filter=expression, output_fields=["count(*)"], **self._patience()
             )
         return int(rows[0]["count(*)"])
 
     def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
         """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
+        expression = self._expression(filters)
         with self._asking():
             pages = self._client.query_iterator(
                 self.collection,
                 batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
-                filter=filters.expression(),
+                filter=expression,
                 output_fields=[ID_FIELD, *fields],
                 **self._patience(),
             )
@@ -183,14 +188,10 @@ class Gallery:
         """Return the names of the cameras that have crops here, in natural order."""
         names: list[str] = []
         while True:  # one question for each camera: far quicker than reading all rows
-            filters = GalleryFilters(not_cameras=tuple(names))
-            with self._asking():
-                rows = self._client.query(
-                    self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
-                )
-            if not rows:
+            other = self._a_camera(GalleryFilters(not_cameras=tuple(names)))
+            if other is None:
                 return natural_order(names)
-            names.append(rows[0]["camera"])
+            names.append(other)
 
     def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
         """Return the rows of those crops that are here, by id."""
@@ -209,7 +210,11 @@ class Gallery:
         Args:
             rows: Id and stored fields of each crop.
             features: Of this gallery's model, L2-normalised. Shape (len(rows), dimension).
+
+        Raises:
+            GalleryError: If a feature is not a number, or the database fails.
         """
+        _check_finite(features)
         values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
@@ -256,15 +261,17 @@ class Gallery:
             group_by_tracklet: Whether only the best crop of each tracklet counts.
 
         Raises:
-            GalleryError: If `top` is out of range, the features are of another length, or the database fails.
+            GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the
+                gallery's, or the database fails.
         """
         if not 1 <= top <= MOST_MATCHES:
             raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
+        expression = self._expression(filters or GalleryFilters())
+        _check_finite(features)
 
         def nearest(queries: Features, limit: int) -> list[list[Row]]:
-            expression = (filters or GalleryFilters()).expression()
             with self._asking("Cannot search"):
                 return nearest_rows(
                     self._client,
@@ -278,6 +285,23 @@ class Gallery:
 
         return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
 
+    def _a_camera(self, filters: GalleryFilters) -> str | None:
+        """Return the camera of any crop that meets `filters`, None if there is no such crop."""
+        with self._asking():
+            rows = self._client.query(
+                self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
+            )
+        return str(rows[0]["camera"]) if rows else None
+
+    def _expression(self, filters: GalleryFilters) -> str:
+        check_cameras(
+            filters,
+            where=f"The gallery {self.uri}",
+            is_known=lambda name: self._a_camera(GalleryFilters(cameras=(name,))) is not None,
+            names=self.camera_names,
+        )
+        return filters.expression()
+
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:
         with database_errors(f"{what} the gallery {self.uri}"):
@@ -288,7 +312,15 @@ class Gallery:
         return {"timeout": connection.SECONDS_TO_ANSWER}
 
 
-def _dimension(model: ReidModel) -> int:
-    from iics.models.backbone import backbone_spec
+def _check_finite(features: Features) -> None:
+    """Refuse features that are not numbers: nothing could be found by them.
 
-    return backbone_spec(model.header.backbone).num_features
+    Raises:
+        GalleryError: If there are some.
+    """
+    num_bad = int((~np.isfinite(features)).any(axis=1).sum())
+    if num_bad:
+        raise GalleryError(
+            f"{num_bad} of {len(features)} features are no numbers (NaN or infinite); the model that made "
+            "them is damaged."
+        )

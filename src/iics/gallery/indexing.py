@@ -154,12 +154,14 @@ class _Batches:
 
     def _embed(self, indices: list[int]) -> tuple[list[int], Features, tuple[str, ...]]:
         """Return which crops could be decoded, their features, and the others."""
-        height, width = self.model.header.height, self.model.header.width
-        pixels = np.empty((len(indices), height, width, 3), dtype=np.uint8)
+        header = self.model.header
+        pixels = np.empty((len(indices), header.height, header.width, 3), dtype=np.uint8)
         is_decoded = np.zeros(len(indices), dtype=np.bool_)
 
         def keep(place: int, crop: ReadCrop) -> None:
-            pixels[place] = resized(crop.image, height=height, width=width)
+            pixels[place] = resized(
+                crop.image, height=header.height, width=header.width, interpolation=header.interpolation
+            )
             is_decoded[place] = True
 
         failures = decode_each(self.keys.crops, indices, keep, reader=self.reader, pool=self.pool)

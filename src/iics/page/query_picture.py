@@ -11,9 +11,10 @@ import io
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from iics.data.crop_images import FORMATS, decode_image
+from iics.data.crop_images import decode_image
+from iics.data.shown_picture import FORMATS, decoding, shown_size
 from iics.errors import DataError
 
 MAX_BYTES = 10_000_000
@@ -75,14 +76,7 @@ def _size(data: bytes) -> tuple[int, int]:
     """Return width and height as the header has them."""
     if not data:
         raise DataError("empty file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return image.size
-    except Image.DecompressionBombError as error:
-        raise DataError("it claims to have more pixels than any crop") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"no {', '.join(FORMATS)} image") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"damaged: {error}") from error
+    with warnings.catch_warnings(), decoding():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return shown_size(image)

@@ -128,8 +128,8 @@ def clusters_of(table: ClusterTable, data: DataSplits | None) -> RunClusters:
             name="the run's crops",
         )
         return RunClusters(crops, table.labels, table.names)
-    for split in (data.train, data.query, data.gallery):
-        if split is not None and (indices := _indices(table, split)) is not None:
+    for split in data.sets.values():
+        if (indices := _indices(table, split)) is not None:
             return RunClusters(split.subset(indices).without_identities(), table.labels, table.names)
     raise DataError(
         f"The crops of the run are not in {data.name} any more: {table.places[0][0]} or others are missing there. The "

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from iics.atomic import write_atomically
 from iics.data.crops import CropSet
+from iics.data.shown_picture import VERSION
 from iics.errors import WriteError
 from iics.models.fingerprint import model_fingerprint
 from iics.models.reid_model import ReidModel
@@ -41,7 +42,7 @@ def run_features(
         DataError: If a crop cannot be read.
     """
     file = run / FEATURES_FILE
-    key = f"{model_fingerprint(model)} {crops.fingerprint()}"
+    key = f"{model_fingerprint(model)} {crops.fingerprint()} shown {VERSION}"
     kept = _kept(file, key)
     if kept is not None:
         return kept

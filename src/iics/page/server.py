@@ -1,4 +1,4 @@
-"""The page's server: gradio, told to send nothing anywhere, to keep no files, and to stand behind the guard."""
+"""The page's server: gradio, told to share nothing, to keep no files, and to stand behind the guard."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_AN_UPLOAD_LIES = 120
 _SESSIONS_KEPT = 200
+_UPLOADS = "GRADIO_TEMP_DIR"
 
 
 Serve = Callable[["Searcher", "ClusterBrowser | None", Access], str]
@@ -44,7 +45,7 @@ def page_server() -> Iterator[Serve]:
     check_gradio()
     with (
         tempfile.TemporaryDirectory(prefix="iics-page-") as folder,
-        _private_gradio(folder),
+        _uploads_in(folder),
         ExitStack() as pages,
     ):
 
@@ -69,19 +70,17 @@ def check_gradio() -> None:
 
 
 @contextmanager
-def _private_gradio(folder: str) -> Iterator[None]:
-    """Within the block gradio reports nothing and keeps uploads in a folder of our own."""
-    ours = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder, "HF_HUB_DISABLE_TELEMETRY": "1"}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+def _uploads_in(folder: str) -> Iterator[None]:
+    """Within the block gradio keeps uploads in a folder of our own."""
+    before = os.environ.get(_UPLOADS)
+    os.environ[_UPLOADS] = folder
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        if before is None:
+            del os.environ[_UPLOADS]
+        else:
+            os.environ[_UPLOADS] = before
 
 
 def _build(searcher: Searcher, browser: ClusterBrowser | None) -> gr.Blocks:
@@ -91,7 +90,7 @@ def _build(searcher: Searcher, browser: ClusterBrowser | None) -> gr.Blocks:
     from iics.page.search_tab import build_search_tab
 
     lifetime = (_SECONDS_AN_UPLOAD_LIES // 2, _SECONDS_AN_UPLOAD_LIES)
-    with gr.Blocks(title="IICS", analytics_enabled=False, delete_cache=lifetime, fill_width=True) as page:
+    with gr.Blocks(title="IICS", delete_cache=lifetime, fill_width=True) as page:
         gr.HTML("<header class='iics-header'><h1>IICS</h1><p>Find a person in a gallery of crops</p></header>")
         with gr.Tab("Search"):
             build_search_tab(searcher)

@@ -30,6 +30,7 @@ from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.training.run import AfterRecord, AfterRound, Run
 from iics.training.run_folder import Checkpoint, RunFolder
 from iics.training.stage_order import ends_round
+from iics.training.step_memory import check_step_fits
 from iics.training.trainable import check_trainable
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def train(
         model = _starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
+        check_step_fits(model, crops, settings, engine)
         shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
         folder = None
         if processes.is_first:
@@ -131,6 +133,7 @@ def resume(
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
+        check_step_fits(model, crops, settings, engine)
         shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         with at_work(engine):

@@ -6,7 +6,7 @@ OUT/CAMERA/VIDEO/                  the crops of a finished video, its own table 
 OUT/CAMERA/.VIDEO/                 a video at work, renamed when it is finished
 
 A video is its folder: both files of OUT are made anew from the finished folders, so a folder that was removed is gone
-from them after the next video. Names that begin with a dot are passed over by our readers.
+from them after the next video. Names that begin with a dot are passed over by our readers, as those of a NAS are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from iics.atomic import write_atomically
 from iics.data.cache_folder import locked
 from iics.data.crops import natural_order
+from iics.data.left_out import is_ignored
 from iics.errors import VideoError, WriteError
 from iics.video.crop_table import COLUMNS, read_table, table_text
 from iics.video.selection import ChosenCrop
@@ -47,7 +48,7 @@ class CropFolder:
         if root.exists() and not root.is_dir():
             raise VideoError(f"Crops are written into a folder; {root} is a file.")
         try:
-            if root.is_dir() and not (root / REPORTS).is_file() and any(root.iterdir()):
+            if root.is_dir() and not (root / REPORTS).is_file() and _holds_data(root):
                 raise VideoError(f"{root} holds other files; give an empty or new folder, or one that iics crop made.")
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -161,7 +162,7 @@ class VideoFolder:
         try:
             self._at_work.mkdir(exist_ok=True)
             for path in self._at_work.iterdir():
-                if path != self.journal:
+                if path != self.journal and not path.is_dir():  # a NAS puts folders of its own there
                     path.unlink()
         except OSError as error:
             raise WriteError(f"Cannot begin in {self._at_work}: {error.strerror or error}.") from error
@@ -194,8 +195,12 @@ class VideoFolder:
             raise WriteError(f"Cannot finish {self.finished}: {error.strerror or error}.") from error
 
 
+def _holds_data(folder: Path) -> bool:
+    return not all(is_ignored(path.name) for path in folder.iterdir())
+
+
 def _folders_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in folder.iterdir() if path.is_dir() and not is_ignored(path.name)]
 
 
 def _json(reports: list[dict[str, object]]) -> str:

@@ -89,6 +89,8 @@ def _write_crops(
     kind = DETECTORS[settings.detector]
     detect = kind.build(DetectorOptions(settings.min_height, settings.detector_weights, device))
     decisive = {name: _as_json(settings)[name] for name in ("detector", "stride", *kind.depends_on)}
+    if not opened.display.is_as_stored:  # a journal of frames as they are stored is of other pictures
+        decisive["display"] = dataclasses.asdict(opened.display)
     people = PersonCrops(settings, frames_per_second=opened.frames_per_second)
     place.begin()
     with DetectionJournal(place.journal, key=json.dumps({"video": fingerprint, **decisive})) as journal:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from iics.errors import VideoError
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -17,7 +19,12 @@ class Detections:
 
     Attributes:
         boxes: Left, top, width, height in pixels; may reach outside of the frame. Shape (n, 4).
-        confidences: The detector's own measure, larger is surer: a probability, or a margin for HOG. Shape (n,).
+        confidences: The detector's own measure, larger is surer: a probability, or a margin without bounds for HOG.
+            They are compared with a threshold of the same detector, and written into tables; nothing else. Shape (n,).
+
+    Raises:
+        ValueError: If there is not one confidence for each box.
+        VideoError: If a number is none, or a box has a negative width or height.
     """
 
     boxes: FloatArray
@@ -28,6 +35,14 @@ class Detections:
         object.__setattr__(self, "confidences", np.asarray(self.confidences, dtype=np.float64).reshape(-1))
         if len(self.boxes) != len(self.confidences):
             raise ValueError(f"{len(self.boxes)} boxes but {len(self.confidences)} confidences.")
+        rows = np.column_stack([self.boxes, self.confidences])
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1) | (self.boxes[:, 2:] < 0).any(axis=1))
+        if len(bad):
+            raise VideoError(
+                f"The detector gave {len(bad)} of {len(rows)} boxes that are none, the first with left, top, width, "
+                f"height and confidence {', '.join(f'{value:g}' for value in rows[bad[0]])}. Its weights may be "
+                "damaged; choose others or another --detector."
+            )
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,16 +65,18 @@ class DetectorKind:
         build: Makes it.
         min_confidence: Confidence from which on a box is taken for a person.
         depends_on: Settings that decide, with its name, what it finds.
+        most_confidence: What its confidences, from 0 on, cannot exceed: 1 for a probability.
     """
 
     build: Callable[[DetectorOptions], Detector]
     min_confidence: float
     depends_on: tuple[str, ...]
+    most_confidence: float = math.inf
 
 
 DETECTORS: dict[DetectorName, DetectorKind] = {
     name: DetectorKind(_hog, 0.5, depends_on=("min_height",))
     if name == "hog"
-    else DetectorKind(_of_torchvision(name), 0.5, depends_on=("detector_weights",))
+    else DetectorKind(_of_torchvision(name), 0.5, depends_on=("detector_weights",), most_confidence=1.0)
     for name in get_args(DetectorName)
 }

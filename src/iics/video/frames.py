@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iics.errors import VideoError
+from iics.video.display import Display
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -33,7 +34,7 @@ class Frame:
     Attributes:
         index: Its place among the frames of the file, from 0.
         seconds: Time since the first frame.
-        pixels: RGB. Shape (height, width, 3).
+        pixels: RGB, as a player shows it. Shape (height, width, 3).
     """
 
     index: int
@@ -60,6 +61,7 @@ class VideoFile:
 
     Attributes:
         frames_per_second: The rate that the container states.
+        display: How frames are turned and stretched.
         stated_frames: How many frames the container states or its length comes to, None if it does not say.
         num_read: Frames read so far.
         num_untimed: Frames read so far without a time stamp of their own.
@@ -89,6 +91,10 @@ class VideoFile:
         if not (math.isfinite(rate) and rate > 0):
             raise VideoError(f"{path} states no frame rate ({rate}). Put it into another container, e.g. mkv.")
         self.frames_per_second = float(rate)
+        try:
+            self.display = Display.of(self._capture)
+        except VideoError as error:
+            raise VideoError(f"{path} cannot be read: {error}.") from error
         stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.stated_frames = int(stated) if stated > 0 else None
         self.num_read = self.num_untimed = 0
@@ -117,7 +123,7 @@ class VideoFile:
                     raise VideoError(
                         f"Frame {index} of {self._path} cannot be turned into a picture; convert the video."
                     )
-                yield Frame(index, seconds, np.ascontiguousarray(pixels[:, :, ::-1]))
+                yield Frame(index, seconds, self.display.shown(pixels[:, :, ::-1]))
 
     def faults(self) -> tuple[str, ...]:
         """Return what was wrong with the file, after its last frame was read; each a full sentence."""
