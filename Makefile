@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: demo test test-slow check docs docs-pages format clean
+.PHONY: demo test test-slow test-milvus check docs docs-pages format clean
 
 demo: $(VENV)/installed
 	$(BIN)/iics train sample --rounds 1
@@ -20,6 +20,11 @@ test: $(VENV)/installed-dev
 
 test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow"
+
+# The gallery's tests on a Milvus server, whose ports are open to nobody else in a network of its own.
+test-milvus: $(VENV)/installed-dev
+	unshare --map-root-user --net sh -c 'ip link set lo up && IICS_TEST_MILVUS=$(IICS_TEST_MILVUS) $(BIN)/python -m pytest \
+		tests/gallery -k "[milvus]" -m "slow or not slow"'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -160,8 +160,17 @@ def tiny_settings() -> Settings:
     )
 
 
+class Flags(list[str]):
+    """Flags of the form --name=value; a command takes each once."""
+
+    def but(self, *others: str) -> Flags:
+        """Return these with others in place of those of the same name."""
+        names = {flag.split("=")[0] for flag in others}
+        return Flags([*(flag for flag in self if flag.split("=")[0] not in names), *others])
+
+
 @pytest.fixture(scope="session")
-def tiny_flags() -> list[str]:
+def tiny_flags() -> Flags:
     """`tiny_settings` as flags of `iics train`."""
     flags = {
         "backbone": "efficientnet_lite0",
@@ -183,7 +192,7 @@ def tiny_flags() -> list[str]:
         "inference-batch-size": 64,
         "device": "cpu",
     }
-    return [f"--{name}={value}" for name, value in flags.items()]
+    return Flags(f"--{name}={value}" for name, value in flags.items())
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,34 @@ def k_reciprocal_distance(distance, k1=20, k2=6, lambda_value=0.3):
     return reranked
 
 
+def published_distance(distance, k1=20, k2=6, lambda_value=0.3):
+    """Zhong et al. as their program has it: each row divided by its largest, more than two thirds, not symmetric."""
+    n = len(distance)
+    scaled = [[float(value) / max(map(float, row)) for value in row] for row in distance]
+    rankings = [nearest_crops([[-value for value in row] for row in scaled], p) for p in range(n)]
+
+    def reciprocal(p, k):
+        return [q for q in rankings[p][: k + 1] if p in rankings[q][: k + 1]]
+
+    weights = np.zeros((n, n))
+    for p in range(n):
+        expanded = set(reciprocal(p, k1))
+        for q in reciprocal(p, k1):
+            candidates = reciprocal(q, round(k1 / 2))
+            if len(set(candidates) & set(reciprocal(p, k1))) > len(candidates) * 2 / 3:
+                expanded |= set(candidates)
+        for q in expanded:
+            weights[p, q] = math.exp(-scaled[p][q])
+        weights[p] /= weights[p].sum()
+    weights = np.array([np.mean([weights[q] for q in rankings[p][:k2]], axis=0) for p in range(n)])
+    reranked = np.zeros((n, n))
+    for p in range(n):
+        for q in range(n):
+            shared = np.minimum(weights[p], weights[q]).sum()
+            reranked[p, q] = (1 - lambda_value) * (1 - shared / (2 - shared)) + lambda_value * scaled[p][q]
+    return reranked
+
+
 def filled_distance(num_crops, first, second, distance, far):
     """The matrix that a distance graph stands for: its edges, and `far` for all other pairs."""
     matrix = np.full((num_crops, num_crops), float(far))

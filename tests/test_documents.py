@@ -141,7 +141,7 @@ CAMERAS_PAGE = DOCUMENTS["docs/your_cameras.md"]
 
 def test_the_patterns_of_the_page_on_cameras_match_their_names():
     lines = [line.split("  ") for line in re.findall(r"^\{.*\.(?:jpg|png)$", CAMERAS_PAGE, flags=re.MULTILINE)]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for pattern, *_, name in lines:
         assert NameTemplate(pattern.strip()).read(name.strip()) is not None
 

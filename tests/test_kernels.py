@@ -55,6 +55,38 @@ for name, call in calls.items():
 print(before)
 """
 
+# The same calls in a process forked after them, and in one forked from that; on two threads, to have some to lose.
+FORKED_PROGRAM = (
+    PROGRAM
+    + """
+import os, sys
+from iics.evaluation.labels import EvaluationLabels
+from iics.evaluation.ranking import rank
+from iics.evaluation.distance_rows import GivenRows
+labels = EvaluationLabels([1, 2], [1, 2, 1], [0, 0], [1, 1, 1])
+calls["ranking"] = lambda: rank(GivenRows(np.eye(2, 3, dtype=np.float32), labels), labels).mean_ap
+calls["product"] = lambda: (torch.ones(600, 700) @ torch.ones(700, 800)).numpy()
+
+
+def of(result):
+    result = getattr(result, "labels", result)
+    return np.array(result.numpy() if isinstance(result, torch.Tensor) else result)
+
+
+expected = {name: of(call()) for name, call in calls.items()}
+for generation in ("child", "grandchild"):
+    process = os.fork()
+    if process:
+        _, status = os.waitpid(process, 0)
+        os._exit(os.waitstatus_to_exitcode(status))
+    assert torch.get_num_threads() == 1
+    for name, call in calls.items():
+        np.testing.assert_allclose(of(call()), expected[name], rtol=1e-5, err_msg=name)
+    print(generation, flush=True)
+os._exit(0)
+"""
+)
+
 
 def add_one_to_each(values):
     result = np.empty_like(values)
@@ -94,8 +126,8 @@ def test_a_kernel_runs_without_the_interpreters_lock_and_with_the_liberties_it_w
     assert strict.targetoptions["nogil"] is True
     assert not strict.targetoptions["fastmath"]
     assert not strict.targetoptions["parallel"]
-    assert loose.targetoptions["fastmath"] == {"reassoc", "nsz", "nnan"}
-    assert loose.targetoptions["parallel"] is True
+    assert loose.__wrapped__.targetoptions["fastmath"] == {"reassoc", "nsz", "nnan"}
+    assert loose.__wrapped__.targetoptions["parallel"] is True
 
 
 def test_compiled_code_is_kept_for_the_next_process(monkeypatch):
@@ -170,3 +202,15 @@ def test_no_kernel_changes_torchs_number_of_threads():
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["1"], "")
+
+
+# --- forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_forked_after_every_kernel_has_run_computes_the_same():
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED_PROGRAM], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["2", "child", "grandchild"], "", 0)

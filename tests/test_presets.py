@@ -16,6 +16,7 @@ PAPER = {
     "model.norm": "aibn",
     "model.norm_stages": (),  # the later half: layer3 and layer4
     "model.alpha_sharing": "block",
+    "model.last_stride": 1,
     "model.height": 256,
     "model.width": 128,
     "augment.mirror_probability": 0.5,
@@ -97,5 +98,5 @@ def test_a_preset_survives_the_settings_file(name, tmp_path):
 
 
 def test_presets_are_found_by_name():
-    assert set(BY_NAME) == {"market1501", "dukemtmc", "msmt17", "own-cameras", "sample"}
+    assert set(BY_NAME) == {"market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"}
     assert BY_NAME["msmt17"] is MSMT17

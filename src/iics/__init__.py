@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from iics.config import Settings as Settings
     from iics.data.benchmarks import load_cuhk03 as load_cuhk03
     from iics.data.benchmarks import load_dukemtmc as load_dukemtmc
+    from iics.data.benchmarks import load_ltcc as load_ltcc
     from iics.data.benchmarks import load_market1501 as load_market1501
     from iics.data.benchmarks import load_market_layout as load_market_layout
+    from iics.data.benchmarks import load_mars as load_mars
     from iics.data.benchmarks import load_msmt17 as load_msmt17
+    from iics.data.benchmarks import load_occluded_duke as load_occluded_duke
+    from iics.data.benchmarks import load_pytorch_folders as load_pytorch_folders
+    from iics.data.benchmarks import load_veri776 as load_veri776
     from iics.data.check import check_data as check_data
     from iics.data.crops import CropSet as CropSet
     from iics.data.crops import DataSplits as DataSplits
@@ -57,13 +62,18 @@ _HOMES = {
     "load_dukemtmc": "iics.data.benchmarks",
     "load_folder": "iics.data.folders",
     "load_foreign_weights": "iics.models.reid_model",
+    "load_ltcc": "iics.data.benchmarks",
     "load_market1501": "iics.data.benchmarks",
     "load_market_layout": "iics.data.benchmarks",
+    "load_mars": "iics.data.benchmarks",
     "load_model": "iics.models.reid_model",
     "load_msmt17": "iics.data.benchmarks",
+    "load_occluded_duke": "iics.data.benchmarks",
     "load_parquet": "iics.data.parquet_table",
     "load_pattern": "iics.data.patterns",
+    "load_pytorch_folders": "iics.data.benchmarks",
     "load_sample": "iics.data.sample",
+    "load_veri776": "iics.data.benchmarks",
     "resume": "iics.experiments.reported_training",
     "train": "iics.experiments.reported_training",
 }

@@ -28,13 +28,15 @@ class ModelSettings:
     backbone: str = "resnet50"
     """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
     weights: str = "imagenet"
-    """Start from `imagenet`, `none` (random), a trained run or its model, or a file in torchvision's or timm's keys."""
+    """Start from `imagenet`, `none` (random), a trained run or its model, or a file of others (docs/evaluation.md)."""
     norm: NormKind = "aibn"
     """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a)."""
     norm_stages: tuple[str, ...] = ()
     """Module names whose batch norms are replaced, e.g. layer3 layer4. Empty: the later half of the backbone."""
     alpha_sharing: AlphaSharing = "block"
     """Who shares one alpha: none (every layer its own), block (a bottleneck), stage (a layer of ResNet)."""
+    last_stride: Literal[1, 2] = 1
+    """Stride of the last stage: 1, as the paper trains, or 2, as ImageNet networks have it (faster, coarser)."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128
@@ -42,6 +44,7 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        check_setting(self.last_stride in (1, 2), f"The last stride is 1 or 2, got {self.last_stride}.")
 
 
 @dataclass(frozen=True)

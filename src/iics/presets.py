@@ -1,4 +1,4 @@
-"""Settings by name: the paper's for its three benchmarks, one for your own cameras, one for the sample that ships."""
+"""Settings by name: the paper's for its three benchmarks, two for your own cameras, one for the sample that ships."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ SAMPLE = replace(
 )
 """Minutes on two cores, offline: efficientnet_lite0 on 128x64 crops, and a larger mu because the rounds are few."""
 
+OWN_CAMERAS_OFFLINE = replace(OWN_CAMERAS, model=SAMPLE.model)
+"""`own-cameras` without a download: the small network whose ImageNet weights are a package, on 128x64 crops."""
+
 BY_NAME: dict[str, Settings] = {
     "market1501": MARKET1501,
     "dukemtmc": DUKEMTMC,
     "msmt17": MSMT17,
     "own-cameras": OWN_CAMERAS,
     "sample": SAMPLE,
+    "own-cameras-offline": OWN_CAMERAS_OFFLINE,
 }

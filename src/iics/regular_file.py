@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MOST_PICTURE_BYTES = 2**28
 """Of a picture's file: 268 MB; one of `iics.data.shown_picture.MOST_PIXELS` has more only if it is not packed."""
@@ -54,7 +54,7 @@ def check_regular(path: Path | str) -> None:
         raise UnfitFileError(path, f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, no regular file")
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> BufferedReader:
     """Return a regular file, open to be read.
 
     Raises:

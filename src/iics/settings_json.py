@@ -15,6 +15,8 @@ from iics.errors import SettingsError, check_setting
 
 T = TypeVar("T")
 
+_MOST = 2**64  # no setting is larger, seeds included; NaN is not below it
+
 
 def to_json(settings: Settings) -> str:
     """Return settings as indented JSON."""
@@ -29,7 +31,7 @@ def from_json(text: str, *, source: Path) -> Settings:
     """
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source} is no valid JSON: {error}.") from error
     return _from_mapping(Settings, values, where=str(source))
 
@@ -58,8 +60,10 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         check_setting(is_list, f"{where} must be a list of names, got {value!r}.")
         return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST:
         return float(value)
     fits = isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+    if fits and isinstance(value, int | float):
+        check_setting(abs(value) < _MOST, f"{where} must be a number that can be, got {str(value)[:40]}.")
     check_setting(fits, f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
     return value

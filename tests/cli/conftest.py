@@ -61,6 +61,6 @@ def trained(
 ) -> tuple[Path, Finished]:
     """The run folder of `iics train` on `market_people`, and what the command printed."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    finished = iics("train", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags, "--rounds=1")
+    finished = iics("train", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags.but("--rounds=1"))
     assert finished.code == 0, finished.stderr
     return out, finished

@@ -78,7 +78,7 @@ def test_the_same_as_json(iics):
         (["--height=16"], "--height must be a whole number from 32 to 2,048; got 16."),
         (["--threads=-1"], "--threads must be a whole number from 0 to 1,024; got -1."),
         (["--loaded=63"], "--loaded must be at least a batch of 64, got 63."),
-        (["--only"], "--only needs at least one part to time."),
+        (["--only"], "--only needs a value, got none; leave --only out if nothing is meant."),
         (["--norm-shapes", 8, 4, 1, 1], "--norm-shapes needs maps of more than one pixel, got 8 4 1 1."),
         (
             ["--backbone=resnet51"],

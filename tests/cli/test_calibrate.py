@@ -7,7 +7,8 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from iics.models.model_header import read_header
+from iics.models.match_thresholds import MatchThreshold, MatchThresholds
+from iics.models.model_header import read_header, write_match_thresholds
 from iics.models.reid_model import load_model
 
 
@@ -93,7 +94,7 @@ def test_weights_of_others_have_no_file_to_write_into(refusal, market_people):
 
 def test_never_measuring_leaves_the_model_uncalibrated(iics, market_people, tiny_flags, tmp_path):
     asked = "market-layout", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate=never"
-    assert iics("train", *asked, *tiny_flags, "--rounds=1").code == 0
+    assert iics("train", *asked, *tiny_flags.but("--rounds=1")).code == 0
     assert read_header(tmp_path / "run" / "model.safetensors").match_thresholds is None
     card = (tmp_path / "run" / "model.md").read_text(encoding="utf-8")
     assert "not measured" in card
@@ -116,3 +117,20 @@ def load_and_strip(file):
     model = load_model(file)
     model.header = replace(model.header, match_thresholds=None)
     model.save(file)
+
+
+def test_measuring_tells_how_the_thresholds_of_the_file_hold_on_these_crops(iics, copied, market_people):
+    limits = (
+        MatchThreshold(0.01, 0.999, 0.0, 0.1, None, None, 50),
+        MatchThreshold(0.05, -0.999, 0.0, 0.1, None, None, 50),
+    )
+    thresholds = MatchThresholds(limits, "identities", "shop", "query against gallery", 40, 900, 780, 300, False, "-")
+    write_match_thresholds(copied / "model.safetensors", thresholds)
+    asked = "evaluate", copied, "market-layout", "--data-dir", market_people
+    found = json.loads(iics(*asked, "--json").stdout)["above_thresholds"]
+    assert found["0.05"] == 1.0  # every pair exceeds a cosine of -0.999
+    assert found["0.01"] < 1.0
+    text = iics(*asked).stdout
+    assert "The model file's thresholds were measured on shop, query against gallery. On " in text
+    assert "  100 % of the pairs of two people exceed -0.999, the 5 % threshold" in text
+    assert "above_thresholds" not in iics(*asked, "--calibrate", "--json").stdout

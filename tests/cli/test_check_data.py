@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -31,6 +32,12 @@ def estimate():
         free_disk_bytes=80 * 10**9,
         pixel_folder="/cache",
     )
+
+
+def test_an_estimate_says_that_the_starting_weights_cannot_be_had(estimate):
+    assert "cannot start" not in estimate_text(estimate)
+    without = replace(estimate, weights_problem="No network. Without a download: --weights FILE.")
+    assert "Warning: The run cannot start here as it is. No network. Without a download:" in estimate_text(without)
 
 
 def test_json_holds_the_report(iics, market_people):

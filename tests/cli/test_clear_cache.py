@@ -14,6 +14,18 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "iics"
 
 
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user who has a number and no name, as containers are often run."""
+
+    def nobody(_):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+
 def test_files_are_listed_with_sizes_and_total(iics, tmp_path):
     for key, size in ((KEY, 2_500_000), (OTHER, 1_000_000)):
         cached_file(tmp_path, key).write_bytes(bytes(size))
@@ -39,6 +51,22 @@ def test_what_is_being_written_is_kept_and_told(iics, tmp_path):
 
 def test_an_empty_folder_is_told(iics, home):
     assert iics("clear-cache").stdout == f"There are no decoded pixels in {home}.\n"
+
+
+def test_a_user_without_a_home_folder_is_told(refusal, homeless):
+    assert refusal("clear-cache") == (
+        "There is no folder ~/.cache/iics to keep decoded pixels in: this user has no home folder. Set HOME or "
+        "XDG_CACHE_HOME, or name a folder in full."
+    )
+    assert "There is no folder ~/pixels to keep" in refusal("clear-cache", "--cache-dir", "~/pixels")
+
+
+def test_training_without_a_home_folder_decodes_each_time(iics, homeless, folder_people, tiny_flags, tmp_path, caplog):
+    flags = tiny_flags.but("--rounds=1")
+    assert iics("train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *flags).code == 0
+    assert (
+        "this user has no home folder. Set HOME or XDG_CACHE_HOME, or name a folder in full. Crops are" in caplog.text
+    )
 
 
 def test_what_training_kept_is_removed(iics, home, folder_people, tiny_flags, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ FLAGS = ["--rounds=1", "--supervised.epochs=1", "--supervised.identities-per-bat
 def supervised(iics, market_people, tiny_flags, tmp_path_factory):
     out = tmp_path_factory.mktemp("supervised") / "run"
     finished = iics(
-        "train", "--supervised", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags, *FLAGS
+        "train", "--supervised", "market-layout", "--data-dir", market_people, "--out", out, *tiny_flags.but(*FLAGS)
     )
     assert finished.code == 0, finished.stderr
     return out, finished
@@ -49,9 +49,7 @@ def test_iics_starts_from_a_run_given_as_weights(iics, supervised, folder_people
         market_people,
         "--out",
         tmp_path / "run",
-        *tiny_flags,
-        "--rounds=1",
-        f"--weights={out}",
+        *tiny_flags.but("--rounds=1", f"--weights={out}"),
     )
     assert finished.code == 0, finished.stderr
     first, second = (
@@ -71,9 +69,7 @@ def test_weights_of_another_kind_are_refused(refusal, supervised, market_people,
         market_people,
         "--out",
         tmp_path / "run",
-        *tiny_flags,
-        f"--weights={out}",
-        "--norm=bn",
+        *tiny_flags.but(f"--weights={out}", "--norm=bn"),
     )
     assert message.startswith(f"{out / 'model.safetensors'} was made with --norm aibn; with --norm bn its weights ")
     assert not (tmp_path / "run").exists()

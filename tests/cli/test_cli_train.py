@@ -1,7 +1,7 @@
 import json
 import logging
 import shutil
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,8 +10,7 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import _SWITCHES, Evaluator, _defaults
-from iics.config import Settings
+from iics.cli.train import Evaluator, _defaults
 from iics.models.reid_model import load_model
 from iics.training.labelling import with_resolved_route
 from iics.training.run_folder import RunFolder
@@ -28,7 +27,7 @@ def train_refusal(refusal, tiny_flags, tmp_path):
     """What `iics train` says to bad data; nothing may be left in place of the run."""
 
     def call(data, data_dir, *flags):
-        message = refusal("train", data, "--data-dir", data_dir, "--out", tmp_path / "run", *tiny_flags, *flags)
+        message = refusal("train", data, "--data-dir", data_dir, "--out", tmp_path / "run", *tiny_flags.but(*flags))
         assert not (tmp_path / "run").exists()
         return message
 
@@ -92,6 +91,9 @@ def test_flags_become_settings(trained, tiny_settings):
         (["--out=sample", "folder"], presets.OWN_CAMERAS),
         (["--engine.deterministic", "sample"], presets.SAMPLE),
         (["--engine.no-compile", "sample"], presets.SAMPLE),
+        (["--engine.no_compile", "sample"], presets.SAMPLE),
+        (["--loggers", "--rounds", "3", "sample"], presets.SAMPLE),
+        (["--", "sample"], presets.SAMPLE),
         (["market1501", "--preset", "msmt17"], presets.MSMT17),
         (["sample", "--preset=own-cameras"], presets.OWN_CAMERAS),
         (["--preset", "sample", "folder"], presets.SAMPLE),
@@ -101,22 +103,9 @@ def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(
     assert _defaults(arguments).settings == expected
 
 
-def test_every_switch_of_the_settings_is_known_as_one():
-    def switches(settings, prefix=""):
-        for field in fields(settings):
-            value = getattr(settings, field.name)
-            if is_dataclass(value):
-                yield from switches(value, f"{prefix}{field.name}.")
-            elif isinstance(value, bool):
-                name = field.name.replace("_", "-")
-                yield from (f"--{prefix}{name}", f"--{prefix}no-{name}")
-
-    assert set(switches(Settings())) == _SWITCHES - {"--supervised"}
-
-
 def test_folder_without_identities_trains_and_is_not_measured(iics, folder_people, tiny_flags, tmp_path):
     finished = iics(
-        "train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags, "--rounds=1"
+        "train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags.but("--rounds=1")
     )
     assert finished.code == 0
     assert "before training" not in finished.stdout
@@ -159,6 +148,20 @@ def test_resume_refuses_other_flags(refusal, trained):
 def test_resume_refuses_data(refusal, trained):
     message = refusal("train", "sample", "--resume", trained[0])
     assert message == "--resume takes data and settings from the run; leave out sample."
+
+
+def test_a_finished_run_goes_on_with_its_data_where_it_lies_now_and_remembers_the_place(
+    iics, refusal, trained, market_people, tmp_path
+):
+    out = shutil.copytree(trained[0], tmp_path / "run")
+    moved = shutil.copytree(market_people, tmp_path / "moved")
+    finished = iics("train", "--resume", out, "--data-dir", moved)
+    assert finished.code == 0, finished.stderr
+    assert RunFolder.open(out).source()["data_dir"] == str(moved)
+    assert (out / "model.safetensors").read_bytes() == (trained[0] / "model.safetensors").read_bytes()
+    next((moved / "bounding_box_test").iterdir()).unlink()
+    message = refusal("train", "--resume", out)
+    assert "market-layout gallery, which it is measured on, are not the same" in message
 
 
 def test_resume_of_no_run_is_refused(refusal, tmp_path):
@@ -290,7 +293,9 @@ def test_camera_of_one_crop_is_warned_of_by_name(iics, folder_people, tiny_flags
     (cameras / "yard").mkdir()
     shutil.copy(cameras / "hall" / "00.png", cameras / "yard" / "1.png")
     with caplog.at_level(logging.WARNING):
-        finished = iics("train", "folder", "--data-dir", cameras, "--out", tmp_path / "run", *tiny_flags, "--rounds=1")
+        finished = iics(
+            "train", "folder", "--data-dir", cameras, "--out", tmp_path / "run", *tiny_flags.but("--rounds=1")
+        )
     assert finished.code == 0
     assert "Camera yard has 1 crop(s); stage 1 needs at least 2, so it sits out." in caplog.messages
 

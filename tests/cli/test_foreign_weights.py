@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from PIL import Image
 
 from iics.data.benchmarks import load_market_layout
 from iics.evaluation.evaluate import evaluate
@@ -53,10 +54,12 @@ def test_weights_without_data_are_refused(refusal, checkpoint):
     assert refusal("evaluate", "--weights", checkpoint, "nonsense").startswith("'nonsense' is no data. Name one of ")
 
 
-@pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--width", 64)])
+@pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--last-stride", 2)])
 def test_a_model_of_ours_knows_what_it_is(refusal, trained, on_people, flags):
     message = refusal("evaluate", trained[0], *on_people, *flags)
-    assert message == "--backbone, --height and --width describe --weights; a model knows its own. Leave them out."
+    assert message == (
+        "--backbone, --height, --width and --last-stride describe --weights; a model knows its own. Leave them out."
+    )
 
 
 def test_a_model_of_ours_is_no_foreign_weights(refusal, trained, on_people):
@@ -67,3 +70,28 @@ def test_a_model_of_ours_is_no_foreign_weights(refusal, trained, on_people):
 def test_weights_of_another_backbone_are_refused(refusal, on_people, checkpoint):
     message = refusal("evaluate", "--weights", checkpoint, "--backbone", "resnet18", *on_people)
     assert message.endswith("it needs --backbone resnet50, not --backbone resnet18.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "{file}", "sample"),
+        ("embed", "{file}", "{folder}", "--out", "{folder}/out.npz"),
+        ("export", "{file}"),
+        ("index", "{folder}/g.db", "sample", "--model", "{file}"),
+        ("watch", "{folder}", "--gallery", "{folder}/g.db", "--model", "{file}", "--camera", "a"),
+    ],
+)
+def test_every_command_says_what_a_checkpoint_is_that_was_given_as_a_model(refusal, checkpoint, command, tmp_path):
+    Image.new("RGB", (32, 64)).save(tmp_path / "a.png")
+    asked = [word.format(file=checkpoint, folder=tmp_path) for word in command]
+    message = refusal(*asked)
+    assert message.startswith(f"{checkpoint} is a PyTorch checkpoint, not a model that iics saved. Measure it by: iics")
+
+
+def test_the_last_stride_can_be_said(iics, on_people, checkpoint):
+    small = ("--weights", checkpoint, "--height", 64, "--width", 32, "--json", *on_people)
+    scores = {
+        stride: iics("evaluate", *small, *stride).stdout for stride in ((), ("--last-stride", 1), ("--last-stride", 2))
+    }
+    assert scores[()] == scores["--last-stride", 1] != scores["--last-stride", 2] != ""

@@ -109,7 +109,7 @@ def test_search_prints_json_of_the_documented_keys_alone(indexed, capsys):
     flags = ["--json", "--top", "2", "--not-camera", "hall", "--since", "2026-03-01T08:01"]
     assert run(["search", "people.db", "cameras/door/2.png", *flags]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"query", "gallery", "thresholds", "matches"}
+    assert set(found) == {"query", "gallery", "thresholds", "thresholds_note", "matches"}
     best = found["matches"][0]
     assert list(best) == MATCH_KEYS
     assert best["path"] == str(indexed / "cameras" / "door" / "2.png")
@@ -130,11 +130,34 @@ def test_search_prints_a_table_and_draws_a_sheet(indexed, capsys, monkeypatch):
         assert sheet.width > 4 * 64
 
 
-def test_search_without_a_match_says_so(indexed, capsys):
-    assert run(["search", "people.db", "cameras/door/2.png", "--camera", "roof"]) == 0
+def test_search_without_a_match_says_so_and_why(indexed, capsys, caplog):
+    late = ["search", "people.db", "cameras/door/2.png", "--camera", "door", "--since", "2026-03-02"]
+    assert run(late) == 0
     assert capsys.readouterr().out == "No crop of the gallery meets the filters.\n"
-    assert run(["search", "people.db", "cameras/door/2.png", "--camera", "roof", "--json"]) == 0
+    assert run([*late, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["matches"] == []
+    why = "The times of the crops meant are from 2026-03-01 08:00:00 to 2026-03-01 08:03:00."
+    assert [record.message for record in caplog.records if record.name == "iics.cli.search"] == [why, why]
+
+
+@pytest.mark.parametrize("flags", [["--camera", "Hal"], ["--not-camera", "Hal"], ["--camera", "door", "Hal"]])
+@pytest.mark.parametrize("more", [[], ["--json"], ["--group-by", "tracklet"]])
+def test_a_camera_that_the_gallery_does_not_have_is_named_with_the_nearest(indexed, capsys, flags, more):
+    assert run(["search", "people.db", "cameras/door/2.png", *flags, *more]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "iics: error: The gallery people.db has no camera 'Hal'. Its cameras, nearest first: hall, door.\n"
+    )
+
+
+def test_grouping_by_tracklets_that_nobody_knows_is_said(home, model_file, capsys, caplog):
+    assert run(["index", "people.db", "cameras", "--model", str(model_file)]) == 0
+    assert run(["search", "people.db", "cameras/door/2.png", "--group-by", "tracklet"]) == 0
+    assert "None of these crops has a tracklet, so each stands for itself." in caplog.text
+    assert run(["search", "people.db", "cameras/door/2.png", "--since", "2026-03-01"]) == 0
+    assert "None of the crops meant has a time, so none is in a range of time." in caplog.text
+    assert "No crop of the gallery meets the filters." in capsys.readouterr().out
 
 
 def test_queries_that_are_none_and_models_that_are_gone_are_named(indexed, model_file, capsys):
@@ -164,8 +187,39 @@ def test_forgetting_shows_what_goes_and_asks_first(indexed, capsys, monkeypatch)
         assert run(["search", "people.db", "cameras/door/2.png", "--json", "--top", "99"]) == 0
         out = capsys.readouterr().out
         assert len(json.loads(out[out.index("{") :])["matches"]) == left
-    assert run(["forget", "people.db", "--until", "2026-03-01T08:01"]) == 0
-    assert capsys.readouterr().out == "No crop of the gallery is meant; nothing to forget.\n"
+    assert run(["forget", "people.db", "--until", "2026-03-01T08:01"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "No crop of the gallery is meant; nothing was forgotten.",
+        "The times of the crops meant are from 2026-03-01 08:01:00 to 2026-03-01 08:03:00.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--camera", "dor"], 2, "has no camera 'dor'. Its cameras, nearest first: door, hall."),
+        (["--camera", "door", "--camera", "dor"], 2, "has no camera 'dor'. Its cameras, nearest first: door, hall."),
+        (["--like", "cameras/door/1.png", "--above", "0.9", "--camera", "dor"], 2, "has no camera 'dor'."),
+        (["--tracklet", "5"], 1, "No crop is of tracklet 5; iics search shows the numbers that there are."),
+        (["--path", "cameras/dor"], 1, "No crop is of cameras/dor, or of a file below it"),
+        (["--camera", "door", "--path", "cameras/hall"], 1, "No crop of the gallery is meant; nothing was forgotten."),
+        (["--camera", "door", "--since", "12.5", "--until", "60"], 1, "The times of the crops meant are from 2026"),
+        (["--until", "1772352000000"], 2, "in milliseconds it is 2026-03-01 08:00:00"),
+    ],
+)
+def test_forgetting_what_is_not_there_is_no_success(indexed, capsys, flags, code, message):
+    assert run(["forget", "people.db", *flags, "--yes"]) == code
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+    assert run(["search", "people.db", "cameras/door/2.png", "--json", "--top", "99"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["matches"]) == 8
+
+
+def test_two_cameras_are_forgotten_by_one_flag_or_two(indexed, capsys):
+    assert run(["forget", "people.db", "--camera", "door", "--camera", "hall", "--yes"]) == 0
+    assert "8 crops forgotten; 0 crops left." in capsys.readouterr().out
+    assert run(["forget", "people.db", "--camera", "door", "--yes"]) == 2
+    assert "has no camera 'door'. It holds no crops." in error_of(capsys)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_the_table_of_a_model_without_thresholds_says_how_to_calibrate(header, c
 def test_json_holds_the_thresholds(header, calibrated):
     values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, calibrated)))
     assert values["thresholds"]["thresholds"][1]["similarity"] == 0.68
+    assert "the rates do not hold" in values["thresholds_note"]
     assert json_values(Path("q.jpg"), "g.db", MATCHES, header)["thresholds"] is None
 
 

@@ -264,8 +264,7 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
         tmp_path / "market",
         "--out",
         out,
-        *tiny_flags,
-        "--rounds=1",
+        *tiny_flags.but("--rounds=1"),
         "--evaluate=never",
     )
     assert code == 0, sent

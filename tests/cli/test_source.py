@@ -57,7 +57,7 @@ def test_a_run_on_a_table_resumes_from_any_folder(iics, folder_people, tiny_flag
     rows = [f"{path.absolute()},{path.parent.name},{path.stem[0]}p" for path in sorted(folder_people.rglob("*.png"))]
     (tmp_path / "crops.csv").write_text("\n".join(["path,camera,identity", *rows]))
     monkeypatch.chdir(tmp_path)
-    finished = iics("train", "csv", "--data-dir", "crops.csv", "--out", tmp_path / "run", *tiny_flags, "--rounds=1")
+    finished = iics("train", "csv", "--data-dir", "crops.csv", "--out", tmp_path / "run", *tiny_flags.but("--rounds=1"))
     assert finished.code == 0, finished.stderr
     (record,) = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
     assert record["stage2"]["pseudo_labels"]["adjusted_rand_index"] is not None
@@ -72,6 +72,6 @@ def test_queries_without_identities_do_not_keep_from_training(iics, folder_peopl
     splits = ["query" if at == 0 else "gallery" if at == 20 else "" for at in range(len(files))]
     rows = [f"{path},{path.parent.name},{split}" for path, split in zip(files, splits, strict=True)]
     (tmp_path / "crops.csv").write_text("\n".join(["path,camera,split", *rows]))
-    flags = [*tiny_flags, "--rounds=1", "--stages=stage1"]
+    flags = [*tiny_flags.but("--rounds=1"), "--stages=stage1"]
     finished = iics("train", "csv", "--data-dir", tmp_path / "crops.csv", "--out", tmp_path / "run", *flags)
     assert finished.code == 0, finished.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 MakeImage = Callable[..., Path]
 
@@ -43,6 +44,28 @@ CUHK03_FILES = (
     "labeled/query/0003_c1_22.png",
     "labeled/bounding_box_test/0003_c2_27.png",
 )
+VERI_FILES = (
+    "image_train/0001_c001_00016450_0.jpg",
+    "image_train/0001_c020_00016460_0.jpg",
+    "image_query/0002_c002_00030600_0.jpg",
+    "image_test/0002_c003_00030640_1.jpg",
+    "image_test/0776_c001_00085645_0.jpg",
+)
+LTCC_FILES = (
+    "train/000_1_c3_000110.png",
+    "train/000_2_c12_000210.png",
+    "query/094_1_c9_015833.png",
+    "test/094_2_c10_015920.png",
+    "test/005_1_c1_001234.png",
+)
+MARS_TEST_NAMES = (
+    "00-1C1T0001F001.jpg",
+    "0000C1T0001F001.jpg",
+    "0002C1T0001F001.jpg",
+    "0002C1T0001F002.jpg",
+    "0002C2T0002F001.jpg",
+)
+MARS_TRACKS = ((1, 1, -1, 1), (2, 2, 0, 1), (3, 4, 2, 1), (5, 5, 2, 2))
 MSMT17_LISTS = {
     "list_train.txt": (
         "0001/0001_000_01_0303morning_0017_2.jpg 1",
@@ -106,6 +129,53 @@ def duke_dir(tmp_path: Path, make_image: MakeImage) -> Path:
     for name in DUKE_FILES:
         make_image(root / name)
     (root / "LICENSE_DukeMTMC-reID.txt").write_text("licence")
+    return root
+
+
+@pytest.fixture
+def occluded_duke_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """Occluded-DukeMTMC as its script makes it of DukeMTMC-reID, but small."""
+    root = tmp_path / "Occluded_Duke"
+    for name in DUKE_FILES:
+        make_image(root / name)
+    (root / "train.list").write_text("0001_c2_f0046182.jpg\n")
+    return root
+
+
+@pytest.fixture
+def veri_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """VeRi-776 as unpacked, but small."""
+    root = tmp_path / "VeRi"
+    for name in VERI_FILES:
+        make_image(root / name)
+    (root / "name_query.txt").write_text("0002_c002_00030600_0.jpg\n")
+    (root / "train_label.xml").write_text("<TrainingImages/>")
+    return root
+
+
+@pytest.fixture
+def ltcc_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """LTCC as unpacked, but small."""
+    root = tmp_path / "LTCC_ReID"
+    for name in LTCC_FILES:
+        make_image(root / name)
+    (root / "info").mkdir()
+    (root / "info" / "cloth-change_id_train.txt").write_text("0\n")
+    return root
+
+
+@pytest.fixture
+def mars_dir(tmp_path: Path, make_image: MakeImage) -> Path:
+    """MARS with the info files of its authors beside it, but small: the third tracklet of the test is the query."""
+    root = tmp_path / "MARS"
+    for name in ("0001C1T0001F001.jpg", "0001C1T0001F002.jpg", "0001C6T0002F001.jpg"):
+        make_image(root / "bbox_train" / name[:4] / name)
+    for name in MARS_TEST_NAMES:
+        make_image(root / "bbox_test" / name[:4] / name)
+    (root / "info").mkdir()
+    (root / "info" / "test_name.txt").write_bytes("".join(f"{name}\r\n" for name in MARS_TEST_NAMES).encode())
+    savemat(root / "info" / "tracks_test_info.mat", {"track_test_info": np.array(MARS_TRACKS, dtype=np.int32)})
+    savemat(root / "info" / "query_IDX.mat", {"query_IDX": np.array([[3]], dtype=np.uint16)})
     return root
 
 

@@ -47,6 +47,20 @@ SMALL_COUNTS = {
         gallery=SplitCounts(crops=1, identities=1, cameras=1),
     ),
 }
+SMALL_COUNTS["occluded-duke"] = replace(SMALL_COUNTS["dukemtmc"], title="Occluded-DukeMTMC")
+SMALL_COUNTS["veri776"] = PublishedCounts(
+    "VeRi-776",
+    train=SplitCounts(crops=2, identities=1, cameras=2),
+    query=SplitCounts(crops=1, identities=1, cameras=1),
+    gallery=SplitCounts(crops=2, identities=2, cameras=2),
+)
+SMALL_COUNTS["ltcc"] = replace(SMALL_COUNTS["veri776"], title="LTCC")
+SMALL_COUNTS["mars"] = PublishedCounts(
+    "MARS",
+    train=SplitCounts(crops=3, identities=1, cameras=2),
+    query=SplitCounts(crops=2, identities=1, cameras=1),
+    gallery=SplitCounts(crops=3, identities=1, cameras=2, junk=1, distractors=1),
+)
 CHECKED = sorted(BENCHMARKS)
 
 
@@ -56,7 +70,7 @@ def small(name):
 
 
 @pytest.fixture
-def unpacked(market1501_dir, duke_dir, cuhk03_dir, make_msmt17):
+def unpacked(market1501_dir, duke_dir, cuhk03_dir, make_msmt17, occluded_duke_dir, veri_dir, ltcc_dir, mars_dir):
     """The folder of each benchmark by name."""
     return {
         "market1501": market1501_dir,
@@ -64,6 +78,10 @@ def unpacked(market1501_dir, duke_dir, cuhk03_dir, make_msmt17):
         "msmt17": make_msmt17("V1"),
         "cuhk03-detected": cuhk03_dir,
         "cuhk03-labelled": cuhk03_dir,
+        "occluded-duke": occluded_duke_dir,
+        "veri776": veri_dir,
+        "ltcc": ltcc_dir,
+        "mars": mars_dir,
     }
 
 
@@ -101,6 +119,10 @@ def test_loaders_check_the_published_counts(unpacked, name):
         ("msmt17", "train/0001/0001_001_01_0303morning_0018_0.jpg"),
         ("cuhk03-detected", "detected/bounding_box_train/0001_c1_9.png"),
         ("cuhk03-labelled", "labeled/bounding_box_train/0001_c1_9.png"),
+        ("occluded-duke", "bounding_box_train/0001_c2_f0000001.jpg"),
+        ("veri776", "image_train/0001_c001_00016451_0.jpg"),
+        ("ltcc", "train/000_1_c3_000111.png"),
+        ("mars", "bbox_train/0001/0001C1T0001F003.jpg"),
     ],
 )
 def test_one_more_crop_is_refused(unpacked, make_image, name, extra):
@@ -134,9 +156,10 @@ def test_duke_names_have_a_frame_and_distractors_their_own_numbers(duke_dir):
     assert splits.gallery.identity_ids.tolist() == [5, 7139]
 
 
-def test_duke_was_withdrawn_and_says_so_once(duke_dir, caplog):
+@pytest.mark.parametrize("load", [iics.load_dukemtmc, iics.load_occluded_duke, LOADERS["dukemtmc"]])
+def test_duke_was_withdrawn_and_says_so_once(duke_dir, caplog, load):
     with caplog.at_level(logging.WARNING), pytest.raises(CountError):
-        iics.load_dukemtmc(duke_dir)
+        load(duke_dir)
     assert [record.getMessage() for record in caplog.records] == [benchmarks.WITHDRAWN]
     assert "withdrawn by its authors" in benchmarks.WITHDRAWN
 
@@ -190,5 +213,36 @@ def test_missing_split_is_named(unpacked, name):
 
 
 def test_every_loader_is_known_to_the_commands():
-    assert set(LOADERS) == set(BENCHMARKS) | {"market-layout"}
+    assert set(LOADERS) == set(BENCHMARKS) | {"market-layout", "pytorch-folders"}
     assert set(LOADERS) < set(get_args(DataName))
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKED) - {"msmt17"}))
+def test_a_benchmark_without_its_training_crops_can_be_measured_on(unpacked, name):
+    place = unpacked[name] / {"cuhk03-detected": "detected", "cuhk03-labelled": "labeled"}.get(name, "")
+    train = next(
+        place / folder
+        for folder in ("bounding_box_train", "image_train", "train", "bbox_train")
+        if (place / folder).is_dir()
+    )
+    whole = load_benchmark(unpacked[name], small(name))
+    shutil.rmtree(train)
+    splits = load_benchmark(unpacked[name], small(name))
+    assert splits.train is None
+    assert (splits.query.paths, splits.gallery.paths) == (whole.query.paths, whole.gallery.paths)
+    with pytest.raises(DataError, match=rf"^{name} has no crop to train on: it holds {len(whole.query)} of query and"):
+        splits.to_train_on()
+
+
+def test_vehicles_have_cameras_of_three_digits(veri_dir):
+    splits = load_benchmark(veri_dir, small("veri776"))
+    assert splits.train.camera_names == ("1", "2", "3", "20")
+    assert splits.gallery.identity_ids.tolist() == [2, 776]
+
+
+def test_the_person_0_of_ltcc_is_somebody_and_no_distractor(ltcc_dir):
+    splits = load_benchmark(ltcc_dir, small("ltcc"))
+    assert splits.train.identity_ids.tolist() == [1, 1]
+    assert splits.query.identity_ids.tolist() == [95]
+    assert splits.gallery.identity_ids.tolist() == [6, 95]
+    assert splits.query.camera_names == ("1", "3", "9", "10", "12")

@@ -98,8 +98,27 @@ def test_the_fingerprint_of_identities_follows_them_and_their_order():
 
 
 def test_a_query_without_gallery_is_refused():
-    with pytest.raises(DataError, match="has a query or a gallery but not both"):
+    with pytest.raises(DataError, match="mine has a query but no gallery"):
         DataSplits("mine", train=crop_set(), query=crop_set())
+
+
+def test_a_gallery_alone_can_be_searched_but_not_trained_on():
+    splits = DataSplits("mine", gallery=crop_set())
+    assert splits.to_look_at() is splits.gallery
+    assert list(splits.sets) == ["gallery"]
+    with pytest.raises(
+        DataError, match=r"^mine has no crop to train on: it holds \d+ of gallery\. Add crops of split train"
+    ):
+        splits.to_train_on()
+    with pytest.raises(DataError, match="mine holds no crops"):
+        DataSplits("mine")
+
+
+@pytest.mark.parametrize("other", ["b/../a.jpg", "ABSOLUTE"])
+def test_one_file_under_two_spellings_is_listed_twice(other):
+    path = Path("a.jpg").absolute() if other == "ABSOLUTE" else Path(other)
+    with pytest.raises(DataError, match="twice; each crop may occur once"):
+        crop_set(2, paths=(Path("a.jpg"), path))
 
 
 def test_a_missing_file_is_named(tmp_path):

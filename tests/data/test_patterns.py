@@ -1,8 +1,11 @@
 """Crops whose file names say what is known of them; a file that says nothing is not passed over."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from iics.data.benchmarks import load_market_layout
 from iics.data.patterns import load_pattern
 from iics.errors import DataError
 
@@ -76,3 +79,42 @@ def test_files_that_are_no_images_are_named(tmp_path, make_image):
     (tmp_path / "lobby/film.mp4").touch()
     with pytest.raises(DataError, match=r"film\.mp4 is no image"):
         load_pattern(tmp_path, "{camera}/{}.jpg")
+
+
+MARKET_SPLITS = "{split:bounding_box_train=train,query=query,bounding_box_test=gallery,gt_bbox=none}"
+
+
+def test_a_pattern_says_which_text_means_which_split(market1501_dir):
+    shutil.rmtree(market1501_dir / "gt_query")  # holds no images
+    pattern = MARKET_SPLITS + "/{identity:d}_c{camera:d}s{}_{frame:d}_{}"
+    splits = load_pattern(market1501_dir, pattern)
+    expected = load_market_layout(market1501_dir)
+    for split in ("train", "query", "gallery"):
+        assert getattr(splits, split).paths == getattr(expected, split).paths
+        assert getattr(splits, split).identity_ids.tolist() == getattr(expected, split).identity_ids.tolist()
+
+
+def test_a_text_that_is_no_split_of_the_pattern_is_not_passed_over(tmp_path, make_image):
+    make_image(tmp_path / "test" / "lobby_1.jpg")
+    make_image(tmp_path / "val" / "lobby_1.jpg")
+    with pytest.raises(DataError, match=r"1 of 2 images .* e\.g\. val/lobby_1\.jpg; test/lobby_x\.jpg would be"):
+        load_pattern(tmp_path, "{split:test=gallery}/{camera}_{}.jpg")
+    gallery = load_pattern(tmp_path, "{split:test=gallery,val=none}/{camera}_{}.jpg")
+    assert (list(gallery.sets), len(gallery.gallery)) == (["gallery"], 1)
+    with pytest.raises(DataError, match="leaves out all 2 images, for their split is none"):
+        load_pattern(tmp_path, "{split:test=none,val=none}/{camera}_{}.jpg")
+
+
+def test_names_of_splits_that_can_be_read_in_two_ways_are_refused(tmp_path, make_image):
+    make_image(tmp_path / "abc.jpg")
+    with pytest.raises(DataError, match="it can be read in two ways"):
+        load_pattern(tmp_path, "{split:a=train,ab=gallery}{camera}.jpg")
+
+
+@pytest.mark.parametrize("kind", ["test=probe", "test=", "=gallery", "test=gallery,val"])
+def test_a_split_that_there_is_not_is_refused(tmp_path, make_image, kind):
+    make_image(tmp_path / "a.jpg")
+    with pytest.raises(
+        DataError, match=r"has the field \{split:.*\. Write a text of the names, =, and one of train, query"
+    ):
+        load_pattern(tmp_path, f"{{split:{kind}}}/{{camera}}.jpg")

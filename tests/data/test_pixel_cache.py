@@ -134,7 +134,7 @@ def test_the_file_is_built_once_and_progress_told_either_way(crops, folder, deco
         assert counts == [4]
     assert decoded == [4]
     (file,) = files_in(folder)
-    assert file.stat().st_size == 4 * 32 * 16 * 3 + 128
+    assert file.stat().st_size == 4 * 32 * 16 * 3 + 128 + 32
 
 
 def test_a_folder_moved_elsewhere_shares_the_file(market_dir, crops, folder, tmp_path, decoded):
@@ -196,13 +196,14 @@ def test_the_key_holds_everything_that_decides_pixels(monkeypatch):
         lambda file: file.write_bytes(file.read_bytes()[:-1]),
         lambda file: file.write_bytes(file.read_bytes()[:20]),
         lambda file: file.write_bytes(file.read_bytes() + bytes(200)),
+        lambda file: file.write_bytes(file.read_bytes()[:2000] + bytes(512) + file.read_bytes()[2512:]),
         lambda file: file.write_bytes(b""),
         lambda file: file.write_text("something else"),
         lambda file: np.save(file, np.zeros((4, 32, 16, 3))),
         lambda file: np.save(file, np.zeros((4, 16, 32, 3), np.uint8)),
         lambda file: np.save(file, np.zeros((4, 32, 16, 3), np.uint8, order="F")),
     ],
-    ids=["torn", "no header", "too long", "empty", "text", "numbers", "shape", "order"],
+    ids=["torn", "no header", "too long", "a block of zeros", "empty", "text", "numbers", "shape", "order"],
 )
 def test_a_damaged_or_foreign_file_is_rebuilt_with_a_warning(crops, folder, damage, caplog):
     cached(crops, folder)
@@ -289,7 +290,7 @@ def test_too_little_disk_is_refused_with_numbers_and_ways_out(crops, folder, dis
         "(--pixels.source decode)."
     )
     assert decoded == []
-    disk(4 * 32 * 16 * 3 + 128)
+    disk(4 * 32 * 16 * 3 + 128 + 32)
     assert len(cached(crops, folder)) == 4
 
 

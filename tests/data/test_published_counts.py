@@ -110,6 +110,8 @@ def test_the_documented_counts_are_those_that_are_checked(name):
     rows = []
     for title, split in ((f"| {counts.title} ", "train"), ("| ", "query"), ("| ", "gallery")):
         numbers = vars(getattr(counts, split)).values()
-        rows.append(f"{title}| {split} | {' | '.join(f'{number:,}' for number in numbers)} |")
+        rows.append(
+            f"{title}| {split} | {' | '.join('-' if number is None else f'{number:,}' for number in numbers)} |"
+        )
     assert "\n".join(rows) in DOCS.read_text()
     assert f"| `{name}` |" in DOCS.read_text()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from iics.data.box_columns import CANONICAL
 from iics.data.boxes import boxes_within_frames
 from iics.data.crop_images import CropImages, decode_image
 from iics.data.crop_reader import CropReader
@@ -100,7 +101,7 @@ def test_a_box_is_cut_where_it_was_drawn_on_the_picture_as_it_is_shown_and_that_
     path = tmp_path / "phone.png"
     path.write_bytes(turned_file(6))
     columns = {"left": ["1"], "top": ["3"], "width": ["3"], "height": ["3"]}  # outside of the 6 x 4 that are stored
-    boxes = boxes_within_frames(columns, [path], ["row 1"], name="phone")
+    boxes = boxes_within_frames(columns, CANONICAL, [path], ["row 1"], name="phone")
     crops = CropSet((path,), [0], ("lobby",), boxes=boxes)
     with CropReader(crops) as reader:
         cut = np.asarray(CropImages(crops, reader)[0].image)[..., 0]

@@ -144,3 +144,26 @@ def test_a_link_to_a_folder_is_not_passed_over(market_dir):
     (market_dir / "query" / "more").symlink_to(market_dir / "bounding_box_test")
     with pytest.raises(DataError, match="query/more is a link to a folder"):
         load_market_layout(market_dir)
+
+
+def test_query_and_gallery_can_be_read_without_crops_to_train_on(market_dir, zip_folder):
+    whole = load_market_layout(market_dir)
+    shutil.rmtree(market_dir / "bounding_box_train")
+    for data in (market_dir, market_dir.parent, zip_folder(market_dir, "m/")):
+        splits = load_market_layout(data)
+        assert list(splits.sets) == ["query", "gallery"]
+        assert (names(splits.query), names(splits.gallery)) == (names(whole.query), names(whole.gallery))
+    shutil.rmtree(market_dir / "query")
+    assert list(load_market_layout(market_dir).sets) == ["gallery"]
+
+
+def test_a_query_alone_is_no_data_set(market_dir):
+    for folder in ("bounding_box_train", "bounding_box_test"):
+        shutil.rmtree(market_dir / folder)
+    with pytest.raises(DataError, match="market has no folder bounding_box_train"):
+        load_market_layout(market_dir)
+
+
+def test_a_whole_data_set_below_a_part_of_one_is_found(market_dir, make_image):
+    make_image(market_dir.parent / "query" / "0002_c1s1_000005_00.jpg")
+    assert len(load_market_layout(market_dir.parent).train) == 4

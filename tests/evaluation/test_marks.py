@@ -69,6 +69,11 @@ def test_another_table_is_refused(tmp_path, text):
         ("similarity", "nan", "similarity 'nan' is not a finite number"),
         ("similarity", "high", "could not convert"),
         ("marked_at", "yesterday", "Invalid isoformat string"),
+        (
+            "marked_at",
+            "2206-03-01T08:00:00+00:00",
+            "marked_at 2206-03-01T08:00:00.00:00 lies outside of the years 1960",
+        ),
     ],
 )
 def test_a_damaged_line_is_named(tmp_path, column, value, complaint):

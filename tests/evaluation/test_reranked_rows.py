@@ -52,6 +52,21 @@ def test_rows_equal_the_plain_matrix_of_all_crops(reranking, crops, reference, m
     np.testing.assert_allclose(streamed(queries, gallery, labels, reranking), expected[:61, 61:], atol=1e-5)
 
 
+@pytest.mark.parametrize("lambda_value", [0.0, 0.3, 1.0])
+def test_published_rows_equal_the_plain_matrix_of_all_crops(lambda_value, crops, reference, monkeypatch):
+    queries, gallery, labels = crops(0)
+    monkeypatch.setattr(distance_rows, "WORK_SPACE_BYTES", 20 * 4 * 230)
+    monkeypatch.setattr(reranked_rows, "rows_in_a_block", lambda num_crops: 50)
+    reranking = Reranking(k1=6, k2=3, lambda_value=lambda_value, form="published")
+    expected = reference.published_distance(dense(queries, gallery, labels), 6, 3, lambda_value)
+    np.testing.assert_allclose(streamed(queries, gallery, labels, reranking), expected[:61, 61:], atol=1e-5)
+
+
+def test_a_form_that_is_none_is_refused():
+    with pytest.raises(EvaluationError, match=r"form must be paper or published, got 'zhong'\."):
+        Reranking(form="zhong")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_metrics_equal_those_of_the_dense_distance(seed, crops, reference_ranking):
     queries, gallery, labels = crops(seed)

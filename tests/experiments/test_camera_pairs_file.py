@@ -22,9 +22,19 @@ def test_a_run_without_them_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[1]", '{"cameras": ["a"]}', '{"cameras": ["a"], "rank1": [[1, 2]], "mean_ap": [[1]]}']
+    "content",
+    [
+        "{",
+        "[1]",
+        '{"cameras": ["a"]}',
+        '{"cameras": ["a"], "rank1": [[1, 2]], "mean_ap": [[1]]}',
+        '{"cameras": ["a"], "rank1": [[NaN]], "mean_ap": [[1]]}',
+        '{"cameras": ["a"], "rank1": [[7]], "mean_ap": [[1]]}',
+        '{"cameras": [1], "rank1": [[1]], "mean_ap": [[1]]}',
+        '{"cameras": "a", "rank1": [[1]], "mean_ap": [[1]]}',
+    ],
 )
 def test_damaged_files_are_named(tmp_path, content):
     (tmp_path / "camera_pairs.json").write_text(content)
-    with pytest.raises(RunFolderError, match=r"camera_pairs.json cannot be read .*Delete it"):
+    with pytest.raises(RunFolderError, match=r"camera_pairs.json .*Delete it; the report is made without it"):
         CameraPairMatrices.read(tmp_path)

@@ -207,3 +207,23 @@ def test_every_picture_can_be_written_as_a_file(make_run, tmp_path, monkeypatch)
         file.stem for file in files
     }
     assert all(file.stat().st_size > 1000 for file in files)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"mean_ap": 0.5}),
+        ({"mean_ap": 0.5}, {}),
+        ({"rank1": 0.5}, {"mean_ap": 0.5, "rank5": 0.75}),
+        ({"score": 3}, {"mean_ap": "high", "rank1": {"door": 0.5}, "num_queries": "many"}),
+        ({"mean_ap": None}, {"mean_ap": [0.1, 0.2], "rank1": True, "note": "text"}),
+        (None, None),
+    ],
+)
+def test_whatever_a_caller_measured_there_is_a_report_of_what_there_is(make_run, before, after):
+    run = make_run()
+    records = ({"round": 0, "evaluation": before}, *({**record, "evaluation": after} for record in run.trained))
+    page = Page(report_html(replace(run, records=records)))
+    assert ("Accuracy by round" in " ".join(page.alts)) == (
+        any(isinstance((values or {}).get("mean_ap"), float) for values in (before, after))
+    )

@@ -35,18 +35,16 @@ def test_other_folders_are_refused(folder, missing):
 
 def test_a_torn_line_is_named(folder):
     (folder / "metrics.jsonl").write_text('{"round": 0}\n{"round": 1, "sta')
-    with pytest.raises(RunFolderError, match=r"line 2 of metrics.jsonl in .*first is no valid JSON"):
+    with pytest.raises(RunFolderError, match=r"first/metrics.jsonl, line 2, is no valid JSON"):
         ReportedRun.read(folder)
     (folder / "metrics.jsonl").write_text("[1]\n")
-    with pytest.raises(
-        RunFolderError, match=r"line 1 of metrics.jsonl in .*first must hold names and values, got list"
-    ):
+    with pytest.raises(RunFolderError, match=r"first/metrics.jsonl, line 1, must hold names and values, got list"):
         ReportedRun.read(folder)
 
 
 def test_a_line_without_a_round_is_named(folder):
     (folder / "metrics.jsonl").write_text('{"round": 0}\n{"loss": 1}\n')
-    with pytest.raises(RunFolderError, match=r"line 2 of metrics.jsonl in .*first names no round"):
+    with pytest.raises(RunFolderError, match=r"first/metrics.jsonl, line 2, names no round"):
         ReportedRun.read(folder)
 
 

@@ -146,7 +146,9 @@ def test_a_test_set_without_a_match_fails_before_training(study, tmp_path):
 def test_damaged_metrics_are_named(runs, tmp_path):
     (tmp_path / runs[0].name).mkdir()
     (tmp_path / runs[0].name / "metrics.jsonl").write_text('{"round": 1')
-    with pytest.raises(RunFolderError, match=r"metrics\.jsonl cannot be read .* Remove that run folder"):
+    with pytest.raises(
+        RunFolderError, match=r"metrics\.jsonl, line 1, is no valid JSON.* or delete it: iics train --resume"
+    ):
         RunStore(tmp_path).scores(runs[0])
 
 

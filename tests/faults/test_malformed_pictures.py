@@ -14,8 +14,9 @@ from PIL import Image
 
 from iics.cli.gallery_model import embed_picture
 from iics.data.boxes import boxes_within_frames
+from iics.data.column_names import check_columns
 from iics.data.crop_images import decode_image
-from iics.data.crops import CropSet
+from iics.data.crops import BOX_COLUMNS, CropSet
 from iics.data.csv_table import load_csv
 from iics.data.folders import image_files, load_folder
 from iics.data.images import load_pixels
@@ -35,6 +36,7 @@ from iics.video.frames import VideoFile
 from iics.video.video_report import VideoReport
 
 CALM = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+BOX = check_columns(("path", "camera", *BOX_COLUMNS), table="boxes")
 FORMS = ("JPEG", "PNG", "BMP", "WEBP")
 
 
@@ -125,9 +127,7 @@ READERS = {
     "video's report": VideoReport.read,
     "query": lambda path: embed_picture(None, path),
     "query on a sheet": lambda path: match_sheet(path, []),
-    "frame": lambda path: boxes_within_frames(
-        {"left": ["0"], "top": ["0"], "width": ["1"], "height": ["1"]}, [path], ["row 1"], name="boxes"
-    ),
+    "frame": lambda path: boxes_within_frames(dict.fromkeys(BOX_COLUMNS, ["1"]), BOX, [path], ["row 1"], name="boxes"),
 }
 
 

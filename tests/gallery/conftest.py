@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,42 +23,65 @@ from iics.config import ModelSettings
 from iics.errors import GalleryError
 from iics.gallery.connection import connect, disconnect
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import NUMBER_FIELDS
+from iics.gallery.unknown_values import NUMBER_FIELDS
 from iics.models.reid_model import ReidModel, create_model
 
 DIMENSION = 1280
+MILVUS_VARIABLE = "IICS_TEST_MILVUS"
+"""Environment variable with the program milvus-server."""
+SECONDS_TO_START = 120
 _numbers = itertools.count()
 
 
 @dataclass
 class Server:
-    """A `milvus-lite server` of its own process."""
+    """A database server of its own process, and of its children's.
 
-    folder: Path
+    `milvus-server`, of the package milvus, listens on all addresses: run the tests as CONTRIBUTING.md says.
+    """
+
+    command: list[str]
     port: int
     process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def milvus_lite(cls, folder: Path) -> Server:
+        port = _free_port()
+        command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder)]
+        return cls([*command, "--host", "127.0.0.1", "--port", str(port)], port)
+
+    @classmethod
+    def milvus(cls, folder: Path, *settings: str) -> Server:
+        """Return a real one, whose garbage is collected every second instead of every hour."""
+        port = _free_port()
+        program = os.environ.get(MILVUS_VARIABLE) or shutil.which("milvus-server")
+        if program is None:
+            pytest.skip(f"no Milvus server: neither {MILVUS_VARIABLE} nor the program milvus-server")
+        quick = ("dataCoord.gc.interval=1", "dataCoord.gc.dropTolerance=1", *settings)
+        extra = [word for setting in quick for word in ("--extra-config", setting)]
+        return cls([program, "--data", str(folder), "--proxy-port", str(port), *extra], port)
 
     @property
     def uri(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(self.folder)]
         self.process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        for _ in range(100):
+        deadline = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(GalleryError):
-                disconnect(connect(self.uri, is_new=False), self.uri)
+                client = connect(self.uri, is_new=False)
+                client.list_collections(timeout=1)
+                disconnect(client, self.uri)
                 return
             time.sleep(0.2)
         raise TimeoutError(f"No server at {self.uri}.")
 
     def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -66,22 +92,40 @@ def _free_port() -> int:
         return port
 
 
+@contextlib.contextmanager
+def _started(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that all tests share."""
-    started = Server(tmp_path_factory.mktemp("server") / "data.db", _free_port())
-    started.start()
-    yield started
-    started.kill()
+    """A milvus-lite server that all tests share."""
+    with _started(Server.milvus_lite(tmp_path_factory.mktemp("server") / "data.db")) as started:
+        yield started
 
 
-@pytest.fixture
-def mortal_server(tmp_path: Path) -> Iterator[Server]:
-    """A server that a test may kill."""
-    started = Server(tmp_path / "mortal.db", _free_port())
-    started.start()
-    yield started
-    started.kill()
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Milvus server that all tests share."""
+    with _started(Server.milvus(tmp_path_factory.mktemp("milvus"))) as started:
+        yield started
+
+
+@pytest.fixture(params=["milvus_lite", pytest.param("milvus", marks=pytest.mark.slow)])
+def mortal_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A server that a test may kill; of milvus-server a machine runs one only, for its etcd has a fixed port."""
+    if request.param == "milvus":
+        shared: Server = request.getfixturevalue("milvus")
+        yield shared
+        shared.kill()
+        shared.start()
+        return
+    with _started(Server.milvus_lite(tmp_path / "mortal.db")) as started:
+        yield started
 
 
 def model_of(seed: int) -> ReidModel:
@@ -104,10 +148,11 @@ def other_model() -> ReidModel:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a test's gallery is."""
+    """Where a test's gallery is; whether what is forgotten is out of its files at once."""
 
     uri: str
     collection: str
+    erases_at_once: bool = True
 
     def create(self, model: ReidModel) -> Gallery:
         return Gallery.open_or_create(self.uri, model=model, collection=self.collection)
@@ -116,13 +161,17 @@ class Place:
         return Gallery.open(self.uri, collection=self.collection)
 
 
-@pytest.fixture(params=["folder", "server"])
+PLACES = ["folder", "server", pytest.param("milvus", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty gallery's place: in a folder, then on the server."""
+    """An empty gallery's place: in a folder, on a milvus-lite server, on a Milvus server."""
     collection = f"test_{next(_numbers)}"
     if request.param == "folder":
         return Place(str(tmp_path / "people.db"), collection)
-    return Place(request.getfixturevalue("server").uri, collection)
+    uri = request.getfixturevalue(request.param).uri
+    return Place(uri, collection, erases_at_once=request.param == "server")
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ def test_no_filter_means_every_crop():
 def test_all_that_is_set_must_hold():
     filters = GalleryFilters(cameras=("a", "b"), not_cameras=("c",), since=5, until=7.5, tracklet_id=3)
     assert filters.expression() == (
-        'camera in ["a", "b"] and camera not in ["c"] and time >= 5.0 and time < 7.5 and tracklet == 3'
+        'camera in ["a", "b"] and camera not in ["c"] and time >= 5.0 '
+        "and time > -1000000000000000.0 and time < 7.5 and tracklet == 3"
     )
     assert not filters.is_empty
 
@@ -36,5 +37,7 @@ def test_filters_that_contradict_themselves_are_refused():
         GalleryFilters(since=5, until=5)
     with pytest.raises(GalleryError, match="Camera a is both wanted and unwanted"):
         GalleryFilters(cameras=("a",), not_cameras=("a",))
-    with pytest.raises(GalleryError, match="since must be a moment in seconds since 1970, got nan"):
+    with pytest.raises(GalleryError, match="since nan lies outside of the years 1960 to 2069"):
         GalleryFilters(since=math.nan)
+    with pytest.raises(GalleryError, match=r"until 1772352000000 lies .* in milliseconds it is 2026-03-01 08:00:00"):
+        GalleryFilters(until=1772352000000)

@@ -146,7 +146,7 @@ def test_what_is_forgotten_is_found_no_more_and_leaves_the_files(place, model, c
         index_crops(gallery, model, crops)
         gone = gallery.crops(GalleryFilters(cameras=("hall",)))
         assert len(gone) == 6
-        assert gallery.delete([match.crop_id for match in gone])
+        assert gallery.delete([match.crop_id for match in gone]) == place.erases_at_once
         assert gallery.num_crops == 12
         assert gallery.camera_names() == ["door", "stairs"]
         (matches,) = gallery.search(model.embed(crops.subset([8])), top=18)

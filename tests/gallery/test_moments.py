@@ -42,12 +42,27 @@ def test_what_is_no_moment_is_refused(text):
         ("20260301", "2026-03-01"),
         (" 20251231 ", "2025-12-31"),
         ("202603", "2026-03-01"),
-        ("20260301083000", "2026-03-01"),
     ],
 )
 def test_a_number_that_may_be_a_date_is_refused(text, date):
     with pytest.raises(SettingsError, match=rf"--since .*: write {date}, or {text.strip()}\.0 for seconds\."):
         parse_moment(text, name="--since")
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("1772352000000", "in milliseconds it is 2026-03-01 08:00:00 (UTC): divide it by 1,000."),
+        ("1772352000000000.0", "in microseconds it is 2026-03-01 08:00:00 (UTC): divide it by 1,000,000."),
+        ("20260301080000", "as a date it is 2026-03-01 08:00:00: write 2026-03-01T08:00:00."),
+        ("202603010800.0", "as a date it is 2026-03-01 08:00:00: write 2026-03-01T08:00:00."),
+        ("2206-03-01", "--until 2206-03-01 lies outside of the years 1960 to 2069 (numbers are seconds)."),
+    ],
+)
+def test_a_moment_of_another_unit_is_refused_with_what_it_would_be(text, meaning):
+    with pytest.raises(SettingsError) as refused:
+        parse_moment(text, name="--until")
+    assert str(refused.value).endswith(meaning)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ def test_the_program_runs(folder_people, model, tmp_path, monkeypatch, capsys):
     (example,) = re.findall(r"```py\n(.*?)```", PAGE, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder_people, "cameras")
+    Path("cameras/hall").rename("cameras/lobby")
     shutil.copy(next((tmp_path / "cameras" / "door").iterdir()), "person.jpg")
     Path("runs/first").mkdir(parents=True)
     model.save("runs/first/model.safetensors")

@@ -1,5 +1,7 @@
 """What searches find, in a folder and on a server."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.search import RERANKED_CANDIDATES
-from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.reranking import k_reciprocal_distance, published_distance
 
 
 @pytest.fixture
@@ -27,6 +29,15 @@ def found(gallery, angles, degrees, **how):
     return [match.path.name for match in matches]
 
 
+def test_a_gallery_of_the_process_before_a_fork_is_refused_and_left_open(circle, angles, monkeypatch):
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(GalleryError, match=r"was opened before this process was forked.* Open it in each worker"):
+            circle.search(angles([0.0]))
+        circle.close()
+    assert found(circle, angles, 0, top=1) == ["0"]
+
+
 def test_matches_come_in_order_of_their_cosine(circle, angles):
     (matches,) = circle.search(angles([0.0]), top=3)
     assert [match.rank for match in matches] == [1, 2, 3]
@@ -39,7 +50,23 @@ def test_filters_leave_out_and_nothing_takes_the_place_of_what_is_missing(circle
     assert found(circle, angles, 0, filters=GalleryFilters(not_cameras=("b",)), top=3) == ["0", "2", "4"]
     assert found(circle, angles, 0, filters=GalleryFilters(since=7200.0, until=14400.0)) == ["2", "3"]
     assert found(circle, angles, 0, filters=GalleryFilters(until=1e9)) == [str(k) for k in range(9)]
-    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("c",))) == []
+    assert found(circle, angles, 0, filters=GalleryFilters(cameras=("b",), until=3600.0)) == []
+
+
+def test_a_camera_without_a_crop_here_is_refused_in_every_question(circle, angles):
+    for filters in (GalleryFilters(cameras=("B",)), GalleryFilters(not_cameras=("B",))):
+        for ask in (circle.count, circle.crops, lambda filters: circle.search(angles([0.0]), filters=filters)):
+            with pytest.raises(GalleryError, match=r"has no camera 'B'\. Its cameras, nearest first: b, a"):
+                ask(filters)
+
+
+def test_features_that_are_no_numbers_neither_enter_nor_search(circle, angles, stored_row):
+    broken = np.full((1, circle.dimension), np.nan, dtype=np.float32)
+    with pytest.raises(GalleryError, match=r"^1 of 1 features are no numbers"):
+        circle.write([stored_row("nan")], broken)
+    with pytest.raises(GalleryError, match=r"^1 of 2 features are no numbers"):
+        circle.search(np.concatenate([angles([0.0]), broken]))
+    assert circle.num_crops == 10
 
 
 def test_many_queries_are_answered_each_for_itself(circle, angles):
@@ -94,3 +121,16 @@ def test_a_folder_means_the_files_below_it_and_no_neighbour(gallery, angles, sto
     gallery.write([stored_row(name) for name in names], angles([0.0] * len(names)))
     meant = [str(match.path) for match in gallery.crops(GalleryFilters(path="/c/a/"))]
     assert meant == ["/c/a", "/c/a/1.jpg", "/c/a/b/2.jpg"]
+
+
+def test_both_forms_of_reranking_are_those_of_their_distances(gallery, stored_row):
+    generator = np.random.default_rng(1)
+    features = generator.standard_normal((60, gallery.dimension)) + 3 * np.eye(6, gallery.dimension)[np.arange(60) % 6]
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    gallery.write([stored_row(str(k)) for k in range(59)], features[1:])
+    for form, distance_of in (("paper", k_reciprocal_distance), ("published", published_distance)):
+        (matches,) = gallery.search(features[:1], top=59, rerank=True, rerank_form=form)
+        near = np.argsort(1 - features[0] @ features[1:].T, kind="stable")
+        together = features[[0, *(1 + near)]]
+        order = near[np.argsort(distance_of(1 - together @ together.T)[0, 1:], kind="stable")]
+        assert [match.path.name for match in matches] == [str(k) for k in order]

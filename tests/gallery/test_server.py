@@ -13,11 +13,14 @@ from iics.data.crops import CropSet
 from iics.data.images import load_pixels
 from iics.errors import GalleryError
 from iics.gallery import connection, erasure, indexing
-from iics.gallery.connection import connect
-from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.connection import check_server_version, connect
+from iics.gallery.erasure import erase, finish_erasure
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import IndexResult, index_crops
+
+written_anew = pytest.mark.parametrize("place", ["folder", "server"], indirect=True)
+"""For what a Milvus server has no part in: it erases by itself."""
 
 
 def test_a_server_killed_while_indexing_loses_nothing_that_was_written(mortal_server, model, people, monkeypatch):
@@ -150,6 +153,22 @@ def test_a_server_that_does_not_answer_is_named(monkeypatch):
         Gallery.open("http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("version", ["v2.2.16-lite", "v2.2.9", "1.1.0"])
+def test_a_server_that_is_too_old_is_refused_by_its_version(version):
+    with pytest.raises(
+        GalleryError, match=f"The server at http://here is Milvus {version}; galleries need 2.3 or newer"
+    ):
+        check_server_version(version, "http://here")
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["v2.3.0", "v2.3.5-lite", "2.6.1", "v3.0.0", "milvus_lite-3.2.2", "v2.2-testing-20230824-68-ga34a9d6-lite"],
+)
+def test_servers_from_2_3_on_are_taken(version):
+    check_server_version(version, "http://here")
+
+
 def test_an_address_with_no_such_port_is_named():
     with pytest.raises(GalleryError, match=r"Cannot reach a Milvus server at http://127.0.0.1:99999: .*[Pp]ort"):
         Gallery.open("http://127.0.0.1:99999")
@@ -183,7 +202,7 @@ def test_leftovers_of_an_erasure_do_not_come_back(place, model, angles, stored_r
     ):
         gallery.write([stored_row("a"), stored_row("b")], angles([0, 90]))
         leftover.write([stored_row("old")], angles([0]))
-        assert erase_deleted(gallery._client, place.collection, seconds=60)
+        erase(gallery._client, place.collection, ["nobody"], seconds=60)
         assert [match.crop_id for match in gallery.search(angles([0]))[0]] == ["a", "b"]
 
 
@@ -201,6 +220,7 @@ def _write_once(monkeypatch, name, write):
     monkeypatch.setattr(erasure, name, call_and_write)
 
 
+@written_anew
 def test_a_crop_written_while_others_are_forgotten_is_not_lost_and_keeps_what_is_new(
     gallery, angles, stored_row, monkeypatch
 ):
@@ -213,6 +233,7 @@ def test_a_crop_written_while_others_are_forgotten_is_not_lost_and_keeps_what_is
     assert {row["crop_id"]: row["time"] for row in gallery.rows(GalleryFilters())} == {"b": 5.0}
 
 
+@written_anew
 def test_nobody_writes_between_the_comparison_and_the_end(gallery, angles, stored_row, monkeypatch):
     gallery.write([stored_row("a"), stored_row("b")], angles([0, 45]))
     refusals = []
@@ -228,6 +249,7 @@ def test_nobody_writes_between_the_comparison_and_the_end(gallery, angles, store
     assert [row["crop_id"] for row in gallery.rows(GalleryFilters())] == ["b"]
 
 
+@written_anew
 def test_an_erasure_within_another_loses_no_crop(gallery, place, angles, stored_row, monkeypatch):
     gallery.write([stored_row(name) for name in "abcd"], angles([0, 30, 60, 90]))
     monkeypatch.setattr(erasure, "_one_at_a_time", contextlib.nullcontext())  # as if they were two processes
@@ -238,12 +260,12 @@ def test_an_erasure_within_another_loses_no_crop(gallery, place, angles, stored_
     assert sorted(row["crop_id"] for row in gallery.rows(GalleryFilters())) == ["c", "d"]
 
 
-def test_threads_that_forget_at_once_all_succeed(gallery, angles, stored_row):
+def test_threads_that_forget_at_once_all_succeed(gallery, place, angles, stored_row):
     gallery.write([stored_row(name) for name in "abcd"], angles([0, 30, 60, 90]))
     with ThreadPoolExecutor(2) as pool:
-        erased = pool.map(lambda _: erase_deleted(gallery._client, gallery.collection, seconds=60), range(2))
-        assert list(erased) == [True, True]
-    assert gallery.num_crops == 4
+        erased = pool.map(gallery.delete, (["a"], ["b"]))
+        assert list(erased) == [place.erases_at_once] * 2
+    assert gallery.num_crops == 2
 
 
 def test_what_a_killed_erasure_set_aside_is_put_back(place, model, angles, stored_row):

@@ -1,7 +1,6 @@
 """Backbones by name: their strides, which of their norms are replaced, and who shares an alpha."""
 
 import functools
-import importlib
 import re
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from iics.errors import SettingsError, WeightsError
+from iics.models import imagenet_weights
 from iics.models.backbone import (
     BACKBONES,
     BackboneSpec,
@@ -20,7 +20,6 @@ from iics.models.backbone import (
     replace_norms,
 )
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
-from iics.models.torchvision_import import import_torchvision
 
 NAMES = ("resnet50", "resnet18", "efficientnet_lite0")
 
@@ -69,14 +68,9 @@ def test_an_unknown_stage_is_refused_with_examples():
 
 
 def test_weights_that_cannot_be_downloaded_are_an_error_with_a_way_out(monkeypatch):
-    import_torchvision()
-    timm = importlib.import_module("timm")
-
-    def offline(*args, **kwargs):
-        raise OSError("no network")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(WeightsError, match=r"resnet18\.tv_in1k through timm \(OSError\).*--weights FILE\.$"):
+    monkeypatch.setattr(imagenet_weights, "_stored_file", lambda name: None)
+    monkeypatch.setattr(imagenet_weights, "download_problem", lambda name: f"There is no {name} to be had.")
+    with pytest.raises(WeightsError, match=r"no resnet18\.tv_in1k .*--weights FILE, .*--backbone efficientnet_lite0"):
         create_backbone("resnet18", weights="imagenet", norm="bn")
 
 
@@ -244,7 +238,7 @@ def test_alpha_by_block_tells_the_alpha_in_use_under_the_first_layer_of_its_grou
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "efficientnet_lite0"])
 def test_replaced_norms_keep_weights_running_statistics_and_activation(name):
     spec: BackboneSpec = backbone_spec(name)
-    backbone = _create_timm_model(spec, download=False)
+    backbone = _create_timm_model(spec)
     generator = torch.Generator().manual_seed(0)
     norms = {path: module for path, module in backbone.named_modules() if isinstance(module, nn.BatchNorm2d)}
     before = {}
@@ -272,7 +266,7 @@ def test_replaced_norms_keep_weights_running_statistics_and_activation(name):
 
 
 def test_state_dict_keys_of_norms_stay_timms():
-    names = _create_timm_model(backbone_spec("resnet18"), download=False).state_dict()
+    names = _create_timm_model(backbone_spec("resnet18")).state_dict()
     ours = default("resnet18").state_dict()
     expected = {key for key in names if not key.endswith("num_batches_tracked")}
     assert {key for key in ours if not re.search(r"mix\.alpha$", key)} == expected

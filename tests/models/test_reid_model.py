@@ -130,22 +130,42 @@ def test_a_grey_or_transparent_picture_is_taken_as_rgb(model, pixels):
     np.testing.assert_array_equal(model.embed([clear]), model.embed(pixels[:1]))
 
 
+def test_arrays_of_any_size_are_resized_as_pictures_are(model):
+    crops = [np.random.default_rng(size).integers(0, 256, (2 * size, size, 3), dtype=np.uint8) for size in (20, 45)]
+    expected = model.embed([Image.fromarray(crop) for crop in crops])
+    np.testing.assert_array_equal(model.embed(crops), expected)
+    np.testing.assert_array_equal(model.embed([crops[0], Image.fromarray(crops[1])]), expected)
+    np.testing.assert_array_equal(model.embed(np.stack([crops[0], crops[0]])), expected[[0, 0]])
+    np.testing.assert_array_equal(model.embed(crops[0]), expected[:1])
+    np.testing.assert_array_equal(model.embed(Image.fromarray(crops[0])), expected[:1])
+    np.testing.assert_array_equal(model.embed(crops[0][..., ::-1][..., ::-1]), expected[:1])  # a view is no trap
+
+
+def test_one_crop_of_the_input_size_is_one_feature(model, pixels):
+    np.testing.assert_array_equal(model.embed(pixels[0]), model.embed(pixels[:1]))
+
+
 @pytest.mark.parametrize(
-    ("wrong", "got"),
+    ("wrong", "message"),
     [
-        (np.zeros((2, 32, 64, 3), dtype=np.uint8), "uint8 (2, 32, 64, 3)"),
-        (np.zeros((2, 64, 32, 3), dtype=np.float32), "float32 (2, 64, 32, 3)"),
-        (np.zeros((64, 32, 3), dtype=np.uint8), "uint8 (64, 32, 3)"),
+        (np.full((2, 64, 32, 3), 0.5, np.float32), r"got float32 .*From 0 to 1, .* \(pixels \* 255\)\.round\(\)"),
+        (np.full((2, 64, 32, 3), 7.0, np.float32), r"got float32 .*From 0 to 255, .* pixels\.astype\('uint8'\)"),
+        (np.zeros((2, 64, 32, 3), np.uint16), r"got uint16 \(2, 64, 32, 3\)"),
+        (np.zeros((2, 3, 64, 32), np.uint8), r"got uint8 \(2, 3, 64, 32\)\. Put the channels last"),
+        (np.zeros((64, 32), np.uint8), r"got uint8 \(64, 32\)\."),
+        (np.zeros((64, 32, 4), np.uint8), r"got uint8 \(64, 32, 4\)\."),
+        (np.zeros((1, 0, 32, 3), np.uint8), r"there is nothing in it"),
+        ([np.zeros((1, 64, 32, 3), np.uint8)], r"Each array of a list is one crop"),
+        (torch.zeros(1, 64, 32, 3), r"pixels\.cpu\(\)\.numpy\(\)"),
     ],
 )
-def test_pixels_of_another_size_or_type_are_refused(model, wrong, got):
-    message = f"Pixels must be uint8 of shape (n, 64, 32, 3), got {got}; pass pictures or files to have them resized."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+def test_arrays_that_are_no_crops_are_refused_with_a_way_out(model, wrong, message):
+    with pytest.raises(ValueError, match=message):
         model.embed(wrong)
 
 
 def test_a_mixture_of_pictures_and_files_is_refused(model, tmp_path):
-    with pytest.raises(ValueError, match=r"^Pass pictures or files, not a mixture of both\.$"):
+    with pytest.raises(ValueError, match=r"^Pass pictures and arrays, or files, not a mixture of both\.$"):
         model.embed([Image.new("RGB", (32, 64)), tmp_path / "a.png"])
 
 
@@ -229,7 +249,8 @@ def test_a_corrupt_file_is_named(saved, damage):
 def test_a_file_of_somebody_else_is_refused(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(
-        WeightsError, match=r"other\.safetensors has no iics header; it is not a model that iics saved\.$"
+        WeightsError,
+        match=r"other\.safetensors has no iics header; it is not a model that iics saved\. Measure it by: iics",
     ):
         load_model(tmp_path / "other.safetensors")
 
@@ -257,3 +278,75 @@ def test_tensors_that_the_header_does_not_describe_are_refused(model, saved):
 def test_settings_that_name_no_backbone_are_refused():
     with pytest.raises(SettingsError, match=r"^Unknown backbone 'vgg'"):
         create_model(dataclasses.replace(SETTINGS, backbone="vgg"), device=CPU)
+
+
+# --- weights and values that make no sense
+
+
+def test_weights_that_are_no_numbers_are_refused(model, saved):
+    tensors = {key: value.contiguous().clone() for key, value in model.backbone.state_dict().items()}
+    tensors["conv1.weight"][0, 0, 0, 0] = float("nan")
+    save_file(tensors, saved, metadata={"iics": header_of(saved)})
+    with pytest.raises(WeightsError, match=r"holds NaN or infinite weights \(conv1\.weight\)"):
+        load_model(saved)
+
+
+def test_features_that_are_no_numbers_are_refused(saved, pixels):
+    loaded = load_model(saved)
+    with torch.no_grad():
+        loaded.backbone.conv1.weight.fill_(float("inf"))
+    with pytest.raises(WeightsError, match=r"no numbers \(NaN\) for 5 of 5 crops, the first is number 1"):
+        loaded.embed(pixels)
+
+
+def test_a_file_of_the_first_format_is_a_network_of_ours(model, saved, pixels):
+    header = json.loads(header_of(saved)) | {"format": 1}
+    for key in ("last_stride", "interpolation", "parts"):
+        del header[key]
+    tensors = {key: value.contiguous().clone() for key, value in model.backbone.state_dict().items()}
+    save_file(tensors, saved, metadata={"iics": json.dumps(header)})
+    loaded = load_model(saved)
+    assert (loaded.header.last_stride, loaded.header.interpolation) == (1, "bicubic")
+    np.testing.assert_array_equal(loaded.embed(pixels), model.embed(pixels))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"height": -1},
+        {"height": 10**9},
+        {"width": "32"},
+        {"height": True},
+        {"mean": [0.5, 0.5]},
+        {"mean": [0.5, float("nan"), 0.5]},
+        {"std": [0, 1, 1]},
+        {"std": "abc"},
+        {"backbone": "vgg"},
+        {"backbone": ["resnet18"]},
+        {"norm": "batch"},
+        {"norm_stages": "layer4"},
+        {"norm_stages": [1]},
+        {"norm_stages": ["layer9"]},
+        {"alpha_sharing": None},
+        {"last_stride": 3},
+        {"interpolation": "nearest"},
+        {"trained_rounds": -1},
+        {"parts": {"pooling": "max"}},
+        {"parts": {"neck": ["linear"], "neck_features": 10**12}},
+        {"parts": {"neck_features": 5}},
+        {"parts": []},
+        {"match_thresholds": {"thresholds": []}},
+        {"format": "2"},
+    ],
+)
+def test_a_header_of_impossible_values_is_a_sentence(model, saved, changes):
+    rewrite(saved, model, **changes)
+    with pytest.raises(WeightsError, match=re.escape(str(saved))) as raised:
+        load_model(saved)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_header_nested_without_end_is_a_sentence(saved):
+    save_file({"a": torch.ones(1)}, saved, metadata={"iics": "[" * 100_000})
+    with pytest.raises(WeightsError, match="has a damaged iics header"):
+        load_model(saved)

@@ -5,7 +5,15 @@ import math
 import pytest
 
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.score_meaning import NOT_CALIBRATED, meaning_of, rate_text, source_text, summary_lines
+from iics.models.score_meaning import (
+    NOT_CALIBRATED,
+    meaning_of,
+    measured_elsewhere,
+    rate_text,
+    source_text,
+    summary_lines,
+    transfer_lines,
+)
 
 ONE_PERCENT = MatchThreshold(0.01, 0.68, 0.004, 0.019, 0.66, 0.7, 300, found=0.62, same_camera_rate=0.043)
 FIVE_PERCENT = MatchThreshold(0.05, 0.5, 0.03, 0.08, 0.48, None, 200)
@@ -28,14 +36,14 @@ def measured(*thresholds, calibration="identities"):
 
 def test_a_similarity_is_placed_by_the_strictest_threshold_that_it_exceeds():
     assert meaning_of(0.71, measured()) == (
-        "0.71: above the 1 % threshold (0.68), which 0.4 % to 1.9 % of pairs of two different people exceed"
+        "0.71: above the 1 % threshold (0.68), which 0.4 % to 1.9 % of pairs of two different people of shop exceed"
     )
     assert meaning_of(0.6, measured()).startswith("0.60: above the 5 % threshold (0.50), which 3 % to 8 % of pairs")
 
 
 def test_a_similarity_below_all_is_said_to_be_so():
     assert meaning_of(0.31, measured()) == (
-        "0.31: not above the 5 % threshold (0.50); 3 % to 8 % of pairs of two different people lie above that"
+        "0.31: not above the 5 % threshold (0.50); 3 % to 8 % of pairs of two different people of shop lie above that"
     )
 
 
@@ -62,7 +70,7 @@ def test_no_number_is_no_similarity():
 
 
 def test_the_summary_has_every_threshold_its_source_and_its_limits():
-    lines = summary_lines(measured())
+    lines = summary_lines(measured(), are_own_crops=True)
     assert lines == [
         "Which similarity means the same person? Measured on shop, query against gallery: 51,234 pairs of two "
         "different people, cameras differ (780 different pairs of 40), 300 pairs of one person.",
@@ -72,6 +80,24 @@ def test_the_summary_has_every_threshold_its_source_and_its_limits():
         "     5 % of two different people exceed 0.500 (95 % interval 0.480 to ?; true rate 3 % to 8 %)",
         "  Among 10,000 crops of other people some 100 exceed 0.680, too: a high similarity is not an identification.",
         "  Other cameras differ.",
+    ]
+
+
+def test_beside_crops_of_others_it_says_where_the_rates_were_measured_and_that_they_do_not_hold():
+    *lines, last = summary_lines(measured())
+    assert lines == summary_lines(measured(), are_own_crops=True)
+    assert last.strip() == measured_elsewhere(measured())
+    assert last.startswith("  Measured on shop. On crops of other cameras or people than those, the rates do not hold")
+    assert "a threshold of 1 % was exceeded by 3 %" in last
+    assert last.endswith("iics evaluate MODEL DATA --calibrate")
+
+
+def test_thresholds_on_other_crops_are_told_with_the_share_that_is_above_them_there():
+    assert transfer_lines(measured(), {0.01: 0.0297, 0.05: 0.11}, data="market") == [
+        "The model file's thresholds were measured on shop, query against gallery. On market:",
+        "  3 % of the pairs of two people exceed 0.680, the 1 % threshold",
+        "  11 % of the pairs of two people exceed 0.500, the 5 % threshold",
+        "  Where these differ, calibrate on your own crops: iics evaluate MODEL DATA --calibrate",
     ]
 
 

@@ -180,7 +180,7 @@ def test_weights_for_other_pixels_are_refused(stored, channel_statistics):
 
 def test_a_model_of_a_newer_version_is_refused(stored):
     _, file = stored()
-    header = header_text(file).replace('"format": 1', '"format": 99')
+    header = header_text(file).replace('"format": 2', '"format": 99')
     save_file(load_file(file), file, metadata={HEADER_KEY: header})
     with pytest.raises(WeightsError, match="was written by a newer iics"):
         start_from(file)

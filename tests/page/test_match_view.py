@@ -34,6 +34,7 @@ def test_the_page_says_what_similarities_mean(thresholds):
     assert "Of pairs of two different people, 1 % exceed 0.680." in page
     assert "true rate 0.4 % to 1.9 %" in page
     assert "Other cameras differ." in page
+    assert page.count("On crops of other cameras or people than those, the rates do not hold") == 2
     assert 'title="0.90: above the 1 % threshold (0.68)' in page
     assert 'title="0.50: not above the 1 % threshold (0.68)' in page
     assert "This model is not calibrated" in html(FIVE)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.reranking import k_reciprocal_distance, published_distance
 
 
 def cosine_distance(num_crops: int, seed: int = 0, num_identities: int = 6, dimensions: int = 12) -> np.ndarray:
@@ -162,3 +162,27 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_distances_that_cannot_be_ranked_are_refused(distance, message):
     with pytest.raises(ValueError, match=message):
         k_reciprocal_distance(distance.astype(np.float32))
+
+
+@pytest.mark.parametrize("num_crops", [2, 7, 21, 60])
+@pytest.mark.parametrize(("k1", "k2", "lambda_value"), [(20, 6, 0.3), (6, 1, 0.0), (5, 40, 1.0)])
+def test_published_form_equals_the_reference(reference, num_crops, k1, k2, lambda_value):
+    distance = cosine_distance(num_crops)
+    expected = reference.published_distance(distance, k1, k2, lambda_value)
+    reranked = published_distance(distance, k1=k1, k2=k2, lambda_value=lambda_value)
+    np.testing.assert_allclose(reranked, expected, atol=1e-5)
+
+
+def test_published_form_of_two_crops_worked_by_hand():
+    distance = np.array([[0, 0.4], [0.4, 0]], dtype=np.float32)
+    # Divided by their largest both are 1 apart, however near they were.
+    reranked = published_distance(distance, k2=1)
+    assert reranked[0, 1] == pytest.approx(0.7 * (1 - math.exp(-1)) + 0.3, abs=1e-6)
+
+
+def test_published_form_of_copies_of_one_crop_is_zero_and_of_bad_input_is_refused():
+    np.testing.assert_allclose(published_distance(np.zeros((6, 6), dtype=np.float32)), 0, atol=1e-6)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        published_distance(np.full((2, 2), np.nan, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"\(crops, crops\), got \(2, 3\)"):
+        published_distance(np.zeros((2, 3), dtype=np.float32))

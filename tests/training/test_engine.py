@@ -379,6 +379,15 @@ def assert_like_eager(engine, *, group_size):
 
 
 @tracing
+def test_a_compiled_network_without_a_length_is_called_again(compile_with):
+    compile_with("eager")
+    backbone = torch.nn.Conv2d(3, 2, 1)
+    network = Engine(compiles=True).network(backbone)
+    images = torch.ones(1, 3, 4, 4)
+    assert torch.equal(network(images), network(images))
+
+
+@tracing
 @pytest.mark.parametrize("group_size", [4, None])
 def test_the_network_is_one_graph_in_training_and_one_in_evaluation_however_many_parts(compile_with, group_size):
     compiler = Compiler()

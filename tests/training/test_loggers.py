@@ -72,6 +72,13 @@ def test_histograms_hold_every_cluster_and_every_alpha():
     }
 
 
+def test_bytes_of_a_camera_that_are_no_letters_are_named_by_number():
+    cameras = {"caf\udce9": {"num_clusters": 1, "size_counts": [[2, 1]]}}
+    numbers = {"round": 1, "alpha": {}, "stage1": {"pseudo_labels": cameras}}
+    assert "stage1/pseudo_labels/caf\\udce9/num_clusters" in dict(flatten(numbers))
+    assert "stage1/cluster_sizes/caf\\udce9" in histograms(numbers)
+
+
 def test_round_without_stages_and_alphas_has_no_histogram():
     assert histograms({"round": 0, "alpha": {}}) == {}
 

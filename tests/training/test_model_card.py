@@ -219,6 +219,7 @@ def test_other_folders_are_refused(tmp_path):
     with pytest.raises(RunFolderError, match=r" is no run folder: it has no settings\.json\."):
         write_model_card(tmp_path)
     (tmp_path / "settings.json").write_text("{")
+    (tmp_path / "data.json").write_text("{}")
     with pytest.raises(RunFolderError, match=r"settings\.json is no valid JSON"):
         write_model_card(tmp_path)
     for name in ("settings.json", "data.json"):

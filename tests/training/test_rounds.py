@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from iics.computing_settings import PixelSettings
 from iics.config import ClusterSettings
+from iics.data.benchmarks import load_market_layout
 from iics.data.images import load_pixels
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
@@ -18,6 +20,7 @@ from iics.training.labelling import with_resolved_route
 from iics.training.randomness import crop_order
 from iics.training.rounds import resume, train
 from iics.training.run_folder import RunFolder
+from iics.training.run_hold import held
 
 MEASURED = (
     "adjusted_rand_index",
@@ -47,7 +50,8 @@ def without_measurements(value):
 
 def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metrics):
     folder = unbroken.run.folder
-    assert {entry.name for entry in folder.iterdir()} == {
+    assert {entry.name for entry in folder.iterdir()} - {".lock"} == {
+        "crops.csv",
         "settings.json",
         "data.json",
         "metrics.jsonl",
@@ -337,8 +341,60 @@ def test_finished_run_resumes_to_itself(unbroken, people):
 
 
 def test_resume_refuses_other_crops(unbroken, people):
-    with pytest.raises(RunFolderError, match="not the same files"):
+    with pytest.raises(
+        RunFolderError, match=r"the pictures of people gallery, which it is trained on, are not the same"
+    ):
         resume(unbroken.run.folder, people.gallery)
+
+
+def test_a_run_goes_on_with_crops_that_lie_elsewhere_in_another_order_to_the_same_bits(
+    first_run, people, market_people, one_round, tmp_path, without_seconds, same_weights
+):
+    def stop(event):
+        if event.phase == "stage 2: train" and event.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(people.train, settings=one_round, out=tmp_path / "run", progress=stop)
+    moved = load_market_layout(shutil.copytree(market_people, tmp_path / "moved"), name="people").train
+    order = np.random.default_rng(0).permutation(len(moved))
+    resumed = resume(tmp_path / "run", moved.subset(order))
+    assert without_seconds(resumed.history) == without_seconds(first_run.history)
+    assert same_weights(resumed.folder, first_run.folder)
+
+
+def test_a_picture_replaced_under_its_name_is_refused_by_name(unbroken, market_people, tmp_path):
+    moved = load_market_layout(shutil.copytree(market_people, tmp_path / "moved"), name="people").train
+    shutil.copy(moved.paths[3], moved.paths[7])
+    with pytest.raises(RunFolderError, match=rf"{moved.paths[7].name} holds another picture"):
+        resume(unbroken.run.folder, moved)
+
+
+def test_other_pictures_to_measure_on_are_refused(people, one_round, tmp_path):
+    def stop(event):
+        if event.round_number:
+            raise KeyboardInterrupt
+
+    tests = {"query": people.query, "gallery": people.gallery}
+    with pytest.raises(KeyboardInterrupt):
+        train(people.train, settings=one_round, out=tmp_path / "run", measured_on=tests, progress=stop)
+    fewer = {**tests, "gallery": people.gallery.subset(np.arange(5), name="people gallery")}
+    with pytest.raises(RunFolderError, match=r"people gallery, which it is measured on, .* is missing"):
+        resume(tmp_path / "run", people.train, measured_on=fewer)
+
+
+def test_rounds_of_another_run_in_metrics_are_refused(unbroken, people, tmp_path):
+    folder = shutil.copytree(unbroken.run.folder, tmp_path / "run")
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1].replace("0.", "1."), lines[2]]) + "\n")
+    with pytest.raises(RunFolderError, match=r"metrics\.jsonl in the run folder is not this run's"):
+        resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
+
+
+def test_a_folder_that_another_process_writes_is_refused(unbroken, people, tmp_path):
+    folder = shutil.copytree(unbroken.run.folder, tmp_path / "run")
+    with held(folder), pytest.raises(RunFolderError, match=rf"is being written by process {os.getpid()} on .*, since "):
+        resume(folder, people.train)
 
 
 def test_failed_evaluation_does_not_lose_the_stage_before_it(

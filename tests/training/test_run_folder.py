@@ -14,6 +14,7 @@ import torch
 from iics.data.crops import CropSet
 from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead
+from iics.settings_json import to_json
 from iics.training.run_folder import Checkpoint, RunFolder
 
 
@@ -52,9 +53,12 @@ def newest(folder):
 def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
     opened = RunFolder.open(folder.path)
     assert opened.settings() == tiny_settings
-    source = opened.source()
-    assert datetime.fromisoformat(source.pop("started"))
-    assert source == {
+    assert opened.source() == {"data": "market1501"}
+    values = dict(opened.data().values)
+    assert datetime.fromisoformat(values.pop("started"))
+    assert len(values.pop("run")) == 32
+    assert len(values.pop("settings")) == 16
+    assert values == {
         "data": "market1501",
         "name": "crops",
         "num_crops": 5,
@@ -105,7 +109,79 @@ def test_folder_that_is_no_run_is_not_opened(folder, missing):
     (folder.path / missing).unlink()
     with pytest.raises(RunFolderError) as caught:
         RunFolder.open(folder.path)
-    assert str(caught.value) == f"{folder.path} is no run folder: it has no {missing}. Start a run with iics train."
+    assert (
+        str(caught.value)
+        == {
+            "settings.json": f"{folder.path} was stopped before its run began: it has no settings.json yet, and "
+            f"nothing is lost. Start it again: iics train DATA ... --out {folder.path}",
+            "data.json": f"{folder.path} is no run folder: it has no data.json. Start a run with iics train.",
+        }[missing]
+    )
+
+
+def test_a_run_killed_before_it_began_can_be_started_again_in_its_place(folder, tiny_settings, crops):
+    (folder.path / "settings.json").unlink()
+    (folder.path / ".data.json.123.tmp").write_text("half")
+    again = RunFolder.create(folder.path, settings=tiny_settings, crops=crops, source={})
+    assert again.settings() == tiny_settings
+    assert again.data().run != ""
+    assert not (folder.path / ".data.json.123.tmp").exists()
+    (folder.path / "settings.json").unlink()
+    (folder.path / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="exists already"):
+        RunFolder.check_new(folder.path)
+
+
+def test_settings_of_another_run_are_refused_and_those_of_the_machine_may_change(folder, tiny_settings):
+    elsewhere = replace(tiny_settings, device="cpu", loggers=(), model=replace(tiny_settings.model, weights="none"))
+    (folder.path / "settings.json").write_text(to_json(elsewhere))
+    assert folder.settings() == elsewhere
+    (folder.path / "settings.json").write_text(to_json(replace(tiny_settings, seed=5)))
+    with pytest.raises(RunFolderError, match=r"settings\.json is not what this run began with"):
+        folder.settings()
+
+
+@pytest.mark.parametrize("field", ["fingerprint", "num_crops"])
+def test_data_without_a_field_that_every_version_writes_is_refused(folder, field):
+    data = folder.data()
+    (folder.path / "data.json").write_text(
+        json.dumps({name: value for name, value in data.values.items() if name != field})
+    )
+    with pytest.raises(RunFolderError, match=rf"data\.json is damaged: it has no {field}\."):
+        folder.pictures()
+
+
+def test_a_checkpoint_of_another_run_is_refused(folder, tmp_path, tiny_settings, crops):
+    other = RunFolder.create(tmp_path / "other", settings=tiny_settings, crops=crops, source={})
+    other.save_checkpoint(checkpoint())
+    folder.save_checkpoint(checkpoint())
+    theirs, ours = newest(other), newest(folder)
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(RunFolderError, match=r"round-001-stage1\.ckpt is of another run .* delete this one"):
+        folder.latest_checkpoint()
+
+
+@pytest.mark.parametrize(
+    "values", [{"round_index": "one"}, {"stage": "stage9"}, {"history": ["{"]}, {"record": "[]"}, {"heads": None}]
+)
+def test_a_checkpoint_of_wrong_fields_gives_way_to_the_one_before(folder, values, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    buffer = io.BytesIO()
+    torch.save({**vars(checkpoint(stage="stage2")), **values}, buffer)
+    content = buffer.getvalue()
+    file = folder.path / "checkpoints" / "round-001-stage2.ckpt"
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest_checkpoint().stage == "stage1"
+    assert f"Checkpoint {file} cannot be read" in caplog.text
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_skipped(folder, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    (folder.path / "checkpoints" / "round-001-stage2.ckpt").mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest_checkpoint().stage == "stage1"
+    assert "cannot be read" in caplog.text
 
 
 def test_checkpoint_comes_back_as_it_was(folder):
@@ -199,8 +275,10 @@ def test_half_written_checkpoint_of_a_killed_process_is_no_checkpoint(folder):
     half = folder.path / "checkpoints" / ".round-001-stage2.ckpt.123.tmp"
     half.write_bytes(b"half")
     assert folder.latest_checkpoint().stage == "stage1"
-    RunFolder.open(folder.path)
-    assert not half.exists()
+    opened = RunFolder.open(folder.path)
+    assert half.exists()  # whoever reads leaves a living writer's file alone
+    with opened.writing():
+        assert not half.exists()
 
 
 def test_metrics_are_written_anew(folder, read_metrics):

@@ -145,8 +145,11 @@ def test_no_logger_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"wandb": {"name": 3}}', '{"wandb": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"wandb": {"name": 3}}', '{"wandb": 3}', '{"wandb": {"last_round": "2"}}', '{"wandb": {"run_id": 7}}'],
+)
 def test_unreadable_state_is_refused(tmp_path, text):
     (tmp_path / "loggers.json").write_text(text)
-    with pytest.raises(RunFolderError, match=r"loggers\.json cannot be read: .* Delete it to log all rounds anew\."):
+    with pytest.raises(RunFolderError, match=r"loggers\.json .*\. Delete it to log all rounds anew\."):
         RunLog(tmp_path, SETTINGS)

@@ -74,7 +74,6 @@ class TrainingSpeedCommand:
         check_ranges(self, prefix="--")
         batch = self.clusters_per_batch * self.crops_per_cluster
         check_setting(self.loaded >= batch, f"--loaded must be at least a batch of {batch}, got {self.loaded}.")
-        check_setting(len(self.only) > 0, "--only needs at least one part to time.")
         for shape in self.norm_shapes:
             check_setting(
                 min(shape) >= 1 and shape[2] * shape[3] > 1,
@@ -143,7 +142,7 @@ def _machine(engine: Engine) -> str:
 def _crops(command: TrainingSpeedCommand) -> CropSet:
     import numpy as np
 
-    crops = command.source.load().train
+    crops = command.source.load().to_train_on()
     chosen = np.random.default_rng(command.seed).permutation(len(crops))[: command.loaded]
     batch = command.clusters_per_batch * command.crops_per_cluster
     is_enough = len(chosen) >= batch

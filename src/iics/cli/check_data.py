@@ -30,7 +30,8 @@ class CheckDataCommand:
     source: SourceFlags = field(default_factory=DataSource)
     """Which data."""
     contact_sheet: Path | None = None
-    """Write a picture of random training crops of each camera here (PNG or JPEG); 12 cameras a file."""
+    """Write a picture of random training crops (gallery crops without any) of each camera here (PNG or JPEG); 12
+    cameras a file."""
     estimate: bool = False
     """Predict memory, disk and time of a run here: trains on random pixels for some ten seconds. Not with errors."""
     preset: PresetName | None = None
@@ -49,10 +50,10 @@ def main(arguments: list[str]) -> int:
     splits = _loaded(command.source)
     from iics.data.check import check_data
 
-    total = sum(len(crops) for crops in (splits.train, splits.query, splits.gallery) if crops is not None)
+    total = sum(map(len, splits.sets.values()))
     with count_display("crops", total) as advance:
         report = _with_counts(check_data(splits, progress=_advancing(advance)), splits)
-    sheets = [] if command.contact_sheet is None else _write_sheets(splits.train, command.contact_sheet)
+    sheets = [] if command.contact_sheet is None else _write_sheets(splits.to_look_at(), command.contact_sheet)
     if not command.json:
         print(report)
         for sheet in sheets:

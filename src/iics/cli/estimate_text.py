@@ -44,6 +44,8 @@ def _free(estimate: RunEstimate) -> str:
 
 def _warnings(estimate: RunEstimate) -> list[str]:
     warnings = []
+    if estimate.weights_problem is not None:
+        warnings.append(f"The run cannot start here as it is. {estimate.weights_problem}")
     if estimate.is_busy:
         warnings.append(
             f"The machine was busy before the probe (load {estimate.load:.1f} on {estimate.num_cores} cores): a run "

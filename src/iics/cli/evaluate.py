@@ -12,7 +12,14 @@ import tyro
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
-from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolChoice, ProtocolName, json_values
+from iics.cli.protocol_choice import (
+    DEFAULT_REPEATS,
+    ProtocolChoice,
+    ProtocolName,
+    RerankingForm,
+    check_reranking_form,
+    json_values,
+)
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError
@@ -43,6 +50,9 @@ class EvaluateCommand:
     person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
+    toolboxes took over; their numbers are to be compared with the latter."""
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
@@ -63,6 +73,7 @@ class EvaluateCommand:
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +82,12 @@ def main(arguments: list[str]) -> int:
     if command.marks is not None:
         return _print_marked(command, command.marks)
     choice = ProtocolChoice(
-        command.protocol, command.rerank, command.repeats, command.seed, command.contact_sheet is not None
+        command.protocol,
+        command.rerank,
+        command.repeats,
+        command.seed,
+        command.contact_sheet is not None,
+        command.rerank_form,
     )
     splits = command.source.load()
     if command.calibrate:
@@ -94,10 +110,10 @@ def main(arguments: list[str]) -> int:
     result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
     thresholds = _calibrate(command, splits, model, features)
-    found = {**json_values(result), **_threshold_values(thresholds)}
-    print(
-        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
-    )
+    shares = {} if thresholds is not None else _shares_above(model, splits, features)
+    found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
+    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -141,7 +157,7 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
 
 
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
-    crops = splits.train
+    crops = splits.to_look_at()
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
             f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
@@ -192,6 +208,26 @@ def _calibrate(
     return thresholds
 
 
+def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, Features]) -> dict[float, float]:
+    """Return how many pairs of two people of these crops are above the thresholds that the model file brings."""
+    known = model.header.match_thresholds
+    if known is None or splits.query is None or splits.gallery is None or splits.gallery.identity_ids is None:
+        return {}
+    from iics.evaluation.calibration import shares_above
+
+    query, gallery = splits.query, splits.gallery
+    return shares_above(known, features[id(query)], features[id(gallery)], query, gallery)
+
+
+def _transfer_text(model: ReidModel, shares: dict[float, float], splits: DataSplits) -> list[str]:
+    known = model.header.match_thresholds
+    if known is None or not shares:
+        return []
+    from iics.models.score_meaning import transfer_lines
+
+    return ["", *transfer_lines(known, shares, data=splits.name)]
+
+
 def _threshold_values(thresholds: MatchThresholds | None) -> dict[str, Any]:
     return {} if thresholds is None else {"match_thresholds": asdict(thresholds)}
 
@@ -201,4 +237,5 @@ def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None
         return []
     from iics.models.score_meaning import summary_lines
 
-    return ["", *summary_lines(thresholds), f"Written into {path_of_model(command.model)}."]
+    lines = summary_lines(thresholds, are_own_crops=True)
+    return ["", *lines, f"Written into {path_of_model(command.model)}."]

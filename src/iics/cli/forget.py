@@ -42,7 +42,7 @@ class ForgetCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     camera: tuple[str, ...] = ()
-    """Crops of these cameras."""
+    """Crops of these cameras; a name that the gallery does not have is refused."""
     since: str = ""
     """Crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
     until: str = ""
@@ -75,12 +75,13 @@ class ForgetCommand:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 1 if nothing was deleted because the user said no."""
+    """Run the command; 1 if nothing was deleted because no crop was meant or the user said no."""
     command = parse(ForgetCommand, arguments, command="forget")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
+    from iics.gallery.nothing_found import unmet
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -97,8 +98,11 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
-            print("No crop of the gallery is meant; nothing to forget.")
-            return 0
+            if gallery.finish_deleting():
+                print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
+                return 0
+            print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))
+            return 1
         _show(crops, command.contact_sheet)
         if not (command.yes or _is_confirmed(len(crops))):
             print("Nothing was deleted.")

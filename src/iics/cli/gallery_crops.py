@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -69,21 +68,20 @@ def _source_of_path(path: Path) -> DataSource:
 
 
 def _of_one_camera(words: Sequence[str], camera: str) -> CropSet:
+    from iics.data.file_keys import file_key
     from iics.data.folders import image_files
 
     if not camera:
         raise DataError("--camera needs a name.")
     named = (file for word in words for file in image_files(word))
-    files = tuple({os.path.normpath(file.absolute()): file for file in named}.values())
+    files = tuple({file_key(file) or file: file for file in named}.values())
     return CropSet(files, np.zeros(len(files), dtype=np.int64), (camera,), name=f"crops of {camera}")
 
 
 def _chosen_splits(data: DataSplits, splits: Sequence[SplitName]) -> list[CropSet]:
-    found = {"train": data.train, "query": data.query, "gallery": data.gallery}
-    chosen = []
-    for split in splits or (["train"] if data.gallery is None else ["gallery"]):
-        crops = found[split]
-        if crops is None:
-            raise DataError(f"{data.name} has no split {split}; it has {', '.join(k for k, v in found.items() if v)}.")
-        chosen.append(crops)
-    return chosen
+    found = data.sets
+    chosen = splits or (["train"] if data.gallery is None else ["gallery"])
+    for split in chosen:
+        if split not in found:
+            raise DataError(f"{data.name} has no split {split}; it has {', '.join(found)}.")
+    return [found[split] for split in chosen]

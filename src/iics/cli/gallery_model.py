@@ -44,7 +44,6 @@ def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
         DataError: If there is none, or it cannot be decoded.
     """
     from iics.data.crop_images import decode_image
-    from iics.models.reid_model import resize_picture
 
     try:
         data = read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES)
@@ -54,4 +53,4 @@ def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
         picture = decode_image(data)
     except DataError as error:
         raise DataError(f"The query {path} cannot be decoded: {error}.") from error
-    return model.embed(resize_picture(picture, model.header.height, model.header.width)[None])
+    return model.embed([picture])

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iics.gallery.moments import time_text
-from iics.models.score_meaning import rate_text, summary_lines
+from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def json_values(query: Path, gallery: str, matches: Sequence[Match], header: Mod
         "query": str(query),
         "gallery": gallery,
         "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
+        "thresholds_note": None if header.match_thresholds is None else measured_elsewhere(header.match_thresholds),
         "matches": [match_values(match) for match in matches],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -22,20 +22,24 @@ class ForeignWeights:
 
     weights: str | None = None
     """Measure weights that others trained, instead of MODEL: `imagenet`, a file in torchvision's or timm's key names,
-    or a checkpoint that the authors of IICS published."""
+    or a checkpoint of the authors of IICS, BoT, fast-reid, layumi or torchreid."""
     backbone: str = "resnet50"
     """What --weights are of: resnet50, resnet18 or efficientnet_lite0."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to for --weights, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128
     """Width that crops are resized to for --weights, in pixels."""
+    last_stride: Literal[1, 2] | None = None
+    """Stride of the last stage of --weights; by default that of the program that trained them."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
-        is_alone = (self.backbone, self.height, self.width) == ("resnet50", 256, 128)
+        described = self.backbone, self.height, self.width, self.last_stride
+        is_alone = described == ("resnet50", 256, 128, None)
         check_setting(
             self.weights is not None or is_alone,
-            "--backbone, --height and --width describe --weights; a model knows its own. Leave them out.",
+            "--backbone, --height, --width and --last-stride describe --weights; a model knows its own. Leave them "
+            "out.",
         )
 
     def load(self, *, device: str) -> ReidModel:
@@ -52,6 +56,7 @@ class ForeignWeights:
             backbone=self.backbone,
             height=self.height,
             width=self.width,
+            last_stride=self.last_stride,
             device=choose_device(device),
         )
 

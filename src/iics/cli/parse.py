@@ -10,17 +10,29 @@ from typing import TypeVar
 
 import tyro
 
+from iics.cli.given_flags import check_taken, flags_of, with_each_flag_once
 from iics.shown_name import shown
 
 T = TypeVar("T")
 
 
 def parse(kind: type[T], arguments: list[str], *, command: str, default: T | None = None) -> T:
-    """Return the dataclass that the arguments describe; exits with code 2, naming the fault, if they do not."""
+    """Return the dataclass that the arguments describe; exits with code 2, naming the fault, if they do not.
+
+    Raises:
+        SettingsError: If a flag of one value is given twice, or one without any.
+    """
+    flags = dict(flags_of(kind))
+    if {"-h", "--help"}.isdisjoint(arguments):
+        arguments = with_each_flag_once(arguments, flags)
+    prog = f"iics {command}"
     with _arguments_as_shown(arguments):
         if default is None:
-            return tyro.cli(kind, args=arguments, prog=f"iics {command}")
-        return tyro.cli(kind, args=arguments, prog=f"iics {command}", default=default)
+            parsed = tyro.cli(kind, args=arguments, prog=prog)
+        else:
+            parsed = tyro.cli(kind, args=arguments, prog=prog, default=default)
+    check_taken(parsed, arguments, flags)
+    return parsed
 
 
 @contextmanager

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
 
+RerankingForm = Literal["paper", "published"]
+"""As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
+
 ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
 
 DEFAULT_REPEATS = 10
@@ -37,6 +40,7 @@ class ProtocolChoice:
     repeats: int
     seed: int
     has_contact_sheet: bool
+    form: RerankingForm = "paper"
 
     def __post_init__(self) -> None:
         is_drawn = self.protocol == "single-gallery-shot"
@@ -69,8 +73,12 @@ class ProtocolChoice:
     def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
         """Return the result; it prints itself."""
         from iics.evaluation import evaluate
+        from iics.evaluation.copied_queries import warn_of_copies
+        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+        labels = evaluate.evaluation_labels(evaluated.query, evaluated.gallery)
+        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
         if self.protocol == "single-gallery-shot":
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":
@@ -80,7 +88,16 @@ class ProtocolChoice:
     def _reranking(self) -> Reranking | None:
         from iics.evaluation.reranked_rows import Reranking
 
-        return Reranking() if self.is_reranked else None
+        return Reranking(form=self.form) if self.is_reranked else None
+
+
+def check_reranking_form(is_reranked: bool, form: RerankingForm) -> None:
+    """Refuse a form of re-ranking where nothing is re-ranked.
+
+    Raises:
+        SettingsError: If it was asked for in vain.
+    """
+    check_setting(is_reranked or form == "paper", f"--rerank-form {form} says how --rerank ranks; add --rerank.")
 
 
 def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[str, Any]:

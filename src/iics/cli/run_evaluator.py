@@ -30,6 +30,7 @@ class Evaluator:
         self, splits: DataSplits, *, when: str, settings: Settings, folder: Path, progress: ProgressCallback
     ) -> None:
         self._splits, self._when, self._folder, self._progress = splits, when, folder, progress
+        self._settings = settings
         self._num_rounds, self._batch_size = settings.rounds, settings.inference_batch_size
         self._latest: EvaluatedModel | None = None
         if self.callback() is not None:
@@ -42,6 +43,20 @@ class Evaluator:
         query, gallery = self._splits.query, self._splits.gallery
         has_identities = all(crops is not None and crops.identity_ids is not None for crops in (query, gallery))
         return self if has_identities and self._when != "never" else None
+
+    def measured_on(self) -> dict[str, CropSet]:
+        """Return the crops that are measured on, by name; none if nothing is measured."""
+        query, gallery = self._splits.query, self._splits.gallery
+        if self.callback() is None or query is None or gallery is None:
+            return {}
+        return {"query": query, "gallery": gallery}
+
+    def on(self, crops: Mapping[str, CropSet]) -> Evaluator:
+        """Return an evaluator that measures on these crops instead."""
+        splits = (
+            replace(self._splits, query=crops.get("query"), gallery=crops.get("gallery")) if crops else self._splits
+        )
+        return Evaluator(splits, when=self._when, settings=self._settings, folder=self._folder, progress=self._progress)
 
     def __call__(self, model: ReidModel, round_number: int) -> Mapping[str, float]:
         """Measure before training (round 0), after the last round and, if asked, after every other."""
@@ -70,7 +85,7 @@ class Evaluator:
             return
         try:
             check_calibratable(self._splits)
-            fingerprint = self._splits.train.fingerprint()
+            fingerprint = self._splits.to_train_on().fingerprint()
             thresholds = measured_thresholds(self._features_of(run.model), self._splits, trained_on=fingerprint)
         except EvaluationError as error:
             logger.warning("The model is not calibrated. %s", error)

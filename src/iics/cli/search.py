@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +13,12 @@ import tyro
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
+from iics.cli.protocol_choice import RerankingForm, check_reranking_form
 from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
 from iics.ranges import check_ranges, whole
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class SearchCommand:
     model: Path | None = None
     """Model file or run folder; by default the file that the gallery was indexed with."""
     camera: tuple[str, ...] = ()
-    """Only crops of these cameras."""
+    """Only crops of these cameras; a name that the gallery does not have is refused."""
     not_camera: tuple[str, ...] = ()
     """No crops of these cameras, e.g. the query's own."""
     since: str = ""
@@ -42,6 +46,8 @@ class SearchCommand:
     """How many matches."""
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
+    rerank_form: RerankingForm = "paper"
+    """With --rerank: as the paper's equations say, or as the program its authors published computes it."""
     group_by: Literal["tracklet"] | None = None
     """Only the best crop of each tracklet."""
     contact_sheet: Path | None = None
@@ -55,6 +61,7 @@ class SearchCommand:
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
+        check_reranking_form(self.rerank, self.rerank_form)
 
 
 def main(arguments: list[str]) -> int:
@@ -64,6 +71,7 @@ def main(arguments: list[str]) -> int:
         check_picture_path(command.contact_sheet)
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
+    from iics.gallery.nothing_found import unmet
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -79,7 +87,12 @@ def main(arguments: list[str]) -> int:
             top=command.top,
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
+            rerank_form=command.rerank_form,
         )
+        for reason in [] if matches else unmet(gallery, filters):
+            logger.warning(reason)
+    if command.group_by is not None and matches and all(match.tracklet_id is None for match in matches):
+        logger.warning("None of these crops has a tracklet, so each stands for itself.")
     if command.json:
         print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))
     else:

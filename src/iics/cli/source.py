@@ -12,7 +12,19 @@ import tyro
 from iics.data.crops import DataSplits
 from iics.errors import DataError
 
-BenchmarkName = Literal["market1501", "dukemtmc", "msmt17", "cuhk03-detected", "cuhk03-labelled", "market-layout"]
+BenchmarkName = Literal[
+    "market1501",
+    "dukemtmc",
+    "msmt17",
+    "cuhk03-detected",
+    "cuhk03-labelled",
+    "occluded-duke",
+    "veri776",
+    "ltcc",
+    "mars",
+    "market-layout",
+    "pytorch-folders",
+]
 DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
 
 
@@ -21,8 +33,9 @@ class DataSource:
     """Which data a command works on, as its flags say."""
 
     data: tyro.conf.Positional[DataName | None] = None
-    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), folder (one per camera),
-    pattern (names as in --pattern), csv or parquet (a table of crops; docs/your_cameras.md)."""
+    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), pytorch-folders (as made by
+    layumi's prepare.py), folder (one per camera), pattern (names as in --pattern), csv or parquet (a table of crops;
+    docs/your_cameras.md)."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
     relative paths start."""

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iics import presets
+from iics.cli.given_flags import flags_of, given_flags
 from iics.cli.parse import parse
 from iics.cli.progress import count_of, format_seconds, training_display
 from iics.cli.run_evaluator import Evaluator
@@ -26,29 +27,18 @@ from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from iics.data.crops import DataSplits
+    from iics.data.crops import CropSet, DataSplits
     from iics.training.distributed import Processes
     from iics.training.rounds import TrainingRun
 
-PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "sample"]
+PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
-_SWITCHES = frozenset(
-    {_SUPERVISED, *(f"--engine.{no}{name}" for name in ("compile", "deterministic") for no in ("", "no-"))}
-)
-"""Flags that take no value."""
 _PRESET_OF_DATA: dict[str, PresetName] = {
+    **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",
     "market1501": "market1501",
     "dukemtmc": "dukemtmc",
     "msmt17": "msmt17",
-    # The paper has no settings for CUHK03-NP.
-    "cuhk03-detected": "own-cameras",
-    "cuhk03-labelled": "own-cameras",
-    "market-layout": "own-cameras",
-    "folder": "own-cameras",
-    "pattern": "own-cameras",
-    "csv": "own-cameras",
-    "parquet": "own-cameras",
 }
 
 
@@ -64,7 +54,8 @@ class TrainCommand:
     out: Path | None = None
     """Run folder to make. By default runs/DATA-DATE-TIME."""
     resume: Path | None = None
-    """Go on with the run in this folder; takes data and settings from it."""
+    """Go on with the run in this folder; takes data and settings from it. With --data-dir, the same data from where it
+    lies now."""
     preset: PresetName | None = None
     """Settings to start from; by default those that fit the data. Every flag below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
@@ -80,7 +71,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
-        return _resume(command.resume, arguments)
+        return _resume(command.resume.expanduser(), command.source.data_dir, arguments)
     stages = command.settings.stages
     if command.supervised and stages != "supervised":
         raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
@@ -97,16 +88,25 @@ def main(arguments: list[str]) -> int:
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
     from iics.experiments.reported_training import train
 
+    crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = (command.out or default).expanduser()
     settings = with_absolute_weights(command.settings)
     values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
-        _print_start(command, splits, out, processes)
+        _print_start(command, crops, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
         evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
         after_round = evaluator.callback()
-        run = train(splits.train, settings=settings, out=out, source=values, after_round=after_round, progress=progress)
+        run = train(
+            crops,
+            settings=settings,
+            out=out,
+            source=values,
+            measured_on=evaluator.measured_on(),
+            after_round=after_round,
+            progress=progress,
+        )
         if processes.is_first:
             evaluator.calibrate(run)
     if processes.is_first:
@@ -114,14 +114,16 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     return 0
 
 
-def _resume(run_path: Path, arguments: list[str]) -> int:
-    place = next(at for at, argument in enumerate(arguments) if argument.split("=")[0] == "--resume")
-    others = arguments[:place] + arguments[place + (1 if "=" in arguments[place] else 2) :]
+def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
+    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    taken = ("--resume", "--data-dir")
+    others = [word for piece in given if piece.flag is None or piece.flag.name not in taken for word in piece.words]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.experiments.reported_training import resume
     from iics.training.distributed import joined_processes
     from iics.training.run_folder import RunFolder
+    from iics.training.same_pictures import check_measured_on
 
     with joined_processes() as processes:
 
@@ -130,23 +132,40 @@ def _resume(run_path: Path, arguments: list[str]) -> int:
             return folder.source(), folder.settings()
 
         values, settings = processes.from_first(read)
-        source = DataSource.from_values(values)
-        if source is None:
-            raise RunFolderError(
-                f"{run_path} was not started by iics train; go on with iics.resume({str(run_path)!r}, crops)."
-            )
+        source = _source_of_run(run_path, values, data_dir)
         splits = source.load()
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            when = values["evaluate"]
-            evaluator = Evaluator(splits, when=when, settings=settings, folder=run_path, progress=progress)
-            run = resume(run_path, splits.train, after_round=evaluator.callback(), progress=progress)
-            if processes.is_first:
+            evaluator = Evaluator(
+                splits, when=values["evaluate"], settings=settings, folder=run_path, progress=progress
+            )
+            folder = RunFolder.open(run_path) if processes.is_first else None
+            pictures = None if folder is None else folder.pictures()
+            if pictures is not None:
+                tests = check_measured_on(evaluator.measured_on(), pictures, settings, run=run_path)
+                evaluator = evaluator.on(tests)
+            run = resume(run_path, splits.to_train_on(), after_round=evaluator.callback(), progress=progress)
+            if folder is not None:
+                if data_dir is not None:
+                    folder.move_source(source.to_values())
                 evaluator.calibrate(run)
         if processes.is_first:
             _print_end(run)
     return 0
+
+
+def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None) -> DataSource:
+    """Return where the run's data is: where it was, or where the command line says that it lies now."""
+    source = DataSource.from_values(values)
+    if source is None:
+        raise RunFolderError(f"{run} was not started by iics train; go on with iics.resume({str(run)!r}, crops).")
+    if "evaluate" not in values:
+        raise RunFolderError(
+            f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with "
+            f"iics.resume({str(run)!r}, crops)."
+        )
+    return source if data_dir is None else replace(source, data_dir=data_dir).absolute()
 
 
 @contextmanager
@@ -165,19 +184,14 @@ def _defaults(arguments: list[str]) -> TrainCommand:
 
     --supervised changes that preset's stages here, so that an explicit --stages shows by differing from it.
     """
-    name: str | None = None
-    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
-        if argument == "--preset":
-            name = following
-        elif argument.startswith("--preset="):
-            name = argument.removeprefix("--preset=")
+    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    by_flag = {piece.flag.name: piece for piece in given if piece.flag is not None}
+    name = "".join(by_flag["--preset"].values[:1]) if "--preset" in by_flag else None
     if name is None:
-        # Every other flag takes a value, so the name of a reader after one is that value, e.g. --out sample.
-        before = ["", *arguments][: len(arguments)]
-        data = [word for word, flag in zip(arguments, before, strict=True) if _is_data(word, after=flag)]
+        data = [word for piece in given if piece.flag is None for word in piece.words if word in _PRESET_OF_DATA]
         name = _PRESET_OF_DATA[data[0]] if data else None
     settings = presets.BY_NAME.get(name or "market1501", Settings())
-    if _SUPERVISED in arguments:
+    if _SUPERVISED in by_flag:
         settings = replace(settings, stages="supervised")
     return replace(TrainCommand(), settings=settings)
 
@@ -185,10 +199,6 @@ def _defaults(arguments: list[str]) -> TrainCommand:
 def fitting_preset(source: DataSource) -> PresetName:
     """Return the preset that fits what a source reads."""
     return _PRESET_OF_DATA[source.data or ""]
-
-
-def _is_data(word: str, *, after: str) -> bool:
-    return word in _PRESET_OF_DATA and (not after.startswith("-") or "=" in after or after in _SWITCHES)
 
 
 def with_absolute_weights(settings: Settings) -> Settings:
@@ -210,10 +220,10 @@ def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
         raise
 
 
-def _print_start(command: TrainCommand, splits: DataSplits, out: Path, processes: Processes) -> None:
+def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Processes) -> None:
     settings = command.settings
     print(
-        f"{len(splits.train)} crops of {splits.train.num_cameras} cameras ({shown(splits.train.name)}); "
+        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",
@@ -237,7 +247,7 @@ def _print_end(run: TrainingRun) -> None:
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:
-        print("\n".join(summary_lines(run.model.header.match_thresholds)))
+        print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
     seconds = sum(sum(record.get("seconds", {}).values()) for record in run.history)
     print(f"Trained for {format_seconds(seconds)}.")
     print(f"Model:          {run.folder / 'model.safetensors'}")

@@ -1,4 +1,4 @@
-"""The benchmarks by name: Market-1501, DukeMTMC-reID, MSMT17 and CUHK03-NP, as published -> CropSets.
+"""The benchmarks by name, from Market-1501 to MARS, as published -> CropSets.
 
 Each is read where it lies, from its folder or from its zip, and is refused if its counts are not the published ones.
 Sources, licences and citations: docs/datasets.md.
@@ -15,8 +15,10 @@ from typing import Literal
 
 from iics.data import published_counts, split_folders
 from iics.data.crops import DataSplits
+from iics.data.mars import read_mars
 from iics.data.msmt17 import read_msmt17
 from iics.data.published_counts import PublishedCounts, check_counts
+from iics.data.pytorch_folders import read_pytorch_folders
 from iics.data.split_folders import read_split_folders
 
 WITHDRAWN = (
@@ -35,11 +37,13 @@ class Benchmark:
         read: From folder or zip, the counts unchecked.
         counts: The published ones.
         remedy: What to do about other counts.
+        warning: What to say whenever it is read; "" for nothing.
     """
 
     read: Callable[[Path | str], DataSplits]
     counts: PublishedCounts
     remedy: str = "Fetch and unpack it again."
+    warning: str = ""
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -49,7 +53,14 @@ BENCHMARKS: dict[str, Benchmark] = {
         "Fetch and unpack it again; other data in this layout is read as market-layout (load_market_layout).",
     ),
     "dukemtmc": Benchmark(
-        partial(read_split_folders, names=split_folders.DUKEMTMC, name="dukemtmc"), published_counts.DUKEMTMC
+        partial(read_split_folders, names=split_folders.DUKEMTMC, name="dukemtmc"),
+        published_counts.DUKEMTMC,
+        warning=WITHDRAWN,
+    ),
+    "occluded-duke": Benchmark(
+        partial(read_split_folders, names=split_folders.DUKEMTMC, name="occluded-duke"),
+        published_counts.OCCLUDED_DUKE,
+        warning=WITHDRAWN,
     ),
     "msmt17": Benchmark(read_msmt17, published_counts.MSMT17),
     "cuhk03-detected": Benchmark(
@@ -60,6 +71,11 @@ BENCHMARKS: dict[str, Benchmark] = {
         partial(read_split_folders, names=split_folders.CUHK03, name="cuhk03-labelled", inside=("labeled", "labelled")),
         published_counts.CUHK03_LABELLED,
     ),
+    "veri776": Benchmark(
+        partial(read_split_folders, names=split_folders.VERI776, name="veri776"), published_counts.VERI776
+    ),
+    "ltcc": Benchmark(partial(read_split_folders, names=split_folders.LTCC, name="ltcc"), published_counts.LTCC),
+    "mars": Benchmark(read_mars, published_counts.MARS),
 }
 
 
@@ -72,12 +88,14 @@ def load_benchmark(data_dir: Path | str, benchmark: Benchmark) -> DataSplits:
 
     Returns:
         Three CropSets with identities; -1 is junk, 0 a distractor. All have the same camera names: the union over the
-        splits, in natural order.
+        splits, in natural order. Where there are no crops to train on, query and gallery alone.
 
     Raises:
         DataError: If its files are not what they should be; the message names the first that is wrong. A
             `CountError` if there are more or fewer than were published.
     """
+    if benchmark.warning:
+        _logger.warning(benchmark.warning)
     splits = benchmark.read(data_dir)
     check_counts(splits, benchmark.counts, place=str(data_dir), remedy=benchmark.remedy)
     return splits
@@ -99,16 +117,47 @@ def load_market_layout(data_dir: Path | str, *, name: str = "market-layout") -> 
         As `load_benchmark`.
 
     Raises:
-        DataError: If the layout or a split is missing or empty, a file name does not parse, or an identity occurs
-            both in train and in query or gallery.
+        DataError: If the layout or a split is missing (but for train, in data that is only measured on) or empty, a
+            file name does not parse, or an identity occurs both in train and in query or gallery.
     """
     return read_split_folders(data_dir, split_folders.ANY_MARKET, name=name)
 
 
 def load_dukemtmc(data_dir: Path | str) -> DataSplits:
     """Return DukeMTMC-reID as `load_benchmark` does, with a warning: its authors withdrew it."""
-    _logger.warning(WITHDRAWN)
     return load_benchmark(data_dir, BENCHMARKS["dukemtmc"])
+
+
+def load_occluded_duke(data_dir: Path | str) -> DataSplits:
+    """Return Occluded-DukeMTMC as `load_benchmark` does, with a warning: it is made of DukeMTMC-reID."""
+    return load_benchmark(data_dir, BENCHMARKS["occluded-duke"])
+
+
+def load_veri776(data_dir: Path | str) -> DataSplits:
+    """Return VeRi-776, whose identities are vehicles, as `load_benchmark` does."""
+    return load_benchmark(data_dir, BENCHMARKS["veri776"])
+
+
+def load_ltcc(data_dir: Path | str) -> DataSplits:
+    """Return LTCC as `load_benchmark` does; what people wear is not kept, and their numbers are moved up by 1."""
+    return load_benchmark(data_dir, BENCHMARKS["ltcc"])
+
+
+def load_mars(data_dir: Path | str) -> DataSplits:
+    """Return MARS as `load_benchmark` does, with the tracklet of each crop (see `iics.data.mars`)."""
+    return load_benchmark(data_dir, BENCHMARKS["mars"])
+
+
+def load_pytorch_folders(data_dir: Path | str) -> DataSplits:
+    """Return the folders that layumi's prepare.py makes of any data set, with any numbers of crops.
+
+    Args:
+        data_dir: The folder `pytorch`, or as for `load_benchmark`.
+
+    Raises:
+        DataError: As `load_market_layout`.
+    """
+    return read_pytorch_folders(data_dir)
 
 
 def load_msmt17(data_dir: Path | str) -> DataSplits:
@@ -133,11 +182,8 @@ def load_cuhk03(data_dir: Path | str, *, boxes: Literal["detected", "labelled"])
 
 
 LOADERS: dict[str, Callable[[Path | str], DataSplits]] = {
-    "market1501": load_market1501,
+    **{name: partial(load_benchmark, benchmark=benchmark) for name, benchmark in BENCHMARKS.items()},
     "market-layout": load_market_layout,
-    "dukemtmc": load_dukemtmc,
-    "msmt17": load_msmt17,
-    "cuhk03-detected": partial(load_cuhk03, boxes="detected"),
-    "cuhk03-labelled": partial(load_cuhk03, boxes="labelled"),
+    "pytorch-folders": load_pytorch_folders,
 }
-"""The loaders above by the names that commands know them by."""
+"""The readers of folders with train, query and gallery, by the names that commands know them by."""

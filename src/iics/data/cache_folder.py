@@ -48,11 +48,20 @@ class Clearance:
 
 
 def cache_folder(chosen: str = "") -> Path:
-    """Return the folder for decoded pixels: the one chosen, or `iics` in the user's folder for caches."""
-    if chosen:
-        return Path(chosen).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "iics"
+    """Return the folder for decoded pixels: the one chosen, or `iics` in the user's folder for caches.
+
+    Raises:
+        WriteError: If it is below the home folder of a user that has none.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    folder = chosen or (f"{caches}/iics" if Path(caches).is_absolute() else "~/.cache/iics")
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise WriteError(
+            f"There is no folder {folder} to keep decoded pixels in: this user has no home folder. Set HOME or "
+            "XDG_CACHE_HOME, or name a folder in full."
+        ) from error
 
 
 def cached_file(folder: Path, key: str) -> Path:

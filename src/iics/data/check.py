@@ -34,13 +34,11 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     Raises:
         DataError: If the archive of a split cannot be opened.
     """
-    sets = {"train": splits.train, "query": splits.query, "gallery": splits.gallery}
     scans: dict[str, Scan] = {}
     num_before = 0
-    for split, crops in sets.items():
-        if crops is not None:
-            scans[split] = scan_crops(crops, progress=_counting_from(num_before, progress))
-            num_before += len(crops)
+    for split, crops in splits.sets.items():
+        scans[split] = scan_crops(crops, progress=_counting_from(num_before, progress))
+        num_before += len(crops)
     copies_errors, copies_warnings = find_copies(scans)
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
@@ -73,28 +71,30 @@ def _split_report(split: str, scan: Scan) -> SplitReport:
 
 
 def _camera_errors(splits: DataSplits) -> list[str]:
-    train = splits.train
+    train, first = splits.train, splits.to_look_at()
     errors = []
-    if train.num_cameras < 2:
+    if train is not None and train.num_cameras < 2:
         only = train.camera_names[train.camera_ids[0]]
         errors.append(
             f"All {len(train)} crops in {train.name} are from camera {only}; the method needs at least two cameras. "
             "Add crops of another camera."
         )
-    elif len(train) >= 2 and np.bincount(train.camera_ids).max() < 2:
+    elif train is not None and len(train) >= 2 and np.bincount(train.camera_ids).max() < 2:
         errors.append(
             f"No camera in {train.name} has 2 crops or more; stage 1 compares crops of one camera. Add crops."
         )
     errors += [
-        f"{train.name} lists the cameras {', '.join(train.camera_names)} but {other.name} lists "
+        f"{first.name} lists the cameras {', '.join(first.camera_names)} but {other.name} lists "
         f"{', '.join(other.camera_names)}; numbers would mean different cameras. Load all splits with one list."
         for other in (splits.query, splits.gallery)
-        if other is not None and other.camera_names != train.camera_names
+        if other is not None and other.camera_names != first.camera_names
     ]
     return errors
 
 
-def _small_cameras(train: CropSet) -> list[str]:
+def _small_cameras(train: CropSet | None) -> list[str]:
+    if train is None:
+        return []
     counts = np.bincount(train.camera_ids, minlength=len(train.camera_names)).tolist()
     return [
         f"Camera {camera} has {count} crop{'' if count == 1 else 's'} in {train.name}; stage 1 needs at least 2, "
@@ -105,8 +105,8 @@ def _small_cameras(train: CropSet) -> list[str]:
 
 
 def _shared_identities(splits: DataSplits) -> list[str]:
-    tested = (_people(splits.query) if splits.query else set()) | (_people(splits.gallery) if splits.gallery else set())
-    shared = sorted(_people(splits.train) & tested)
+    people = {split: _people(crops) for split, crops in splits.sets.items()}
+    shared = sorted(people.get("train", set()) & (people.get("query", set()) | people.get("gallery", set())))
     if not shared:
         return []
     return [

@@ -12,10 +12,12 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from iics.data.plausible_times import EARLIEST, LATEST, implausibility
 from iics.data.zip_member import ZIP_FAULTS, open_zip, read_member
 from iics.errors import DataError
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
@@ -52,7 +54,7 @@ class CropSet:
 
     Raises:
         DataError: If the set is empty, lengths differ, a camera index is out of range, a tracklet spans cameras, a box
-            is empty, or a path (with its box) occurs twice.
+            is empty, a time is no plausible moment in seconds, or a path (with its box) occurs twice.
     """
 
     paths: tuple[Path, ...]
@@ -84,6 +86,7 @@ class CropSet:
             )
         self._check_places()
         self._check_tracklets()
+        self._check_times()
 
     def _freeze(self, field: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
         """Replace a field by a read-only copy of the right type, or refuse its shape."""
@@ -93,12 +96,27 @@ class CropSet:
         array = np.array(values, dtype=dtype)
         if array.shape != shape:
             raise DataError(f"{self.name}: {shape[0]} paths but {field} of shape {array.shape}.")
+        if dtype is np.int64:
+            self._check_whole(field, np.asarray(values), array)
         array.setflags(write=False)
         object.__setattr__(self, field, array)
 
+    def _check_whole(self, field: str, given: npt.NDArray[np.generic], whole: IntArray) -> None:
+        """Refuse numbers with a fraction, which would be cut off, and boxes in shares of the picture."""
+        if given.dtype.kind != "f":
+            return
+        is_share = field == "boxes" and bool(whole.max(initial=0) <= 1)
+        if (given != whole).any() or is_share:
+            way_out = " Boxes are left, top, width, height in pixels; multiply shares by the picture's size."
+            first = (given[given != whole] if (given != whole).any() else given.ravel())[0]
+            raise DataError(
+                f"{self.name}: {field} are whole numbers, got {first:g}.{way_out if field == 'boxes' else ''}"
+            )
+
     def _check_places(self) -> None:
         """Refuse empty boxes, and a place that is listed twice."""
-        places: list[tuple[object, ...]] = [(path,) for path in self.paths]
+        paths = one_spelling(self.paths)
+        places: list[tuple[object, ...]] = [(path,) for path in paths]
         if self.boxes is not None:
             bad = np.flatnonzero((self.boxes[:, :2] < 0).any(axis=1) | (self.boxes[:, 2:] < 1).any(axis=1))
             if len(bad):
@@ -107,7 +125,7 @@ class CropSet:
                     f"{self.name}: the box at left {left}, top {top} of {width} x {height} pixels in "
                     f"{self.paths[bad[0]]} is empty or begins outside the picture."
                 )
-            places = [(path, *box) for path, box in zip(self.paths, self.boxes.tolist(), strict=True)]
+            places = [(path, *box) for path, box in zip(paths, self.boxes.tolist(), strict=True)]
         if len(set(places)) != len(places):
             seen: set[tuple[object, ...]] = set()
             twice = next(at for at, place in enumerate(places) if place in seen or seen.add(place))  # type: ignore[func-returns-value]
@@ -124,6 +142,15 @@ class CropSet:
                 f"{self.name}: tracklet {tracklets[num_cameras > 1][0]} is in two cameras; a tracklet is one person "
                 "followed by one camera. Number tracklets apart."
             )
+
+    def _check_times(self) -> None:
+        """Refuse a time that is no moment in seconds, such as one in milliseconds."""
+        if self.times is None:
+            return
+        bad = np.flatnonzero(~(np.isnan(self.times) | ((self.times >= EARLIEST) & (self.times < LATEST))))
+        if len(bad):
+            time = float(self.times[bad[0]])
+            raise DataError(f"{self.name}: the time of {self._place(bad[0])}, {time:.15g}, {implausibility(time)}.")
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -188,16 +215,52 @@ class CropSet:
 
 @dataclass(frozen=True)
 class DataSplits:
-    """A data set as its reader found it: crops to train on and, where the layout has them, query and gallery."""
+    """A data set as its reader found it: the splits that it has, at least train or gallery.
+
+    Attributes:
+        name: What to call it in messages.
+        train: Crops to train on; None in data that is only measured or searched.
+        query: Crops to search with; None unless there is a gallery.
+        gallery: Crops to search in.
+
+    Raises:
+        DataError: If there is neither train nor gallery, or a query without a gallery.
+    """
 
     name: str
-    train: CropSet
+    train: CropSet | None = None
     query: CropSet | None = None
     gallery: CropSet | None = None
 
     def __post_init__(self) -> None:
-        if (self.query is None) != (self.gallery is None):
-            raise DataError(f"{self.name} has a query or a gallery but not both; evaluation needs the two.")
+        if self.query is not None and self.gallery is None:
+            raise DataError(f"{self.name} has a query but no gallery; crops are searched for in a gallery.")
+        if self.train is None and self.gallery is None:
+            raise DataError(f"{self.name} holds no crops; crops to train on, or a gallery, are needed.")
+
+    @property
+    def sets(self) -> dict[str, CropSet]:
+        """The splits that there are, by name, in the order train, query, gallery."""
+        found = {"train": self.train, "query": self.query, "gallery": self.gallery}
+        return {split: crops for split, crops in found.items() if crops is not None}
+
+    def to_train_on(self) -> CropSet:
+        """Return the crops to train on.
+
+        Raises:
+            DataError: If there are none; the message says what there is.
+        """
+        if self.train is None:
+            found = " and ".join(f"{len(crops)} of {split}" for split, crops in self.sets.items())
+            raise DataError(
+                f"{self.name} has no crop to train on: it holds {found}. Add crops of split train: rows of a table, or "
+                "the folder of training crops."
+            )
+        return self.train
+
+    def to_look_at(self) -> CropSet:
+        """Return the crops that stand for the data where no split is asked for: train or, without it, the gallery."""
+        return cast(CropSet, self.gallery if self.train is None else self.train)
 
 
 def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | None = None) -> bytes:
@@ -221,6 +284,14 @@ def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | No
             return read_member(opened, member, most_bytes=MOST_PICTURE_BYTES)
     except (DataError, *ZIP_FAULTS) as error:
         raise DataError(f"Cannot read {crops.label(index)}: {error}.") from error
+
+
+def one_spelling(paths: Iterable[Path]) -> list[str]:
+    """Return paths as text, alike for one file as far as text tells: without .., and absolute if some of them are."""
+    texts = list(map(os.fspath, paths))
+    if len({text.startswith(os.sep) for text in texts}) > 1:
+        return list(map(os.path.abspath, texts))
+    return [os.path.normpath(text) if ".." in text else text for text in texts]
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

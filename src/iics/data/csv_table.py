@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from iics.data.column_names import TABLE_COLUMNS, check_columns
+from iics.data.column_names import TABLE_COLUMNS, check_columns, used_columns
 from iics.data.crops import DataSplits
 from iics.data.table import CropTable, check_rows, splits_of_table
 from iics.errors import DataError
@@ -34,8 +34,10 @@ def load_csv(file: Path | str) -> DataSplits:
     text = _text(path)
     separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each)))
     names, rows, places = _rows(text, separator, path)
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(names) if name in TABLE_COLUMNS}
-    return splits_of_table(CropTable(path.stem, path.parent, columns, places))
+    box = check_columns(names, table=path.name)
+    used = used_columns(box)
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(names) if name in used}
+    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
 
 
 def _text(path: Path) -> str:
@@ -68,7 +70,6 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[str], list[list[s
             cells = [cell.strip() for cell in row]
             if not names and any(cells):
                 names = cells
-                check_columns(names, table=path.name)
             elif any(cells):
                 if len(cells) != len(names):
                     raise DataError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,9 @@ from iics.errors import DataError
 from iics.memory import free_memory
 
 RESAMPLING = Image.Resampling.BICUBIC
+Interpolation = Literal["bicubic", "bilinear"]
+"""How a crop is resized: ours take bicubic, some networks of others were trained on bilinear."""
+_FILTERS = {"bicubic": RESAMPLING, "bilinear": Image.Resampling.BILINEAR}
 CROPS_PER_TASK = 64
 FAILURES_NAMED = 5
 
@@ -29,15 +33,17 @@ def load_pixels(
     *,
     height: int,
     width: int,
+    interpolation: Interpolation = "bicubic",
     num_threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """Decode all crops and resize them (bicubic) to one size.
+    """Decode all crops and resize them to one size.
 
     Args:
         crops: The crops to read.
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
+        interpolation: How they are resized.
         num_threads: Decoding threads; None takes one for each core this process may use.
         progress: Called from this thread with the number of crops done so far.
 
@@ -53,7 +59,7 @@ def load_pixels(
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
 
     def keep(index: int, crop: ReadCrop) -> None:
-        pixels[index] = resized(crop.image, height=height, width=width)
+        pixels[index] = resized(crop.image, height=height, width=width, interpolation=interpolation)
 
     failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
     if failures:
@@ -143,9 +149,9 @@ def tasks_of(num_crops: int, crops_per_task: int) -> list[range]:
     return [range(start, min(start + crops_per_task, num_crops)) for start in starts]
 
 
-def resized(image: Image.Image, *, height: int, width: int) -> Pixels:
+def resized(image: Image.Image, *, height: int, width: int, interpolation: Interpolation = "bicubic") -> Pixels:
     """Return the pixels of an RGB image at the size that is asked for. Shape (height, width, 3)."""
-    return np.asarray(image.resize((width, height), RESAMPLING))
+    return np.asarray(image.resize((width, height), _FILTERS[interpolation]))
 
 
 def describe_failures(crops: CropSet, failures: tuple[str, ...], *, num_tried: int | None = None) -> str:

@@ -32,12 +32,14 @@ class Layout:
         versions: For each version that was published, the folders that hold its crops.
         lists: Text files beside these folders.
         inside: Names of which the folder around all this must have one; empty if any name will do.
+        without_train: Folders that will do where there are none to train on.
     """
 
     needed: str
     versions: tuple[tuple[str, ...], ...]
     lists: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    without_train: tuple[tuple[str, ...], ...] = ()
 
     @property
     def folders(self) -> frozenset[str]:
@@ -47,6 +49,10 @@ class Layout:
     def is_complete(self, found: set[str]) -> bool:
         """Return whether the folders of a version and all lists are among the names found."""
         return found.issuperset(self.lists) and any(found.issuperset(version) for version in self.versions)
+
+    def is_enough_to_test(self, found: set[str]) -> bool:
+        """Return whether the names found are all that is needed but the crops to train on."""
+        return any(found.issuperset(folders) for folders in self.without_train)
 
 
 @dataclass(frozen=True)
@@ -105,15 +111,15 @@ def _place_in_folder(root: Path, layout: Layout) -> LayoutPlace:
 
 
 def _places_below(folder: Path, layout: Layout, *, levels: int) -> dict[Path, set[str]]:
-    """Return which names of the layout each folder holds that holds any, down to some levels; none within another."""
+    """Return which names of the layout a folder or one below it holds, down to some levels; none in a complete one."""
     with os.scandir(folder) as entries:
         is_folder = {entry.name: entry.is_dir() for entry in entries if not is_ignored(entry.name)}
     found = {name for name, is_dir in is_folder.items() if name in (layout.folders if is_dir else layout.lists)}
-    if found and (not layout.inside or {folder.name, folder.resolve().name}.intersection(layout.inside)):
-        return {folder: found}
     places: dict[Path, set[str]] = {}
-    if levels > 0:
-        for name in sorted(name for name, is_dir in is_folder.items() if is_dir):
+    if found and (not layout.inside or {folder.name, folder.resolve().name}.intersection(layout.inside)):
+        places[folder] = found
+    if levels > 0 and not (places and layout.is_complete(found)):
+        for name in sorted(name for name, is_dir in is_folder.items() if is_dir and name not in places.get(folder, ())):
             places |= _places_below(folder / name, layout, levels=levels - 1)
     return places
 
@@ -179,8 +185,10 @@ def _places_among(path: Path, members: list[zipfile.ZipInfo], layout: Layout) ->
 
 
 def _only_place(root: str, places: dict[Path, set[str]], layout: Layout, *, found: Iterable[str]) -> Path:
-    """Return the one place that is complete or, where none is, the one that has a part."""
-    candidates = [place for place, names in places.items() if layout.is_complete(names)] or list(places)
+    """Return the one place that is complete; where none is, the one that can be tested on; else that has a part."""
+    complete = [place for place, names in places.items() if layout.is_complete(names)]
+    testable = [place for place, names in places.items() if layout.is_enough_to_test(names)]
+    candidates = complete or testable or list(places)
     if not candidates:
         raise DataError(f"{root} does not hold a data set. {layout.needed} Found: {listed(found)}.")
     if len(candidates) > 1:

@@ -12,20 +12,21 @@ from iics.errors import DataError
 
 
 class ListedCrop(NamedTuple):
-    """One crop: its file, who is on it, and the number of the camera as the data set counts."""
+    """One crop: its file, who is on it, the number of the camera as the data set counts, and its tracklet if known."""
 
     path: Path
     identity: int
     camera: int
+    tracklet: int = -1
 
 
 def splits_of(
     train: list[ListedCrop], query: list[ListedCrop], gallery: list[ListedCrop], *, name: str, archive: Path | None
 ) -> DataSplits:
-    """Return the three sets; all have the same cameras, the union over the splits in order of their numbers.
+    """Return the sets; all have the same cameras, the union over the splits in order of their numbers.
 
     Args:
-        train: Crops to train on, in the order they shall have.
+        train: Crops to train on, in the order they shall have; empty if there are none, as in the other splits.
         query: Likewise.
         gallery: Likewise.
         name: What to call the data set in messages.
@@ -34,12 +35,16 @@ def splits_of(
     cameras = sorted({crop.camera for crops in (train, query, gallery) for crop in crops})
     indices = {camera: index for index, camera in enumerate(cameras)}
 
-    def crop_set(split: str, crops: list[ListedCrop]) -> CropSet:
+    def crop_set(split: str, crops: list[ListedCrop]) -> CropSet | None:
+        if not crops:
+            return None
+        tracklets = np.array([crop.tracklet for crop in crops])
         return CropSet(
             paths=tuple(crop.path for crop in crops),
             camera_ids=np.array([indices[crop.camera] for crop in crops]),
             camera_names=tuple(map(str, cameras)),
             identity_ids=np.array([crop.identity for crop in crops]),
+            tracklet_ids=tracklets if tracklets.max() >= 0 else None,
             archive=archive,
             name=f"{name} {split}",
         )

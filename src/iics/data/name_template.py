@@ -5,6 +5,8 @@ Templates are written like Python's format strings and read by a regular express
 {camera}                any text within one folder or file name, at least one character
 {camera:alnum}          letters and digits only
 {identity:d}            digits; an identity may also be -1
+{split:test=gallery,query=query}
+                        one of the texts before =; each is the split after it, or is left out if that is none
 {time:%Y%m%d-%H%M%S}    a date and a time with leading zeros, perhaps in several fields (folders of days); in UTC
 {}                      any text, passed over; {any_name} is too, but must be the same wherever it stands
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -36,6 +38,8 @@ _DIRECTIVES = {
     "z": "(?:Z|[-+][0-9]{2}:?[0-9]{2})",
     "%": "%",
 }
+SPLIT_NAMES = ("train", "query", "gallery", "none")
+"""What the text of a split may stand for; crops of none are left out."""
 _KINDS = {"": "[^/]+", "alnum": "[^\\W_]+", "d": "[0-9]+"}
 _EXAMPLES = {"camera": "lobby", "identity": "alice", "tracklet": "t7", "split": "train", "frame": "f451"}
 _TIME_GROUP = "time·{}"  # no name of a field: those are ASCII
@@ -118,7 +122,8 @@ class NameTemplate:
                 pieces.append(_EXAMPLE_TIME.strftime(field.kind))
             elif field.name is not None:
                 is_number = "d" in (field.kind, self._kinds.get(field.name))
-                pieces.append("12" if is_number else _EXAMPLES.get(field.name, "x"))
+                first_split = next(iter(_split_names(field.kind)), "") if field.name == "split" else ""
+                pieces.append("12" if is_number else first_split or _EXAMPLES.get(field.name, "x"))
         return "".join(pieces)
 
     @cached_property
@@ -149,6 +154,12 @@ class NameTemplate:
             if "%" not in field.kind or unknown or "/" in field.kind:
                 known = " ".join(f"%{letter}" for letter in _DIRECTIVES)
                 raise self._refusal(f"has the field {written}", f"Say how times are written, by {known}.")
+        elif field.name == "split" and "=" in field.kind:
+            others = [name for name in _split_names(field.kind).values() if name not in SPLIT_NAMES]
+            if others or "" in _split_names(field.kind):
+                raise self._refusal(
+                    f"has the field {written}", f"Write a text of the names, =, and one of {', '.join(SPLIT_NAMES)}."
+                )
         elif field.kind not in _KINDS:
             known = ", ".join(kind for kind in _KINDS if kind)
             raise self._refusal(f"has the field {written}", f"After the colon of all but time comes one of {known}.")
@@ -163,6 +174,8 @@ class NameTemplate:
             )
 
     def _value(self, field: str, text: str) -> str:
+        if field == "split" and "=" in self._kinds[field]:
+            return _split_names(self._kinds[field])[text]
         return str(int(text)) if self._kinds[field] == "d" else text
 
     def _time(self, match: re.Match[str]) -> str:
@@ -203,12 +216,24 @@ class NameTemplate:
             elif field.name is not None:
                 sign = "(?:-(?=1(?![0-9])))?" if (field.name, field.kind) == ("identity", "d") else ""
                 named = f"?P<{field.name}>" if field.name else ""
-                pieces.append(f"({named}{sign}{_KINDS[field.kind]}{laziness})")
+                texts = _alternatives(_split_names(field.kind), laziness)
+                pieces.append(f"({named}{texts or f'{sign}{_KINDS[field.kind]}{laziness}'})")
                 seen |= {field.name} - {""}
         return "".join(pieces)
 
     def _refusal(self, fault: str, way_out: str) -> DataError:
         return DataError(f"The pattern {self.pattern} {fault}. {way_out}")
+
+
+def _alternatives(texts: Iterable[str], laziness: str) -> str:
+    """Return an expression of one of the texts, the shortest or the longest first; "" if there are none."""
+    return "|".join(map(re.escape, sorted(texts, key=len, reverse=not laziness)))
+
+
+def _split_names(kind: str) -> dict[str, str]:
+    """Return what each text of a field such as {split:test=gallery,query=query} stands for; none without =."""
+    pairs = [piece.partition("=") for piece in kind.split(",")] if "=" in kind else []
+    return {text.strip(): name.strip() for text, _, name in pairs}
 
 
 def _time_expression(kind: str, laziness: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from iics.data.column_names import TABLE_COLUMNS, check_columns
+from iics.data.box_columns import BoxColumns
+from iics.data.column_names import check_columns, used_columns
 from iics.data.crops import DataSplits
 from iics.data.table import CropTable, check_rows, splits_of_table
 from iics.errors import DataError
@@ -36,20 +37,21 @@ def load_parquet(file: Path | str) -> DataSplits:
         check_regular(path)
         opened = parquet.ParquetFile(path)
         names = opened.schema_arrow.names
-        check_columns(names, table=path.name)
+        box = check_columns(names, table=path.name)
+        used = used_columns(box)
         check_rows(opened.metadata.num_rows, table=path)
-        table = opened.read(columns=[name for name in names if name in TABLE_COLUMNS])
-        columns = {name: _as_text(table.column(name), name, path) for name in table.column_names}
+        table = opened.read(columns=[name for name in names if name in used])
+        columns = {name: _as_text(table.column(name), name, path, box) for name in table.column_names}
     except (OSError, ValueError, OverflowError, arrow.ArrowException) as error:  # ValueError of text that is no UTF-8
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"Cannot read {path}: {reason.rstrip('.')}. Give a Parquet file that lists crops.") from error
     if table.num_rows == 0:
         raise DataError(f"{path} has no row; a row a crop is needed.")
     places = [f"{path.name}, row {number}" for number in range(1, table.num_rows + 1)]
-    return splits_of_table(CropTable(path.stem, path.parent, columns, places))
+    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
 
 
-def _as_text(column: Any, name: str, path: Path) -> list[str]:
+def _as_text(column: Any, name: str, path: Path, box: BoxColumns | None) -> list[str]:
     """Return the values of a column as they would stand in a CSV file; null and NaN as nothing."""
     import pyarrow as arrow
 
@@ -57,6 +59,9 @@ def _as_text(column: Any, name: str, path: Path) -> list[str]:
     if arrow.types.is_dictionary(kind):
         kind = kind.value_type
         column = column.cast(kind)
+    is_list = arrow.types.is_list(kind) or arrow.types.is_large_list(kind) or arrow.types.is_fixed_size_list(kind)
+    if is_list and box is not None and box.names == (name,):
+        return ["" if cell is None else " ".join(map(_cell, cell)) for cell in column.to_pylist()]
     if arrow.types.is_timestamp(kind):
         per_second = _PER_SECOND[kind.unit]
         moments = column.cast(arrow.int64()).to_pylist()

@@ -36,8 +36,11 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
         raise DataError(f"{root} holds no image.")
     names = [file.relative_to(root).as_posix() for file in files]
     values = _values(template, names, root)
-    columns = {field: [each[field] for each in values] for field in values[0]}
-    return splits_of_table(CropTable(root.name, root, columns | {"path": names}, [str(file) for file in files]))
+    rows = [{"path": name, **each} for name, each in zip(names, values, strict=True) if each.get("split") != "none"]
+    if not rows:
+        raise DataError(f"{root}: the pattern {pattern} leaves out all {len(names)} images, for their split is none.")
+    columns = {field: [row[field] for row in rows] for field in rows[0]}
+    return splits_of_table(CropTable(root.name, root, columns, [str(root / row["path"]) for row in rows]))
 
 
 def _values(template: NameTemplate, names: list[str], root: Path) -> list[dict[str, str]]:

@@ -3,7 +3,8 @@
 The file is named by a hash of everything that decides its pixels: the contents and boxes of the crops in their order,
 the size, the interpolation, the decoders and how a picture is shown. A crop that changed gives another name, so pixels
 are never out of date. A file appears whole or not at all; of two processes that need it at once, one builds it and the
-other waits.
+other waits. Behind the pixels stands a checksum of them, compared whenever the file is opened: what a disk lost since
+is decoded again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from iics.data.pixel_decoder import PixelDecoder
 from iics.data.pixel_source import Pixels, PixelSource
 from iics.data.shown_picture import VERSION
 from iics.errors import DataError, WriteError
+from iics.regular_file import check_regular
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ FORMAT_VERSION = 1
 """Of the file; what its pixels are of is `shown_picture.VERSION`."""
 _DECODERS = ("libjpeg_turbo", "webp")
 _HEADER_BYTES = 128
+
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 Digests = list[bytes]
 """A hash of each crop's file and box; of length n."""
@@ -66,6 +70,7 @@ def open_pixels(
     source: Source = "auto",
     cache_dir: str = "",
     num_threads: int | None = None,
+    digests: Digests | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> PixelSource:
     """Return the pixels of crops, resized (bicubic) to one size: the same whatever the source.
@@ -78,6 +83,7 @@ def open_pixels(
             reads the crops each time. `auto` takes the file, and decodes with a warning where it cannot be kept.
         cache_dir: Folder of that file; empty takes the user's folder for caches.
         num_threads: Decoding threads; None takes one for each core this process may use.
+        digests: What `file_digests` returned, if it was asked before.
         progress: Called from this thread with the number of crops done so far, while the file is built.
 
     Returns:
@@ -96,8 +102,9 @@ def open_pixels(
             return _kept_pixels(
                 crops,
                 (len(crops), height, width, 3),
-                folder=cache_folder(cache_dir),
+                folder=_folder(cache_dir),
                 num_threads=num_threads,
+                digests=digests,
                 progress=progress,
             )
         except _CannotKeepError as error:
@@ -106,6 +113,13 @@ def open_pixels(
                 raise WriteError(f"{error} {ways_out}, or decode each time (--pixels.source decode).") from error
             logger.warning("%s Crops are decoded each time they are needed, which is slower. %s.", error, ways_out)
     return PixelDecoder(crops, height=height, width=width, num_threads=num_threads)
+
+
+def _folder(cache_dir: str) -> Path:
+    try:
+        return cache_folder(cache_dir)
+    except WriteError as error:
+        raise _CannotKeepError(str(error)) from error
 
 
 def cache_key(digests: Digests, *, height: int, width: int) -> str:
@@ -152,6 +166,7 @@ def _kept_pixels(
     *,
     folder: Path,
     num_threads: int,
+    digests: Digests | None,
     progress: Callable[[int], None] | None,
 ) -> Pixels:
     """Return the pixels in their file, building it if it is not there.
@@ -160,10 +175,10 @@ def _kept_pixels(
         DataError: As `open_pixels`.
         _CannotKeepError: If there is no room for it, or the folder cannot be used.
     """
-    digests = file_digests(crops, num_threads=num_threads)
+    digests = digests or file_digests(crops, num_threads=num_threads)
     file = cached_file(folder, cache_key(digests, height=shape[1], width=shape[2]))
     try:
-        pixels = _opened(file, shape)
+        pixels = _opened(file, shape, num_threads=num_threads)
         if pixels is None:
             folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(folder)
@@ -190,7 +205,7 @@ def _built(
     progress: Callable[[int], None] | None,
 ) -> Pixels:
     """Return the pixels in a file whose lock is held, building it unless another process just has."""
-    pixels = _opened(file, shape)
+    pixels = _opened(file, shape, num_threads=num_threads)
     if pixels is not None:
         return pixels
     if file.exists():
@@ -207,7 +222,7 @@ def _built(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    pixels = _opened(file, shape)
+    pixels = _opened(file, shape, num_threads=num_threads)
     if pixels is None:
         raise OSError(f"{file} is not what was written")
     return pixels
@@ -225,6 +240,7 @@ def _write(
     """Decode all crops, each to its place in the file."""
     np.lib.format.write_array_header_1_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
     start, one_at_a_time = opened.tell(), Lock()
+    checksums = [b""] * len(digests)
     changed: list[str] = []
 
     def keep(index: int, crop: ReadCrop) -> None:
@@ -232,6 +248,7 @@ def _write(
             changed.append(crops.label(index))
             return
         pixels = resized(crop.image, height=shape[1], width=shape[2])
+        checksums[index] = hashlib.sha256(pixels.data).digest()
         with one_at_a_time:
             opened.seek(start + index * pixels.size)
             opened.write(pixels.data)
@@ -241,27 +258,44 @@ def _write(
         raise DataError(describe_failures(crops, failures))
     if changed:
         raise DataError(f"{changed[0]} changed while it was read. Start again when {crops.name} is complete.")
+    opened.seek(0, os.SEEK_END)
+    opened.write(hashlib.sha256(b"".join(checksums)).digest())
 
 
-def _opened(file: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """Return the array in a file, None if the file is missing or holds anything but such an array, whole.
+def _opened(file: Path, shape: tuple[int, ...], *, num_threads: int) -> Pixels | None:
+    """Return the array in a file, None if the file is missing or holds anything but such an array, as it was written.
 
     Raises:
         OSError: If it is there and cannot be read.
     """
     try:
+        check_regular(file)
         pixels: Pixels = np.lib.format.open_memmap(file, mode="r")
     except (FileNotFoundError, ValueError, OverflowError):
         return None
-    is_whole = file.stat().st_size <= pixels.nbytes + _HEADER_BYTES
+    size = file.stat().st_size
     is_ours = pixels.dtype == np.uint8 and pixels.shape == shape and pixels.flags.c_contiguous
-    return pixels if is_ours and is_whole else None
+    if not is_ours or not 0 < size - pixels.nbytes - _CHECKSUM_BYTES <= _HEADER_BYTES:
+        return None
+    with file.open("rb") as opened:
+        opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+        return pixels if opened.read() == _checksum(pixels, num_threads) else None
+
+
+def _checksum(pixels: Pixels, num_threads: int) -> bytes:
+    """Return one hash of the hashes of all crops' pixels, read a few at a time on several threads."""
+
+    def of_task(task: range) -> bytes:
+        return b"".join(hashlib.sha256(pixels[index].data).digest() for index in task)
+
+    with ThreadPoolExecutor(num_threads) as pool:
+        return hashlib.sha256(b"".join(pool.map(of_task, tasks_of(len(pixels), CROPS_PER_TASK)))).digest()
 
 
 def _check_room(crops: CropSet, shape: tuple[int, ...], folder: Path) -> None:
     """Refuse what does not fit onto the disk, before anything is decoded."""
     num_crops, height, width, _ = shape
-    needed, free = num_crops * height * width * 3 + _HEADER_BYTES, shutil.disk_usage(folder).free
+    needed, free = num_crops * height * width * 3 + _HEADER_BYTES + _CHECKSUM_BYTES, shutil.disk_usage(folder).free
     if needed > free:
         raise _CannotKeepError(
             f"{crops.name}: {num_crops:,} crops at {height} x {width} pixels take {needed / 1e9:.2f} GB of disk, "

@@ -1,6 +1,6 @@
-"""The layout of Market-1501, DukeMTMC-reID and CUHK03-NP: a folder per split, identity and camera in each name.
+"""The layout of Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776 and LTCC: a folder per split, names that tell.
 
-bounding_box_train, query, bounding_box_test -> CropSets of train, query and gallery.
+A folder for each of train, query and gallery, with identity and camera in each name -> CropSets.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class CropNames:
         example: A name.
         parts: What its parts are.
         num_cameras: Cameras are numbered from 1 to this; None if any number will do.
+        folders: Of train, query and gallery.
+        first_identity: Number of the first person; where that is 0, all are moved up by 1: here 0 is a distractor.
     """
 
     title: str
@@ -37,6 +39,8 @@ class CropNames:
     example: str
     parts: str
     num_cameras: int | None = None
+    folders: tuple[str, str, str] = FOLDERS
+    first_identity: int = 1
 
 
 ANY_MARKET = CropNames(
@@ -60,6 +64,23 @@ CUHK03 = CropNames(
     "identity, camera, number",
     num_cameras=2,
 )
+VERI776 = CropNames(
+    "VeRi-776",
+    rf"{_IDENTITY}_{_CAMERA}_[0-9]+_[0-9]+{_IMAGE}",
+    "0001_c001_00016450_0.jpg",
+    "vehicle, camera, time, number",
+    num_cameras=20,
+    folders=("image_train", "image_query", "image_test"),
+)
+LTCC = CropNames(
+    "LTCC",
+    rf"{_IDENTITY}_[0-9]+_{_CAMERA}_[0-9]+{_IMAGE}",
+    "094_1_c9_015833.png",
+    "identity, clothes, camera, frame",
+    num_cameras=12,
+    folders=("train", "query", "test"),
+    first_identity=0,
+)
 
 
 def read_split_folders(
@@ -74,7 +95,8 @@ def read_split_folders(
         inside: Names of which the folder around the three must have one; empty if any will do.
 
     Returns:
-        Three CropSets with identities, crops in order of their names.
+        CropSets with identities, crops in order of their names; without train, or train and query, where only the
+        others are there.
 
     Raises:
         DataError: If the layout or a split is missing or empty, a file name does not parse, a camera does not exist,
@@ -82,10 +104,16 @@ def read_split_folders(
     """
     around = f" in a folder {inside[0]}" if inside else ""
     subject = names.title if names.num_cameras else f"The {names.title} layout"
-    needed = f"{subject} needs the folders bounding_box_train, query and bounding_box_test{around}."
-    layout = Layout(needed, (FOLDERS,), inside=inside)
+    train_folder, query_folder, gallery_folder = names.folders
+    needed = f"{subject} needs the folders {train_folder}, {query_folder} and {gallery_folder}{around}."
+    test = ((query_folder, gallery_folder), (gallery_folder,))
+    layout = Layout(needed, (names.folders,), inside=inside, without_train=test)
     place = find_layout(data_dir, layout)
-    train, query, gallery = (_parse(place, folder, names, layout) for folder in FOLDERS)
+    is_test = train_folder not in place.files and layout.is_enough_to_test(set(place.files))
+    train, query, gallery = (
+        [] if is_test and folder not in place.files else _parse(place, folder, names, layout)
+        for folder in names.folders
+    )
     check_identities_apart(place.name, train, query + gallery)
     return splits_of(train, query, gallery, name=name, archive=place.archive)
 
@@ -107,7 +135,7 @@ def _parse(place: LayoutPlace, folder: str, names: CropNames, layout: Layout) ->
         camera = int(match["camera"])
         if names.num_cameras is not None:
             check_camera(camera, num_cameras=names.num_cameras, file=f"{place.name}/{folder}/{name}")
-        crops.append(ListedCrop(path, int(match["identity"]), camera))
+        crops.append(ListedCrop(path, int(match["identity"]) + 1 - names.first_identity, camera))
     if not crops:
         raise DataError(f"{place.name}/{folder} holds no crops; at least one is needed, e.g. {names.example}.")
     return crops

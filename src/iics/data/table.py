@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,16 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from iics.data.box_columns import BoxColumns
 from iics.data.boxes import boxes_within_frames
-from iics.data.crops import (
-    BOX_COLUMNS,
-    DISTRACTOR_IDENTITY,
-    CropSet,
-    DataSplits,
-    FloatArray,
-    IntArray,
-    natural_order,
-)
+from iics.data.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, FloatArray, IntArray, natural_order
+from iics.data.file_keys import file_key
 from iics.data.table_values import identity_numbers, plain_values, times_in_seconds, tracklet_numbers
 from iics.errors import DataError
 
@@ -45,12 +39,14 @@ class CropTable:
         folder: What relative paths start from.
         columns: Values by column (`iics.data.column_names`): path, camera, and any others. Each of length n >= 1.
         places: Where each row stands, for messages, e.g. "crops.csv, line 7". Length n.
+        box: Which columns hold boxes; None if each file is a crop.
     """
 
     name: str
     folder: Path
     columns: Mapping[str, Sequence[str]]
     places: Sequence[str]
+    box: BoxColumns | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -62,7 +58,12 @@ class CropTable:
     @cached_property
     def paths(self) -> list[Path]:
         """The file of each row."""
-        return [self.folder / path for path in self.columns["path"]]
+        return [self.folder / os.path.expanduser(path) for path in self.columns["path"]]  # noqa: PTH111 - a text
+
+    @cached_property
+    def files(self) -> dict[Path, Hashable | None]:
+        """What tells the file of each different path from others; None where there is none."""
+        return {path: file_key(path) for path in dict.fromkeys(self.paths)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +91,11 @@ def check_rows(num_rows: int, *, table: Path) -> None:
 
 
 def splits_of_table(table: CropTable) -> DataSplits:
-    """Return train and, where rows say so, query and gallery.
+    """Return the splits that there are: train where rows say nothing else.
 
     Raises:
         DataError: If a path or camera is empty, a value cannot be understood, a file is missing, a crop is listed
-            twice, nothing is left to train on, or an identity is both in train and in query or gallery.
+            twice, there are queries but no gallery, or an identity is both in train and in query or gallery.
     """
     for column in ("path", "camera"):
         _check_filled(table, column)
@@ -110,14 +111,16 @@ def splits_of_table(table: CropTable) -> DataSplits:
     _check_listed_once(table, crops, rows)
     _check_identities_apart(table, crops, rows)
     sets = {split: _crop_set(table.name, split, crops, rows[split]) for split in SPLITS if rows[split]}
-    return DataSplits(table.name, sets["train"], sets.get("query"), sets.get("gallery"))
+    return DataSplits(table.name, sets.get("train"), sets.get("query"), sets.get("gallery"))
 
 
 def _numbers(table: CropTable) -> _Crops:
     cameras, identities = table.columns["camera"], table.column("identity")
     camera_names = tuple(natural_order(cameras))
     camera_of = {camera: number for number, camera in enumerate(camera_names)}
-    has_boxes = BOX_COLUMNS[0] in table.columns
+    boxes = None
+    if table.box is not None:
+        boxes = boxes_within_frames(table.columns, table.box, table.paths, table.places, name=table.name)
     return _Crops(
         paths=table.paths,
         camera_ids=np.array([camera_of[camera] for camera in cameras], dtype=np.int64),
@@ -126,7 +129,7 @@ def _numbers(table: CropTable) -> _Crops:
         has_identity=np.array([value != "" for value in identities]),
         times=times_in_seconds(table.column("time"), table.places),
         tracklet_ids=tracklet_numbers(table.column("tracklet"), cameras),
-        boxes=boxes_within_frames(table.columns, table.paths, table.places, name=table.name) if has_boxes else None,
+        boxes=boxes,
     )
 
 
@@ -144,19 +147,17 @@ def _rows_of_splits(table: CropTable) -> dict[str, list[int]]:
         if (split or "train") not in rows:
             raise DataError(f"{table.places[at]}: split {split!r} is none of {', '.join(SPLITS)} (empty is train).")
         rows[split or "train"].append(at)
-    if not rows["train"]:
-        raise DataError(f"{table.name} has no crop to train on: all {len(table)} are query or gallery.")
     return rows
 
 
 def _check_files(table: CropTable) -> None:
     """Refuse paths at which there is no file."""
-    missing = {path for path in set(table.paths) if not os.path.isfile(path)}  # noqa: PTH113 - half the time
+    missing = {path for path, file in table.files.items() if file is None}
     if missing:
         at = next(at for at, path in enumerate(table.paths) if path in missing)
         hint = " Write / between folders, not \\." if "\\" in table.columns["path"][at] else ""
         raise DataError(
-            f"{table.places[at]}: there is no file {table.paths[at]} ({len(missing)} of {len(set(table.paths))} files "
+            f"{table.places[at]}: there is no file {table.paths[at]} ({len(missing)} of {len(table.files)} files "
             f"are missing). Relative paths start from {table.folder}.{hint}"
         )
 
@@ -164,25 +165,31 @@ def _check_files(table: CropTable) -> None:
 def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[int]]) -> None:
     """Refuse a file of two cameras, and a crop that is listed twice, but for one that is in query and in gallery."""
     boxes = _boxes_as_lists(crops)
-    places = [os.path.normpath(path) for path in crops.paths]
-    camera_of: dict[str, int] = {}
-    for at, place in enumerate(places):
-        first = camera_of.setdefault(place, at)
+    files = [table.files[path] for path in crops.paths]
+    camera_of: dict[Hashable, int] = {}
+    for at, file in enumerate(files):
+        first = camera_of.setdefault(file, at)
         if crops.camera_ids[first] != crops.camera_ids[at]:
             here, before = (crops.camera_names[crops.camera_ids[row]] for row in (at, first))
             raise DataError(
                 f"{table.places[at]}: {crops.paths[at]} is of camera {here} here and of camera {before} before "
-                f"({table.places[first]}). One camera takes a picture."
+                f"({table.places[first]}{_spelled(crops, first, at)}). One camera takes a picture."
             )
     for splits in (("train", "query"), ("train", "gallery")):
         seen: dict[tuple[object, ...], int] = {}
         for at in (at for split in splits for at in rows[split]):
-            first = seen.setdefault((places[at], *boxes[at]), at)
+            first = seen.setdefault((files[at], *boxes[at]), at)
             if first != at:
                 raise DataError(
-                    f"{table.places[at]}: {crops.paths[at]} is listed twice, here and before ({table.places[first]})"
+                    f"{table.places[at]}: {crops.paths[at]} is listed twice, here and before "
+                    f"({table.places[first]}{_spelled(crops, first, at)})"
                     f"{', with the same box' if boxes[at] else ''}. List each crop once."
                 )
+
+
+def _spelled(crops: _Crops, first: int, at: int) -> str:
+    """Return how another row spells the path of the same file, "" if it spells it alike."""
+    return "" if crops.paths[first] == crops.paths[at] else f": the same file as {crops.paths[first]}"
 
 
 def _check_identities_apart(table: CropTable, crops: _Crops, rows: Mapping[str, list[int]]) -> None:

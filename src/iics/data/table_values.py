@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
 from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, FloatArray, IntArray, natural_order
+from iics.data.plausible_times import compact_date, implausibility, seconds_of_date
 from iics.errors import DataError
 
 Column = Sequence[str]
@@ -93,7 +93,7 @@ def times_in_seconds(values: Column, places: Column) -> FloatArray | None:
     an offset are taken as UTC.
 
     Raises:
-        DataError: If one is neither, or both kinds occur.
+        DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds.
     """
     known = [at for at, value in enumerate(values) if value]
     if not known:
@@ -107,7 +107,15 @@ def times_in_seconds(values: Column, places: Column) -> FloatArray | None:
             kind = "a number of seconds" if is_number else "a date with a time (ISO 8601, 2024-05-31T14:30:00)"
             as_first = "" if at == first else f", as the first one is ({places[first]}: {values[first]})"
             raise DataError(f"{places[at]}: time {values[at]!r} is not {kind}{as_first}.")
+        fault = implausibility(seconds)
+        if fault is not None:
+            raise DataError(f"{places[at]}: time {values[at]} {fault}.")
         times[at] = seconds
+    if all(compact_date(values[at]) for at in known):
+        raise DataError(
+            f"{places[first]}: all times are digits alone that may be dates, e.g. {values[first]}: write "
+            f"{compact_date(values[first])}, or {values[first]}.0 for seconds."
+        )
     return times
 
 
@@ -117,7 +125,6 @@ def _seconds(value: str, *, is_number: bool) -> float | None:
         seconds = float(value) if _SECONDS.fullmatch(value) else math.inf
         return seconds if math.isfinite(seconds) else None
     try:
-        moment = datetime.fromisoformat(value)
+        return seconds_of_date(value)
     except ValueError:
         return None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

@@ -7,8 +7,10 @@ Without identities, two boxes or tracklets in one picture are two people and a t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from iics.data.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
@@ -53,17 +55,20 @@ def measured_thresholds(
     """
     check_calibratable(data)
     # Other fingerprints say nothing: a crop more or less makes another one.
-    is_their_training = True if trained_on is not None and trained_on == data.train.fingerprint() else None
+    is_their_training = True if trained_on is not None and trained_on == _fingerprint(data) else None
     if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
         features = features_of(data.query), features_of(data.gallery)
         is_trained_on = False if is_their_training else None
         return identity_thresholds(*features, data.query, data.gallery, data=data.name, is_trained_on=is_trained_on)
-    features_of_all = features_of(data.train)
-    if _shows_people(data.train, data.train):
-        return identity_thresholds(
-            features_of_all, None, data.train, None, data=data.name, is_trained_on=is_their_training
-        )
-    return moment_thresholds(features_of_all, data.train, data=data.name, is_trained_on=is_their_training)
+    crops = data.to_look_at()
+    features_of_all = features_of(crops)
+    if _shows_people(crops, crops):
+        return identity_thresholds(features_of_all, None, crops, None, data=data.name, is_trained_on=is_their_training)
+    return moment_thresholds(features_of_all, crops, data=data.name, is_trained_on=is_their_training)
+
+
+def _fingerprint(data: DataSplits) -> str | None:
+    return None if data.train is None else data.train.fingerprint()
 
 
 def check_calibratable(data: DataSplits) -> None:
@@ -74,7 +79,8 @@ def check_calibratable(data: DataSplits) -> None:
     """
     if data.query is not None and data.gallery is not None and _shows_people(data.query, data.gallery):
         return
-    if _shows_people(data.train, data.train) or len(apart_pairs(data.train, np.random.default_rng(0))):
+    crops = data.to_look_at()
+    if _shows_people(crops, crops) or len(apart_pairs(crops, np.random.default_rng(0))):
         return
     raise EvaluationError(
         f"No two crops of {data.name} are known to be two people, so no similarity can be given a meaning. Needed are "
@@ -107,6 +113,88 @@ def identity_thresholds(
     Raises:
         EvaluationError: If cameras are numbered differently, or no two people were seen by two cameras.
     """
+    pairs = _compared_people(query_features, gallery_features, query, gallery, seed=seed)
+    is_different = ~pairs.is_same & ~pairs.is_near
+    if not is_different.any():
+        raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
+    sides = pairs.people[:, None], pairs.other_people
+    shown = (np.broadcast_to(side, pairs.cosines.shape)[is_different] for side in sides)
+    different = PersonPairs(pairs.cosines[is_different], *shown)
+    same = pairs.cosines[pairs.is_same & ~pairs.is_near]
+    return MatchThresholds(
+        match_thresholds(different, same, pairs.cosines[~pairs.is_same & pairs.is_near]),
+        calibration="identities",
+        data=data,
+        split="all crops" if gallery is None else "query against gallery",
+        num_people=different.num_people,
+        num_different=len(different),
+        num_people_pairs=len(different.first),
+        num_same=len(same),
+        is_trained_on=is_trained_on,
+        limits=_limits("identities", is_trained_on),
+    )
+
+
+def shares_above(
+    thresholds: MatchThresholds,
+    query_features: Features,
+    gallery_features: Features,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    seed: int = 0,
+) -> dict[float, float]:
+    """Return which share of the pairs of two people, here, is above each threshold that was measured elsewhere.
+
+    Args:
+        thresholds: Of the model file.
+        query_features: L2-normalised. Shape (n, d).
+        gallery_features: L2-normalised. Shape (m, d).
+        query: With identities.
+        gallery: With identities, cameras numbered as in the query.
+        seed: As in `identity_thresholds`.
+
+    Returns:
+        The share by the rate that the threshold stands for; empty without pairs of different cameras.
+
+    Raises:
+        EvaluationError: If cameras are numbered differently.
+    """
+    pairs = _compared_people(query_features, gallery_features, query, gallery, seed=seed)
+    different = pairs.cosines[~pairs.is_same & ~pairs.is_near]
+    if len(different) == 0:
+        return {}
+    known = [(at.rate, at.similarity) for at in thresholds.thresholds if at.similarity is not None]
+    return {rate: float((different > similarity).mean()) for rate, similarity in known}
+
+
+@dataclass(frozen=True, eq=False)
+class _ComparedPeople:
+    """Crops of known people, compared.
+
+    Attributes:
+        cosines: NaN where a pair does not count. Shape (n, m).
+        is_same: Whether both are one person. Shape (n, m).
+        is_near: Whether one camera took both. Shape (n, m).
+        people: Identity of each row. Shape (n,).
+        other_people: Of each column. Shape (m,).
+    """
+
+    cosines: Features
+    is_same: npt.NDArray[np.bool_]
+    is_near: npt.NDArray[np.bool_]
+    people: IntArray
+    other_people: IntArray
+
+
+def _compared_people(
+    query_features: Features, gallery_features: Features | None, query: CropSet, gallery: CropSet | None, *, seed: int
+) -> _ComparedPeople:
+    """Compare crops of known people, at most 3,000 of a side; without a gallery the query with itself, each pair once.
+
+    Raises:
+        EvaluationError: If cameras are numbered differently.
+    """
     if gallery is not None and gallery.camera_names != query.camera_names:
         raise EvaluationError("Query and gallery number their cameras differently. Read both with one reader.")
     generator = np.random.default_rng(seed)
@@ -121,24 +209,7 @@ def identity_thresholds(
         is_twice = np.tri(len(rows), dtype=np.bool_)  # each crop with itself, and each pair the other way round
         is_same[is_twice] = is_near[is_twice] = True
         cosines[is_twice] = np.nan  # and so among no kind of pair that is counted
-    is_different = ~is_same & ~is_near
-    if not is_different.any():
-        raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
-    shown = (np.broadcast_to(side, cosines.shape)[is_different] for side in (people[:, None], other_people))
-    different = PersonPairs(cosines[is_different], *shown)
-    same = cosines[is_same & ~is_near]
-    return MatchThresholds(
-        match_thresholds(different, same, cosines[~is_same & is_near]),
-        calibration="identities",
-        data=data,
-        split="all crops" if gallery is None else "query against gallery",
-        num_people=different.num_people,
-        num_different=len(different),
-        num_people_pairs=len(different.first),
-        num_same=len(same),
-        is_trained_on=is_trained_on,
-        limits=_limits("identities", is_trained_on),
-    )
+    return _ComparedPeople(cosines, is_same, is_near, people, other_people)
 
 
 def moment_thresholds(

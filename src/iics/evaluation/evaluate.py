@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.data.crops import CropSet
+from iics.data.file_keys import crop_places
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
+from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.distance_rows import CosineRows, DistanceOf
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
@@ -19,7 +21,6 @@ from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranki
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
-from iics.models.backbone import backbone_spec
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]
@@ -53,6 +54,7 @@ def evaluate(
     check_scorable(query, gallery, matching_protocol(protocol))
     check_memory(model, query, gallery, reranking)
     features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
     return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
@@ -139,7 +141,7 @@ def check_memory(model: ReidModel, query: CropSet, gallery: CropSet, reranking: 
         EvaluationError: If it will not.
     """
     if reranking is not None:
-        num_crops, num_features = len(query) + len(gallery), backbone_spec(model.header.backbone).num_features
+        num_crops, num_features = len(query) + len(gallery), model.num_features
         features = 4 * num_crops * num_features
         check_reranking_memory(num_crops, num_features, reranking, still_to_come=features)
 
@@ -159,8 +161,8 @@ def evaluation_labels(query: CropSet, gallery: CropSet) -> EvaluationLabels:
     """Return the labels of both, and which gallery crop is the query itself (the same file, archive and box).
 
     Raises:
-        EvaluationError: If one has no identities, a camera's number means another camera in the other, or nothing can
-            be ranked.
+        EvaluationError: If one has no identities, a camera's number means another camera in the other, a crop is listed
+            twice under two spellings of its path, or nothing can be ranked.
     """
     if query.identity_ids is None or gallery.identity_ids is None:
         missing = query if query.identity_ids is None else gallery
@@ -170,8 +172,8 @@ def evaluation_labels(query: CropSet, gallery: CropSet) -> EvaluationLabels:
             f"Query and gallery number their cameras differently: {', '.join(query.camera_names)} and "
             f"{', '.join(gallery.camera_names)}. Read both with one reader."
         )
-    places = {_place(gallery, g): g for g in range(len(gallery))}
-    own_crops = np.array([places.get(_place(query, q), -1) for q in range(len(query))])
+    query_at, gallery_at = _index_of_places(query), _index_of_places(gallery)
+    own_crops = np.array([gallery_at.get(place, -1) for place in query_at])
     return EvaluationLabels(query.identity_ids, gallery.identity_ids, query.camera_ids, gallery.camera_ids, own_crops)
 
 
@@ -187,9 +189,17 @@ def numbers(result: RankingResult) -> dict[str, float]:
     }
 
 
-def _place(crops: CropSet, index: int) -> tuple[object, ...]:
-    box = () if crops.boxes is None else tuple(crops.boxes[index].tolist())
-    return (crops.archive, crops.paths[index], *box)
+def _index_of_places(crops: CropSet) -> dict[tuple[Hashable, ...], int]:
+    """Return the index of each crop by its place, in order."""
+    at: dict[tuple[Hashable, ...], int] = {}
+    for index, place in enumerate(crop_places(crops)):
+        first = at.setdefault(place, index)
+        if first != index:
+            raise EvaluationError(
+                f"{crops.name} lists one crop twice: {crops.label(first)} and {crops.label(index)} are the same file. "
+                "Keep one of them."
+            )
+    return at
 
 
 def _distance_of(

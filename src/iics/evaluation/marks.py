@@ -11,10 +11,10 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
@@ -126,9 +126,11 @@ def _mark(row: list[str], place: str) -> Mark:
         raise DataError(f"{place}: rank {rank!r} is not a number from 1.")
     try:
         is_cosine = math.isfinite(float(similarity))
-        datetime.fromisoformat(values["marked_at"])
+        fault = implausibility(seconds_of_date(values["marked_at"]))
     except ValueError as error:
         raise DataError(f"{place}: {error}.") from error
+    if fault is not None:
+        raise DataError(f"{place}: marked_at {values['marked_at']} {fault}.")
     if not is_cosine:
         raise DataError(f"{place}: similarity {similarity!r} is not a finite number.")
     return Mark(

@@ -9,6 +9,7 @@ n = queries and gallery together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from iics.memory import free_memory
 from iics.similarity.crop_similarity import CosineSimilarity
 from iics.similarity.neighbour_graph import neighbour_graph
 from iics.similarity.reciprocal import neighbours_needed, reciprocal_weights
-from iics.similarity.reranking import check_reranking
+from iics.similarity.reranking import RerankingForm, check_reranking, farthest_or_one
 from iics.similarity.sparse_overlap import SparseRows
 
 FloatArray = npt.NDArray[np.float32]
@@ -38,6 +39,7 @@ class Reranking:
         k1: Neighbours among which reciprocal ones are sought; see `k_reciprocal_distance`.
         k2: Nearest crops over which weights are averaged.
         lambda_value: Share of the cosine distance, in [0, 1].
+        form: `paper` for `k_reciprocal_distance`, `published` for `published_distance`.
 
     Raises:
         EvaluationError: If one is out of range.
@@ -46,8 +48,11 @@ class Reranking:
     k1: int = 20
     k2: int = 6
     lambda_value: float = 0.3
+    form: RerankingForm = "paper"
 
     def __post_init__(self) -> None:
+        if self.form not in get_args(RerankingForm):
+            raise EvaluationError(f"form must be {' or '.join(get_args(RerankingForm))}, got {self.form!r}.")
         try:
             check_reranking(self.k1, self.k2, self.lambda_value)
         except ValueError as error:
@@ -55,7 +60,7 @@ class Reranking:
 
 
 class RerankedRows:
-    """(1 - lambda) * Jaccard + lambda * (1 - cosine), as `k_reciprocal_distance` of query and gallery together.
+    """(1 - lambda) * Jaccard + lambda * (1 - cosine) of query and gallery together, in either form.
 
     Args:
         query_features: L2-normalised rows. Shape (n_query, d).
@@ -82,13 +87,14 @@ class RerankedRows:
         features = np.empty((num_crops, self._plain.queries.shape[1]), np.float32)
         features[:num_queries] = self._plain.queries
         np.take(self._plain.gallery, self._counted, axis=0, out=features[num_queries:], mode="clip")  # in place
-        self._weights = _neighbour_weights(features, reranking)
+        self._farthest = _farthest(features) if reranking.form == "published" else np.ones(num_crops, np.float32)
+        self._weights = _neighbour_weights(features, reranking, self._farthest)
 
     def __call__(self, block: slice) -> FloatArray:
         """Return the distances of a block, in memory that the next call overwrites; junk is far. Shape as ever."""
         distance = self._plain(block)  # -cosine
         distance += 1
-        distance *= self._lambda
+        distance *= (self._lambda / self._farthest[block])[:, None]
         overlap = self._weights.overlap_rows(np.arange(block.start, block.stop))[:, len(self._plain.queries) :]
         np.subtract(1, overlap, out=overlap)
         overlap *= 1 - self._lambda
@@ -124,8 +130,21 @@ def check_reranking_memory(num_crops: int, num_features: int, reranking: Reranki
         )
 
 
-def _neighbour_weights(features: FloatArray, reranking: Reranking) -> SparseRows:
+def _farthest(features: FloatArray) -> FloatArray:
+    """Return the largest distance of each crop, found by blocks. Shape (n,)."""
+    searched = torch.from_numpy(features)
+    blocks = torch.split(searched, rows_in_a_block(len(features)))
+    return farthest_or_one(torch.cat([1 - (block @ searched.T).amin(dim=1) for block in blocks]).numpy())
+
+
+def _neighbour_weights(features: FloatArray, reranking: Reranking, farthest: FloatArray) -> SparseRows:
     similarity = CosineSimilarity(torch.from_numpy(features))
-    needed = neighbours_needed(len(features), reranking.k1, reranking.k2)
-    neighbours = neighbour_graph(similarity, num_neighbours=needed).neighbours
-    return reciprocal_weights(neighbours, lambda p, q: 1 - similarity.pairs(p, q), k1=reranking.k1, k2=reranking.k2)
+    k1, k2 = reranking.k1, reranking.k2
+    neighbours = neighbour_graph(similarity, num_neighbours=neighbours_needed(len(features), k1, k2)).neighbours
+    return reciprocal_weights(
+        neighbours,
+        lambda p, q: (1 - similarity.pairs(p, q)) / farthest[p],
+        k1=k1,
+        k2=k2,
+        covers_more=reranking.form == "published",
+    )

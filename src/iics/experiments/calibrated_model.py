@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from iics.data.crops import DataSplits
@@ -11,6 +10,7 @@ from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import write_match_thresholds
 from iics.models.reid_model import load_model
 from iics.training.model_card import write_model_card
+from iics.training.run_data import RunData
 
 
 def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
@@ -47,9 +47,13 @@ def store_thresholds(model_file: Path, thresholds: MatchThresholds) -> None:
 
 
 def trained_fingerprint(model_file: Path) -> str | None:
-    """Return the fingerprint of the crops that the model of a run was trained on; None for a model outside of a run."""
-    try:
-        values = json.loads((model_file.parent / "data.json").read_text(encoding="utf-8"))
-        return str(values["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the fingerprint of the crops that the model of a run was trained on; None for a model outside of a run.
+
+    Raises:
+        RunFolderError: If it is in a run folder whose data.json is damaged.
+    """
+    folder = model_file.parent
+    if not (folder / "settings.json").is_file() or not (folder / "data.json").exists():
         return None
+    fingerprint: str | None = RunData.read(folder).values.get("fingerprint")
+    return fingerprint

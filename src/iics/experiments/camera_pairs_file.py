@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
+from iics.training.run_files import read_json
 
 CAMERA_PAIRS = "camera_pairs.json"
+_WAY_OUT = "Delete it; the report is made without it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +62,25 @@ class CameraPairMatrices:
         file = folder / CAMERA_PAIRS
         if not file.exists():
             return None
-        try:
-            values = json.loads(file.read_bytes())
-            matrices = (np.array(values[name], dtype=np.float64) for name in ("rank1", "mean_ap"))  # null becomes NaN
-            return cls(tuple(map(str, values["cameras"])), *matrices)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        values = read_json(file, way_out=_WAY_OUT)
+        cameras = values.get("cameras")
+        if not isinstance(cameras, list) or not all(isinstance(name, str) for name in cameras):
+            raise RunFolderError(f"{file} is damaged: cameras must be a list of names. {_WAY_OUT}")
+        return cls(tuple(cameras), *(_matrix(file, values, name, len(cameras)) for name in ("rank1", "mean_ap")))
+
+
+def _matrix(file: Path, values: Mapping[str, Any], name: str, size: int) -> npt.NDArray[np.float64]:
+    """Return a matrix of the file; null becomes NaN."""
+    rows = values.get(name)
+    is_square = isinstance(rows, list) and len(rows) == size
+    if not is_square or not all(isinstance(row, list) and len(row) == size for row in rows or ()):
+        raise RunFolderError(f"{file} is damaged: {name} must have a row and a column for each camera. {_WAY_OUT}")
+    for value in (value for row in rows or () for value in row):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1):
             raise RunFolderError(
-                f"{file} cannot be read ({type(error).__name__}: {error}). Delete it; the report is made without it."
-            ) from error
+                f"{file} is damaged: {name} must hold shares from 0 to 1, got {value!r:.40}. {_WAY_OUT}"
+            )
+    return np.array(rows, dtype=np.float64).reshape(size, size)
 
 
 def _with_null(matrix: npt.NDArray[np.float64]) -> list[list[float | None]]:

@@ -73,11 +73,11 @@ def distinct_runs(rows: Iterable[PlannedRow]) -> list[PlannedRun]:
 def _rows(
     target: TargetName, full: Settings, own: DataSplits, tests: tuple[DataSplits, ...], num_seeds: int
 ) -> tuple[PlannedRow, ...]:
-    rows = []
+    rows, train = [], own.to_train_on()
     for variant in variants_of(target, full):
         settings = variant.change(full)
         seeds = [replace(settings, seed=seed) for seed in range(num_seeds)]
-        runs = tuple(PlannedRun(run_name(s, full, own.train, tests), s, own.train, tests) for s in seeds)
+        runs = tuple(PlannedRun(run_name(s, full, train, tests), s, train, tests) for s in seeds)
         rows.append(PlannedRow(variant.label, runs))
     return tuple(rows)
 

@@ -20,7 +20,7 @@ from iics.errors import RunFolderError
 from iics.experiments.figures_style import data_uri, figure_bytes, save_figure
 from iics.experiments.report_figure import ReportFigure
 from iics.experiments.report_figures import run_figures
-from iics.experiments.report_run import Record, ReportedRun, at, over_cameras
+from iics.experiments.report_run import REMAKE_SHEET, Record, ReportedRun, at, number, over_cameras
 from iics.experiments.report_warnings import run_warnings
 from iics.shown_name import shown
 
@@ -115,11 +115,8 @@ def _ranked_lists(picture: bytes | None) -> str | None:
     try:
         with Image.open(io.BytesIO(picture)) as image:
             image.convert("RGB").save(content, format="JPEG", quality=_PICTURE_QUALITY)
-    except (OSError, SyntaxError) as error:  # what Pillow raises for damaged files
-        raise RunFolderError(
-            f"contact_sheet.png of the run is no whole picture ({error}). Delete it, or write it anew with iics "
-            "evaluate --contact-sheet."
-        ) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # of damaged files
+        raise RunFolderError(f"contact_sheet.png of the run is no whole picture ({error}). {REMAKE_SHEET}") from error
     return data_uri(content.getvalue(), "image/jpeg")
 
 
@@ -141,9 +138,9 @@ def _progress(run: ReportedRun) -> str:
 def _tiles(run: ReportedRun) -> Iterator[tuple[str, str]]:
     """Yield the few numbers that are asked for first: name and value."""
     for key, name in (("mean_ap", "mAP"), ("rank1", "rank-1")):
-        measured = [record for record in run.records if at(record, "evaluation", key) is not None]
+        measured = [record for record in run.records if number(record, "evaluation", key) is not None]
         if measured:
-            first, last = (_percent(at(record, "evaluation", key)) for record in (measured[0], measured[-1]))
+            first, last = (_percent(number(record, "evaluation", key)) for record in (measured[0], measured[-1]))
             yield name, f"{first} → {last} %" if measured[0]["round"] == 0 and len(measured) > 1 else f"{last} %"
     if run.trained and (clusters := at(run.trained[-1], "stage2", "pseudo_labels", "num_clusters")) is not None:
         yield "clusters", f"{clusters}"
@@ -159,10 +156,10 @@ def _tiles(run: ReportedRun) -> Iterator[tuple[str, str]]:
 def _round_table(run: ReportedRun) -> Table:
     """Return the main numbers of each round; rounds and columns without a number are left out."""
     columns: dict[str, Callable[[Record], str]] = {
-        "mAP %": lambda r: _percent(at(r, "evaluation", "mean_ap")),
-        "rank-1 %": lambda r: _percent(at(r, "evaluation", "rank1")),
-        "rank-5 %": lambda r: _percent(at(r, "evaluation", "rank5")),
-        "rank-10 %": lambda r: _percent(at(r, "evaluation", "rank10")),
+        "mAP %": lambda r: _percent(number(r, "evaluation", "mean_ap")),
+        "rank-1 %": lambda r: _percent(number(r, "evaluation", "rank1")),
+        "rank-5 %": lambda r: _percent(number(r, "evaluation", "rank5")),
+        "rank-10 %": lambda r: _percent(number(r, "evaluation", "rank10")),
         "loss, stage 1": lambda r: _number(at(r, "stage1", "loss")),
         "loss, stage 2": lambda r: _number(at(r, "stage2", "loss")),
         "loss": lambda r: _number(at(r, "supervised", "loss")),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iics.experiments.figures_rounds import Curve, curves_figure
-from iics.experiments.report_run import NumberOf, Record, ReportedRun, at
+from iics.experiments.report_run import NumberOf, Record, ReportedRun, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,8 +56,7 @@ def number_at(*path: str) -> NumberOf:
     """Return what reads the number at a place in a record, None where it is missing."""
 
     def number_of(record: Record) -> float | None:
-        value: float | None = at(record, *path)
-        return value
+        return number(record, *path)
 
     return number_of
 

@@ -21,7 +21,7 @@ from iics.experiments.report_figure import (
     note_of,
     number_at,
 )
-from iics.experiments.report_run import Record, ReportedRun, at
+from iics.experiments.report_run import Record, ReportedRun, at, number
 from iics.similarity.pair_histograms import KINDS_BY_CAMERA, KINDS_BY_IDENTITY
 
 
@@ -33,9 +33,11 @@ def run_figures(run: ReportedRun) -> list[ReportFigure]:
 def _accuracy(run: ReportedRun) -> Iterator[ReportFigure]:
     keys = {"mean_ap": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
     curves = [run.curve(name, number_at("evaluation", key), scale=PERCENT) for key, name in keys.items()]
-    if any(curve.values for curve in curves):
-        measured = [record for record in run.records if at(record, "evaluation", "num_queries")]
-        queries = f"{at(measured[-1], 'evaluation', 'num_queries')} queries, " if measured else ""
+    curves = [curve for curve in curves if curve.values]
+    if curves:
+        counts = [number(record, "evaluation", "num_queries") for record in run.records]
+        counted = [count for count in counts if count]
+        queries = f"{counted[-1]:.0f} queries, " if counted else ""
         yield ReportFigure(
             ACCURACY,
             curves_figure(curves, title="Accuracy by round", note=queries + note_of(run), unit="%"),
@@ -73,7 +75,8 @@ def _pairs(run: ReportedRun) -> Iterator[ReportFigure]:
         panels = [
             (SimilarityPanel.from_record(similarity, moment, kinds), similarity["num_sampled"])
             for moment, similarity in _moments(run)
-            if all(kind in similarity["pairs"] for kind in kinds)
+            if "num_sampled" in similarity
+            and all(at(similarity, "pairs", kind, "counts") is not None for kind in kinds)
         ]
         limits = filled_range([panel for panel, _ in panels])
         for at_panel, (panel, num_sampled) in enumerate(panels):
@@ -125,6 +128,7 @@ def _alpha(run: ReportedRun) -> Iterator[ReportFigure]:
     with_alpha = [record for record in run.records if record.get("alpha")]
     if with_alpha:
         blocks = list(with_alpha[-1]["alpha"])
+        with_alpha = [record for record in with_alpha if list(record["alpha"]) == blocks]
         alpha = np.array([[at(record, "alpha", block) for record in with_alpha] for block in blocks], dtype=np.float64)
         rounds = [int(record["round"]) for record in with_alpha]
         yield ReportFigure(

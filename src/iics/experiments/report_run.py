@@ -5,18 +5,21 @@ Nothing is written and nothing is taken for granted: a number that a record lack
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iics.errors import RunFolderError
 from iics.experiments.camera_pairs_file import CameraPairMatrices
 from iics.experiments.figures_rounds import Curve
+from iics.training.run_data import RunData
+from iics.training.run_files import check_is_run, read_bytes, read_json, read_records
 
 Record = Mapping[str, Any]
 NumberOf = Callable[[Record], float | None]
+
+REMAKE_SHEET = "Delete it, or write it anew with iics evaluate --contact-sheet."
 
 ALL_CAMERAS = "all cameras"
 """What the clusters of stage 2 are of."""
@@ -49,20 +52,14 @@ class ReportedRun:
         Raises:
             RunFolderError: If it is none, or something in it cannot be read.
         """
-        for name in ("settings.json", "data.json"):
-            if not (folder / name).is_file():
-                raise RunFolderError(f"{folder} is no run folder: it has no {name}. Start a run with iics train.")
-        metrics = folder / "metrics.jsonl"
-        lines = _read(metrics).decode(errors="replace").splitlines() if metrics.exists() else []
+        check_is_run(folder)
         picture = folder / "contact_sheet.png"
         return cls(
             name=folder.absolute().name,
-            settings=_parse(_read(folder / "settings.json"), "settings.json", folder),
-            data=_parse(_read(folder / "data.json"), "data.json", folder),
-            records=tuple(
-                _record(line, f"line {number} of metrics.jsonl", folder) for number, line in enumerate(lines, 1)
-            ),
-            ranked_lists=_read(picture) if picture.exists() else None,
+            settings=read_json(folder / "settings.json"),
+            data=RunData.read(folder).values,
+            records=tuple(read_records(folder)),
+            ranked_lists=read_bytes(picture, way_out=REMAKE_SHEET) if picture.exists() else None,
             camera_pairs=CameraPairMatrices.read(folder),
         )
 
@@ -99,6 +96,13 @@ def at(record: Record, *path: str) -> Any:
     return value
 
 
+def number(record: Record, *path: str) -> float | None:
+    """Return the number at a place in a record, None if there is none: a caller may have recorded anything."""
+    value = at(record, *path)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else None
+
+
 def statistics_of(record: Record) -> dict[str, Mapping[str, Any]]:
     """Return the statistics of the pseudo-labels of a round: "all cameras" of stage 2, then cameras of stage 1."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -120,27 +124,3 @@ def over_cameras(record: Record, key: str) -> float | None:
     found = [(values.get(key), num_crops_of(values) or 1) for values in cameras]
     known = [(value, weight) for value, weight in found if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise RunFolderError(f"{file} cannot be read: {error.strerror or error}.") from error
-
-
-def _record(line: str, name: str, folder: Path) -> dict[str, Any]:
-    record = _parse(line, name, folder)
-    if not isinstance(record.get("round"), int):
-        raise RunFolderError(f"{name} in {folder} names no round; lines of metrics.jsonl are records of rounds.")
-    return record
-
-
-def _parse(text: bytes | str, name: str, folder: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise RunFolderError(f"{name} in {folder} is no valid JSON: {error}. Restore it from a copy.") from error
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{name} in {folder} must hold names and values, got {type(value).__name__}.")
-    return value

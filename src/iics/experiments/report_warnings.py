@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from iics.experiments.report_run import ALL_CAMERAS, ReportedRun, at, num_crops_of, statistics_of
+from iics.experiments.report_run import ALL_CAMERAS, ReportedRun, at, num_crops_of, number, statistics_of
 
 HALF = 0.5
 GIANT_SHARE, GIANT_FACTOR = 0.1, 5
@@ -183,7 +183,7 @@ def _cameras_that_sat_out(run: ReportedRun) -> Iterator[RunWarning]:
 
 
 def _accuracy(run: ReportedRun) -> Iterator[RunWarning]:
-    curve = run.curve("mAP", lambda record: at(record, "evaluation", "mean_ap"))
+    curve = run.curve("mAP", lambda record: number(record, "evaluation", "mean_ap"))
     if len(curve.values) < 2:
         return
     last, best = curve.values[-1], max(curve.values)

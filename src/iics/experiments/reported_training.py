@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iics.config import Settings
 from iics.data.crops import CropSet
+from iics.errors import DataError
 from iics.experiments.report import write_report
 from iics.training import rounds
 from iics.training.progress import ProgressCallback
@@ -26,6 +27,7 @@ def train(
     settings: Settings,
     out: Path | str,
     source: Mapping[str, str] | None = None,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
@@ -38,17 +40,20 @@ def train(
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
+        measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
         after_round: Called before training and after each round, e.g. to evaluate.
         progress: Told about every step.
 
     Raises:
+        DataError: If `crops` is None, as the train split of data that is only measured or searched.
         IicsError: As `iics.training.rounds.train`; a report that cannot be written is only warned of.
     """
     return rounds.train(
-        crops,
+        _given(crops),
         settings=settings,
         out=out,
         source=source,
+        measured_on=measured_on,
         after_round=after_round,
         after_record=keep_report,
         progress=progress,
@@ -59,6 +64,7 @@ def resume(
     out: Path | str,
     crops: CropSet,
     *,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
@@ -66,14 +72,31 @@ def resume(
 
     Args:
         out: The run folder.
-        crops: The crops it was started with, in the same order.
+        crops: The pictures it was started with, wherever they lie now and in any order.
+        measured_on: As in `train`; what is given is compared with what the run was measured on.
         after_round: As in `train`.
         progress: As in `train`.
 
     Raises:
         IicsError: As `iics.training.rounds.resume`; a report that cannot be written is only warned of.
     """
-    return rounds.resume(out, crops, after_round=after_round, after_record=keep_report, progress=progress)
+    return rounds.resume(
+        out,
+        _given(crops),
+        measured_on=measured_on,
+        after_round=after_round,
+        after_record=keep_report,
+        progress=progress,
+    )
+
+
+def _given(crops: CropSet | None) -> CropSet:
+    if crops is None:
+        raise DataError(
+            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
+            "has instead."
+        )
+    return crops
 
 
 def keep_report(folder: Path) -> None:

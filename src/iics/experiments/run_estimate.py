@@ -23,6 +23,8 @@ from iics.experiments.measure import measured
 from iics.experiments.run_probe import Speed, probe_clustering, probe_phase, probe_reading
 from iics.experiments.training_work import Phase
 from iics.memory import free_memory
+from iics.models.backbone import backbone_spec
+from iics.models.imagenet_weights import imagenet_problem
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
 from iics.training.trainable import check_trainable, predicted_memory
@@ -71,6 +73,7 @@ class RunEstimate:
         pixel_bytes: Size of the file of decoded training crops.
         free_disk_bytes: Room where that file goes.
         pixel_folder: Where that is.
+        weights_problem: Why the starting weights cannot be had here, and what to do; None if they can.
     """
 
     settings: str
@@ -85,6 +88,7 @@ class RunEstimate:
     pixel_bytes: int
     free_disk_bytes: int
     pixel_folder: str
+    weights_problem: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -120,12 +124,14 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
     """
     if settings.stages != "both":
         raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
-    check_trainable(splits.train, settings)
+    train = splits.to_train_on()
+    check_trainable(train, settings)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    folder = cache_folder(settings.pixels.cache_dir)
     device = torch.device(choose_device(settings.device))
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=device)
-    sizes = [size for size in np.bincount(splits.train.camera_ids).tolist() if size > 1]
-    reading = probe_reading(splits.train, settings)
+    sizes = [size for size in np.bincount(train.camera_ids).tolist() if size > 1]
+    reading = probe_reading(train, settings)
     try:
         with at_work(engine):
             phases = _Phases.probe(settings, engine, len(sizes), seconds_a_phase)
@@ -135,7 +141,6 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
             f"A training step does not fit onto {device}: {str(error).split('. ')[0]}. Train with batches in parts "
             "(--engine.parts 2), smaller crops or a smaller backbone."
         ) from error
-    folder = cache_folder(settings.pixels.cache_dir)
     speeds = (phases.features, phases.stage1, phases.stage2, *(speed for _, speed in clustering))
     size = settings.model
     return RunEstimate(
@@ -148,10 +153,19 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
         free_bytes=free_memory(),
-        pixel_bytes=len(splits.train) * size.height * size.width * 3,
+        pixel_bytes=len(train) * size.height * size.width * 3,
         free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
         pixel_folder=str(folder),
+        weights_problem=_weights_problem(settings),
     )
+
+
+def _weights_problem(settings: Settings) -> str | None:
+    """Return why the run would end where its network starts; nothing is downloaded."""
+    if settings.model.weights != "imagenet":
+        return None
+    spec = backbone_spec(settings.model.backbone)
+    return imagenet_problem(spec.timm_name, package=spec.weights_package)
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,7 @@ class _Phases:
 def _network_works(
     splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases
 ) -> list[RepeatedWork]:
-    num_crops, rounds = len(splits.train), settings.rounds
+    num_crops, rounds = len(splits.to_train_on()), settings.rounds
     stage1, stage2 = settings.stage1, settings.stage2
     num_steps = (
         stage1.epochs * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),

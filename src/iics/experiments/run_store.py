@@ -6,7 +6,6 @@ plain names, those on another data set (Table 3) with `other_` before.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from iics.experiments.run_rankings import write_rankings
 from iics.experiments.study_data import check_measurable
 from iics.models.reid_model import ReidModel
 from iics.training.progress import ProgressCallback, ProgressEvent
+from iics.training.run_files import read_records
 
 OTHER = "other_"
 
@@ -74,14 +74,16 @@ class RunStore:
             IicsError: As `iics.train` and `iics.resume`.
         """
         evaluator = _Evaluator(run, self.folder(run), progress)
+        measured_on = {split.name: split for test in run.tests for split in check_measurable(test)}
         if self.state(run) == "started":
-            resume(self.folder(run), run.train, after_round=evaluator, progress=progress)
+            resume(self.folder(run), run.train, measured_on=measured_on, after_round=evaluator, progress=progress)
         else:
             train(
                 run.train,
                 settings=run.settings,
                 out=self.folder(run),
                 source={**source, "evaluate": "end", "crops": run.train.name},
+                measured_on=measured_on,
                 after_round=evaluator,
                 progress=progress,
             )
@@ -110,13 +112,7 @@ class RunStore:
             lock.release()
 
     def _records(self, run: PlannedRun) -> list[dict[str, Any]]:
-        file = self.folder(run) / "metrics.jsonl"
-        try:
-            return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunFolderError(
-                f"{file} cannot be read ({error}). Remove that run folder to have it run again."
-            ) from error
+        return read_records(self.folder(run))
 
 
 class _Evaluator:

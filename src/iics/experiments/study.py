@@ -78,7 +78,7 @@ def make_study(
     check_measurable(splits)
     if preset == "quick":
         splits, other = _quick(splits), None if other is None else _quick(other)
-        settings = quick_settings(num_identities(splits.train))
+        settings = quick_settings(num_identities(splits.to_train_on()))
         supervised_rounds = _QUICK_SUPERVISED_ROUNDS
     else:
         if other is not None:

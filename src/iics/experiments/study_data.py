@@ -22,7 +22,7 @@ def check_measurable(splits: DataSplits) -> tuple[CropSet, CropSet]:
     """
     if splits.query is None or splits.gallery is None:
         raise DataError(f"{splits.name} has no query and gallery; the tables are mAP and CMC and need both.")
-    for crops in (splits.train, splits.query, splits.gallery):
+    for crops in (splits.to_train_on(), splits.query, splits.gallery):
         if crops.identity_ids is None:
             raise DataError(f"{crops.name} has no identities; the tables measure against them.")
     return splits.query, splits.gallery
@@ -44,7 +44,7 @@ def with_fewer_identities(splits: DataSplits, *, num_train: int, num_test: int) 
         num_test: Identities tested on.
     """
     query, gallery = check_measurable(splits)
-    train = splits.train
+    train = splits.to_train_on()
     people = _people(train)
     if len(people) > num_train:
         train = _showing(train, _drawn(people, num_train), f"{num_train} identities")
@@ -63,20 +63,22 @@ def camera_halves(splits: DataSplits) -> tuple[DataSplits, DataSplits]:
         DataError: If there are fewer than four cameras: within each half, people are searched across cameras.
     """
     query, gallery = check_measurable(splits)
-    cameras = np.unique(splits.train.camera_ids)
+    train = splits.to_train_on()
+    cameras = np.unique(train.camera_ids)
     if len(cameras) < 4:
         raise DataError(
             "Table 3 within one data set trains on half of the cameras and tests on either half; that takes 4 cameras, "
-            f"{splits.train.name} has {len(cameras)}. Name a second data set with --other-data."
+            f"{train.name} has {len(cameras)}. Name a second data set with --other-data."
         )
     first, second = cameras[: (len(cameras) + 1) // 2], cameras[(len(cameras) + 1) // 2 :]
     return _taken_by(splits, query, gallery, first), _taken_by(splits, query, gallery, second)
 
 
 def _taken_by(splits: DataSplits, query: CropSet, gallery: CropSet, cameras: IntArray) -> DataSplits:
-    name = f"cameras {', '.join(splits.train.camera_names[camera] for camera in cameras)}"
+    train = splits.to_train_on()
+    name = f"cameras {', '.join(train.camera_names[camera] for camera in cameras)}"
     parts = []
-    for crops in (splits.train, query, gallery):
+    for crops in (train, query, gallery):
         is_taken = np.isin(crops.camera_ids, cameras)
         if not is_taken.any():
             raise DataError(f"{crops.name} has no crop of {name}; Table 3 needs some in each half of the cameras.")

@@ -42,7 +42,7 @@ def study_notes(target: TargetName, study: Study, *, num_seeds: int, computer: s
 def describe_data(splits: DataSplits) -> str:
     """Return how much of what is trained and tested on."""
     query, gallery = check_measurable(splits)
-    train = splits.train
+    train = splits.to_train_on()
     return (
         f"{splits.name}: trained on {len(train)} crops of {num_identities(train)} identities by {train.num_cameras} "
         f"cameras; tested with {len(query)} queries of {num_identities(query)} other identities in {len(gallery)} crops"

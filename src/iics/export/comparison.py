@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.data.crops import CropSet, DataSplits
-from iics.data.images import load_pixels
+from iics.data.images import Interpolation, load_pixels
 from iics.data.pixel_source import Pixels
 from iics.evaluation.evaluate import rank_crops
 from iics.experiments.measure import seconds_in_turn
@@ -63,26 +64,27 @@ def compare_forms(
     *,
     height: int,
     width: int,
+    interpolation: Interpolation = "bicubic",
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[FormResult]:
     """Measure several forms of one model on the same crops.
 
     Args:
         forms: By name; the first is the one that others are compared with. All should use equally many threads.
-        splits: Query and gallery, if the data has them with identities, else the training crops.
+        splits: Query and gallery, if the data has them with identities, else the training crops or the gallery.
         height: Of the model's input.
         width: Of the model's input.
+        interpolation: How the model's crops are resized.
         progress: Called with the number of crops done by all forms since the last call.
 
     Returns:
         A result for each form, in their order.
     """
     sets = compared_sets(splits)
-    features = {
-        name: [_features(form, crops, height, width, progress) for crops in sets] for name, form in forms.items()
-    }
+    read = partial(load_pixels, height=height, width=width, interpolation=interpolation)
+    features = {name: [_features(form, crops, read, progress) for crops in sets] for name, form in forms.items()}
     first = np.concatenate(next(iter(features.values())))
-    pixels = load_pixels(sets[0].subset(np.arange(min(BATCH_SIZE, len(sets[0])))), height=height, width=width)
+    pixels = read(sets[0].subset(np.arange(min(BATCH_SIZE, len(sets[0])))))
     speeds = [_crops_per_second(forms, pixels[:count]) for count in (1, len(pixels))]
     results = []
     for name, arrays in features.items():
@@ -106,17 +108,16 @@ def compared_sets(splits: DataSplits) -> list[CropSet]:
     """Return the crops that forms are compared on: query and gallery, or those that there are."""
     if has_ranking(splits):
         return [crops for crops in (splits.query, splits.gallery) if crops is not None]
-    return [splits.train]
+    return [splits.to_look_at()]
 
 
 def _features(
-    form: PixelEmbedder, crops: CropSet, height: int, width: int, progress: Callable[[int], None]
+    form: PixelEmbedder, crops: CropSet, read: Callable[[CropSet], Pixels], progress: Callable[[int], None]
 ) -> Features:
     rows = []
     for start in range(0, len(crops), _CROPS_PER_BLOCK):  # a gallery need not fit into memory
         block = crops.subset(np.arange(start, min(start + _CROPS_PER_BLOCK, len(crops))))
-        pixels = load_pixels(block, height=height, width=width)
-        rows.append(form.embed(pixels, batch_size=BATCH_SIZE))
+        rows.append(form.embed(read(block), batch_size=BATCH_SIZE))
         progress(len(block))
     return np.concatenate(rows)
 

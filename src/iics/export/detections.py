@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,11 @@ from PIL import Image
 
 from iics.data.pixel_source import Pixels
 from iics.errors import DataError
+from iics.export.input_form import Channels
 from iics.video.detections import clip_boxes
 
-Channels = Literal["bgr", "rgb"]
+_MOST_OF_SHARES = 1.5
+"""Shares reach a little over the border; a box of pixels that ends before this shows nobody."""
 
 
 class Embedder(Protocol):
@@ -78,6 +80,11 @@ def _within(frame: Pixels, corners: npt.NDArray[np.float64]) -> npt.NDArray[np.i
     if corners.ndim != 2 or corners.shape[1] != 4:
         raise ValueError(f"Boxes must be left, top, right, bottom, of shape (n, 4), got {corners.shape}.")
     frame_height, frame_width = frame.shape[:2]
+    if len(corners) and np.abs(np.nan_to_num(corners)).max() <= _MOST_OF_SHARES:
+        raise DataError(
+            "No number of any detection is above 1: these are shares of the frame, and pixels are needed. Multiply "
+            f"them by its width and height, {frame_width} and {frame_height}."
+        )
     is_finite = np.asarray(np.isfinite(corners).all(axis=1))
     sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
     boxes = clip_boxes(np.where(is_finite[:, None], sizes, 0.0), width=frame_width, height=frame_height)

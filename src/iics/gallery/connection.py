@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iics.errors import GalleryError
+from iics.errors import GalleryError, WriteError
+from iics.gallery.folder_contents import check_contents, record_contents, remove_leftovers
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+logger = logging.getLogger(__name__)
 SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_ANSWER = 60.0
 """After this a server that does not answer, or comes back in vain, is given up."""
+OLDEST_SERVER = (2, 3)
+"""Version of a Milvus server from which collections keep properties and rows can be replaced."""
 TOKEN_VARIABLE = "IICS_GALLERY_TOKEN"
 """Environment variable with user:password or the token of a server that asks for one; a command line would show it."""
 
@@ -54,22 +59,35 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     # It sets up handlers of its own when imported, and logs what it raises, which we say in one line.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if is_server(uri):
-        with database_errors(f"Cannot reach a Milvus server at {uri}"):
-            return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
+        return _connect_to_server(uri, level=logging.INFO if is_new else logging.DEBUG)
     folder = checked_folder(uri, is_new=is_new)
+    with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
+        if not _users_of_folder[str(folder)] and folder.is_dir():
+            with _held(folder):
+                check_contents(folder)
+                remove_leftovers(folder)
+        client = MilvusClient(str(folder), **_client_options())
+        _users_of_folder[str(folder)] += 1
+        return client
+
+
+def _connect_to_server(uri: str, *, level: int) -> MilvusClient:
+    """Return a client of a server that is new enough, after telling its version at a level of the log."""
+    from pymilvus import MilvusClient
+
     try:
-        with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
-            client = MilvusClient(str(folder), **_client_options())
-            _users_of_folder[str(folder)] += 1
-            return client
-    except GalleryError as error:
-        if _is_held(folder):
-            raise GalleryError(
-                f"Another process has the gallery {uri} open, and a folder serves one at a time. Wait for it, or let a "
-                f"server share the folder: milvus-lite server --data-dir {uri} --port 19530, then name "
-                "http://127.0.0.1:19530 as the gallery."
-            ) from error
+        with database_errors(f"Cannot reach a Milvus server at {uri}"):
+            client = MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ""), **_client_options())
+            version = str(client.get_server_version(timeout=SECONDS_TO_CONNECT))
+    except GalleryError as error:  # pymilvus says the same of a log-in that is wrong and of a server that is down
+        raise GalleryError(f"{error} If it asks for a log-in, {TOKEN_VARIABLE} has to hold user:password.") from error
+    try:
+        check_server_version(version, uri)
+    except GalleryError:
+        client.close()
         raise
+    logger.log(level, "%s is Milvus %s.", uri, version)
+    return client
 
 
 def disconnect(client: MilvusClient, uri: str) -> None:
@@ -85,6 +103,8 @@ def disconnect(client: MilvusClient, uri: str) -> None:
         if _users_of_folder[folder] <= 0:
             del _users_of_folder[folder]
             server_manager_instance.release_server(folder)
+            with suppress(GalleryError, WriteError), _held(Path(folder)):  # who opens it next checks what there is
+                record_contents(Path(folder))
 
 
 def checked_folder(uri: str, *, is_new: bool) -> Path:
@@ -105,6 +125,20 @@ def checked_folder(uri: str, *, is_new: bool) -> Path:
     if not folder.parent.is_dir():
         raise GalleryError(f"There is no folder {folder.parent} to make the gallery {folder.name} in.")
     return folder
+
+
+def check_server_version(version: str, uri: str) -> None:
+    """Refuse a Milvus server that is too old for galleries; milvus-lite and builds between versions are taken.
+
+    Raises:
+        GalleryError: If it is older than `OLDEST_SERVER`.
+    """
+    numbers = re.match(r"v?(\d+)\.(\d+)\.\d", version)
+    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST_SERVER:
+        raise GalleryError(
+            f"The server at {uri} is Milvus {version}; galleries need {'.'.join(map(str, OLDEST_SERVER))} or newer. "
+            "Upgrade the server, or use a folder ending in .db."
+        )
 
 
 @contextmanager
@@ -129,15 +163,27 @@ def _client_options() -> dict[str, Any]:
     }
 
 
-def _is_held(folder: Path) -> bool:
-    """Return whether another process has a folder open."""
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder.
+
+    Raises:
+        GalleryError: If one has it open.
+    """
     from filelock import FileLock, Timeout
 
-    lock = folder / "LOCK"
-    if not lock.is_file():
-        return False
+    lock = FileLock(folder / "LOCK")
     try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise GalleryError(
+            f"Another process has the gallery {folder} open, and a folder serves one at a time. Wait for it, or let a "
+            f"server share the folder: milvus-lite server --data-dir {folder} --port 19530, then name "
+            "http://127.0.0.1:19530 as the gallery."
+        ) from error
+    except OSError as error:
+        raise GalleryError(f"Cannot open the gallery {folder}: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()

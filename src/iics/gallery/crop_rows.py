@@ -17,7 +17,8 @@ import numpy as np
 from iics.data.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.filters import is_quotable
-from iics.gallery.schema import TEXT_LENGTHS, Row
+from iics.gallery.schema import TEXT_LENGTHS
+from iics.gallery.unknown_values import UNKNOWN_TIME, Row
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets
 
@@ -69,6 +70,8 @@ class CropKeys:
             **dict(zip(("left", "top", "width", "height"), box or (None,) * 4, strict=True)),
         }
         _check_texts(row, crops.label(index))
+        if row["time"] is not None and row["time"] <= UNKNOWN_TIME:
+            raise GalleryError(f"the time {time} of {crops.label(index)} is no moment; it must be above {UNKNOWN_TIME}")
         return row
 
 

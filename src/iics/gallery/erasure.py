@@ -1,8 +1,11 @@
-"""Deleted crops off the disk, as far as the database can.
+"""Crops out of a gallery, and off the disk as far as the database can.
 
 A Milvus server marks rows as deleted, drops them when it compacts and removes the files later, by its own schedule.
 milvus-lite keeps deleted rows in its files until it happens to merge them; so there the collection is written anew and
 the old one dropped, which removes its files.
+
+A property of the collection says that an erasure is under way. It is set before the first row is deleted, and the copy
+is made without it; so whoever opens the gallery after an interruption knows of it, and can finish it.
 
 Each erasure has a token. Its copy and what it sets aside are named by it, so two erasures never touch each other's
 copy. The old collection is set aside before it is compared with the copy, so nobody writes to it any more, and it is
@@ -14,20 +17,30 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, create_collection, model_of_collection
+from iics.gallery.schema import (
+    FEATURE_FIELD,
+    ID_FIELD,
+    STORED_FIELDS,
+    CollectionHeader,
+    create_collection,
+)
+from iics.gallery.unknown_values import Row
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 _ROWS_AT_ONCE = 1000
 _IDS_AT_ONCE = 16384
-_COPY, _ASIDE = "_written_anew", "_set_aside"
-_TOKEN_PROPERTY = "iics.erasure"
+COPY, _ASIDE = "_written_anew", "_set_aside"
+TOKEN_PROPERTY, _PENDING_PROPERTY = "iics.erasure", "iics.erasing"
+MADE_BY_ERASURE = re.compile(f"(.+)(?P<kind>{COPY}|{_ASIDE})_(?P<token>[0-9a-f]{{32}})")
+"""Names of copies and of collections set aside."""
+_YES, _NO = "yes", "no"
 _one_at_a_time = threading.Lock()
 
 
@@ -36,12 +49,13 @@ def is_milvus_lite(client: MilvusClient) -> bool:
     return "milvus_lite" in str(client.get_server_version())
 
 
-def erase_deleted(client: MilvusClient, collection: str, *, seconds: float) -> bool:
-    """Remove what was deleted from the database's files.
+def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, seconds: float) -> bool:
+    """Delete rows and remove them from the database's files; whatever interrupts it, `finish_deleting` goes on.
 
     Args:
         client: Of the database.
-        collection: Whose deleted rows shall go.
+        collection: Whose rows shall go.
+        crop_ids: Which.
         seconds: How long one request may take.
 
     Returns:
@@ -50,15 +64,49 @@ def erase_deleted(client: MilvusClient, collection: str, *, seconds: float) -> b
     Raises:
         GalleryError: If crops were written or erased by others meanwhile; no living crop is lost then.
     """
+    with _one_at_a_time:
+        _set_pending(client, collection, _YES, seconds=seconds)
+        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
+            client.delete(collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), timeout=seconds)
+        return _off_the_disk(client, collection, seconds=seconds)
+
+
+def finish_deleting(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+    """Remove what an interrupted erasure deleted from the database's files.
+
+    Returns:
+        Whether there was such an erasure.
+
+    Raises:
+        GalleryError: As `erase`.
+    """
+    with _one_at_a_time:
+        if not is_pending(client, collection, seconds=seconds):
+            return False
+        _off_the_disk(client, collection, seconds=seconds)
+        return True
+
+
+def is_pending(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+    """Return whether an erasure is at work, or was interrupted."""
+    return _property(client, collection, _PENDING_PROPERTY, seconds=seconds) == _YES
+
+
+def _off_the_disk(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+    client.flush(collection, timeout=seconds)
     if not is_milvus_lite(client):
         client.compact(collection, timeout=seconds)
+        _set_pending(client, collection, _NO, seconds=seconds)
         return False
-    with _one_at_a_time:
-        token = uuid.uuid4().hex
-        copy = f"{collection}{_COPY}_{token}"
-        _write_anew(client, collection, copy, token=token, seconds=seconds)
-        _replace(client, collection, copy, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
+    token = uuid.uuid4().hex
+    copy = f"{collection}{COPY}_{token}"
+    _write_anew(client, collection, copy, token=token, seconds=seconds)
+    _replace(client, collection, copy, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
     return True
+
+
+def _set_pending(client: MilvusClient, collection: str, value: str, *, seconds: float) -> None:
+    client.alter_collection_properties(collection, {_PENDING_PROPERTY: value}, timeout=seconds)
 
 
 def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> bool:
@@ -72,9 +120,9 @@ def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> 
     for aside in _names(client, collection, _ASIDE, seconds=seconds):
         if not client.has_collection(collection, timeout=seconds):
             _put_in_place(client, aside, collection, seconds=seconds)
-        elif aside.endswith(f"_{_token(client, collection, seconds=seconds)}"):
+        elif aside.endswith(f"_{_property(client, collection, TOKEN_PROPERTY, seconds=seconds)}"):
             client.drop_collection(aside, timeout=seconds)
-    copy = f"{collection}{_COPY}"  # versions before the tokens dropped the old collection first
+    copy = f"{collection}{COPY}"  # versions before the tokens dropped the old collection first
     if not client.has_collection(collection, timeout=seconds) and client.has_collection(copy, timeout=seconds):
         _put_in_place(client, copy, collection, seconds=seconds)
     return bool(client.has_collection(collection, timeout=seconds))
@@ -83,14 +131,17 @@ def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> 
 def _write_anew(client: MilvusClient, collection: str, copy: str, *, token: str, seconds: float) -> None:
     """Copy the living rows, after dropping what killed erasures left."""
     description = client.describe_collection(collection, timeout=seconds)
-    for leftover in _names(client, collection, _COPY, seconds=seconds):
+    for leftover in _names(client, collection, COPY, seconds=seconds):
         client.drop_collection(leftover, timeout=seconds)
-    _, _, dimension = model_of_collection(description, collection)
-    properties = {**description["properties"], _TOKEN_PROPERTY: token}
-    create_collection(client, copy, dimension=dimension, properties=properties)
+    header = CollectionHeader.of(description, collection)
+    properties = {**header.properties, TOKEN_PROPERTY: token, _PENDING_PROPERTY: _NO}
+    create_collection(
+        client, copy, dimension=header.dimension, properties=properties, format_version=header.format_version
+    )
     for ids in _pages_of_ids(client, collection, seconds=seconds):
         fields = [ID_FIELD, *STORED_FIELDS, FEATURE_FIELD]
-        rows = [dict(row) for row in client.get(collection, ids, output_fields=fields, timeout=seconds)]
+        found = client.get(collection, ids, output_fields=fields, timeout=seconds)
+        rows = [dict(row) for row in found]
         if rows:
             client.upsert(copy, rows, timeout=seconds)
     client.flush(copy, timeout=seconds)
@@ -106,7 +157,7 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
         if not _are_equal(client, aside, copy, seconds=seconds):
             raise GalleryError(
                 "Crops were indexed while others were forgotten. Those forgotten are found no more but still in the "
-                "database's files; forget something again when nobody indexes."
+                "database's files; give the same command again when nobody indexes."
             )
         client.rename_collection(copy, collection, timeout=seconds)
     except BaseException:
@@ -129,7 +180,7 @@ def _are_equal(client: MilvusClient, old: str, copy: str, *, seconds: float) -> 
     return num_rows == int(count)
 
 
-def _stored(client: MilvusClient, collection: str, ids: list[str], *, seconds: float) -> dict[str, dict[str, Any]]:
+def _stored(client: MilvusClient, collection: str, ids: list[str], *, seconds: float) -> dict[str, Row]:
     rows = client.get(collection, ids, output_fields=[ID_FIELD, *STORED_FIELDS], timeout=seconds)
     return {row[ID_FIELD]: dict(row) for row in rows}
 
@@ -152,10 +203,9 @@ def _names(client: MilvusClient, collection: str, kind: str, *, seconds: float) 
     return sorted(name for name in client.list_collections(timeout=seconds) if pattern.fullmatch(name))
 
 
-def _token(client: MilvusClient, collection: str, *, seconds: float) -> str:
-    """Return the token of the erasure that wrote a collection; "none" if there was none."""
+def _property(client: MilvusClient, collection: str, name: str, *, seconds: float) -> str:
     properties = client.describe_collection(collection, timeout=seconds).get("properties", {})
-    return str(properties.get(_TOKEN_PROPERTY, "none"))
+    return str(properties.get(name, "none"))
 
 
 def _pages_of_ids(client: MilvusClient, collection: str, *, seconds: float) -> Iterator[list[str]]:

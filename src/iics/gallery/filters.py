@@ -6,13 +6,14 @@ Names come from users and file systems, so they are always quoted by `_text`, ne
 from __future__ import annotations
 
 import json
-import math
 import os
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from iics.data.plausible_times import implausibility
 from iics.errors import GalleryError
+from iics.gallery.unknown_values import UNKNOWN_TIME
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class GalleryFilters:
         tracklet_id: Of this tracklet.
 
     Raises:
-        GalleryError: If a time is not finite or the range is empty, or a camera is both wanted and unwanted.
+        GalleryError: If a time is no plausible moment or the range is empty, or a camera is both wanted and unwanted.
     """
 
     cameras: tuple[str, ...] = ()
@@ -40,8 +41,9 @@ class GalleryFilters:
 
     def __post_init__(self) -> None:
         for name, value in (("since", self.since), ("until", self.until)):
-            if value is not None and not math.isfinite(value):
-                raise GalleryError(f"{name} must be a moment in seconds since 1970, got {value}.")
+            fault = None if value is None else implausibility(value)
+            if fault is not None:
+                raise GalleryError(f"{name} {value:.15g} {fault}.")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise GalleryError("No time is both since and until: the range of time ends before it begins.")
         both = set(self.cameras) & set(self.not_cameras)
@@ -67,7 +69,7 @@ class GalleryFilters:
         if self.since is not None:
             parts.append(f"time >= {float(self.since)!r}")
         if self.until is not None:
-            parts.append(f"time < {float(self.until)!r}")
+            parts.append(f"time > {UNKNOWN_TIME!r} and time < {float(self.until)!r}")
         if self.path is not None:
             place = os.path.normpath(Path(self.path).expanduser().absolute())
             parts.append(f"({_at_or_below('path', place)} or {_at_or_below('archive', place)})")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from iics.data.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
-from iics.gallery.connection import connect, database_errors, disconnect
-from iics.gallery.erasure import erase_deleted, finish_erasure
+from iics.gallery.connection import connect, database_errors, disconnect, is_server
+from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure, is_pending
 from iics.gallery.filters import GalleryFilters
+from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
 from iics.gallery.nearest import nearest_rows
 from iics.gallery.schema import (
@@ -22,19 +28,21 @@ from iics.gallery.schema import (
     MODEL_PROPERTY,
     MOST_MATCHES,
     STORED_FIELDS,
+    CollectionHeader,
     Features,
-    Row,
     create_collection,
-    model_of_collection,
 )
 from iics.gallery.search import ranked_matches
+from iics.gallery.unknown_values import Row, known_values, stored_values
 from iics.models.fingerprint import model_fingerprint
+from iics.similarity.reranking import RerankingForm
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
     from iics.models.reid_model import ReidModel
 
+logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"
 _ROWS_AT_ONCE = 1000
 
@@ -51,15 +59,17 @@ class Gallery:
     """
 
     def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
-        self._client = client
+        self._client, self._process = client, os.getpid()
         self.uri = uri
         self.collection = collection
         with self._asking():
-            fingerprint, model_file, dimension = model_of_collection(client.describe_collection(collection), collection)
+            header = CollectionHeader.of(client.describe_collection(collection), collection)
             client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
-        self.model_fingerprint: str = fingerprint
-        self.model_file: Path | None = Path(model_file) if model_file else None
-        self.dimension: int = dimension
+        self.model_fingerprint: str = header.model_fingerprint
+        self.model_file: Path | None = Path(header.model_file) if header.model_file else None
+        self.dimension: int = header.dimension
+        self._format_version = header.format_version
+        self._go_on_with_deleting()
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -106,8 +116,12 @@ class Gallery:
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):
                 if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
-                    properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file}
-                    create_collection(client, collection, dimension=_dimension(model), properties=properties)
+                    properties = {
+                        MODEL_PROPERTY: fingerprint,
+                        MODEL_FILE_PROPERTY: file,
+                        TOKEN_PROPERTY: uuid.uuid4().hex,
+                    }
+                    create_collection(client, collection, dimension=model.num_features, properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
             if file and str(gallery.model_file) != file:
@@ -119,6 +133,25 @@ class Gallery:
             disconnect(client, uri)
             raise
 
+    def _go_on_with_deleting(self) -> None:
+        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it."""
+        if not is_server(self.uri):
+            if self.finish_deleting():
+                logger.warning(
+                    "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
+                    "`iics forget` again, in case some were not reached.",
+                    self.uri,
+                )
+            return
+        with self._asking():
+            is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+        if is_unfinished:
+            logger.warning(
+                "Crops of %s are being forgotten, or were until an interruption: they may still be in the database's "
+                "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
+                self.uri,
+            )
+
     def __enter__(self) -> Gallery:
         return self
 
@@ -126,8 +159,9 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Leave the gallery; a folder is free for other processes then."""
-        disconnect(self._client, self.uri)
+        """Leave the gallery; a folder is free for other processes then. A forked process leaves it to its parent."""
+        if os.getpid() == self._process:
+            disconnect(self._client, self.uri)
 
     def check_model(self, model: ReidModel) -> None:
         """Refuse a model whose features do not belong here.
@@ -151,26 +185,28 @@ class Gallery:
         return self.count(GalleryFilters())
 
     def count(self, filters: GalleryFilters) -> int:
-        """Return the number of crops that meet `filters`."""
+        """Return the number of crops that meet `filters`, whose cameras must be the gallery's."""
+        expression = self._expression(filters)
         with self._asking():
             rows = self._client.query(
-                self.collection, filter=filters.expression(), output_fields=["count(*)"], **self._patience()
+                self.collection, filter=expression, output_fields=["count(*)"], **self._patience()
             )
         return int(rows[0]["count(*)"])
 
     def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
         """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
+        expression = self._expression(filters)
         with self._asking():
             pages = self._client.query_iterator(
                 self.collection,
                 batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
-                filter=filters.expression(),
+                filter=expression,
                 output_fields=[ID_FIELD, *fields],
                 **self._patience(),
             )
             try:
                 while page := pages.next():
-                    yield from (dict(row) for row in page)
+                    yield from (known_values(row) for row in page)
             finally:
                 pages.close()
 
@@ -183,14 +219,10 @@ class Gallery:
         """Return the names of the cameras that have crops here, in natural order."""
         names: list[str] = []
         while True:  # one question for each camera: far quicker than reading all rows
-            filters = GalleryFilters(not_cameras=tuple(names))
-            with self._asking():
-                rows = self._client.query(
-                    self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
-                )
-            if not rows:
+            other = self._a_camera(GalleryFilters(not_cameras=tuple(names)))
+            if other is None:
                 return natural_order(names)
-            names.append(rows[0]["camera"])
+            names.append(other)
 
     def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
         """Return the rows of those crops that are here, by id."""
@@ -200,7 +232,7 @@ class Gallery:
             ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
             with self._asking():
                 rows = self._client.get(self.collection, ids, output_fields=fields, **self._patience())
-            found |= {row[ID_FIELD]: dict(row) for row in rows}
+            found |= {row[ID_FIELD]: known_values(row) for row in rows}
         return found
 
     def write(self, rows: Sequence[Mapping[str, Any]], features: Features) -> None:
@@ -209,8 +241,15 @@ class Gallery:
         Args:
             rows: Id and stored fields of each crop.
             features: Of this gallery's model, L2-normalised. Shape (len(rows), dimension).
+
+        Raises:
+            GalleryError: If a feature is not a number, or the database fails.
         """
-        values = [{**row, FEATURE_FIELD: feature} for row, feature in zip(rows, features, strict=True)]
+        _check_finite(features)
+        values = [
+            {**stored_values(row, format_version=self._format_version), FEATURE_FIELD: feature}
+            for row, feature in zip(rows, features, strict=True)
+        ]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
 
@@ -228,14 +267,13 @@ class Gallery:
         Raises:
             GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
-        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
-            with self._asking("Cannot delete from"):
-                self._client.delete(
-                    self.collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), **self._patience()
-                )
-        self.flush()
         with self._asking("Cannot erase from"):
-            return erase_deleted(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+            return erase(self._client, self.collection, crop_ids, seconds=connection.SECONDS_TO_ANSWER)
+
+    def finish_deleting(self) -> bool:
+        """Go on with a `delete` that was interrupted, and return whether there was one; as `delete` otherwise."""
+        with self._asking("Cannot erase from"):
+            return finish_deleting(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
 
     def search(
         self,
@@ -245,6 +283,7 @@ class Gallery:
         top: int = 10,
         rerank: bool = False,
         group_by_tracklet: bool = False,
+        rerank_form: RerankingForm = "paper",
     ) -> list[list[Match]]:
         """Return the best matches of each query.
 
@@ -254,17 +293,20 @@ class Gallery:
             top: Matches for each query at most, up to `MOST_MATCHES`.
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
+            rerank_form: Of the k-reciprocal distance.
 
         Raises:
-            GalleryError: If `top` is out of range, the features are of another length, or the database fails.
+            GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the
+                gallery's, or the database fails.
         """
         if not 1 <= top <= MOST_MATCHES:
             raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
+        expression = self._expression(filters or GalleryFilters())
+        _check_finite(features)
 
-        def nearest(queries: Features, limit: int) -> list[list[Row]]:
-            expression = (filters or GalleryFilters()).expression()
+        def nearest(queries: Features, limit: int, with_features: bool) -> list[list[Row]]:
             with self._asking("Cannot search"):
                 return nearest_rows(
                     self._client,
@@ -272,14 +314,43 @@ class Gallery:
                     queries,
                     expression=expression,
                     limit=limit,
-                    with_features=rerank,
+                    with_features=with_features,
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
-        return ranked_matches(nearest, features, top=top, rerank=rerank, group_by_tracklet=group_by_tracklet)
+        return ranked_matches(
+            nearest,
+            features,
+            top=top,
+            rerank=rerank,
+            group_by_tracklet=group_by_tracklet,
+            rerank_form=rerank_form,
+        )
+
+    def _a_camera(self, filters: GalleryFilters) -> str | None:
+        """Return the camera of any crop that meets `filters`, None if there is no such crop."""
+        with self._asking():
+            rows = self._client.query(
+                self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
+            )
+        return str(rows[0]["camera"]) if rows else None
+
+    def _expression(self, filters: GalleryFilters) -> str:
+        check_cameras(
+            filters,
+            where=f"The gallery {self.uri}",
+            is_known=lambda name: self._a_camera(GalleryFilters(cameras=(name,))) is not None,
+            names=self.camera_names,
+        )
+        return filters.expression()
 
     @contextmanager
     def _asking(self, what: str = "Cannot read") -> Iterator[None]:
+        if os.getpid() != self._process:
+            raise GalleryError(
+                f"The gallery {self.uri} was opened before this process was forked, and a connection does not survive "
+                "that. Open it in each worker; a folder serves one process at a time, a Milvus server many."
+            )
         with database_errors(f"{what} the gallery {self.uri}"):
             yield
 
@@ -288,7 +359,15 @@ class Gallery:
         return {"timeout": connection.SECONDS_TO_ANSWER}
 
 
-def _dimension(model: ReidModel) -> int:
-    from iics.models.backbone import backbone_spec
+def _check_finite(features: Features) -> None:
+    """Refuse features that are not numbers: nothing could be found by them.
 
-    return backbone_spec(model.header.backbone).num_features
+    Raises:
+        GalleryError: If there are some.
+    """
+    num_bad = int((~np.isfinite(features)).any(axis=1).sum())
+    if num_bad:
+        raise GalleryError(
+            f"{num_bad} of {len(features)} features are no numbers (NaN or infinite); the model that made "
+            "them is damaged."
+        )

@@ -15,7 +15,8 @@ from iics.data.images import checked_num_threads, decode_each, resized
 from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features, Row
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.gallery.unknown_values import Row
 from iics.models.reid_model import ReidModel
 
 CROPS_PER_WRITE = 256
@@ -154,12 +155,14 @@ class _Batches:
 
     def _embed(self, indices: list[int]) -> tuple[list[int], Features, tuple[str, ...]]:
         """Return which crops could be decoded, their features, and the others."""
-        height, width = self.model.header.height, self.model.header.width
-        pixels = np.empty((len(indices), height, width, 3), dtype=np.uint8)
+        header = self.model.header
+        pixels = np.empty((len(indices), header.height, header.width, 3), dtype=np.uint8)
         is_decoded = np.zeros(len(indices), dtype=np.bool_)
 
         def keep(place: int, crop: ReadCrop) -> None:
-            pixels[place] = resized(crop.image, height=height, width=width)
+            pixels[place] = resized(
+                crop.image, height=header.height, width=header.width, interpolation=header.interpolation
+            )
             is_decoded[place] = True
 
         failures = decode_each(self.keys.crops, indices, keep, reader=self.reader, pool=self.pool)

@@ -6,12 +6,13 @@ import math
 import re
 from datetime import UTC, datetime
 
+from iics.data.plausible_times import TEN_YEARS, implausibility, seconds_of_date
 from iics.errors import SettingsError
 
 _SECONDS = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?([0-5]\d){0,2})?)?")
-_FIRST_DATED = 10 * 365 * 86400.0
-"""Times below this (ten years) count from the start of a recording, not from 1970."""
+_FIRST_DATED = TEN_YEARS
+"""Times below this count from the start of a recording, not from 1970."""
 
 
 def parse_moment(text: str, *, name: str) -> float | None:
@@ -23,25 +24,28 @@ def parse_moment(text: str, *, name: str) -> float | None:
         name: What the text is called in an error, e.g. its flag.
 
     Raises:
-        SettingsError: If it is neither.
+        SettingsError: If it is neither, or no plausible moment, such as one in milliseconds.
     """
     text = text.strip()
     if not text:
         return None
-    if _YEAR_OR_DATE.fullmatch(text):
+    is_number = _SECONDS.fullmatch(text) is not None
+    fault = implausibility(float(text)) if is_number else None
+    if fault is None and _YEAR_OR_DATE.fullmatch(text):
         raise SettingsError(
             f"{name} {text} may be a date or seconds: write {text[:4]}-{text[4:6] or '01'}-{text[6:8] or '01'}, or "
             f"{text}.0 for seconds."
         )
-    if _SECONDS.fullmatch(text):
-        return float(text)
     try:
-        moment = datetime.fromisoformat(text)
+        seconds = float(text) if is_number else seconds_of_date(text)
     except ValueError as error:
         raise SettingsError(
             f"{name} needs a date with a time, e.g. 2026-03-01 08:30, or a number of seconds; got {text!r}."
         ) from error
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    fault = implausibility(seconds)
+    if fault is not None:
+        raise SettingsError(f"{name} {text} {fault}.")
+    return seconds
 
 
 def time_text(seconds: float) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features, Row
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.gallery.unknown_values import Row, known_values
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -40,7 +41,7 @@ def nearest_rows(
         timeout=seconds,
     )
     found = [
-        [{**hit["entity"], ID_FIELD: hit[ID_FIELD], "similarity": float(hit["distance"])} for hit in hits]
+        [{**known_values(hit["entity"]), ID_FIELD: hit[ID_FIELD], "similarity": float(hit["distance"])} for hit in hits]
         for hits in answers
     ]
     for rows in found:

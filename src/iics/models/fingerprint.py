@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import torch
 
 from iics.models.model_header import ModelHeader
+from iics.models.network_parts import OUR_PARTS
 from iics.models.reid_model import ReidModel
 
 _DECISIVE = ("backbone", "norm", "norm_stages", "alpha_sharing", "height", "width", "mean", "std")
@@ -27,4 +29,12 @@ def model_fingerprint(model: ReidModel) -> str:
 
 
 def _decisive_values(header: ModelHeader) -> str:
-    return json.dumps({name: getattr(header, name) for name in _DECISIVE}, sort_keys=True)
+    values = {name: getattr(header, name) for name in _DECISIVE}
+    # A network of ours says nothing of these: galleries of earlier versions know its fingerprint without them.
+    if header.last_stride != 1:
+        values["last_stride"] = header.last_stride
+    if header.interpolation != "bicubic":
+        values["interpolation"] = header.interpolation
+    if header.parts != OUR_PARTS:
+        values["parts"] = asdict(header.parts)
+    return json.dumps(values, sort_keys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
@@ -14,12 +14,19 @@ from torch import Tensor
 
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
+from iics.data.images import Interpolation
 from iics.errors import WeightsError
-from iics.models.backbone import backbone_spec
+from iics.models.backbone import BACKBONES, backbone_spec
+from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
+from iics.models.network_parts import OUR_PARTS, NetworkParts
+from iics.models.weights import check_finite
+from iics.regular_file import check_regular
 
 HEADER_KEY = "iics"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 says what networks of others compute another way; a file of format 1 is a network of ours."""
+_LARGEST_CROP = 4096
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,12 @@ class ModelHeader:
         std: Channel standard deviations.
         trained_rounds: Rounds of training behind the weights, counted from the start of their run; 0 before the first.
         match_thresholds: Which similarity means the same person; None if that was not measured.
+        last_stride: Stride of the last stage.
+        interpolation: How crops are resized to the network's input.
+        parts: What a network of others computes another way than ours.
+
+    Raises:
+        ValueError: If a value is none that a network can have.
     """
 
     backbone: str
@@ -49,6 +62,37 @@ class ModelHeader:
     std: tuple[float, float, float]
     trained_rounds: int = 0
     match_thresholds: MatchThresholds | None = None
+    last_stride: int = 1
+    interpolation: Interpolation = "bicubic"
+    parts: NetworkParts = OUR_PARTS
+
+    def __post_init__(self) -> None:
+        choices: tuple[tuple[str, tuple[object, ...]], ...] = (
+            ("backbone", tuple(BACKBONES)),
+            ("norm", get_args(NormKind)),
+            ("alpha_sharing", get_args(AlphaSharing)),
+            ("last_stride", (1, 2)),
+            ("interpolation", get_args(Interpolation)),
+        )
+        for name, known in choices:
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r:.80}")
+        for name, least, most in (
+            ("height", 32, _LARGEST_CROP),
+            ("width", 32, _LARGEST_CROP),
+            ("trained_rounds", 0, 10**9),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r:.80}")
+        if not isinstance(self.norm_stages, tuple) or not all(isinstance(stage, str) for stage in self.norm_stages):
+            raise ValueError(f"norm_stages must be names, got {self.norm_stages!r:.80}")
+        for name, bound in (("mean", -1e6), ("std", 0.0)):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or len(values) != 3 or not all(_is_above(v, bound) for v in values):
+                raise ValueError(f"{name} must be three numbers{' above 0' if bound == 0 else ''}, got {values!r:.80}")
+        if not isinstance(self.parts, NetworkParts):
+            raise ValueError(f"parts must be those of a network, got {self.parts!r:.80}")
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> ModelHeader:
@@ -63,6 +107,7 @@ class ModelHeader:
             width=settings.width,
             mean=spec.mean,
             std=spec.std,
+            last_stride=settings.last_stride,
         )
 
 
@@ -101,10 +146,12 @@ def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
     """Return header and tensors of a file that `ReidModel.save` wrote.
 
     Raises:
-        WeightsError: If the file is missing, corrupt, not ours, or made by a newer version.
+        WeightsError: If the file is missing, corrupt, not ours, made by a newer version, or its weights are no numbers.
     """
     text = _read_text(file)
-    return _parse_header(text, file), _read_tensors(file)
+    header, tensors = _parse_header(text, file), _read_tensors(file)
+    check_finite(tensors, file)
+    return header, tensors
 
 
 def is_model_file(file: Path) -> bool:
@@ -121,6 +168,7 @@ def header_text(file: Path) -> str | None:
 
 
 def _metadata(file: Path) -> dict[str, str]:
+    check_regular(file)
     with safe_open(file, framework="pt") as opened:
         return dict(opened.metadata() or {})
 
@@ -128,12 +176,15 @@ def _metadata(file: Path) -> dict[str, str]:
 def _read_text(file: Path) -> str:
     if not file.is_file():
         raise WeightsError(f"No model file at {file}; a run folder keeps its own as model.safetensors.")
+    kind = foreign_kind(file)
     try:
         text = header_text(file)
     except (SafetensorError, OSError) as error:
+        if kind is not None and kind != SAFETENSORS:
+            raise WeightsError(f"{file} is {kind.name}, not a model that iics saved. {kind.way_out(file)}") from error
         raise _damaged(file, error) from error
     if text is None:
-        raise WeightsError(f"{file} has no iics header; it is not a model that iics saved.")
+        raise WeightsError(f"{file} has no iics header; it is not a model that iics saved. {SAFETENSORS.way_out(file)}")
     return text
 
 
@@ -154,9 +205,20 @@ def _parse_header(text: str, file: Path) -> ModelHeader:
         if values.pop("format") > FORMAT_VERSION:
             raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
         values.pop("versions")
+        if "parts" in values:
+            values["parts"] = NetworkParts(**{key: _immutable(value) for key, value in values["parts"].items()})
         if values.get("match_thresholds") is not None:
             values["match_thresholds"] = MatchThresholds.from_values(values["match_thresholds"])
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return ModelHeader(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{file} has a damaged iics header: {error!r}.") from error
+        return ModelHeader(**{key: _immutable(value) for key, value in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{file} has a damaged iics header: {error!r:.300}. Take a copy of it that is whole."
+        ) from error
+
+
+def _immutable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_above(value: Any, least: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least < value < 1e6

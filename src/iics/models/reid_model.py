@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +20,23 @@ from torch import nn
 from iics.atomic import write_atomically
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
-from iics.data.images import load_pixels, resized
+from iics.data.images import Interpolation, load_pixels, resized
 from iics.data.pixel_source import Pixels
 from iics.data.shown_picture import as_shown
-from iics.errors import DataError, WeightsError
+from iics.errors import DataError, SettingsError, WeightsError
 from iics.features import extract_features, l2_normalise
-from iics.models.authors_checkpoint import is_authors_state
-from iics.models.backbone import backbone_spec, create_backbone
+from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
+from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_values, read_model_file
+from iics.models.network_parts import LastStride
+from iics.models.pixel_arrays import checked_pixels, picture_of
+from iics.models.starting_weights import check_fits
 from iics.models.transfer import load_into, model_file_of, weights_file
-from iics.models.weights import read_weights
 
+logger = logging.getLogger(__name__)
+
+Images = CropSet | npt.NDArray[Any] | Image.Image | Sequence[Image.Image | npt.NDArray[Any] | Path | str]
+"""What can be embedded; see `ReidModel.embed`."""
 CROPS_PER_BLOCK = 4096
 """Crops decoded at once by `ReidModel.embed`: 0.4 GB at 256x128."""
 
@@ -49,11 +58,11 @@ class ReidModel:
     @property
     def num_features(self) -> int:
         """Length of a feature vector."""
-        return backbone_spec(self.header.backbone).num_features
+        return self.header.parts.neck_features or backbone_spec(self.header.backbone).num_features
 
     def embed(
         self,
-        images: CropSet | Pixels | Sequence[Image.Image | Path | str],
+        images: Images,
         *,
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
@@ -61,8 +70,10 @@ class ReidModel:
         """Return the features of person crops: mean over image and mirror image, L2-normalised.
 
         Args:
-            images: A crop set, RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures or files, which
-                are read as a viewer shows them (`iics.data.shown_picture`).
+            images: A crop set; pixels as uint8 (n, h, w, 3), or of one crop (h, w, 3); or a list of pictures and arrays
+                of any sizes, or of files. Pictures and files are read as a viewer shows them
+                (`iics.data.shown_picture`). Arrays are RGB, red first: OpenCV's are not (`frame[..., ::-1]`), which
+                nothing here can tell. All are resized to the model's input.
             batch_size: Crops forwarded at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -71,7 +82,8 @@ class ReidModel:
 
         Raises:
             DataError: If an image cannot be read or shown.
-            ValueError: If there are no images, or pixels are not of the model's input size.
+            ValueError: If there are no images, or an array is none of crops.
+            WeightsError: If a feature is not a number.
         """
         blocks = [
             extract_features(
@@ -86,6 +98,13 @@ class ReidModel:
             for pixels in self._pixel_blocks(images)
         ]
         features: npt.NDArray[np.float32] = l2_normalise(torch.cat(blocks)).cpu().numpy()
+        is_finite = np.isfinite(features).all(axis=1)
+        if not is_finite.all():
+            raise WeightsError(
+                f"The model gives features that are no numbers (NaN) for {np.count_nonzero(~is_finite)} of "
+                f"{len(features)} crops, the first is number {np.argmin(is_finite) + 1}: its weights are damaged or "
+                "its training diverged. Take another model."
+            )
         return features
 
     def save(self, path: Path | str) -> None:
@@ -98,35 +117,41 @@ class ReidModel:
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in self.backbone.state_dict().items()}
         write_atomically(Path(path), save_tensors(tensors, metadata={HEADER_KEY: json.dumps(header)}))
 
-    def _pixel_blocks(self, images: CropSet | Pixels | Sequence[Image.Image | Path | str]) -> Iterator[Pixels]:
+    def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
         """Yield the pixels of the images, a block of crops at a time: a gallery need not fit into memory."""
-        size = (self.header.height, self.header.width)
+        if isinstance(images, Image.Image):
+            images = [images]
+        if isinstance(images, torch.Tensor):
+            raise ValueError("Pass a NumPy array, uint8 (n, h, w, 3), instead of a tensor: pixels.cpu().numpy().")
         if isinstance(images, str | Path) or len(images) == 0:
             raise ValueError(f"Pass a list of at least one picture or file, got {images!r}.")
-        if isinstance(images, np.ndarray):
-            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (*size, 3):
-                raise ValueError(
-                    f"Pixels must be uint8 of shape (n, {size[0]}, {size[1]}, 3), got {images.dtype} {images.shape}; "
-                    "pass pictures or files to have them resized."
-                )
-            yield images
-            return
-        if not isinstance(images, CropSet):
-            pictures = [image for image in images if isinstance(image, Image.Image)]
-            if pictures and len(pictures) < len(images):
-                raise ValueError("Pass pictures or files, not a mixture of both.")
-            if pictures:
-                yield np.stack([resize_picture(picture, *size) for picture in pictures])
+        size = (self.header.height, self.header.width)
+        if isinstance(images, np.ndarray) and images.dtype != np.object_:
+            pixels = checked_pixels(images)
+            if pixels.shape[1:3] == size:
+                yield pixels
                 return
-            files = tuple(Path(image) for image in images if not isinstance(image, Image.Image))
+            images = list(pixels)
+        if not isinstance(images, CropSet):
+            pictures = [
+                picture_of(image) if isinstance(image, np.ndarray) else image
+                for image in images
+                if not isinstance(image, str | Path)
+            ]
+            if pictures and len(pictures) < len(images):
+                raise ValueError("Pass pictures and arrays, or files, not a mixture of both.")
+            if pictures:
+                yield np.stack([resize_picture(picture, *size, self.header.interpolation) for picture in pictures])
+                return
+            files = tuple(Path(image) for image in images if isinstance(image, str | Path))
             images = CropSet(paths=files, camera_ids=np.zeros(len(files), dtype=np.int64), camera_names=("unknown",))
         for start in range(0, len(images), CROPS_PER_BLOCK):
             block = images.subset(np.arange(start, min(start + CROPS_PER_BLOCK, len(images))))
-            yield load_pixels(block, height=size[0], width=size[1])
+            yield load_pixels(block, height=size[0], width=size[1], interpolation=self.header.interpolation)
 
 
-def resize_picture(picture: Image.Image, height: int, width: int) -> Pixels:
-    """Return what is shown of a picture as the pixels the network takes: RGB, bicubic. Shape (height, width, 3).
+def resize_picture(picture: Image.Image, height: int, width: int, interpolation: Interpolation = "bicubic") -> Pixels:
+    """Return what is shown of a picture as the pixels the network takes: RGB, resized. Shape (height, width, 3).
 
     Raises:
         DataError: If nothing can be shown of it.
@@ -135,7 +160,7 @@ def resize_picture(picture: Image.Image, height: int, width: int) -> Pixels:
         shown = as_shown(picture)
     except DataError as error:
         raise DataError(f"A picture of {picture.width} x {picture.height} pixels cannot be used: {error}.") from error
-    return resized(shown, height=height, width=width)
+    return resized(shown, height=height, width=width, interpolation=interpolation)
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
@@ -155,6 +180,7 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
         norm=settings.norm,
         norm_stages=settings.norm_stages,
         alpha_sharing=settings.alpha_sharing,
+        last_stride=settings.last_stride,
     )
     if model_file is not None:
         load_into(backbone, header, model_file)
@@ -162,54 +188,88 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
 
 
 def load_foreign_weights(
-    weights: Path | str, *, backbone: str, height: int = 256, width: int = 128, device: str | torch.device = "cpu"
+    weights: Path | str,
+    *,
+    backbone: str,
+    height: int = 256,
+    width: int = 128,
+    last_stride: LastStride | None = None,
+    device: str | torch.device = "cpu",
 ) -> ReidModel:
-    """Return a model with weights that others trained, to measure or use as they are.
+    """Return a model with weights that others trained, to measure or use: it computes what their network computes.
 
     Args:
-        weights: `imagenet`, a file in torchvision's or timm's key names (its batch norms stay what they are), or a
-            checkpoint that the authors of IICS published (AIBN in layer3 and layer4 of a resnet50).
+        weights: `imagenet`, a file in torchvision's or timm's key names, or a checkpoint of the authors of IICS,
+            reid-strong-baseline (BoT), fast-reid, layumi's Person_reID_baseline_pytorch or torchreid.
         backbone: By its timm name.
         height: Height that crops are resized to, in pixels.
         width: Width that crops are resized to, in pixels.
+        last_stride: Stride of the last stage, 1 or 2; None for that of the program that trained the weights.
         device: Where to compute.
 
     Raises:
-        SettingsError: If the backbone is unknown or the size too small.
-        WeightsError: If the weights cannot be had or do not fit.
+        SettingsError: If the backbone is unknown, or the size or stride makes no sense.
+        WeightsError: If the weights cannot be had, do not fit, or are of a network that we cannot compute.
     """
     ours = None if weights == "imagenet" else model_file_of(str(weights))
     if ours is not None:
         raise WeightsError(
             f"{ours} is a model of ours and knows what it is: load_model reads it (iics evaluate MODEL)."
         )
-    is_theirs = weights != "imagenet" and is_authors_state(read_weights(weights))
+    checkpoint = read_checkpoint(backbone, str(weights))
     settings = ModelSettings(
-        backbone=backbone, weights=str(weights), norm="aibn" if is_theirs else "bn", height=height, width=width
+        backbone=backbone,
+        weights=str(weights),
+        norm=checkpoint.norm,
+        norm_stages=checkpoint.norm_stages,
+        last_stride=checkpoint.last_stride if last_stride is None else last_stride,
+        height=height,
+        width=width,
     )
-    model = create_model(settings, device=torch.device(device))
-    model.backbone.eval()
-    return model
+    header = replace(
+        ModelHeader.from_settings(settings), interpolation=checkpoint.interpolation, parts=checkpoint.parts
+    )
+    if checkpoint.mean is not None and checkpoint.std is not None:
+        header = replace(header, mean=checkpoint.mean, std=checkpoint.std)
+    check_fits(
+        checkpoint,
+        backbone=backbone,
+        norm=header.norm,
+        norm_stages=settings.norm_stages,
+        alpha_sharing=header.alpha_sharing,
+        source=str(weights),
+    )
+    network = _network(header, checkpoint=checkpoint, source=str(weights))
+    logger.info("%s", checkpoint.described(header.last_stride))
+    return ReidModel(network.eval(), header, device=torch.device(device))
 
 
 def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidModel:
     """Return the model in a file that `ReidModel.save` wrote; no other file is needed.
 
     Raises:
-        WeightsError: If the file is missing, corrupt, not ours, or made by a newer version.
+        WeightsError: If the file is missing, corrupt, not ours, made by a newer version, or its weights are no numbers.
     """
     file = Path(path)
     header, tensors = read_model_file(file)
-    backbone = create_backbone(
-        header.backbone,
-        weights="none",
-        norm=header.norm,
-        norm_stages=header.norm_stages,
-        alpha_sharing=header.alpha_sharing,
-    )
     try:
+        backbone = _network(header)
         backbone.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, SettingsError) as error:
         reason = " ".join(str(error).split())  # torch breaks lines
         raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
     return ReidModel(backbone.eval(), header, device=torch.device(device))
+
+
+def _network(header: ModelHeader, *, checkpoint: ForeignCheckpoint | None = None, source: str = "") -> nn.Module:
+    """Return the network that a header describes."""
+    return build_network(
+        header.backbone,
+        norm=header.norm,
+        norm_stages=header.norm_stages,
+        alpha_sharing=header.alpha_sharing,
+        last_stride=header.last_stride,
+        parts=header.parts,
+        checkpoint=checkpoint,
+        source=source,
+    )

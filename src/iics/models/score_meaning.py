@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 NOT_CALIBRATED = (
     "This model is not calibrated: which similarity means the same person is not known. Calibrate it on footage of "
     "your cameras: iics evaluate MODEL DATA --calibrate"
+)
+
+
+_ELSEWHERE = (
+    "On crops of other cameras or people than those, the rates do not hold: a threshold of 1 % was exceeded by 3 % of "
+    "the pairs of two people there. Calibrate on your own: iics evaluate MODEL DATA --calibrate"
 )
 
 
@@ -29,7 +37,7 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
         shown, limit = _apart(similarity, passed)
         return (
             f"{shown}: above the {rate_text(passed.rate)} threshold ({limit}), "
-            f"which {_interval(passed)} of pairs of two different people exceed"
+            f"which {_interval(passed)} of pairs of two different people of {thresholds.data} exceed"
         )
     known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
     if not known:
@@ -38,15 +46,37 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
     shown, limit = _apart(similarity, loosest)
     return (
         f"{shown}: not above the {rate_text(loosest.rate)} threshold ({limit}); "
-        f"{_interval(loosest)} of pairs of two different people lie above that"
+        f"{_interval(loosest)} of pairs of two different people of {thresholds.data} lie above that"
     )
 
 
-def summary_lines(thresholds: MatchThresholds | None) -> list[str]:
+def measured_elsewhere(thresholds: MatchThresholds) -> str:
+    """Return what is to be said beside thresholds on crops that they may not have been measured on."""
+    return f"Measured on {thresholds.data}. {_ELSEWHERE}"
+
+
+def transfer_lines(thresholds: MatchThresholds, shares: Mapping[float, float], *, data: str) -> list[str]:
+    """Return how thresholds hold on crops that they were not measured on.
+
+    Args:
+        thresholds: Of the model's header.
+        shares: By rate, the share of the pairs of two people of `data` that is above the threshold.
+        data: What these crops are called.
+    """
+    lines = [f"The model file's thresholds were measured on {thresholds.data}, {thresholds.split}. On {data}:"]
+    for at in thresholds.thresholds:
+        if at.rate in shares:
+            above = f"{rate_text(shares[at.rate])} of the pairs of two people"
+            lines.append(f"  {above} exceed {at.similarity:.3f}, the {rate_text(at.rate)} threshold")
+    return [*lines, "  Where these differ, calibrate on your own crops: iics evaluate MODEL DATA --calibrate"]
+
+
+def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = False) -> list[str]:
     """Return what can be printed below similarities: every threshold, on what it was measured, and what it leaves out.
 
     Args:
         thresholds: Of the model's header; None if it is not calibrated.
+        are_own_crops: Whether what is shown beside them are the crops that they were measured on.
     """
     if thresholds is None:
         return [NOT_CALIBRATED]
@@ -58,7 +88,8 @@ def summary_lines(thresholds: MatchThresholds | None) -> list[str]:
             f"  Among 10,000 crops of other people some {10_000 * strictest.rate:,.0f} exceed "
             f"{strictest.similarity:.3f}, too: a high similarity is not an identification."
         )
-    return [*lines, f"  {thresholds.limits}"]
+    lines.append(f"  {thresholds.limits}")
+    return lines if are_own_crops else [*lines, f"  {measured_elsewhere(thresholds)}"]
 
 
 def source_text(thresholds: MatchThresholds) -> str:

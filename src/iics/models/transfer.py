@@ -9,6 +9,7 @@ from torch import nn
 
 from iics.errors import WeightsError
 from iics.models.model_header import ModelHeader, is_model_file, read_model_file
+from iics.models.network_parts import OUR_PARTS
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,10 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
 
 def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
     """Refuse weights that would compute something else in the network than in their own."""
-    differences = [("--backbone", found.backbone, wanted.backbone)]
+    differences: list[tuple[str, object, object]] = [
+        ("--backbone", found.backbone, wanted.backbone),
+        ("--last-stride", found.last_stride, wanted.last_stride),
+    ]
     if found.norm != "bn":
         is_freed = (found.norm, wanted.norm) == ("aibn-fixed", "aibn")
         differences += [
@@ -78,6 +82,11 @@ def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
             f"{file} was made with {' '.join(f'{flag} {theirs}' for flag, theirs, _ in differences)}; with "
             f"{' '.join(f'{flag} {ours}' for flag, _, ours in differences)} its weights would compute something else. "
             "Take over the former, or start from other weights."
+        )
+    if found.parts != OUR_PARTS:
+        raise WeightsError(
+            f"{file} is a network that others trained, with parts of its own ({found.parts}), which training here has "
+            "not; start from its checkpoint, whose backbone is taken, or from other weights."
         )
     if (found.mean, found.std) != (wanted.mean, wanted.std):
         raise WeightsError(

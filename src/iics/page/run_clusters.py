@@ -7,8 +7,9 @@ the files.
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,11 @@ import numpy as np
 
 from iics.data.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
 from iics.errors import DataError, RunFolderError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
+from iics.training.run_data import RunData
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
+_LARGEST = 2**31
 _Place = tuple[str, tuple[int, ...]]
 
 
@@ -78,8 +82,8 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
     """
     file = run / "pseudo_labels" / f"round-{round_number:03d}.csv"
     try:
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
-            rows = list(csv.DictReader(opened, strict=True))
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (OSError, csv.Error) as error:
         raise RunFolderError(f"Cannot read {file}: {error}.") from error
     try:
@@ -87,14 +91,33 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
         places = tuple((row["path"], tuple(int(row[name]) for name in box_columns)) for row in rows)
         clusters = [_cluster_of(row) for row in rows]
         cameras = tuple(row["camera"] for row in rows)
+        _check_rows(rows)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{file} is no whole table of clusters ({error!r}). Restore it from a copy.") from error
     if not rows:
         raise RunFolderError(f"{file} lists no crops. Restore it from a copy.")
+    has_data = (run / "data.json").exists()
+    num_crops = RunData.read(run).values.get("num_crops", len(rows)) if has_data else len(rows)
+    if len(rows) != num_crops:
+        raise RunFolderError(f"{file} lists {len(rows)} crops, and the run has {num_crops}. Restore it from a copy.")
     names = natural_order(name for name in clusters if name is not None)
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([-1 if name is None else numbers[name] for name in clusters], dtype=np.int64)
     return ClusterTable(places, cameras, labels, tuple(names))
+
+
+def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    """Refuse rows that are cut off, or hold numbers that no table has.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values() or not row["path"]:
+            raise ValueError(f"line {number} is cut off or too long")
+        for name in (*BOX_COLUMNS, "stage1_cluster", "stage2_cluster"):
+            if row.get(name) and abs(int(row[name])) > _LARGEST:
+                raise ValueError(f"line {number} has no {name}")
 
 
 def _cluster_of(row: Mapping[str, str]) -> str | None:
@@ -128,8 +151,8 @@ def clusters_of(table: ClusterTable, data: DataSplits | None) -> RunClusters:
             name="the run's crops",
         )
         return RunClusters(crops, table.labels, table.names)
-    for split in (data.train, data.query, data.gallery):
-        if split is not None and (indices := _indices(table, split)) is not None:
+    for split in data.sets.values():
+        if (indices := _indices(table, split)) is not None:
             return RunClusters(split.subset(indices).without_identities(), table.labels, table.names)
     raise DataError(
         f"The crops of the run are not in {data.name} any more: {table.places[0][0]} or others are missing there. The "

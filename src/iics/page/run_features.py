@@ -17,6 +17,7 @@ from iics.data.shown_picture import VERSION
 from iics.errors import WriteError
 from iics.models.fingerprint import model_fingerprint
 from iics.models.reid_model import ReidModel
+from iics.regular_file import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def run_features(
     """
     file = run / FEATURES_FILE
     key = f"{model_fingerprint(model)} {crops.fingerprint()} shown {VERSION}"
-    kept = _kept(file, key)
+    kept = _kept(file, key, len(crops))
     if kept is not None:
         return kept
     features = model.embed(crops, batch_size=batch_size, progress=progress)
@@ -56,14 +57,15 @@ def run_features(
     return features
 
 
-def _kept(file: Path, key: str) -> npt.NDArray[np.float32] | None:
+def _kept(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
     """Return the features in a file; None if there are none of this key, or the file is damaged."""
     if not file.exists():
         return None
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
+        with open_regular(file) as opened, np.load(opened, allow_pickle=False) as kept:
             features: npt.NDArray[np.float32] = kept["features"]
-            return features if str(kept["key"]) == key else None
+            is_ours = str(kept["key"]) == key and features.ndim == 2 and features.dtype == np.float32
+            return features if is_ours and len(features) == num_crops and np.isfinite(features).all() else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("%s is damaged (%s); the features are computed anew.", file, error)
         return None

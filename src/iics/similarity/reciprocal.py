@@ -29,7 +29,9 @@ def neighbours_needed(num_crops: int, k1: int, k2: int) -> int:
     return min(max(k1 + 1, k2), num_crops)
 
 
-def reciprocal_weights(neighbours: Neighbours, pair_distance: PairDistance, *, k1: int, k2: int) -> SparseRows:
+def reciprocal_weights(
+    neighbours: Neighbours, pair_distance: PairDistance, *, k1: int, k2: int, covers_more: bool = False
+) -> SparseRows:
     """Return each crop's weights over its reciprocal neighbours, rows summing to 1; memory O(n k1^2) at most.
 
     The weights are exp(-d) of the distance as given (the paper's Eq. 7).
@@ -40,6 +42,7 @@ def reciprocal_weights(neighbours: Neighbours, pair_distance: PairDistance, *, k
         pair_distance: From crops (m,) and crops (m,) to their distances (m,).
         k1: Neighbours, beside the crop itself, among which reciprocal ones are sought. Clipped to n - 1.
         k2: Nearest crops, itself included, over which weights are averaged (local query expansion). Clipped to n.
+        covers_more: Whether two thirds that are covered are too few: more must be.
 
     Raises:
         ValueError: If there are fewer neighbours than k1 and k2 need.
@@ -48,8 +51,9 @@ def reciprocal_weights(neighbours: Neighbours, pair_distance: PairDistance, *, k
     needed = neighbours_needed(num_crops, k1, k2)
     if neighbours.shape[1] < needed:
         raise ValueError(f"k1={k1} and k2={k2} need {needed} neighbours of each crop, got {neighbours.shape[1]}.")
+    k, half = min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops)
     with torch_threads():
-        members, sizes = _expanded_sets(neighbours, min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops))
+        members, sizes = _expanded_sets(neighbours, k, half, int(covers_more))
     starts = np.concatenate([[0], np.cumsum(sizes)])
     rows = np.repeat(np.arange(num_crops), sizes)
     columns = members[np.arange(members.shape[1]) < sizes[:, None]]
@@ -94,8 +98,8 @@ def _reciprocal(neighbours: Neighbours, p: int, k: int) -> Neighbours:
 
 
 @kernel()
-def _expand(neighbours: Neighbours, p: int, k: int, half: int, members: Neighbours) -> int:
-    """Write R*(p) to `members` and return its size."""
+def _expand(neighbours: Neighbours, p: int, k: int, half: int, more: int, members: Neighbours) -> int:
+    """Write R*(p) to `members` and return its size; `more` is 1 where two thirds are too few, else 0."""
     close = _reciprocal(neighbours, p, k)
     size = len(close)
     for i in range(size):
@@ -105,7 +109,7 @@ def _expand(neighbours: Neighbours, p: int, k: int, half: int, members: Neighbou
         num_shared = 0
         for candidate in candidates:
             num_shared += _contains(close, len(close), candidate)
-        if 3 * num_shared < 2 * len(candidates):
+        if 3 * num_shared < 2 * len(candidates) + more:
             continue
         for candidate in candidates:
             if not _contains(members, size, candidate):
@@ -115,11 +119,11 @@ def _expand(neighbours: Neighbours, p: int, k: int, half: int, members: Neighbou
 
 
 @kernel(parallel=True)
-def _expanded_sets(neighbours: Neighbours, k: int, half: int) -> tuple[Neighbours, Neighbours]:
+def _expanded_sets(neighbours: Neighbours, k: int, half: int, more: int) -> tuple[Neighbours, Neighbours]:
     """Return R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
     num_crops = len(neighbours)
     members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
     sizes = np.empty(num_crops, np.int32)
     for p in numba.prange(num_crops):
-        sizes[p] = _expand(neighbours, p, k, half, members[p])
+        sizes[p] = _expand(neighbours, p, k, half, more, members[p])
     return members, sizes

@@ -6,6 +6,8 @@ distance given: (1 - lambda) * Jaccard + lambda * distance.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,9 @@ from iics.similarity.sparse_overlap import mirror_lower
 
 FloatMatrix = npt.NDArray[np.float32]
 
+RerankingForm = Literal["paper", "published"]
+"""`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it."""
+
 _TILE = 128
 
 
@@ -24,8 +29,8 @@ def k_reciprocal_distance(
 ) -> FloatMatrix:
     """Return the k-reciprocal distance: (1 - lambda) * Jaccard + lambda * distance, made symmetric.
 
-    The weights are exp(-d) of the distance as given (the paper's Eq. 7); the authors' program squares the distances
-    and divides them by their largest value first, which would tie the result to the farthest crop. Neighbours are
+    The weights are exp(-d) of the distance as given (the paper's Eq. 7); the authors' program divides each crop's
+    distances by their largest first (`published_distance`), which ties the result to the farthest crop. Neighbours are
     ordered by (distance, index), a crop first among its own. Takes O(n^2) time to read the distance and to write the
     result; between them only neighbours are touched.
 
@@ -43,13 +48,8 @@ def k_reciprocal_distance(
     Raises:
         ValueError: If the distance is not square or not finite, or a setting is out of range.
     """
-    if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
-        raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
     check_reranking(k1, k2, lambda_value)
-    reranked = np.array(distance, dtype=np.float32, order="C", copy=None if overwrite else True)
-    with torch_threads():
-        if not np.isfinite(_row_sums(reranked)).all():
-            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
+    reranked = _checked(distance, copy=None if overwrite else True)
     neighbours = nearest(reranked, neighbours_needed(len(distance), k1, k2))
     weights = reciprocal_weights(neighbours, lambda p, q: reranked[p, q], k1=k1, k2=k2)
     with torch_threads() as num_threads:
@@ -58,6 +58,50 @@ def k_reciprocal_distance(
     mirror_lower(reranked)
     np.fill_diagonal(reranked, 0)
     return reranked
+
+
+def published_distance(distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3) -> FloatMatrix:
+    """Return the distance as the program computes it that its authors published and other toolboxes took over.
+
+    It departs from `k_reciprocal_distance` in three places: each crop's distances are divided by the largest of them
+    before anything else (so neither the weights nor the result are symmetric: row p is seen from crop p), a
+    neighbour's set is joined where more than two thirds of it are covered, and nothing is made symmetric.
+
+    Args:
+        distance: As for `k_reciprocal_distance`; the program's own are squared Euclidean ones, 2 (1 - cosine), whose
+            factor cancels. Shape (n, n).
+        k1: As for `k_reciprocal_distance`.
+        k2: Likewise.
+        lambda_value: Likewise.
+
+    Returns:
+        Distance of each row's crop to all. Shape (n, n).
+
+    Raises:
+        ValueError: As `k_reciprocal_distance`.
+    """
+    check_reranking(k1, k2, lambda_value)
+    scaled = _checked(distance, copy=True)
+    scaled /= farthest_or_one(scaled.max(axis=1))[:, None]
+    neighbours = nearest(scaled, neighbours_needed(len(scaled), k1, k2))
+    weights = reciprocal_weights(neighbours, lambda p, q: scaled[p, q], k1=k1, k2=k2, covers_more=True)
+    jaccard: FloatMatrix = 1 - weights.overlap_rows(np.arange(len(scaled)))
+    return np.float32(1 - lambda_value) * jaccard + np.float32(lambda_value) * scaled
+
+
+def farthest_or_one(farthest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what each crop's distances are divided by: the largest, or 1 where all crops are the same."""
+    return np.where(farthest > 0, farthest, np.float32(1))
+
+
+def _checked(distance: FloatMatrix, *, copy: bool | None) -> FloatMatrix:
+    if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
+        raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
+    checked = np.array(distance, dtype=np.float32, order="C", copy=copy)
+    with torch_threads():
+        if not np.isfinite(_row_sums(checked)).all():
+            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
+    return checked
 
 
 def check_reranking(k1: int, k2: int, lambda_value: float) -> None:

@@ -143,7 +143,8 @@ class _CompiledOrNot:
         return features
 
     def _call_compiled(self, images: Tensor) -> Tensor:
-        self._compiled = self._compiled or torch.compile(self._backbone)
+        if self._compiled is None:  # its truth would be its length, which it may not have
+            self._compiled = torch.compile(self._backbone)
         features = self._compiled(images)
         self._modes_that_worked.add(self._backbone.training)
         return features

@@ -227,7 +227,7 @@ def flatten(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 def histograms(record: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
     """Return what a record holds many values of: alphas; sizes of clusters in stage 1, its cameras, and stage 2."""
     cameras = {
-        f"stage1/cluster_sizes/{shown(camera)}": _sizes(statistics)
+        shown(f"stage1/cluster_sizes/{camera}"): _sizes(statistics)
         for camera, statistics in record.get("stage1", {}).get("pseudo_labels", {}).items()
     }
     found = {"alphas": np.array(list(record["alpha"].values()), dtype=np.float64), **cameras}

@@ -15,7 +15,7 @@ import jinja2
 from iics.atomic import write_atomically
 from iics.models.backbone import BACKBONES
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.score_meaning import NOT_CALIBRATED, rate_text, source_text
+from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
 from iics.training.markdown import Markdown, escaped, front_matter, printable
 from iics.training.model_facts import ModelFacts
 
@@ -76,7 +76,7 @@ def model_card(facts: ModelFacts) -> str:
         labels=facts.pseudo_labels,
         threshold_source="" if thresholds is None else source_text(thresholds),
         thresholds=[] if thresholds is None else [_threshold_row(one) for one in thresholds.thresholds],
-        threshold_limits="" if thresholds is None else thresholds.limits,
+        threshold_limits="" if thresholds is None else f"{thresholds.limits} {measured_elsewhere(thresholds)}",
         not_calibrated=NOT_CALIBRATED,
         preset=facts.preset_text,
         settings=facts.settings_shown,

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from iics import presets
-from iics.errors import RunFolderError
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
+from iics.training.run_data import RunData
+from iics.training.run_files import check_is_run, read_json, read_records
 
 Rows = list[tuple[str, str]]
 
@@ -56,14 +57,12 @@ class ModelFacts:
             WeightsError: If its model cannot be read.
         """
         model = folder / "model.safetensors"
-        metrics = folder / "metrics.jsonl"
-        lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines() if metrics.is_file() else []
-        settings, data = _read_json(folder / "settings.json"), _read_json(folder / "data.json")
+        check_is_run(folder)
         return cls(
             name=folder.absolute().name,
-            settings=settings,
-            data=data,
-            records=[_parse(line, metrics) for line in lines],
+            settings=read_json(folder / "settings.json"),
+            data=RunData.read(folder).values,
+            records=read_records(folder),
             match_thresholds=read_header(model).match_thresholds,
             versions=json.loads(header_text(model) or "{}").get("versions", {}),
         )
@@ -124,7 +123,8 @@ class ModelFacts:
     def scores(self) -> Mapping[str, float]:
         """What was measured last on query and gallery, as fractions; empty if nothing was."""
         last = (self.records[-1].get("evaluation") or {}) if self.records else {}
-        return last if last.get("mean_ap") is not None else {}
+        known = {name: value for name, value in last.items() if isinstance(value, int | float)}
+        return known if "mean_ap" in known else {}
 
     @property
     def results(self) -> list[tuple[str, ...]]:
@@ -132,7 +132,8 @@ class ModelFacts:
         if not self.scores:
             return []
         first, last = self.records[0], self.records[-1]
-        is_before = first.get("round") == 0 and first is not last and _at(first, "evaluation", "mean_ap") is not None
+        before = _at(first, "evaluation", "mean_ap")
+        is_before = first.get("round") == 0 and first is not last and isinstance(before, float)
         shown = [("before training", first)] if is_before else []
         keys = ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")
         return [
@@ -238,25 +239,9 @@ def _at(record: Mapping[str, Any], *path: str) -> Any:
     return value
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+def _percent(value: Any) -> str:
+    return f"{100 * value:.1f}" if isinstance(value, int | float) else "-"  # a caller may have recorded anything
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise RunFolderError(f"{file.parent} is no run folder: it has no {file.name}. Start a run with iics train.")
-    return _parse(file.read_text(encoding="utf-8", errors="replace"), file)
-
-
-def _parse(text: str, file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise RunFolderError(f"{file} is no valid JSON: {error}. Restore it from a copy.") from error
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{file} must hold names and values, got {type(value).__name__}.")
-    return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,18 +18,26 @@ import torch
 
 from iics.config import Settings
 from iics.data.crops import CropSet
-from iics.data.pixel_cache import open_pixels
+from iics.data.pixel_cache import Digests, open_pixels
 from iics.data.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
 from iics.errors import TrainingError
 from iics.models.reid_model import ReidModel, create_model
+from iics.training.checkpoint import Checkpoint
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.labelling import with_resolved_route
 from iics.training.progress import ProgressCallback, bind_round
 from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.training.run import AfterRecord, AfterRound, Run
-from iics.training.run_folder import Checkpoint, RunFolder
+from iics.training.run_crops import TRAIN, RunCrops
+from iics.training.run_folder import RunFolder
+from iics.training.same_pictures import (
+    check_measured_on,
+    check_same_pictures_everywhere,
+    digests_of,
+    in_order_of_the_run,
+)
 from iics.training.stage_order import ends_round
 from iics.training.step_memory import check_step_fits
 from iics.training.trainable import check_trainable
@@ -57,6 +66,7 @@ def train(
     settings: Settings,
     out: Path | str,
     source: Mapping[str, str] | None = None,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     after_record: AfterRecord | None = None,
     progress: ProgressCallback | None = None,
@@ -70,6 +80,7 @@ def train(
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
+        measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
         after_round: Called before training and after each round, e.g. to evaluate.
         after_record: Called when the record of a round is written, e.g. to report on the run so far.
         progress: Told about every step.
@@ -82,7 +93,7 @@ def train(
         WeightsError: If the starting weights cannot be had.
         WriteError: If something cannot be written.
     """
-    with joined_processes() as processes:
+    with joined_processes() as processes, ExitStack() as held:
         settings = processes.from_first(lambda: with_resolved_route(settings))
         _check_same_crops_everywhere(crops, processes)
         check_trainable(crops, settings)
@@ -92,10 +103,15 @@ def train(
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         check_step_fits(model, crops, settings, engine)
-        shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
+        digests = digests_of(crops, settings)
+        check_same_pictures_everywhere(crops, digests, processes)
+        shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
         folder = None
         if processes.is_first:
-            folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {})
+            tests = {name: (test, digests_of(test, settings)) for name, test in (measured_on or {}).items()}
+            pictures = RunCrops.of({TRAIN: (crops, digests), **tests})
+            folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {}, pictures=pictures)
+            held.enter_context(folder.writing())
             folder.save_model(model)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         with at_work(engine):
@@ -106,6 +122,7 @@ def resume(
     out: Path | str,
     crops: CropSet,
     *,
+    measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     after_record: AfterRecord | None = None,
     progress: ProgressCallback | None = None,
@@ -114,7 +131,8 @@ def resume(
 
     Args:
         out: The run folder.
-        crops: The crops it was started with, in the same order.
+        crops: The pictures it was started with, wherever they lie now and in any order.
+        measured_on: As in `train`; what is given is compared with what the run was measured on.
         after_round: As in `train`.
         after_record: As in `train`.
         progress: As in `train`.
@@ -125,24 +143,44 @@ def resume(
         TrainingError: If the crops no longer fit into memory.
         WeightsError: If no stage was finished and the starting weights cannot be had.
     """
-    with joined_processes() as processes:
+    with joined_processes() as processes, ExitStack() as held:
         folder = RunFolder.open(out) if processes.is_first else None
-        settings, checkpoint = processes.from_first(lambda: _state(cast(RunFolder, folder), crops))
-        _check_same_crops_everywhere(crops, processes)
+        if folder is not None:
+            held.enter_context(folder.writing())
+        settings, checkpoint, pictures = processes.from_first(lambda: _state(cast(RunFolder, folder)))
+        digests = digests_of(crops, settings)
+        if pictures is not None:
+            crops, digests = in_order_of_the_run(TRAIN, crops, digests, pictures, run=Path(out))
+        if folder is not None:
+            _check_same_data(folder, crops, pictures)
+            if pictures is not None:
+                check_measured_on(measured_on or {}, pictures, settings, run=folder.path)
+        if pictures is None:
+            _check_same_crops_everywhere(crops, processes)
+            check_same_pictures_everywhere(crops, digests, processes)
         check_trainable(crops, settings)
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         check_step_fits(model, crops, settings, engine)
-        shuffled, pixels = _shuffle_and_open(crops, settings, progress if processes.is_first else None)
+        shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
+        if folder is not None and not folder.model_path.exists():
+            folder.save_model(model)  # killed before the first one was written, or deleted since
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         with at_work(engine):
             return TrainingRun(model, Path(out), run.finish(checkpoint))
 
 
-def _state(folder: RunFolder, crops: CropSet) -> tuple[Settings, Checkpoint | None]:
-    folder.check_same_crops(crops)
-    return folder.settings(), folder.latest_checkpoint()
+def _state(folder: RunFolder) -> tuple[Settings, Checkpoint | None, RunCrops | None]:
+    return folder.settings(), folder.latest_checkpoint(), folder.pictures()
+
+
+def _check_same_data(folder: RunFolder, crops: CropSet, pictures: RunCrops | None) -> None:
+    """Refuse other crops by their names where the run, of an older version, kept no contents; and other identities."""
+    if pictures is None:
+        folder.check_same_crops(crops)
+    else:
+        folder.check_same_identities(crops)
 
 
 def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
@@ -174,13 +212,14 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
 
 
 def _shuffle_and_open(
-    crops: CropSet, settings: Settings, progress: ProgressCallback | None
+    crops: CropSet, digests: Digests, settings: Settings, progress: ProgressCallback | None
 ) -> tuple[CropSet, PixelSource]:
     """Return the crops and their pixels in the order of the seed; runs of all seeds share one file of pixels."""
     order = crop_order(settings.seed, len(crops))
     report = bind_round(progress, round_number=0, num_rounds=settings.rounds)
     pixels = open_pixels(
         crops,
+        digests=digests,
         height=settings.model.height,
         width=settings.model.width,
         source=settings.pixels.source,

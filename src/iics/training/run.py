@@ -17,17 +17,20 @@ from torch import Tensor
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
 from iics.data.pixel_source import PixelSource
+from iics.errors import RunFolderError
 from iics.models.backbone import alpha_by_block, backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
 from iics.pseudo_labels import PartitionAgreement
+from iics.training.checkpoint import LABEL_FIELDS, Checkpoint, StageName
 from iics.training.context import TrainingContext
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
 from iics.training.model_card import write_model_card
 from iics.training.progress import PhaseCallback, PhaseTimes, ProgressCallback, bind_round
 from iics.training.randomness import stage_generator
-from iics.training.run_folder import LABEL_FIELDS, Checkpoint, RunFolder, StageName
+from iics.training.recorded import recorded
+from iics.training.run_folder import RunFolder
 from iics.training.run_log import RunLog
 from iics.training.stability import stage_stability
 from iics.training.stage1_intra import Stage1Metrics, train_stage1
@@ -35,10 +38,11 @@ from iics.training.stage2_inter import Stage2Metrics, mu_schedule, train_stage2
 from iics.training.stage_order import STAGE_NUMBERS, ends_round, remaining_stages
 from iics.training.supervised import Learner, train_supervised
 
-AfterRound = Callable[[ReidModel, int], Mapping[str, float]]
+AfterRound = Callable[[ReidModel, int], Mapping[str, Any]]
 """Called with the model and the round: 0 before training, then from 1 when a round is done.
 
-What it returns is recorded as "evaluation". Of several processes, only the first calls it.
+What it returns is recorded as "evaluation", in any shape: numbers, text, lists and mappings of them; see `recorded`. Of
+several processes, only the first calls it.
 """
 
 AfterRecord = Callable[[Path], None]
@@ -138,6 +142,11 @@ class Run:
             return self._write_metrics(self._history_before()), RoundAtWork()
         history = list(checkpoint.history)
         written = self.processes.from_first(lambda: [] if self.folder is None else self.folder.read_metrics())
+        if written[: len(history)] != history and written:
+            raise RunFolderError(
+                "metrics.jsonl in the run folder is not this run's: its rounds are not those of the checkpoint. "
+                "Restore it from a copy, or delete it: iics train --resume writes it anew from the last checkpoint."
+            )
         current = RoundAtWork.from_checkpoint(checkpoint, self.model.device)
         if checkpoint.optimiser is not None:
             context = self._context(checkpoint.round_index, "supervised", self._report(checkpoint.round_index))
@@ -215,7 +224,7 @@ class Run:
                 stage=stage,
                 backbone=self.model.backbone.state_dict(),
                 heads=[dict(head.state_dict()) for head in current.heads],
-                **current.labels(),
+                **current.labels(),  # type: ignore[arg-type]
                 record=json.dumps(current.record),
                 history=history,
                 optimiser=None if self._learner is None else self._learner.optimiser.state_dict(),
@@ -237,13 +246,11 @@ class Run:
         if self.folder is not None and self.after_record is not None:
             self.after_record(self.folder.path)
 
-    def _evaluation(self, round_number: int) -> dict[str, float]:
+    def _evaluation(self, round_number: int) -> dict[str, Any]:
         after_round = self.after_round
-        return (
-            {}
-            if after_round is None
-            else self.processes.from_first(lambda: dict(after_round(self.model, round_number)))
-        )
+        if after_round is None:
+            return {}
+        return self.processes.from_first(lambda: recorded(after_round(self.model, round_number)))
 
     def _write_metrics(self, history: list[str]) -> list[str]:
         if self.folder is not None:

@@ -2,6 +2,7 @@
 
 settings.json      settings of the run
 data.json          what it was trained on
+crops.csv          the pictures it began with: path, camera, identity where it is measured, hash of the contents
 metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
@@ -9,6 +10,7 @@ pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 
 model.md           what the model is, is for and is not for, written when training ends
 report.html        all of it on one page, written by `iics.train` after every round
 loggers.json       which rounds each logger was given
+.lock, .held_by.json  who writes at the moment
 tensorboard/       the same numbers as metrics.jsonl, for the logger of that name
 wandb/, mlflow.db  likewise, unless the environment names another place
 """
@@ -18,84 +20,33 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import logging
-import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from iics.atomic import remove_stale_temporaries, write_atomically
+from iics.atomic import write_atomically
 from iics.config import Settings
 from iics.data.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
 from iics.errors import RunFolderError, WriteError
-from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
 from iics.settings_json import from_json, to_json
+from iics.training.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
+from iics.training.run_crops import RunCrops
+from iics.training.run_data import RunData
+from iics.training.run_files import check_is_run, is_unbegun, read_lines, read_text
+from iics.training.run_hold import held
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-LABEL_FIELDS = ("stage1_labels", "stage2_labels", "stage1_labels_before", "stage2_labels_before")
-
-StageName = Literal["stage1", "stage2", "supervised"]
-
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """State of a run after a stage; enough to go on as if nothing had happened.
-
-    Every random choice comes from a generator seeded by (seed, round, stage), so no random state has to be kept.
-    Optimisers are new in each stage of IICS; a supervised run goes on with the one it has.
-
-    Attributes:
-        round_index: Round at work, from 0.
-        stage: The stage that is finished.
-        backbone: State dict of the backbone.
-        heads: State dicts of stage 1's heads, for the scores of stage 2, or of the one supervised head; else empty.
-        stage1_labels: Clusters of stage 1, for the table of the round; None if there was none. Shape (n,).
-        stage2_labels: Clusters of stage 2, likewise.
-        record: JSON of what the stages of the round recorded.
-        history: Lines of metrics.jsonl of the rounds before.
-        optimiser: State dict of a supervised run's optimiser; None in other runs.
-        stage1_labels_before: Clusters of stage 1 in the round before, for their stability; None if there was none, and
-            in checkpoints of older versions. Shape (n,).
-        stage2_labels_before: Clusters of stage 2, likewise.
-    """
-
-    round_index: int
-    stage: StageName
-    backbone: dict[str, Tensor]
-    heads: list[dict[str, Tensor]]
-    stage1_labels: Tensor | None
-    stage2_labels: Tensor | None
-    record: str
-    history: list[str]
-    optimiser: dict[str, Any] | None = None
-    stage1_labels_before: Tensor | None = None
-    stage2_labels_before: Tensor | None = None
-
-    def labels(self) -> dict[str, Tensor | None]:
-        """Return the clusters that it holds, by name."""
-        return {name: getattr(self, name) for name in LABEL_FIELDS}
-
-    def rebuilt_heads(self, device: torch.device) -> list[BNNeckHead]:
-        """Return the heads as they were."""
-        heads = []
-        for state in self.heads:
-            num_classes, num_features = state["weight"].shape
-            head = BNNeckHead(num_features, num_classes, generator=torch.Generator())
-            head.load_state_dict(state)
-            heads.append(head.to(device))
-        return heads
 
 
 class RunFolder:
@@ -109,17 +60,26 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path | str, *, settings: Settings, crops: CropSet, source: Mapping[str, str]) -> RunFolder:
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        settings: Settings,
+        crops: CropSet,
+        source: Mapping[str, str],
+        pictures: RunCrops | None = None,
+    ) -> RunFolder:
         """Make a new run folder.
 
         Args:
-            path: Where; must not exist, or be empty.
+            path: Where; must not exist, be empty, or hold a run that was killed before it began.
             settings: Of the run.
             crops: What it is trained on.
             source: Where the crops come from, for whoever resumes, e.g. {"data": "market1501", "data_dir": "..."}.
+            pictures: Its pictures by their contents; without them a resumed run compares names alone.
 
         Raises:
-            RunFolderError: If something is there already.
+            RunFolderError: If something is there already, or another process makes a run there.
         """
         cls.check_new(path)
         folder = cls(Path(path))
@@ -129,31 +89,37 @@ class RunFolder:
                 (folder.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
-        counts = np.bincount(crops.camera_ids, minlength=len(crops.camera_names)).tolist()
-        data = {
-            **source,
-            "name": crops.name,
-            "num_crops": len(crops),
-            "crops_per_camera": dict(zip(crops.camera_names, counts, strict=True)),
-            "fingerprint": crops.fingerprint(),
-            "started": f"{datetime.now(UTC):%Y-%m-%d}",
-        }
-        if is_supervised:
-            data["identities"] = crops.identity_fingerprint()
-        write_atomically(folder.path / "data.json", json.dumps(data, indent=2) + "\n")
-        write_atomically(folder.path / "settings.json", to_json(settings))
+        with held(folder.path):
+            cls.check_new(path)  # another process may have begun a run since
+            if pictures is not None:
+                pictures.write(folder.path)
+            counts = np.bincount(crops.camera_ids, minlength=len(crops.camera_names)).tolist()
+            data = {
+                **source,
+                "name": crops.name,
+                "num_crops": len(crops),
+                "crops_per_camera": dict(zip(crops.camera_names, counts, strict=True)),
+                "fingerprint": crops.fingerprint(),
+                "started": f"{datetime.now(UTC):%Y-%m-%d}",
+                "run": uuid.uuid4().hex,
+                "settings": _settings_fingerprint(settings),
+            }
+            if is_supervised:
+                data["identities"] = crops.identity_fingerprint()
+            RunData(folder.path / "data.json", data).write()
+            write_atomically(folder.path / "settings.json", to_json(settings))  # the last: now it is a run
         return folder
 
     @staticmethod
     def check_new(path: Path | str) -> None:
-        """Refuse a place where something is already; an empty folder will do.
+        """Refuse a place where something is already; an empty folder will do, or a run killed before it began.
 
         Raises:
             RunFolderError: If it is not free.
         """
         place = Path(path)
         try:
-            is_free = not place.exists() or (place.is_dir() and not any(place.iterdir()))
+            is_free = not place.exists() or (place.is_dir() and not any(place.iterdir())) or is_unbegun(place)
         except OSError as error:
             raise RunFolderError(f"Cannot look into {place}: {error.strerror or error}.") from error
         if not is_free:
@@ -163,18 +129,24 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
-        """Return an existing run folder.
+        """Return an existing run folder, to read it, or to write within `writing`; nothing in it is changed.
 
         Raises:
             RunFolderError: If it is none.
         """
         folder = cls(Path(path))
-        for name in ("settings.json", "data.json"):
-            if not (folder.path / name).is_file():
-                raise RunFolderError(f"{folder.path} is no run folder: it has no {name}. Start a run with iics train.")
-        remove_stale_temporaries(folder.path / "checkpoints")
-        remove_stale_temporaries(folder.path)
+        check_is_run(folder.path)
         return folder
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder within the block.
+
+        Raises:
+            RunFolderError: If another process holds it.
+        """
+        with held(self.path):
+            yield
 
     @property
     def model_path(self) -> Path:
@@ -188,44 +160,76 @@ class RunFolder:
             SettingsError: If they cannot be read.
         """
         file = self.path / "settings.json"
-        return from_json(file.read_text(), source=file)
+        settings = from_json(read_text(file), source=file)
+        known = self.data().values.get("settings")
+        if known is not None and known != _settings_fingerprint(settings):
+            raise RunFolderError(
+                f"{file} is not what this run began with: it is another run's, or was edited. Restore it from a copy, "
+                "or start a new run with these settings. (pixels, engine, device, loggers and the place of weights may "
+                "be changed.)"
+            )
+        return settings
 
-    def source(self) -> dict[str, str]:
-        """Return what `create` was told of where the crops come from, with their name, number and fingerprint.
+    def data(self) -> RunData:
+        """Return what the run is trained on, and which run it is.
 
         Raises:
             RunFolderError: If it cannot be read.
         """
-        try:
-            values: dict[str, str] = json.loads((self.path / "data.json").read_text())
-        except json.JSONDecodeError as error:
-            raise RunFolderError(f"{self.path / 'data.json'} is no valid JSON: {error}.") from error
-        return values
+        return RunData.read(self.path)
+
+    def source(self) -> dict[str, str]:
+        """Return what `create` was told of where the crops come from.
+
+        Raises:
+            RunFolderError: If it cannot be read.
+        """
+        return self.data().source
+
+    def move_source(self, source: Mapping[str, str]) -> None:
+        """Write down that the crops lie elsewhere now."""
+        data = self.data()
+        replace(data, values={**data.values, **source}).write()
+
+    def pictures(self) -> RunCrops | None:
+        """Return the pictures that the run began with; None in runs of older versions.
+
+        Raises:
+            RunFolderError: If they cannot be read.
+        """
+        data = self.data()
+        data.needed("fingerprint")  # which a run of any version has: without it the file is not whole
+        return RunCrops.read(self.path, num_crops=data.needed("num_crops"))
 
     def check_same_crops(self, crops: CropSet) -> None:
-        """Refuse crops that the run was not started with.
+        """Refuse crops that are not listed as those that the run was started with; contents are not compared.
 
         Raises:
             RunFolderError: If number, order, cameras or names differ, or, in a supervised run, identities.
         """
-        source = self.source()
-        if source["fingerprint"] != crops.fingerprint():
+        data = self.data()
+        if data.needed("fingerprint") != crops.fingerprint():
             raise RunFolderError(
-                f"{self.path} was trained on {source['num_crops']} crops of {source['name']}; these {len(crops)} crops "
-                f"of {crops.name} are not the same files, so the run cannot go on with them."
+                f"{self.path} was trained on {data.needed('num_crops')} crops of {data.needed('name')}; these "
+                f"{len(crops)} crops of {crops.name} are not the same files, so the run cannot go on with them."
             )
-        if source.get("identities", crops.identity_fingerprint()) != crops.identity_fingerprint():
+        self.check_same_identities(crops)
+
+    def check_same_identities(self, crops: CropSet) -> None:
+        """Refuse other identities than those that a supervised run was started with.
+
+        Raises:
+            RunFolderError: If they are.
+        """
+        if self.data().values.get("identities", crops.identity_fingerprint()) != crops.identity_fingerprint():
             raise RunFolderError(
                 f"{self.path} was trained on other identities of these crops, so the run cannot go on with them."
             )
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and delete all but the newest two."""
-        buffer = io.BytesIO()
-        torch.save({**vars(checkpoint)}, buffer)
-        content = buffer.getvalue()
         name = f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
-        write_atomically(self.path / "checkpoints" / name, content + hashlib.sha256(content).digest())
+        write_checkpoint(self.path / "checkpoints" / name, replace(checkpoint, run=self.data().run))
         for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
             old.unlink()
 
@@ -235,17 +239,19 @@ class RunFolder:
         Raises:
             RunFolderError: If there are checkpoints and all of them are damaged.
         """
-        files = self._checkpoints()
+        files, run = self._checkpoints(), self.data().run
         for file in reversed(files):
-            content = file.read_bytes()
-            body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-            if hashlib.sha256(body).digest() == digest:
-                try:
-                    return Checkpoint(**torch.load(io.BytesIO(body), map_location="cpu", weights_only=True))
-                except (pickle.UnpicklingError, RuntimeError, TypeError) as error:
-                    logger.warning("Checkpoint %s cannot be read (%s); looking for the one before.", file, error)
-            else:
-                logger.warning("Checkpoint %s is damaged; looking for the one before.", file)
+            try:
+                checkpoint = read_checkpoint(file)
+            except DamagedError as error:
+                logger.warning("Checkpoint %s %s; looking for the one before.", file, error)
+                continue
+            if checkpoint.run and checkpoint.run != run:
+                raise RunFolderError(
+                    f"{file} is of another run ({checkpoint.run[:8]}, this is {run[:8] or 'an older one'}). Put the "
+                    "run's own file in its place, or delete this one to go on from the checkpoint before it."
+                )
+            return checkpoint
         if files:
             raise RunFolderError(
                 f"All checkpoints in {self.path / 'checkpoints'} are damaged. Start a new run, or delete "
@@ -254,9 +260,12 @@ class RunFolder:
         return None
 
     def read_metrics(self) -> list[str]:
-        """Return the lines of metrics.jsonl."""
-        file = self.path / "metrics.jsonl"
-        return file.read_text().splitlines() if file.exists() else []
+        """Return the lines of metrics.jsonl.
+
+        Raises:
+            RunFolderError: If one is damaged.
+        """
+        return [line for line, _ in read_lines(self.path)]
 
     def write_metrics(self, lines: list[str]) -> None:
         """Write metrics.jsonl anew: one line a round."""
@@ -283,4 +292,27 @@ class RunFolder:
 
     def _checkpoints(self) -> list[Path]:
         folder = self.path / "checkpoints"
-        return [folder / name for name in natural_order(file.name for file in folder.glob("round-*.ckpt"))]
+        try:
+            names = [file.name for file in folder.iterdir() if fnmatch(file.name, "round-*.ckpt")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder} cannot be read: {error.strerror or error}. Restore it from a copy; without checkpoints a "
+                "run begins with round 1."
+            ) from error
+        return [folder / name for name in natural_order(names)]
+
+
+def _settings_fingerprint(settings: Settings) -> str:
+    """Return a short hash of the settings that decide a result; what a machine decides may be changed in between."""
+    defaults = Settings()
+    deciding = replace(
+        settings,
+        pixels=defaults.pixels,
+        engine=defaults.engine,
+        device=defaults.device,
+        loggers=defaults.loggers,
+        model=replace(settings.model, weights=Path(settings.model.weights).name),
+    )
+    return hashlib.sha256(to_json(deciding).encode()).hexdigest()[:16]

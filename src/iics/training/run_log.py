@@ -18,10 +18,12 @@ from iics.atomic import write_atomically
 from iics.config import LoggerName, Settings
 from iics.errors import RunFolderError
 from iics.training.loggers import LOGGERS, LoggerStart, RunLogger
+from iics.training.run_files import read_json
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "loggers.json"
+_WAY_OUT = "Delete it to log all rounds anew."
 _BEFORE_ANY_ROUND = -1
 
 
@@ -122,7 +124,15 @@ class RunLog:
 def _read_states(file: Path) -> dict[str, LoggerState]:
     if not file.exists():
         return {}
-    try:
-        return {name: LoggerState(**state) for name, state in json.loads(file.read_text()).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RunFolderError(f"{file} cannot be read: {error}. Delete it to log all rounds anew.") from error
+    states = {}
+    for name, state in read_json(file, way_out=_WAY_OUT).items():
+        if not isinstance(state, dict) or not state.keys() <= {"run_id", "last_round"}:
+            raise RunFolderError(f"{file} is damaged: {name} must hold run_id and last_round. {_WAY_OUT}")
+        states[name] = LoggerState(**state)
+        is_round = isinstance(states[name].last_round, int) and states[name].last_round >= _BEFORE_ANY_ROUND
+        if not is_round or not isinstance(states[name].run_id, str | None):
+            raise RunFolderError(
+                f"{file} is damaged: {name} must hold the name of a run and the number of a round, got {state!r:.80}. "
+                f"{_WAY_OUT}"
+            )
+    return states

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iics.config import Settings
-from iics.training.run_folder import Checkpoint, StageName
+from iics.training.checkpoint import Checkpoint, StageName
 
 STAGE_NUMBERS: dict[StageName, int] = {"stage1": 1, "stage2": 2, "supervised": 3}
 """What a stage's random choices are seeded by."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from iics.data.left_out import is_ignored
+from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import SettingsError, check_setting
 from iics.ranges import check_ranges, number, whole
 from iics.video.detectors import DETECTORS, DetectorName
@@ -64,17 +64,19 @@ class CropSettings:
         """Return the start in seconds since 1970, 0 if none is given.
 
         Raises:
-            SettingsError: If it is no date and time.
+            SettingsError: If it is no plausible date and time.
         """
         if not self.start:
             return 0.0
         try:
-            start = datetime.fromisoformat(self.start)
+            start = seconds_of_date(self.start)
         except ValueError as error:
             raise SettingsError(
                 f"start must be a date and time, e.g. 2026-03-01T08:00:00, got {self.start}."
             ) from error
-        return (start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp()
+        fault = implausibility(start)
+        check_setting(fault is None, f"start {self.start} {fault}.")
+        return start
 
     def confidence_needed(self) -> float:
         """Return the confidence asked for, or the one that suits the detector."""

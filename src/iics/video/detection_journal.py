@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from iics.errors import WriteError
+from iics.regular_file import check_regular
 from iics.video.detections import Detections
 from iics.video.frames import Frame, Pixels
 
@@ -36,6 +37,7 @@ class DetectionJournal:
         self._path = path
         try:
             path.touch()
+            check_regular(path)
             self._file = path.open("r+b")
             num_lines, self._whole = self._whole_lines(key)
             self._file.truncate(self._whole)
