@@ -33,10 +33,9 @@ def remove_dead_folders(place: Path) -> None:
     """Remove the folders of uploads whose process is gone; those of other users and of living processes stay."""
     for folder in place.glob(f"{_PREFIX}*"):
         lock = folder / _LOCK
-        is_ours = not folder.is_symlink() and not lock.is_symlink() and lock.is_file() and _is_own(folder)
-        if not is_ours:
-            continue
         try:
+            if folder.is_symlink() or lock.is_symlink() or not lock.is_file() or not _is_own(folder):
+                continue
             with FileLock(lock, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
         except (Timeout, OSError):  # held by a page that lives, or just removed by one that starts as well

@@ -21,6 +21,7 @@ from typing import IO
 
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -67,8 +68,8 @@ class Uploads:
                     return Response(f"The file is too large: at most {MAX_BYTES / 1e6:.0f} MB are taken.", 413)
                 name = strip_invalid_filename_characters(file.filename or "") or "upload"
                 path = await asyncio.to_thread(self._keep, request.scope[VISITOR], name, file.file, file.size or 0)
-        except HTTPException as error:  # the form cannot be read
-            return Response(error.detail, 400)
+        except (HTTPException, MultiPartException) as error:  # the second where nothing made it the first
+            return Response(f"The upload cannot be read: {getattr(error, 'detail', error)}", 400)
         except TimeoutError:
             return Response(f"An upload may take {SECONDS_TO_SEND} s.", 408)
         except ClientDisconnect:
