@@ -54,14 +54,14 @@ def test_nobody_logs_in_where_there_is_no_user():
 
 @pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.1/8", "127.0.0.1, 127.0.0.2", " "])
 def test_a_trusted_proxy_is_an_address_or_a_network(proxy):
-    with pytest.raises(SettingsError, match="--trusted-proxy must be an address or a network, such as"):
+    with pytest.raises(SettingsError, match="--trusted-proxy must be an address or a network, such as 127"):
         Access(trusted_proxy=proxy)
     assert Access(trusted_proxy="10.0.0.0/8").trusted_proxy == "10.0.0.0/8"
 
 
 @pytest.mark.parametrize("hours", [0, -1, 169, float("nan"), float("inf")])
 def test_a_log_in_ends_after_some_hours_and_within_a_week(hours):
-    with pytest.raises(SettingsError, match="--session-hours must be a number from 0.01 to 168"):
+    with pytest.raises(SettingsError, match=r"--session-hours must be a number from 0\.01 to 168"):
         Access(session_hours=hours)
 
 

@@ -64,7 +64,7 @@ def test_full_files_make_room_and_the_oldest_go(tmp_path, monkeypatch):
     for number in range(100):
         log.note("search", ADA, matches=number)
     names = ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"]
-    assert sorted(os.listdir(tmp_path)) == names
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
     assert all((tmp_path / name).stat().st_size <= 1000 for name in names)
     kept = [line["matches"] for name in reversed(names) for line in lines(tmp_path / name)]
     assert kept == list(range(100 - len(kept), 100))
@@ -87,4 +87,4 @@ def test_what_cannot_be_written_to_is_refused_at_the_start(tmp_path, kind):
 def test_without_a_file_nothing_is_noted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     AuditLog(None).note("search", ADA)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

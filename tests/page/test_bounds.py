@@ -160,8 +160,16 @@ def test_nobody_reads_the_window_of_another(page, path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b'{"session_hash": 1}', b'{"session_hash": "a/b"}', b"\xff", b"[" * 100_000]
-    + [b'{"session_hash": "%s"}' % (b"x" * 65)],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"session_hash": 1}',
+        b'{"session_hash": "a/b"}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"session_hash": "%s"}' % (b"x" * 65),
+    ],
 )
 def test_a_request_without_a_window_is_refused(page, content):
     assert page.visit(lambda client: client.post("/queue/join", content=content)).status_code == 400

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-httpx = pytest.importorskip("httpx", reason="the extra app is not installed")
 pytest.importorskip("gradio", reason="the extra app is not installed")
+import httpx
 
 from iics.errors import WriteError
 from iics.page import log_in as log_in_module
@@ -159,8 +159,15 @@ def test_no_other_cookie_logs_in(cookie):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"username=ada", b"password=long+enough", b"a=b&" * 900, b"username=ada&password=" + b"x" * 5000]
-    + [b"username=%ff&password=%ff"],
+    [
+        b"",
+        b"\xff\xfe",
+        b"username=ada",
+        b"password=long+enough",
+        b"a=b&" * 900,
+        b"username=ada&password=" + b"x" * 5000,
+        b"username=%ff&password=%ff",
+    ],
 )
 def test_a_damaged_form_is_answered(content):
     kind = {"content-type": "application/x-www-form-urlencoded"}
@@ -215,5 +222,5 @@ def test_guesses_beyond_those_that_may_wait_are_answered_429():
         return [(answer.status_code, answer.headers.get("retry-after")) for answer in answers]
 
     answers = Page().visit(visit)
-    assert answers.count((429, "10")) == 22
+    assert answers.count((429, "10")) == 21
     assert set(answers) <= {(429, "10"), (400, None)}

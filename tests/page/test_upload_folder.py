@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -66,4 +65,9 @@ def test_a_folder_that_is_not_ours_stays(temporary):
     remove_dead_folders(temporary)
     assert uploads(temporary) == ["a.jpg"]
     assert (target / "lock").exists()
-    assert sorted(os.listdir(temporary)) == ["elsewhere", "iics-page-foreign", "iics-page-link", "iics-page-other"]
+    assert sorted(file.name for file in temporary.iterdir()) == [
+        "elsewhere",
+        "iics-page-foreign",
+        "iics-page-link",
+        "iics-page-other",
+    ]

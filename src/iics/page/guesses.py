@@ -2,9 +2,10 @@
 
 A lane is an address, or a browser that has logged in before. After a wrong password its lane waits: 1 s three times,
 then 2, 4, 8, and 10 s each time. While it waits, at most 8 tries of the lane wait with it, and a newer one takes the
-place of the oldest: whoever tries after a flood of guesses is checked next, at most 10 s later. All lanes together have
-four wrong passwords checked a second, a lane a turn, browsers that have logged in before first: guesses from elsewhere
-cannot keep the rightful user out, they cost a quarter of a second for each address that guesses.
+place of the oldest, which is refused unchecked: whoever tries after a flood of guesses is checked next, at most 10 s
+later. All lanes together have four wrong passwords checked a second, a lane a turn, browsers that have logged in
+before first: guesses from elsewhere cannot keep the rightful user out, they cost a quarter of a second for each
+address that guesses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 WAITING_PER_LANE = 8
-WAITING = 128
+WAITING_OF_THE_FREE = 64
+"""In a lane that does not wait itself, but for others."""
+WAITING = 256
 LONGEST_WAIT = 10.0
 _BETWEEN_WRONG_ONES = 0.25
 _FORGOTTEN_AFTER = 900.0
@@ -68,6 +71,7 @@ class Guesses:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()  # the one that was served longest ago first
+        self._free_at = 0.0  # after the last wrong password of any lane
         self._news = asyncio.Event()
         self._door: asyncio.Task[None] | None = None
 
@@ -79,9 +83,12 @@ class Guesses:
             is_right: Compares the password.
             is_known: Whether the lane is a browser that has logged in before.
         """
+        lane = self._lane(lane_name, is_known)
+        if max(lane.free_at, self._free_at) <= time.monotonic() and not any(each.waiting for each in self._due()):
+            return self._answer_of(lane, is_right)  # so many who know the password come in at once
         attempt = _Try(is_right, asyncio.get_running_loop().create_future())
-        self._lane(lane_name, is_known).waiting.append(attempt)
-        self._refuse_what_is_too_much(self._lanes[lane_name])
+        lane.waiting.append(attempt)
+        self._refuse_what_is_too_much(lane)
         self._news.set()
         if self._door is None or self._door.done():
             self._door = asyncio.create_task(self._serve())
@@ -97,30 +104,40 @@ class Guesses:
 
     def _refuse_what_is_too_much(self, lane: _Lane) -> None:
         lanes = self._lanes.values()
-        if len(lane.waiting) > WAITING_PER_LANE:
+        if len(lane.waiting) > (WAITING_PER_LANE if lane.free_at > time.monotonic() else WAITING_OF_THE_FREE):
             _answer(lane.waiting.popleft(), "refused")
         elif sum(len(each.waiting) for each in lanes) > WAITING:
             _answer(max(lanes, key=lambda each: len(each.waiting)).waiting.popleft(), "refused")
 
+    def _due(self) -> list[_Lane]:
+        """Return the lanes with tries that need not wait, the one that was served longest ago first."""
+        now = time.monotonic()
+        return [lane for lane in self._lanes.values() if lane.waiting and lane.free_at <= now]
+
+    def _answer_of(self, lane: _Lane, is_right: Callable[[], bool]) -> Answer:
+        if is_right():
+            return "right"
+        now = time.monotonic()
+        lane.was_wrong(now)
+        self._free_at = now + _BETWEEN_WRONG_ONES
+        while len(lane.waiting) > WAITING_PER_LANE:
+            _answer(lane.waiting.popleft(), "refused")
+        return "wrong"
+
     async def _serve(self) -> None:
         """Check what waits, until nothing does."""
-        while waiting := [(name, lane) for name, lane in self._lanes.items() if lane.waiting]:
-            now = time.monotonic()
-            due = [(name, lane) for name, lane in waiting if lane.free_at <= now]
-            if not due:
+        while any(lane.waiting for lane in self._lanes.values()):
+            await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+            due = self._due()
+            if due:
+                lane = next((each for each in due if each.is_known), due[0])
+                self._lanes.move_to_end(next(name for name, each in self._lanes.items() if each is lane))
+                attempt = lane.waiting.pop()  # the newest
+                _answer(attempt, self._answer_of(lane, attempt.is_right))
+            elif waiting := [lane.free_at for lane in self._lanes.values() if lane.waiting]:
                 self._news.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), min(lane.free_at for _, lane in waiting) - now)
-                continue
-            name, lane = next((pair for pair in due if pair[1].is_known), due[0])
-            self._lanes.move_to_end(name)
-            attempt = lane.waiting.pop()  # the newest
-            if attempt.is_right():
-                _answer(attempt, "right")
-            else:
-                lane.was_wrong(now)
-                _answer(attempt, "wrong")
-                await asyncio.sleep(_BETWEEN_WRONG_ONES)
+                    await asyncio.wait_for(self._news.wait(), max(0.0, min(waiting) - time.monotonic()))
 
 
 def _answer(attempt: _Try, answer: Answer) -> None:
