@@ -25,6 +25,7 @@ from iics.page.bounds import (
 from iics.page.uploads import Uploads
 from iics.page.visitors import VISITOR, Visitor
 
+pytestmark = pytest.mark.usefixtures("own_loop")
 ADA, BEN = (Visitor(name, "127.0.0.1") for name in ("ada", "ben"))
 EVERYBODY = Visitor("no cookie", "127.0.0.1", shares=8)
 

@@ -13,6 +13,7 @@ pytest.importorskip("gradio", reason="the extra app is not installed")
 from iics.page import guesses
 from iics.page.guesses import LONGEST_WAIT, WAITING_PER_LANE, Guesses, lane_of, wait_after
 
+pytestmark = pytest.mark.usefixtures("own_loop")
 WRONG, RIGHT = (lambda: False), (lambda: True)
 
 

@@ -21,6 +21,7 @@ from iics.page.guard import _NEEDED
 from iics.page.log_in import LogIn
 from iics.page.visitors import VISITOR
 
+pytestmark = pytest.mark.usefixtures("own_loop")
 ACCESS = Access(user="ada", password="long enough", session_hours=1)
 NAMES = [name for name in re.split(r"[|()?/\\.+*]+", _NEEDED.pattern) if name]
 RIGHT = {"username": "ada", "password": "long enough"}

@@ -13,6 +13,7 @@ pytest.importorskip("gradio", reason="the extra app is not installed")
 
 from iics.page.uploads import BYTES_OF_ONE
 
+pytestmark = pytest.mark.usefixtures("own_loop")
 MEMORY_ABOVE_REST = 1_000_000_000
 PATIENCE = 240  # seconds, on a machine that tests other things as well; 49 visitors wait for some 50 searches each
 

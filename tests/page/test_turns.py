@@ -10,6 +10,8 @@ import pytest
 from iics.page.turns import Turns
 from iics.page.visitors import Visitor
 
+pytestmark = pytest.mark.usefixtures("own_loop")
+
 
 def visitor(name):
     return Visitor(name, "127.0.0.1")
