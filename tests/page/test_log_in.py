@@ -75,6 +75,13 @@ def test_a_browser_is_led_to_the_page_and_a_program_is_told(pages):
     assert all("HttpOnly" in cookie and "SameSite=Strict" in cookie for cookie in cookies)
 
 
+def test_where_a_request_says_it_comes_from_is_not_believed(pages):
+    wrong = {"username": "ada", "password": "wrong"}
+    httpx.post(f"{pages.locked}/login", data=wrong, headers={"x-forwarded-for": "10.9.8.7"}, timeout=60)
+    lines = [json.loads(line) for line in (pages.marks.parent / "locked.jsonl").read_text().splitlines()]
+    assert {line["address"] for line in lines if line["event"] == "log-in failed"} == {"127.0.0.1"}
+
+
 class Page:
     """The page behind the log-in, in this process: what a request comes to."""
 

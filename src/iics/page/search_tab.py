@@ -80,8 +80,8 @@ class SearchTab:
             if query is None:
                 return self.start(visitor), toast_html("The search was forgotten; drop the crop again.", is_error=True)
             match = query.match(crop_id)
-            self._searcher.mark(query, crop_id, verdict)
             self._audit.note("mark", visitor, query=query.digest, crop=crop_id, place=match.place, verdict=verdict)
+            self._searcher.mark(query, crop_id, verdict)
         except IicsError as error:
             return self.show(visitor, query, order), toast_html(f"Not kept: {error}", is_error=True)
         done = f"marked {verdict}" if verdict else "no longer marked"
