@@ -23,6 +23,7 @@ from iics.cli.run_evaluator import Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError
+from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
 def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Processes) -> None:
     settings = command.settings
     print(
-        f"{len(crops)} crops of {crops.num_cameras} cameras ({crops.name}); "
+        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",

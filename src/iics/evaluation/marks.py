@@ -18,6 +18,7 @@ from typing import Literal, cast, get_args
 from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
 from iics.evaluation.formula_cells import plain_cell, safe_cell
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 Verdict = Literal["right", "wrong"]
 
@@ -55,6 +56,8 @@ class Mark:
         """What a later mark replaces: the same query and crop under the same model."""
         return self.query, self.crop_id, self.model
 
+
+_MOST_DIGITS = 18  # of a rank: Python makes no number of more than 4,300
 
 MARK_COLUMNS = tuple(field.name for field in fields(Mark))
 
@@ -95,11 +98,16 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
     """
     try:
-        text = file.read_bytes().decode(errors="surrogateescape")  # carriage returns in fields stay
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(
+            errors="surrogateescape"
+        )  # carriage returns in fields stay
     except OSError as error:
         raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = next(rows, None)
+    try:
+        header = next(rows, None)
+    except csv.Error as error:
+        raise DataError(f"{file}, line 1: {error}.") from error
     if header is None or tuple(header) != MARK_COLUMNS:
         raise DataError(
             f"{file} is no table of marks: its first line must be {','.join(MARK_COLUMNS)}. iics app writes one."
@@ -117,7 +125,7 @@ def _mark(row: list[str], place: str) -> Mark:
     verdict, rank, similarity = values["verdict"], values["rank"], values["similarity"]
     if verdict not in get_args(Verdict):
         raise DataError(f"{place}: verdict {verdict!r} is neither right nor wrong.")
-    if not rank.isdecimal() or int(rank) < 1:
+    if not rank.isdecimal() or len(rank) > _MOST_DIGITS or int(rank) < 1:
         raise DataError(f"{place}: rank {rank!r} is not a number from 1.")
     try:
         is_cosine = math.isfinite(float(similarity))

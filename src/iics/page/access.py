@@ -11,6 +11,7 @@ from typing import Annotated
 
 from iics.errors import SettingsError
 from iics.ranges import Range, check_ranges, number
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 PASSWORD_VARIABLE = "IICS_PASSWORD"
 MIN_PASSWORD_LENGTH = 8
@@ -100,7 +101,7 @@ def read_password(file: Path | None) -> str:
     if file is None:
         return os.environ.get(PASSWORD_VARIABLE, "")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file, most_bytes=MOST_TEXT_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"Cannot read a password from {file}: {error}.") from error
     lines = text.splitlines()

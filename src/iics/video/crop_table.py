@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iics.errors import VideoError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 COLUMNS = (
     "path",
@@ -26,6 +28,8 @@ COLUMNS = (
     "confidence",
 )
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
 
 def read_table(file: Path) -> list[dict[str, str]]:
     """Return the rows of a table.
@@ -34,11 +38,11 @@ def read_table(file: Path) -> list[dict[str, str]]:
         VideoError: If it cannot be read, or a row lacks its path or tracklet.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened))
-    except (OSError, ValueError) as error:
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (OSError, ValueError, csv.Error) as error:
         raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
-    if any(not row.get("path") or not str(row.get("tracklet")).isdigit() for row in rows):
+    if any(not row.get("path") or not _NUMBER.fullmatch(row.get("tracklet") or "") for row in rows):
         raise VideoError(
             f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
         )
