@@ -127,7 +127,9 @@ READERS = {
     "video's report": VideoReport.read,
     "query": lambda path: embed_picture(None, path),
     "query on a sheet": lambda path: match_sheet(path, []),
-    "frame": lambda path: boxes_within_frames({key: ["1"] for key in BOX_COLUMNS}, BOX, [path], ["row 1"], name="boxes"),
+    "frame": lambda path: boxes_within_frames(
+        {key: ["1"] for key in BOX_COLUMNS}, BOX, [path], ["row 1"], name="boxes"
+    ),
 }
 
 
