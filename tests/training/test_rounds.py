@@ -415,7 +415,9 @@ def test_failed_evaluation_does_not_lose_the_stage_before_it(
 
 
 def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round, tmp_path):
-    settings = replace(one_round, stage1=replace(one_round.stage1, backbone_learning_rate=1e30, epochs=3))
+    # Every step makes the weights nine times as large, until they are no numbers any more.
+    stage1 = replace(one_round.stage1, backbone_learning_rate=10.0, head_learning_rate=10.0, epochs=60)
+    settings = replace(one_round, weight_decay=1.0, momentum=0.0, stage1=stage1)
     with pytest.raises(TrainingError, match="has diverged"):
         train(people.train, settings=settings, out=tmp_path / "run")
     features = load_model(tmp_path / "run" / "model.safetensors").embed(people.query)

@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
-            if gallery.finish_deleting():
+            if gallery.finished_deleting or gallery.finish_deleting():
                 print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
                 return 0
             print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))

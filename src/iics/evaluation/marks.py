@@ -1,7 +1,8 @@
 """Marks: what people said of matches, right or wrong, and the table that keeps them.
 
 One line a mark: when, which query, which crop, the verdict, and how similar the model found the two. A query is known
-by the hash of its file, so that its mark is found again whatever the file is called.
+by the hash of its file, so that its mark is found again whatever the file is called. Texts that a spreadsheet would
+take for formulas stand behind an apostrophe in the file, and are read without it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal, cast, get_args
 
 from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
+from iics.evaluation.formula_cells import plain_cell, safe_cell
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 Verdict = Literal["right", "wrong"]
@@ -71,7 +73,8 @@ def marks_table(marks: Iterable[Mark]) -> str:
 
 def _cells(mark: Mark) -> list[str]:
     """Return the fields of a mark as text, each such that it can be read again."""
-    cells = {name: str(getattr(mark, name)) for name in MARK_COLUMNS}
+    values = {name: getattr(mark, name) for name in MARK_COLUMNS}
+    cells = {name: safe_cell(value) if isinstance(value, str) else str(value) for name, value in values.items()}
     for name, cell in cells.items():
         if len(cell) > csv.field_size_limit():
             raise DataError(f"The {name} of a mark has {len(cell)} characters, at most {csv.field_size_limit()} fit.")
@@ -118,7 +121,7 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
 def _mark(row: list[str], place: str) -> Mark:
     if len(row) != len(MARK_COLUMNS):
         raise DataError(f"{place} has {len(row)} fields, a mark has {len(MARK_COLUMNS)}. Restore or remove the line.")
-    values = dict(zip(MARK_COLUMNS, row, strict=True))
+    values = dict(zip(MARK_COLUMNS, map(plain_cell, row), strict=True))
     verdict, rank, similarity = values["verdict"], values["rank"], values["similarity"]
     if verdict not in get_args(Verdict):
         raise DataError(f"{place}: verdict {verdict!r} is neither right nor wrong.")
