@@ -125,8 +125,8 @@ class ReidModel:
             images = [images]
         if isinstance(images, torch.Tensor):
             raise ValueError("Pass a NumPy array, uint8 (n, h, w, 3), instead of a tensor: pixels.cpu().numpy().")
-        if isinstance(images, str | Path) or len(images) == 0:
-            raise ValueError(f"Pass a list of at least one picture or file, got {images!r}.")
+        if not isinstance(images, np.ndarray | CropSet | Sequence) or isinstance(images, str) or len(images) == 0:
+            raise ValueError(f"Pass a crop set, or a list of at least one picture or file, got {images!r}.")
         size = (self.header.height, self.header.width)
         if isinstance(images, np.ndarray) and images.dtype != np.object_:
             pixels = checked_pixels(images)
@@ -135,11 +135,7 @@ class ReidModel:
                 return
             images = list(pixels)
         if not isinstance(images, CropSet):
-            pictures = [
-                picture_of(image) if isinstance(image, np.ndarray) else image
-                for image in images
-                if not isinstance(image, str | Path)
-            ]
+            pictures = [picture_of(image) for image in images if not isinstance(image, str | Path)]
             if pictures and len(pictures) < len(images):
                 raise ValueError("Pass pictures and arrays, or files, not a mixture of both.")
             if pictures:
