@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
@@ -357,3 +358,20 @@ def test_a_header_nested_without_end_is_a_sentence(saved):
     save_file({"a": torch.ones(1)}, saved, metadata={"iics": "[" * 100_000})
     with pytest.raises(WeightsError, match="has a damaged iics header"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("place", ["weights", "header"])
+def test_a_file_that_lost_a_bit_is_refused(saved, tmp_path, place):
+    content = bytearray(saved.read_bytes())
+    content[-1000 if place == "weights" else content.index(b"trained_rounds") + len(b'trained_rounds\\": ')] ^= 1
+    file = tmp_path / "changed.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"^{file} is damaged: its weights or its header are not what was written"):
+        load_model(file)
+
+
+def test_a_file_of_an_older_version_has_no_hash_and_is_read(saved, tmp_path):
+    with safe_open(saved, framework="pt") as opened:
+        metadata = {"iics": opened.metadata()["iics"]}
+    save_file(load_file(saved), tmp_path / "older.safetensors", metadata=metadata)
+    assert load_model(tmp_path / "older.safetensors").header == load_model(saved).header

@@ -115,10 +115,9 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
             source=values,
             measured_on=evaluator.measured_on(),
             after_round=after_round,
+            at_end=evaluator.calibrate,
             progress=progress,
         )
-        if processes.is_first:
-            evaluator.calibrate(run)
     if processes.is_first:
         _print_end(run)
     return 0
@@ -155,11 +154,15 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
             if pictures is not None:
                 tests = check_measured_on(evaluator.measured_on(), pictures, settings, run=run_path)
                 evaluator = evaluator.on(tests)
-            run = resume(run_path, splits.to_train_on(), after_round=evaluator.callback(), progress=progress)
-            if folder is not None:
+
+            def end(finished: TrainingRun) -> None:
                 if data_dir is not None:
-                    folder.move_source(source.to_values())
-                evaluator.calibrate(run)
+                    RunFolder.open(run_path).move_source(source.to_values())
+                evaluator.calibrate(finished)
+
+            run = resume(
+                run_path, splits.to_train_on(), after_round=evaluator.callback(), at_end=end, progress=progress
+            )
         if processes.is_first:
             _print_end(run)
     return 0

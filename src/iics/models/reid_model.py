@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors.torch import save as save_tensors
 from torch import nn
 
-from iics.atomic import write_atomically
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
 from iics.data.images import Interpolation, load_pixels, resized
@@ -28,7 +25,7 @@ from iics.features import extract_features, l2_normalise
 from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.imagenet_weights import imagenet_problem
-from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_values, read_model_file
+from iics.models.model_header import FORMAT_VERSION, ModelHeader, header_values, read_model_file, write_model_file
 from iics.models.network_parts import LastStride
 from iics.models.pixel_arrays import checked_pixels, picture_of
 from iics.models.starting_weights import check_fits
@@ -117,7 +114,7 @@ class ReidModel:
         }
         # Layers that share an alpha list it once each; safetensors stores no shared memory, so each gets a copy.
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in self.backbone.state_dict().items()}
-        write_atomically(Path(path), save_tensors(tensors, metadata={HEADER_KEY: json.dumps(header)}))
+        write_model_file(Path(path), header, tensors)
 
     def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
         """Yield the pixels of the images, a block of crops at a time: a gallery need not fit into memory."""

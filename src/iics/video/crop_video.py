@@ -70,8 +70,7 @@ def crop_video(
             before = place.report()
             if before is None:
                 people = _write_crops(opened, place, fingerprint, settings, device, progress)
-                report = _report(opened, place, people, video, fingerprint, settings_json)
-                place.finish(report)
+                report = place.finish(_report(opened, place, people, video, fingerprint, settings_json))
             else:
                 _check_same(before, settings_json, place.finished)
         folder.write_table()

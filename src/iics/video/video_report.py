@@ -29,6 +29,7 @@ class VideoReport:
         tracklets: Tracklets kept.
         crops: Crops written.
         faults: What was wrong with the file, in sentences.
+        table: SHA-256 of the table beside the report; "" in reports of older versions.
     """
 
     video: str
@@ -42,6 +43,7 @@ class VideoReport:
     tracklets: int
     crops: int
     faults: tuple[str, ...]
+    table: str = ""
 
     @classmethod
     def read(cls, file: Path) -> VideoReport:
