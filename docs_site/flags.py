@@ -112,7 +112,7 @@ def _without_marks(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _names(name: str, prefix: str, hint: Any, marks: tuple[Any, ...]) -> tuple[str, ...]:
-    word = name.replace("_", "-")
+    word = next((mark.name for mark in marks if getattr(mark, "name", None)), name).replace("_", "-")
     prefix = prefix.replace("_", "-")
     if tyro.conf.Positional in marks:
         return (word.upper(),)

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from iics.export import comparison, onnx_file
+from iics.export.input_form import InputForm
 from iics.export.onnx_model import OnnxModel
 
 
 @pytest.fixture(autouse=True)
 def quick_export(exported, monkeypatch):
     """Hand out the file that is there: torch takes seconds for it."""
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, card: exported)
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: exported)
     monkeypatch.setattr(comparison, "_REPEATS", 1)
 
 
@@ -26,16 +27,51 @@ def test_a_run_is_exported_beside_its_model(iics, run_folder, exported):
     finished = iics("export", run_folder)
     assert (finished.code, finished.stderr) == (0, "")
     assert (run_folder / "model.onnx").read_bytes() == exported
-    assert finished.stdout.startswith(f"{run_folder / 'model.onnx'}: ONNX opset {onnx_file.OPSET}, 45.1 MB, at most ")
+    assert finished.stdout.startswith(f"{run_folder / 'model.onnx'}: ONNX opset {onnx_file.OPSET}, 44.7 MB, at most ")
     assert "off torch on 5 drawn pictures;\nimages (n, 64, 32, 3) uint8 RGB -> features (n, 512)" in finished.stdout
 
 
 def test_the_model_card_goes_into_the_file(iics, run_folder, exported, monkeypatch):
     cards = []
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, card: cards.append(card) or exported)
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: cards.append(card) or exported)
     (run_folder / "model.md").write_text("# Für wen", encoding="utf-8")
     assert iics("export", run_folder).code == 0
     assert cards == ["# Für wen"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "form", "name"),
+    [
+        (["--for", "boxmot"], InputForm("float32-nchw", "imagenet"), "model.boxmot.onnx"),
+        (["--for", "ultralytics"], InputForm("float32-nchw", "0-1"), "model.ultralytics.onnx"),
+        (["--for", "deepstream"], InputForm("float32-nchw", "0-255"), "model.deepstream.onnx"),
+        (
+            ["--for", "opencv", "--no-mirror"],
+            InputForm("float32-nchw", "0-255", "bgr", mirror=False),
+            "model.opencv-no-mirror.onnx",
+        ),
+        (["--for", "boxmot", "--values", "0-1"], InputForm("float32-nchw", "0-1"), "model.boxmot.onnx"),
+        (["--input", "float32-nchw"], InputForm("float32-nchw", "0-255"), "model.float32-nchw-0-255-rgb.onnx"),
+        (["--channels", "bgr"], InputForm(channels="bgr"), "model.uint8-nhwc-0-255-bgr.onnx"),
+    ],
+)
+def test_a_tool_or_flags_choose_what_the_file_takes(iics, run_folder, exported, monkeypatch, flags, form, name):
+    forms = []
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: forms.append(form) or exported)
+    finished = iics("export", run_folder, *flags)
+    assert (finished.code, forms) == (0, [form]), finished.stderr
+    assert finished.stdout.startswith(f"{run_folder / name}: ONNX opset")
+    assert (run_folder / name).is_file()
+    assert not (run_folder / "model.onnx").exists()
+    line = f"images {form.describe(64, 32)} -> features (n, 512) float32, L2-normalised"
+    assert finished.stdout.splitlines()[1] == line + ("" if form.mirror else ", without mirror images")
+
+
+def test_fractions_in_whole_numbers_are_refused(refusal, run_folder):
+    assert refusal("export", run_folder, "--values", "0-1") == (
+        "uint8 pixels are whole numbers from 0 to 255, not 0-1; for 0-1 take --input float32-nchw."
+    )
+    assert "take --input float32-nchw." in refusal("export", run_folder, "--for", "boxmot", "--input", "uint8-nhwc")
 
 
 def test_data_adds_a_table_of_torch_and_both_files(iics, run_folder, market_people, tmp_path):

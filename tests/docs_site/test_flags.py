@@ -33,6 +33,7 @@ class Outer:
     plain: Annotated[Inner, tyro.conf.arg(name="")] = field(default_factory=Inner)
     second_part: Inner = field(default_factory=lambda: Inner(num_steps=5))
     unexplained: float = 0.5
+    tool: Annotated[str | None, tyro.conf.arg(name="for")] = None
 
 
 def test_flags_have_the_names_that_tyro_gives_them():
@@ -43,11 +44,12 @@ def test_flags_have_the_names_that_tyro_gives_them():
         ("--num-steps",),
         ("--second-part.num-steps",),
         ("--unexplained",),
+        ("--for",),
     ]
 
 
 def test_a_part_has_the_defaults_that_the_whole_gives_it():
-    assert [flag.default for flag in flags_of(Outer)] == [NO_DEFAULT, False, 3, 5, 0.5]
+    assert [flag.default for flag in flags_of(Outer)] == [NO_DEFAULT, False, 3, 5, 0.5, None]
     assert [flag.default for flag in flags_of(Inner, defaults=Inner(num_steps=9))] == [9]
 
 
@@ -58,6 +60,7 @@ def test_the_text_below_a_field_is_its_meaning():
         "plain": "",
         "second_part": "",
         "unexplained": "",
+        "tool": "",
     }
 
 

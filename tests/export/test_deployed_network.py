@@ -9,6 +9,8 @@ from torch import nn
 
 from iics.config import ModelSettings
 from iics.export.deployed_network import DeployedNetwork, PlainBatchNorm2d, PlainInstanceBatchNorm2d
+from iics.export.input_form import TOOLS, InputForm
+from iics.export.onnx_file import unmirrored_features
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, norm_layers
 from iics.models.reid_model import create_model
 
@@ -74,6 +76,25 @@ def test_the_network_gives_the_features_of_the_model(backbone, norm, pixels):
     features = DeployedNetwork(model)(torch.from_numpy(pixels[:3])).numpy()
     np.testing.assert_allclose(features, model.embed(pixels[:3]), atol=1e-5)
     assert np.abs(features[0] - features[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("form", [*TOOLS.values(), InputForm(channels="bgr")])
+def test_every_form_gives_the_features_of_the_model(form, aibn_model, pixels):
+    features = DeployedNetwork(aibn_model, form)(torch.from_numpy(form.given(pixels[:3]))).numpy()
+    np.testing.assert_allclose(features, aibn_model.embed(pixels[:3]), atol=1e-5)
+
+
+def test_without_mirror_a_mirrored_crop_has_other_features(aibn_model, pixels):
+    form = InputForm(mirror=False)
+    network = DeployedNetwork(aibn_model, form)
+    alone, mirrored = (
+        network(torch.from_numpy(np.ascontiguousarray(crops))).numpy() for crops in (pixels[:3], pixels[:3, :, ::-1])
+    )
+    both = alone + mirrored  # of rows of length 1, not of raw features: near the model's, not equal
+    np.testing.assert_allclose(alone, unmirrored_features(aibn_model, pixels[:3]), atol=1e-5)
+    assert np.abs(alone - mirrored).max() > 1e-3
+    cosines = (both / np.linalg.norm(both, axis=1, keepdims=True) * aibn_model.embed(pixels[:3])).sum(axis=1)
+    assert cosines.min() > 0.9999
 
 
 def test_the_model_stays_as_it_is(aibn_model):

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from iics.export.input_form import TOOLS
 from iics.export.int8 import quantised
 from iics.export.onnx_model import OnnxModel
 
@@ -49,3 +50,10 @@ def test_thresholds_of_the_float_model_are_not_those_of_its_int8_form(exported, 
     onnx.helper.set_model_props(model, metadata | {"iics": json.dumps(header)})
     found = OnnxModel(quantised(model.SerializeToString(), pixels), threads=1)
     assert found.header == json.loads(metadata["iics"])
+
+
+def test_float_forms_are_calibrated_in_their_own_range(for_opencv, pixels):
+    small = OnnxModel(quantised(for_opencv, pixels), threads=1)
+    assert small.form == TOOLS["opencv"]
+    cosines = (small.embed(pixels) * OnnxModel(for_opencv, threads=1).embed(pixels)).sum(axis=1)
+    assert 0.98 < cosines.min() < 0.99999999

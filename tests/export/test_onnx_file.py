@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,7 +11,8 @@ import torch
 
 from iics.config import ModelSettings
 from iics.errors import ExportError
-from iics.export import onnx_model
+from iics.export import onnx_file, onnx_model
+from iics.export.input_form import TOOLS, InputForm
 from iics.export.onnx_file import OPSET, TOLERANCE, check_parity, drawn_crops, export_onnx
 from iics.export.onnx_model import OnnxModel
 from iics.models.model_header import header_values
@@ -40,6 +42,12 @@ def test_the_file_states_its_opset_and_uses_no_operators_of_others(exported):
     onnx.checker.check_model(proto, full_check=True)
 
 
+def test_the_file_does_not_tell_where_it_was_made(exported):
+    assert str(Path(onnx_file.__file__).parent).encode() not in exported
+    assert str(Path(torch.__file__).parent.parent).encode() not in exported
+    assert b"stack_trace" not in exported
+
+
 def test_input_and_output_have_names_and_shapes(exported):
     graph = onnx.load_from_string(exported).graph
     (taken,), (given,) = graph.input, graph.output
@@ -55,7 +63,46 @@ def test_the_metadata_say_what_goes_in_and_what_the_model_is(opened, aibn_model)
     assert preprocessing["channels"] == "RGB"
     assert (preprocessing["height"], preprocessing["width"], preprocessing["resize"]) == (64, 32, "bicubic")
     assert preprocessing["in_the_graph"]["mean"] == list(aibn_model.header.mean)
-    assert opened.metadata["model_card"] == "# A card"
+    assert opened.metadata["model_card"] == (
+        "# A card\n\n## This ONNX file\n\nInput `images`: (n, 64, 32, 3) uint8 RGB; crops resized to 64 x 32 (height x "
+        "width) pixels, any number of them.\nOutput `features`: float32, rows of length 1, averaged over the crop and "
+        "its mirror image.\n"
+    )
+
+
+def test_a_file_for_opencv_takes_float_pixels_blue_first(for_opencv, aibn_model, pixels):
+    (taken,) = onnx.load_from_string(for_opencv).graph.input
+    sizes = [dim.dim_param or dim.dim_value for dim in taken.type.tensor_type.shape.dim]
+    assert (taken.name, sizes, taken.type.tensor_type.elem_type) == ("images", ["crops", 3, 64, 32], 1)
+    opened = OnnxModel(for_opencv, threads=1)
+    assert (opened.form, opened.height, opened.width) == (TOOLS["opencv"], 64, 32)
+    assert opened.metadata["model_card"].startswith(
+        "## This ONNX file\n\nInput `images`: (n, 3, 64, 32) float32 BGR, 0 "
+    )
+    for count in (1, 3, 40):
+        np.testing.assert_allclose(
+            opened.embed(pixels[:count]), aibn_model.embed(pixels[:count]), rtol=0, atol=TOLERANCE
+        )
+    assert check_parity(aibn_model, opened, pixels[:2]) < TOLERANCE
+
+
+def test_a_file_without_mirror_says_so_has_no_thresholds_and_is_compared_with_the_crops_alone(
+    without_mirror, aibn_model, pixels
+):
+    opened = OnnxModel(without_mirror, threads=1)
+    assert json.loads(opened.metadata["preprocessing"])["in_the_graph"]["mirror_averaged"] is False
+    assert "match_thresholds" not in opened.header
+    assert (
+        "of the crop alone, not averaged over the crop and its mirror image as results and"
+        in opened.metadata["model_card"]
+    )
+    assert check_parity(aibn_model, opened, pixels[:3]) < TOLERANCE
+
+
+def test_the_card_of_a_normalised_input_states_the_formula(aibn_model):
+    card = onnx_file._metadata(aibn_model, TOOLS["boxmot"], "")["model_card"]
+    formula = "(pixel / 255 - mean) / std with mean (0.485, 0.456, 0.406) and std (0.229, 0.224, 0.225) of red, green"
+    assert formula in card
 
 
 def test_another_models_features_are_refused(opened, aibn_model, pixels):
@@ -104,6 +151,7 @@ def test_every_backbone_and_norm_is_exported_as_it_computes(backbone, norm, is_f
         layer.running_var.uniform_(0.5, 2.0)
         if isinstance(layer, AdaptiveInstanceBatchNorm2d) and norm == "aibn":
             layer.mix.alpha.data.fill_(0.05 * number - 0.2)
-    opened = OnnxModel(export_onnx(model), threads=1)
+    form = InputForm() if is_fresh else TOOLS["boxmot"]
+    opened = OnnxModel(export_onnx(model, form=form), threads=1)
     for count in (1, 3, 40):
         np.testing.assert_allclose(opened.embed(pixels[:count]), model.embed(pixels[:count]), rtol=0, atol=TOLERANCE)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iics.export.input_form import TOOLS
 from iics.export.onnx_file import OPSET
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -34,10 +35,29 @@ def test_the_snippet_for_onnxruntime_gives_the_features_of_torch(
     for name, crop in zip(("a.jpg", "b.jpg"), pixels, strict=False):
         Image.fromarray(crop).resize((60, 140)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    (example,) = examples(EXPORT)
+    example, _ = examples(EXPORT)
     features = run(example)["features"]
     np.testing.assert_allclose(features, aibn_model.embed(["a.jpg", "b.jpg"]), rtol=0, atol=1e-4)
     assert capsys.readouterr().out.startswith("cosine 0.")
+
+
+def test_the_snippet_for_opencv_gives_the_features_of_torch(for_opencv, aibn_model, pixels, tmp_path, monkeypatch):
+    pytest.importorskip("cv2")
+    (tmp_path / "model.opencv.onnx").write_bytes(for_opencv)
+    for name, crop in zip(("a.jpg", "b.jpg"), pixels, strict=False):
+        Image.fromarray(crop).save(tmp_path / name, format="PNG")  # of the model's size: nothing is resized
+    monkeypatch.chdir(tmp_path)
+    _, example = examples(EXPORT)
+    features = run(example.replace("size = 64, 128", "size = 32, 64"))["features"]
+    np.testing.assert_allclose(features, aibn_model.embed(["a.jpg", "b.jpg"]), rtol=0, atol=1e-4)
+
+
+def test_the_page_shows_each_tool_as_it_is_exported_for():
+    rows = {row.split("|")[1].strip(): row for row in EXPORT.splitlines() if row.startswith("| `--for ")}
+    assert set(rows) == {f"`--for {tool}`" for tool in TOOLS}
+    for tool, form in TOOLS.items():
+        values = {"0-255": "0 to 255", "0-1": "0 to 1", "imagenet": "of ImageNet"}[form.values]
+        assert f"{values} | {form.channels.upper()} |" in rows[f"`--for {tool}`"]
 
 
 def test_the_tracking_example_follows_two_people(aibn_model, walk, tmp_path, monkeypatch):

@@ -445,9 +445,9 @@ def test_the_folder_is_held_until_what_comes_at_the_end_is_done(first_run, peopl
 
 
 def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round, tmp_path):
-    settings = replace(
-        one_round, stage1=replace(one_round.stage1, backbone_learning_rate=10, epochs=30), weight_decay=1
-    )
+    # Every step makes the weights nine times as large, until they are no numbers any more.
+    stage1 = replace(one_round.stage1, backbone_learning_rate=10.0, head_learning_rate=10.0, epochs=60)
+    settings = replace(one_round, weight_decay=1.0, momentum=0.0, stage1=stage1)
     with pytest.raises(TrainingError, match="has diverged"):
         train(people.train, settings=settings, out=tmp_path / "run")
     features = load_model(tmp_path / "run" / "model.safetensors").embed(people.query)

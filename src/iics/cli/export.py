@@ -13,6 +13,7 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.errors import DataError, ExportError, WriteError
+from iics.export.input_form import AS_DECODED, TOOLS, Channels, InputForm, Layout, Tool, Values
 
 if TYPE_CHECKING:
     from iics.data.crops import CropSet, DataSplits
@@ -27,10 +28,11 @@ _CROPS_COMPARED = 8
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write a model as ONNX: uint8 RGB crops in, finished features out, checked against torch.
+    """Write a model as ONNX: crops in, finished features out, checked against torch.
 
-    With DATA, mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its
-    training crops or, without any, its gallery.
+    By default it takes uint8 RGB pixels (n, height, width, 3). Trackers feed others: name yours with --for. With DATA,
+    mAP and speed of torch and the exported files are measured on it, and --int8 is calibrated on its training crops or,
+    without any, its gallery.
     """
 
     model: tyro.conf.Positional[Path]
@@ -39,8 +41,20 @@ class ExportCommand:
     """Which data; none for a check on drawn pictures alone."""
     to: Literal["onnx"] = "onnx"
     """Format."""
+    tool: Annotated[Tool | None, tyro.conf.arg(name="for")] = None
+    """Who will feed the file: --input, --values and --channels as this tool has them, unless they are given too."""
+    input: Layout | None = None
+    """Pixels that the file takes: uint8 (n, height, width, 3), the default, or float32 (n, 3, height, width)."""
+    values: Values | None = None
+    """Range of float32 pixels: 0-255 (the default), 0-1, or imagenet: 0-1 less ImageNet's mean, by its deviation."""
+    channels: Channels | None = None
+    """Order of colours; rgb by default."""
+    mirror: bool = True
+    """Average over the crop and its mirror image, as results are measured. Without it, half the work and other
+    features, for which thresholds do not hold."""
     out: Path | None = None
-    """File to write, ending in .onnx. By default the model file's name with that ending."""
+    """File to write, ending in .onnx. By default the model file's name with that ending; the tool or another form of
+    input stands before it, as in model.boxmot.onnx."""
     int8: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also write a file whose convolutions compute in eight bits, OUT.int8.onnx; needs DATA."""
 
@@ -49,7 +63,8 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ExportCommand, arguments, command="export")
     file = path_of_model(command.model)
-    out = command.out or file.with_suffix(".onnx")
+    form = _form(command)
+    out = command.out or file.with_suffix(_ending(command, form))
     _check(command, out)
     from iics.atomic import write_atomically
     from iics.export.onnx_file import OPSET, check_parity, drawn_crops, export_onnx
@@ -60,17 +75,37 @@ def main(arguments: list[str]) -> int:
     model = load_model_or_run(file, device="cpu")
     height, width = model.header.height, model.header.width
     crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
-    content = export_onnx(model, card=_card(file))
+    content = export_onnx(model, form=form, card=_card(file))
     deviation = check_parity(model, OnnxModel(content), crops)
     write_atomically(out, content)
     print(
         f"{out}: ONNX opset {OPSET}, {len(content) / 1e6:.1f} MB, at most {deviation:.1e} off torch on {len(crops)} "
         f"{'drawn pictures' if splits is None else 'crops'};\n"
-        f"images (n, {height}, {width}, 3) uint8 RGB -> features (n, {model.num_features}) float32, L2-normalised"
+        f"images {form.describe(height, width)} -> features (n, {model.num_features}) float32, L2-normalised"
+        f"{'' if form.mirror else ', without mirror images'}"
     )
     if splits is not None:
         _compare(model, splits, content, _write_int8(model, splits, content, out) if command.int8 else None)
     return 0
+
+
+def _form(command: ExportCommand) -> InputForm:
+    """Return what the file is to take: what is asked for, else what the tool feeds, else the default."""
+    start = TOOLS[command.tool] if command.tool else AS_DECODED
+    return InputForm(
+        layout=command.input or start.layout,
+        values=command.values or start.values,
+        channels=command.channels or start.channels,
+        mirror=command.mirror,
+    )
+
+
+def _ending(command: ExportCommand, form: InputForm) -> str:
+    """Return the ending of a file by default: forms do not replace each other."""
+    if form == AS_DECODED:
+        return ".onnx"
+    name = command.tool or "-".join((form.layout, form.values, form.channels))
+    return f".{name}{'' if form.mirror else '-no-mirror'}.onnx"
 
 
 def _check(command: ExportCommand, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The network that is exported: uint8 crops in, finished features out, AIBN (Eq. 12) in plain operations.
+"""The network that is exported: crops in, finished features out, AIBN (Eq. 12) in plain operations.
 
 AIBN in evaluation mode mixes running with instance statistics. With x' = (x - mu_bn) / sqrt(var_bn + eps) it is
 
@@ -7,6 +7,9 @@ AIBN in evaluation mode mixes running with instance statistics. With x' = (x - m
 m and v being mean and unbiased variance of x' over the pixels of a crop. x' is a batch normalisation without gamma and
 beta, which exporters fold into the convolution before it. All channels then have one scale, which eight bits with one
 step for all channels need.
+
+Only operations that small runtimes have are used: OpenCV 4.14 knows no slices that run backwards, which mirroring by
+`flip` becomes, and gets the shape of an expanded length wrong, which `F.normalize` becomes.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from iics.data.augment import scale_and_shift
+from iics.export.input_form import AS_DECODED, InputForm
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, NormLayer
 from iics.models.reid_model import ReidModel
 
@@ -27,31 +30,46 @@ class DeployedNetwork(nn.Module):
 
     Args:
         model: Left as it is; its weights are copied.
+        form: What crops come as; without its mirror the features are those of the crop alone.
     """
 
     scale: Tensor
     shift: Tensor
+    exchange: Tensor
 
-    def __init__(self, model: ReidModel) -> None:
+    def __init__(self, model: ReidModel, form: InputForm = AS_DECODED) -> None:
         super().__init__()
         self.backbone = _plain(model.backbone)
-        scale, shift = scale_and_shift(model.header.mean, model.header.std)
-        self.register_buffer("scale", scale[:, None, None])
-        self.register_buffer("shift", shift[:, None, None])
+        self.form = form
+        scale, shift = scale_and_shift(model.header.mean, model.header.std)  # of pixels from 0 to 255
+        mean, std = (255 * torch.tensor(three, dtype=torch.float64) for three in form.scale)
+        self.register_buffer("scale", (scale * std).float()[:, None, None])
+        self.register_buffer("shift", (shift + scale * mean).float()[:, None, None])
+        self.register_buffer("exchange", torch.eye(model.header.width).flip(0))
         self.eval()
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, crops: Tensor) -> Tensor:
         """Return the features of crops.
 
         Args:
-            pixels: RGB, uint8. Shape (n, h, w, 3).
+            crops: In the form that was chosen. Shape (n, h, w, 3) or (n, 3, h, w).
 
         Returns:
             L2-normalised features. Shape (n, d).
         """
-        images = pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift
-        raw = self.backbone(torch.cat([images, images.flip(3)]))  # one pass: the graph holds the backbone once
-        return F.normalize(raw.reshape(2, -1, raw.shape[1]).mean(dim=0), dim=1)
+        if self.form.is_uint8:
+            crops = crops.permute(0, 3, 1, 2).float()
+        if self.form.channels == "bgr":
+            crops = torch.cat([crops[:, 2:], crops[:, 1:2], crops[:, :1]], dim=1)
+        images = crops * self.scale + self.shift
+        if self.form.mirror:
+            both = torch.cat([images, images @ self.exchange])  # one pass: the graph holds the backbone once
+            raw = self.backbone(both)
+            raw = raw.reshape(2, -1, raw.shape[1]).mean(dim=0)
+        else:
+            raw = self.backbone(images)
+        features: Tensor = raw / torch.linalg.vector_norm(raw, dim=1, keepdim=True).clamp_min(1e-12)
+        return features
 
 
 class PlainBatchNorm2d(nn.Module):

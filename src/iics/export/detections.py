@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,8 @@ from PIL import Image
 
 from iics.data.pixel_source import Pixels
 from iics.errors import DataError
+from iics.export.input_form import Channels
 from iics.video.detections import clip_boxes
-
-Channels = Literal["bgr", "rgb"]
 
 _MOST_OF_SHARES = 1.5
 """Shares reach a little over the border; a box of pixels that ends before this shows nobody."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from iics.data.pixel_source import Pixels
-from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, check_packages
+from iics.export.input_form import InputForm
+from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, PREPROCESSING, check_packages
 
 _CROPS_AT_ONCE = 16
 _CARD_NOTE = (
@@ -36,6 +37,8 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
     check_packages()
     import onnx
 
+    metadata = _metadata_of(onnx.load_from_string(exported))
+    form = InputForm.from_metadata(json.loads(metadata[PREPROCESSING]))
     quantization: Any = importlib.import_module("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, out = (Path(folder) / name for name in ("source.onnx", "prepared.onnx", "int8.onnx"))
@@ -44,7 +47,7 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
         quantization.quantize_static(
             str(prepared),
             str(out),
-            _CropReader(pixels),
+            _CropReader(pixels, form),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Clip", "Relu"],
             per_channel=True,
@@ -52,7 +55,7 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
             weight_type=quantization.QuantType.QInt8,
         )
         result = onnx.load(str(out))
-    onnx.helper.set_model_props(result, _metadata_of(onnx.load_from_string(exported)))
+    onnx.helper.set_model_props(result, metadata)
     content: bytes = result.SerializeToString()
     return content
 
@@ -61,17 +64,16 @@ def _metadata_of(exported: Any) -> dict[str, str]:
     """Return the metadata of a float32 file without thresholds, which hold for its features only; the card says so."""
     metadata = {entry.key: entry.value for entry in exported.metadata_props}
     header = {key: value for key, value in json.loads(metadata[HEADER]).items() if key != "match_thresholds"}
-    card = {MODEL_CARD: metadata[MODEL_CARD] + _CARD_NOTE} if MODEL_CARD in metadata else {}
-    return {**metadata, HEADER: json.dumps(header), **card}
+    return {**metadata, HEADER: json.dumps(header), MODEL_CARD: metadata.get(MODEL_CARD, "") + _CARD_NOTE}
 
 
 class _CropReader:
     """Hands crops to onnxruntime's calibration, a batch at a time."""
 
-    def __init__(self, pixels: Pixels) -> None:
-        self._batches = (pixels[at : at + _CROPS_AT_ONCE] for at in range(0, len(pixels), _CROPS_AT_ONCE))
+    def __init__(self, pixels: Pixels, form: InputForm) -> None:
+        self._batches = (form.given(pixels[at : at + _CROPS_AT_ONCE]) for at in range(0, len(pixels), _CROPS_AT_ONCE))
 
-    def get_next(self) -> dict[str, Pixels] | None:
+    def get_next(self) -> dict[str, Any] | None:
         """Return the next input, None after the last."""
         batch = next(self._batches, None)
         return None if batch is None else {INPUT: batch}

@@ -1,17 +1,22 @@
-"""Model -> ONNX: the whole way from uint8 crops to finished features in one graph, and its comparison with torch."""
+"""Model -> ONNX: the whole way from crops to finished features in one graph, and its comparison with torch."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from iics.data.augment import normalise_pixels
 from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
 from iics.export.deployed_network import DeployedNetwork
+from iics.export.input_form import AS_DECODED, InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, OUTPUT, PREPROCESSING, OnnxModel, check_packages
+from iics.features import l2_normalise
 from iics.models.model_header import header_values
 from iics.models.reid_model import ReidModel
 
@@ -21,16 +26,17 @@ TOLERANCE = 1e-4
 """Most that a number of a feature may differ from torch's."""
 
 
-def export_onnx(model: ReidModel, *, card: str = "") -> bytes:
+def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "") -> bytes:
     """Return an ONNX file that computes what `model.embed` does of pixels, for any number of crops.
 
     Args:
         model: Left as it is.
-        card: Text of the model card (Markdown); goes into the metadata unless it is empty.
+        form: What crops come as; without its mirror, features are those of the crop alone.
+        card: Text of the model card (Markdown); goes into the metadata, followed by what the file takes.
 
     Returns:
-        The file. Input `images`: RGB crops of the model's size, uint8, (n, h, w, 3). Output `features`: L2-normalised
-        rows, float32, (n, d).
+        The file. Input `images`: crops of the model's size, in that form. Output `features`: L2-normalised rows,
+        float32, (n, d).
 
     Raises:
         ExportError: If a package is missing.
@@ -38,8 +44,9 @@ def export_onnx(model: ReidModel, *, card: str = "") -> bytes:
     check_packages()
     import onnx
 
-    network = DeployedNetwork(model)
-    example = torch.zeros(2, model.header.height, model.header.width, 3, dtype=torch.uint8)
+    network = DeployedNetwork(model, form)
+    shape = form.shape(model.header.height, model.header.width)
+    example = torch.zeros(2, *shape, dtype=torch.uint8 if form.is_uint8 else torch.float32)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch, about itself
         program = torch.onnx.export(
@@ -55,9 +62,17 @@ def export_onnx(model: ReidModel, *, card: str = "") -> bytes:
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program.")
     proto = program.model_proto
-    onnx.helper.set_model_props(proto, _metadata(model, card))
+    _remove_traces(proto)
+    onnx.helper.set_model_props(proto, _metadata(model, form, card))
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _remove_traces(proto: Any) -> None:
+    """Remove what torch writes beside each operation: a megabyte of call stacks that name this machine's folders."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
 
 
 def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float:
@@ -65,19 +80,39 @@ def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float
 
     Args:
         model: What was exported.
-        exported: What came out.
+        exported: What came out; without mirror images it is compared with the model's features of the crops alone.
         pixels: Crops to compare on. Shape (n, h, w, 3).
 
     Raises:
         ExportError: If it is above `TOLERANCE`.
     """
-    deviation = float(np.abs(exported.embed(pixels) - model.embed(pixels)).max())
+    expected = model.embed(pixels) if exported.form.mirror else unmirrored_features(model, pixels)
+    deviation = float(np.abs(exported.embed(pixels) - expected).max())
     if not deviation <= TOLERANCE:
         raise ExportError(
             f"The exported graph does not compute what the model does: features differ by {deviation:.1e}, "
             f"{TOLERANCE:.0e} is allowed. Weights with infinite or huge values can be the cause."
         )
     return deviation
+
+
+@torch.no_grad()
+def unmirrored_features(model: ReidModel, pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return what a file without mirror computes: L2-normalised features of the crops alone.
+
+    Args:
+        model: Left as it is.
+        pixels: RGB crops of its size, uint8. Shape (n, h, w, 3).
+
+    Returns:
+        Features. Shape (n, d).
+    """
+    images = normalise_pixels(torch.tensor(pixels, device=model.device), mean=model.header.mean, std=model.header.std)
+    was_training = model.backbone.training
+    raw = model.backbone.eval()(images)
+    model.backbone.train(was_training)
+    features: npt.NDArray[np.float32] = l2_normalise(raw).cpu().numpy()
+    return features
 
 
 def drawn_crops(height: int, width: int, *, count: int = 5) -> Pixels:
@@ -91,21 +126,39 @@ def drawn_crops(height: int, width: int, *, count: int = 5) -> Pixels:
     return pixels
 
 
-def _metadata(model: ReidModel, card: str) -> dict[str, str]:
-    header = model.header
-    preprocessing = {
-        "channels": "RGB",
-        "layout": "NHWC",
-        "dtype": "uint8",
-        "height": header.height,
-        "width": header.width,
+def _metadata(model: ReidModel, form: InputForm, card: str) -> dict[str, str]:
+    header, size = model.header, (model.header.height, model.header.width)
+    preprocessing = form.metadata(*size) | {
         "resize": header.interpolation,
         "in_the_graph": {
             "mean": header.mean,
             "std": header.std,
-            "mirror_averaged": True,
+            "mirror_averaged": form.mirror,
             "l2_normalised": True,
         },
     }
-    values = {HEADER: json.dumps(header_values(header)), PREPROCESSING: json.dumps(preprocessing)}
-    return values | ({MODEL_CARD: card} if card else {})
+    values = header_values(header)
+    if not form.mirror:  # thresholds were measured on mirror-averaged features
+        values.pop("match_thresholds", None)
+    return {
+        HEADER: json.dumps(values),
+        PREPROCESSING: json.dumps(preprocessing),
+        MODEL_CARD: "\n\n".join(part for part in (card, _what_it_takes(form, *size)) if part),
+    }
+
+
+def _what_it_takes(form: InputForm, height: int, width: int) -> str:
+    """Return the section of the model card about this file."""
+    mean, std = form.scale
+    formula = (
+        f"A value is (pixel / 255 - mean) / std with mean {mean} and std {std} of red, green and blue.\n"
+        if form.values == "imagenet"
+        else ""
+    )
+    mirrored = "averaged over the crop and its mirror image"
+    features = mirrored if form.mirror else f"of the crop alone, not {mirrored} as results and thresholds above were"
+    return (
+        f"## This ONNX file\n\nInput `images`: {form.describe(height, width)}; crops resized to {height} x {width} "
+        f"(height x width) pixels, any number of them.\n{formula}"
+        f"Output `features`: float32, rows of length 1, {features}.\n"
+    )

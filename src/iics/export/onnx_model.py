@@ -14,6 +14,8 @@ from PIL import Image
 
 from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
+from iics.export.input_form import InputForm
+from iics.models.pixel_arrays import picture_of
 from iics.models.reid_model import resize_picture
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -33,8 +35,9 @@ class OnnxModel:
         height: Height of the crops it takes, in pixels.
         width: Width of the crops it takes, in pixels.
         num_features: Length of a feature vector.
+        form: What the file takes; `embed` turns crops into it.
         metadata: What is written in the file, by key: `iics` (the header of the model file) and `preprocessing`, both
-            JSON, and `model_card` (Markdown) if the model had one.
+            JSON, and `model_card` (Markdown): that of the model if it had one, and what this file takes.
 
     Raises:
         ExportError: If onnxruntime is not installed, or the file is missing, damaged, or not written by `iics export`.
@@ -45,7 +48,8 @@ class OnnxModel:
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if HEADER not in self.metadata or PREPROCESSING not in self.metadata:
             raise ExportError(f"{_name(file)} was not written by iics export: it does not say how crops go into it.")
-        _, self.height, self.width, _ = self._session.get_inputs()[0].shape
+        self.form = InputForm.from_metadata(json.loads(self.metadata[PREPROCESSING]))
+        self.height, self.width = self.form.size(tuple(self._session.get_inputs()[0].shape[1:]))
         self.num_features: int = self._session.get_outputs()[0].shape[1]
 
     @property
@@ -61,10 +65,10 @@ class OnnxModel:
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """Return the features of person crops, as `ReidModel.embed` does.
+        """Return the features of person crops, as `ReidModel.embed` does, whatever form the file takes them in.
 
         Args:
-            images: RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures of any size.
+            images: RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures and arrays of any size.
             batch_size: Crops computed at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -82,7 +86,10 @@ class OnnxModel:
             pixels = np.stack(
                 [
                     resize_picture(
-                        image, self.height, self.width, interpolation=self.header.get("interpolation", "bicubic")
+                        picture_of(image),
+                        self.height,
+                        self.width,
+                        interpolation=self.header.get("interpolation", "bicubic"),
                     )
                     for image in images
                 ]
@@ -94,7 +101,7 @@ class OnnxModel:
             )
         rows = []
         for start in range(0, len(pixels), batch_size):
-            batch = pixels[start : start + batch_size]
+            batch = self.form.given(pixels[start : start + batch_size])
             rows.append(self._session.run([OUTPUT], {INPUT: batch})[0])
             if progress is not None:
                 progress(len(batch))

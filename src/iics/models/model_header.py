@@ -27,6 +27,7 @@ from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts
 from iics.models.weights import check_finite
+from iics.regular_file import check_regular
 
 HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
@@ -193,6 +194,7 @@ def header_text(file: Path) -> str | None:
 
 
 def _metadata(file: Path) -> dict[str, str]:
+    check_regular(file)
     with safe_open(file, framework="pt") as opened:
         return dict(opened.metadata() or {})
 

@@ -91,7 +91,8 @@ class CropFolder:
         Raises:
             VideoError: If another process is at work on the video, or it was cropped for another camera.
         """
-        name = f"{video.stem.lstrip('.')[:_STEM]}-{fingerprint[:_DIGITS]}"
+        stem = "".join(each if each.isprintable() else "-" for each in video.stem.lstrip("."))
+        name = f"{stem[:_STEM]}-{fingerprint[:_DIGITS]}"
         for folder in sorted(self.root.glob(f"*/*-{fingerprint[:_DIGITS]}")):
             other = folder.parent.name
             if other != camera:

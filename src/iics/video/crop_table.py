@@ -8,10 +8,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iics.errors import VideoError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 COLUMNS = (
     "path",
@@ -27,6 +29,8 @@ COLUMNS = (
     "confidence",
 )
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
 
 def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
     """Return the rows of a video's table.
@@ -39,13 +43,13 @@ def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
         VideoError: If it cannot be read, is not what was written, or a row lacks its path or tracklet.
     """
     try:
-        text = file.read_bytes().decode()
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode()
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
     if known and table_hash(text) != known:
         raise VideoError(f"{file} is not what was written. Remove the folder {file.parent}, and crop it again.")
-    if any(not row.get("path") or not str(row.get("tracklet")).isdigit() for row in rows):
+    if any(not row.get("path") or not _NUMBER.fullmatch(row.get("tracklet") or "") for row in rows):
         raise VideoError(
             f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
         )

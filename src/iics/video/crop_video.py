@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.errors import VideoError
+from iics.regular_file import open_regular
 from iics.video.crop_folder import CropFolder, VideoFolder
 from iics.video.crop_settings import CropSettings
 from iics.video.detection_journal import DetectionJournal
@@ -145,7 +146,7 @@ def _report(
 def _fingerprint(file: Path) -> str:
     """Return the SHA-256 of a file's contents."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise VideoError(f"Cannot read {file}: {error.strerror or error}.") from error
