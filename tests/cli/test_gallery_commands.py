@@ -295,3 +295,30 @@ def wait_for(log, text):
             return
         time.sleep(0.1)
     raise TimeoutError(f"{text!r} is not in {log.read_text()!r}.")
+
+
+def test_names_in_a_locale_that_knows_ascii_alone_are_those_of_other_locales(home, model_file):
+    (home / "cameras" / "door").rename(home / "cameras" / "straße")
+    (home / "cameras" / "straße" / "0.png").rename(home / "cameras" / "straße" / "東.png")
+    model_file = shutil.copy(model_file, home / "türen.safetensors")
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    def called(*arguments, environment=ascii_alone):
+        command = [sys.executable, "-m", "iics", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
+        assert "Traceback" not in done.stderr
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    index = ["index", "guests.db", "cameras", "--model", "türen.safetensors"]
+    search = ["search", "guests.db", "cameras/straße/東.png", "--camera", "straße", "--json"]
+    assert called(*index).startswith("8 new, 0 known")
+    assert called(*index, environment=os.environ).startswith("0 new, 8 known")
+    found = json.loads(called(*search, "--contact-sheet", "sheet.png"))
+    assert found == json.loads(called(*search, environment=os.environ))
+    assert (found["matches"][0]["path"], found["gallery"]) == (str(home / "cameras/straße/東.png"), "guests.db")
+    assert (home / "sheet.png").exists()
+    forgotten = called("forget", "guests.db", "--path", "cameras/straße/東.png", "--yes")
+    assert "1 crop forgotten; 7 crops left." in forgotten
+    assert "Set a UTF-8 locale (LC_ALL=C.UTF-8), or choose a folder of plain letters." in called(
+        "index", "gäste.db", "cameras", "--model", "türen.safetensors"
+    )

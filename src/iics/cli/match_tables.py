@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iics.gallery.moments import time_text
+from iics.gallery.spelling import unicode_name
 from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
 from iics.shown_name import shown
 
@@ -73,8 +74,8 @@ def _passed_rate(similarity: float, thresholds: MatchThresholds | None) -> str:
 def json_values(query: Path, gallery: str, matches: Sequence[Match], header: ModelHeader) -> dict[str, Any]:
     """Return what `iics search --json` prints (docs/gallery.md)."""
     return {
-        "query": str(query),
-        "gallery": gallery,
+        "query": unicode_name(str(query)),
+        "gallery": unicode_name(gallery),
         "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
         "thresholds_note": None if header.match_thresholds is None else measured_elsewhere(header.match_thresholds),
         "matches": [match_values(match) for match in matches],
@@ -87,8 +88,8 @@ def match_values(match: Match) -> dict[str, Any]:
         "rank": match.rank,
         "similarity": match.similarity,
         "crop_id": match.crop_id,
-        "path": str(match.path),
-        "archive": None if match.archive is None else str(match.archive),
+        "path": unicode_name(str(match.path)),
+        "archive": None if match.archive is None else unicode_name(str(match.archive)),
         "box": None if match.box is None else list(match.box),
         "camera": match.camera,
         "time": match.time,

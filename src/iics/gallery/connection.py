@@ -111,12 +111,17 @@ def checked_folder(uri: str, *, is_new: bool) -> Path:
     """Return the absolute folder of a gallery on this machine.
 
     Raises:
-        GalleryError: If the name does not end in .db, or there is none and none may be made.
+        GalleryError: If the name does not end in .db or is no Unicode, or there is none and none may be made.
     """
     folder = Path(uri).expanduser().absolute()
     if folder.suffix != ".db":
         raise GalleryError(
             f"{uri!r} is no gallery; name a folder ending in .db, or a Milvus server, e.g. http://127.0.0.1:19530."
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):  # milvus-lite would fail amid its work
+        raise GalleryError(
+            f"The gallery's folder {str(folder)!a} holds letters that this terminal's encoding does not know, and "
+            "its database needs their names. Set a UTF-8 locale (LC_ALL=C.UTF-8), or choose a folder of plain letters."
         )
     if folder.is_file():
         raise GalleryError(f"{uri} is a file; a gallery is a folder. Choose another name.")

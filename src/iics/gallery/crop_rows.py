@@ -18,6 +18,7 @@ from iics.data.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.filters import is_quotable
 from iics.gallery.schema import TEXT_LENGTHS
+from iics.gallery.spelling import unicode_name
 from iics.gallery.unknown_values import UNKNOWN_TIME, Row
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets
@@ -58,12 +59,12 @@ class CropKeys:
         crops = self.crops
         path, archive, box = _place(crops, index)
         time = math.nan if crops.times is None else float(crops.times[index])
-        row = {
+        row: Row = {
             "crop_id": self.ids[index],
             "digest": digest.hex(),
-            "path": path,
-            "archive": archive,
-            "camera": crops.camera_names[crops.camera_ids[index]],
+            "path": unicode_name(path),
+            "archive": unicode_name(archive),
+            "camera": unicode_name(crops.camera_names[crops.camera_ids[index]]),
             "time": time if math.isfinite(time) else None,
             "tracklet": self.tracklets[index],
             "identity": None if crops.identity_ids is None else int(crops.identity_ids[index]),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iics.data.plausible_times import implausibility
 from iics.errors import GalleryError
+from iics.gallery.spelling import unicode_name
 from iics.gallery.unknown_values import UNKNOWN_TIME
 
 
@@ -96,6 +97,7 @@ def is_quotable(value: str) -> bool:
 
 def _text(value: str) -> str:
     """Return a name as a literal of the database's language."""
+    value = unicode_name(value)
     if not is_quotable(value):
         raise GalleryError(f"{value!r} holds a character that no filter can; rename what is called so.")
     return json.dumps(value, ensure_ascii=False)

@@ -33,6 +33,7 @@ from iics.gallery.schema import (
     create_collection,
 )
 from iics.gallery.search import ranked_matches
+from iics.gallery.spelling import local_path, unicode_name
 from iics.gallery.unknown_values import Row, known_values, stored_values
 from iics.models.fingerprint import model_fingerprint
 from iics.similarity.reranking import RerankingForm
@@ -67,7 +68,7 @@ class Gallery:
             header = CollectionHeader.of(client.describe_collection(collection), collection)
             client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
         self.model_fingerprint: str = header.model_fingerprint
-        self.model_file: Path | None = Path(header.model_file) if header.model_file else None
+        self.model_file: Path | None = local_path(header.model_file) if header.model_file else None
         self.dimension: int = header.dimension
         self._format_version = header.format_version
         self.finished_deleting = self._go_on_with_deleting()
@@ -112,7 +113,7 @@ class Gallery:
             GalleryError: If there is one of another model, or as `open`.
         """
         fingerprint = model_fingerprint(model)
-        file = "" if model_file is None else str(model_file.expanduser().absolute())
+        file = "" if model_file is None else unicode_name(str(model_file.expanduser().absolute()))
         client = connect(uri, is_new=True)
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):
@@ -125,10 +126,10 @@ class Gallery:
                     create_collection(client, collection, dimension=model.num_features, properties=properties)
             gallery = cls(client, uri, collection)
             gallery._check_fingerprint(fingerprint)
-            if file and str(gallery.model_file) != file:
+            if file and gallery.model_file != local_path(file):
                 with gallery._asking():
                     client.alter_collection_properties(collection, {MODEL_FILE_PROPERTY: file})
-                gallery.model_file = Path(file)
+                gallery.model_file = local_path(file)
             return gallery
         except BaseException:
             disconnect(client, uri)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.data.crop_images import Box
+from iics.gallery.spelling import local_path
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Match:
             rank=rank,
             similarity=similarity,
             crop_id=row["crop_id"],
-            path=Path(row["path"]),
+            path=local_path(row["path"]),
             camera=row["camera"],
             time=row["time"],
             tracklet_id=row["tracklet"],
             identity_id=row["identity"],
             box=box,
-            archive=Path(row["archive"]) if row["archive"] else None,
+            archive=local_path(row["archive"]) if row["archive"] else None,
         )
 
     @property
