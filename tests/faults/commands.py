@@ -79,6 +79,8 @@ class Outcomes:
         self._counts["failures" if is_failure else outcome] += 1
         if is_failure:
             self.failures.append(f"{what}: {outcome}")
+        sys.stdout.write(f"{'FAILURE, ' if is_failure else ''}{what}: {outcome}\n")  # seen at once with pytest -s
+        sys.stdout.flush()
 
     def check(self, title: str) -> None:
         """Tell the counts, and fail if there is a failure."""

@@ -165,7 +165,8 @@ def chosen(answer, number):
 
 
 def spread_over(kills, number):
-    return [kills[index * len(kills) // number] for index in range(min(number, len(kills)))]
+    number = min(number, len(kills))
+    return [kills[index * len(kills) // number] for index in range(number)]
 
 
 def test_killed_runs_go_on_to_the_same_bits(training, unbroken, outcomes):
