@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -112,6 +112,42 @@ def walk(drawn_people: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
     return drawn_people.write_clip(
         tmp_path_factory.mktemp("clips") / "walk.mp4", [drawn_people.RED, drawn_people.GREEN]
     )
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Commands in processes that can be killed, of `tests/faults/commands.py`."""
+    server = _beside("faults/commands").Commands(tmp_path_factory.mktemp("commands"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def commands_within(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[tuple[str, ...]], Any]]:
+    """Likewise, with the server started within another command: of a name space of its own."""
+    started = []
+
+    def start(within: tuple[str, ...]) -> Any:
+        started.append(_beside("faults/commands").Commands(tmp_path_factory.mktemp("commands"), within=within))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def outcomes(record_property: Callable[[str, object], None]) -> Any:
+    """A count of what became of many tries; told when all tests are done."""
+    return _beside("faults/commands").Outcomes(record_property)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what the tests of faults counted; their reports bring it here from the processes that ran them."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties if report.when == "call" else []:
+            if name == "counts":
+                terminalreporter.write_line(value)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ GROUND = {
     "memory",
     "presets",
     "ranges",
+    "regular_file",
+    "shown_name",
     "privacy",
     "settings_json",
 }

@@ -3,9 +3,14 @@
 The command line prints these as one line and exits with code 2; anything else is a bug and keeps its traceback.
 """
 
+from iics.shown_name import shown
+
 
 class IicsError(Exception):
-    """A mistake in input, settings or files that the user can mend."""
+    """A mistake in input, settings or files that the user can mend. Its text is one line, whatever names it holds."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class DataError(IicsError):

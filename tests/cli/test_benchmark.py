@@ -34,5 +34,10 @@ def test_no_kind_is_refused(arguments, given, refusal):
 
 
 def test_flags_may_come_before_the_kind(refusal):
-    assert refusal("benchmark", "--repeats=0", "pseudo-labels") == "--repeats must be at least 1, got 0."
-    assert refusal("benchmark", "--repeats=-1", "training") == "--repeats must be at least 1, got -1."
+    assert (
+        refusal("benchmark", "--repeats=0", "pseudo-labels")
+        == "--repeats must be a whole number from 1 to 1,000; got 0."
+    )
+    assert (
+        refusal("benchmark", "--repeats=-1", "training") == "--repeats must be a whole number from 1 to 1,000; got -1."
+    )

@@ -30,7 +30,10 @@ def test_the_command_line_says_what_was_chosen(start, caplog):
 
 def test_parts_below_1_are_refused(refusal, market_people, tmp_path, tiny_flags):
     command = "train", "market-layout", "--data-dir", market_people, "--out", tmp_path / "run"
-    assert refusal(*command, *tiny_flags, "--engine.parts=0") == "engine.parts must be at least 1, got 0."
+    assert (
+        refusal(*command, *tiny_flags, "--engine.parts=0")
+        == "engine.parts must be a whole number from 1 to 1,024; got 0."
+    )
 
 
 def test_every_group_of_flags_has_its_own_text(iics, monkeypatch):

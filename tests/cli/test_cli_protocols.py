@@ -77,8 +77,8 @@ def test_reranking_moves_the_numbers(evaluate):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--repeats=0",), "--repeats must be at least 1, got 0."),
-        (("--seed=-1",), "--seed must be at least 0, got -1."),
+        (("--repeats=0",), "--repeats must be a whole number from 1 to 1,000; got 0."),
+        (("--seed=-1",), "--seed must be a whole number from 0 to 4,294,967,295; got -1."),
         (
             ("--repeats=3",),
             "--repeats and --seed say how galleries are drawn; --protocol market1501 draws none.",

@@ -4,8 +4,10 @@ import shutil
 from dataclasses import replace
 from typing import get_args
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 
 from iics import presets
@@ -315,3 +317,12 @@ def test_weights_that_are_no_weights_are_refused(train_refusal, market_people, t
 def test_missing_weights_are_refused(train_refusal, market_people, tmp_path):
     message = train_refusal("market-layout", market_people, f"--weights={tmp_path / 'nowhere.pth'}")
     assert message == f"No weights file at {tmp_path / 'nowhere.pth'}; needed is a file, or `imagenet` or `none`."
+
+
+def test_weights_that_cannot_be_had_are_refused_before_data_is_read(train_refusal, tmp_path, monkeypatch):
+    nowhere = tmp_path / "nowhere"
+    assert train_refusal("folder", nowhere, f"--weights={nowhere}.pth").startswith("No weights file at")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    message = train_refusal("folder", nowhere, "--weights=imagenet", "--backbone=resnet50")
+    assert message.startswith("Cannot download the ImageNet weights resnet50")

@@ -53,7 +53,7 @@ NAMES = {
     corners: """
         x1,y1,x2,y2 X1,Y1,X2,Y2 x0,y0,x1,y1 xmin,ymin,xmax,ymax x_min,y_min,x_max,y_max XMin,YMin,XMax,YMax
         bbox_x1,bbox_y1,bbox_x2,bbox_y2 left,top,right,bottom Left,Top,Right,Bottom startX,startY,endX,endY
-        xtl,ytl,xbr,ybr x1_px,y1_px,x2_px,y2_px
+        xtl,ytl,xbr,ybr x1_px,y1_px,x2_px,y2_px upper_left_x,upper_left_y,lower_right_x,lower_right_y ulx,uly,lrx,lry
     """,
     list: """
         left,top,width,height LEFT,TOP,WIDTH,HEIGHT bb_left,bb_top,bb_width,bb_height bbox_left,bbox_top,bbox_w,bbox_h
@@ -67,7 +67,9 @@ UNCLEAR = """
     x,y,w,h x,y,width,height X,Y,W,H bbox bounding_box box boxes BBox xywh bbox_xywh tlbr bndbox roi rect object_bbox
     bbox_0,bbox_1,bbox_2,bbox_3 left,top left,top,right x1,y1,x2 xmin x_center,y_center cx,cy width,height x,y bb_left
     l,t,r person_x1,person_y1 x1,y1,x2,y2,x3,y3,x4,y4 x0,y0,x1,y1,x2,y2 x1,y1,x2,y2,left,top,right,bottom
-    left,top,width,height,bb_left,bb_top,bb_width,bb_height
+    left,top,width,height,bb_left,bb_top,bb_width,bb_height face_left,face_top,face_width,face_height polygon
+    region_x,region_y,region_width,region_height cropX,cropY,cropW,cropH x1_pred,y1_pred,x2_pred,y2_pred box_2d
+    xyxy_0,xyxy_1,xyxy_2,xyxy_3 bbox_json person_box bbox_pixels region_shape_attributes
 """
 
 
@@ -123,7 +125,19 @@ def test_what_looks_like_a_box_and_is_not_understood_is_refused(frames, names):
 
 
 @pytest.mark.parametrize(
-    "names", ["score", "x", "t", "image_width,image_height", "bbox_area", "frame_id", "index2", "boxer"]
+    "names",
+    [
+        "score",
+        "x",
+        "t",
+        "image_width,image_height",
+        "bbox_area",
+        "num_boxes",
+        "box_score",
+        "frame_id",
+        "index2",
+        "boxer",
+    ],
 )
 def test_other_columns_are_no_boxes(names):
     assert find_box_columns(names.split(","), table="t") is None

@@ -83,7 +83,7 @@ def test_a_table_without_rows_is_refused(table):
 
 
 def test_what_is_no_parquet_file_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"^There is no file .*gone\.parquet"):
+    with pytest.raises(DataError, match=r"^Cannot read .*gone\.parquet: No such file or directory\. Give a Parquet"):
         load_parquet(tmp_path / "gone.parquet")
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match=r"^Cannot read .*torn\.parquet: .*\. Give a Parquet file"):

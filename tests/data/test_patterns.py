@@ -111,10 +111,10 @@ def test_names_of_splits_that_can_be_read_in_two_ways_are_refused(tmp_path, make
         load_pattern(tmp_path, "{split:a=train,ab=gallery}{camera}.jpg")
 
 
-@pytest.mark.parametrize("kind", ["test=probe", "test=", "=gallery", "test=gallery,val"])
+@pytest.mark.parametrize("kind", ["test=probe", "test=", "=gallery", "test=gallery,val", "a=query,a=gallery"])
 def test_a_split_that_there_is_not_is_refused(tmp_path, make_image, kind):
     make_image(tmp_path / "a.jpg")
     with pytest.raises(
-        DataError, match=r"has the field \{split:.*\. Write a text of the names, =, and one of train, query"
+        DataError, match=r"has the field \{split:.*\. Write each text of the names once, =, and one of train, query"
     ):
         load_pattern(tmp_path, f"{{split:{kind}}}/{{camera}}.jpg")

@@ -59,3 +59,9 @@ def test_an_unknown_protocol_is_refused_before_anything_is_computed():
     with pytest.raises(EvaluationError, match="no protocol 'market' that ranks one gallery; choose market1501 or same"):
         evaluate(None, QUERY, QUERY, protocol="market")
     assert matching_protocol("same-camera") == SAME_CAMERA
+
+
+@pytest.mark.parametrize(("query", "gallery", "missing"), [(None, QUERY, "query"), (QUERY, None, "gallery")])
+def test_a_split_that_the_data_does_not_have_is_named(query, gallery, missing):
+    with pytest.raises(EvaluationError, match=rf"^The data has no {missing} \(None\); mAP and CMC need query and"):
+        evaluate(None, query, gallery)

@@ -1,5 +1,7 @@
 """The table of marks comes back as it was written, and damage is named."""
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
@@ -20,11 +22,26 @@ def test_a_table_reads_back_whatever_names_are(tmp_path):
     assert read_marks(file) == marks
 
 
-@pytest.mark.parametrize("name", ["a\rb", "a\r\nb", "\r", "a,\n", "\udcff.jpg", '"', "x" * 131072])
+@pytest.mark.parametrize(
+    "name",
+    ["a\rb", "a\r\nb", "\r", "a,\n", "=1+1", "-a", "+a", "@a", "\t", "'=1", "''", "\udcff.jpg", '"', "x" * 131072],
+)
 def test_a_name_of_any_characters_reads_back(tmp_path, name):
     marks = (replace(MARK, query_name=name), replace(MARK, path=name))
     write_atomically(tmp_path / "marks.csv", marks_table(marks))
     assert read_marks(tmp_path / "marks.csv") == marks
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@a", "\t=1", "\r=1"])
+def test_no_name_is_a_formula_to_a_spreadsheet(name):
+    table = marks_table([replace(MARK, query_name=name, path=name, camera=name)])
+    row = list(csv.reader(io.StringIO(table, newline="")))[1]
+    assert [cell for cell in row if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
+    assert row.count(f"'{name}") == 3
+
+
+def test_a_number_stays_a_number():
+    assert ",-0.5," in marks_table([replace(MARK, similarity=-0.5)])
 
 
 def test_a_table_with_the_line_ends_of_windows_is_read(tmp_path):

@@ -23,7 +23,7 @@ def test_a_key_is_of_the_place_and_not_of_what_is_known_of_the_crop(crops):
 
 
 def test_archive_and_box_are_part_of_the_place(crops):
-    boxed = replace(crops, boxes=np.ones((4, 4)))
+    boxed = replace(crops, boxes=np.ones((4, 4), dtype=np.int64))
     archived = replace(crops, paths=tuple(Path(path.name) for path in crops.paths), archive=Path("/crops.zip"))
     keys = {CropKeys.of(each).ids[0] for each in (crops, boxed, archived)}
     assert len(keys) == 3

@@ -41,3 +41,15 @@ def test_filters_that_contradict_themselves_are_refused():
         GalleryFilters(since=math.nan)
     with pytest.raises(GalleryError, match=r"until 1772352000000 lies .* in milliseconds it is 2026-03-01 08:00:00"):
         GalleryFilters(until=1772352000000)
+
+
+@pytest.mark.parametrize("name", ["cameras", "not_cameras"])
+def test_one_text_is_no_tuple_of_cameras(name):
+    with pytest.raises(GalleryError, match=rf"^{name} needs a tuple of names, got the text '12'; write \('12',\)\.$"):
+        GalleryFilters(**{name: "12"})
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_not_the_folder_that_the_program_runs_in(path):
+    with pytest.raises(GalleryError, match=r"^path is empty"):
+        GalleryFilters(path=path)

@@ -100,7 +100,7 @@ def test_the_same_command_finishes_what_was_interrupted(folder, features, monkey
             gallery.delete(FORGOTTEN)
     assert {*FORGOTTEN} <= crops_in_files(folder, features)
     assert run(["forget", str(folder), "--path", "/crops/f1", "--yes"]) == 0
-    assert "nothing to forget" in capsys.readouterr().out
+    assert "An iics forget that was interrupted is finished" in capsys.readouterr().out
     assert crops_in_files(folder, features) == {*KEPT}
 
 

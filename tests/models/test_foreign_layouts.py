@@ -159,3 +159,9 @@ def test_another_resnet_is_named(tmp_path):
     torch.save(plain()[0], tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"It looks like a resnet18\.$"):
         load_foreign_weights(tmp_path / "w.pth", backbone="resnet50")
+
+
+def test_names_below_base_alone_are_not_taken_for_reid_strong_baseline(tmp_path):
+    state = {key: value for key, value in strong_baseline()[0].items() if key.startswith("base.")}
+    with pytest.raises(WeightsError, match=r"does not fit the backbone: it lacks"):
+        load(state, tmp_path)

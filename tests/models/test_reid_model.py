@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
@@ -151,11 +152,18 @@ def test_one_crop_of_the_input_size_is_one_feature(model, pixels):
         (np.full((2, 64, 32, 3), 0.5, np.float32), r"got float32 .*From 0 to 1, .* \(pixels \* 255\)\.round\(\)"),
         (np.full((2, 64, 32, 3), 7.0, np.float32), r"got float32 .*From 0 to 255, .* pixels\.astype\('uint8'\)"),
         (np.zeros((2, 64, 32, 3), np.uint16), r"got uint16 \(2, 64, 32, 3\)"),
+        (np.full((2, 64, 32, 3), 40000, np.uint16), r"Of 16 bits, .* \(pixels >> 8\)"),
+        (np.full((2, 64, 32, 3), 256, np.int32), r"Numbers above 255 are no bytes"),
+        (np.full((2, 64, 32, 3), -1.0), r"Needed are whole numbers from 0 to 255\.$"),
+        (np.ones((2, 64, 32, 3), np.bool_), r"White being True, .* \* 255\.$"),
         (np.zeros((2, 3, 64, 32), np.uint8), r"got uint8 \(2, 3, 64, 32\)\. Put the channels last"),
-        (np.zeros((64, 32), np.uint8), r"got uint8 \(64, 32\)\."),
-        (np.zeros((64, 32, 4), np.uint8), r"got uint8 \(64, 32, 4\)\."),
+        (np.zeros((64, 32), np.uint8), r"got uint8 \(64, 32\)\. Pass it as a picture"),
+        (np.zeros((64, 32, 4), np.uint8), r"got uint8 \(64, 32, 4\)\. Pass it as a picture"),
         (np.zeros((1, 0, 32, 3), np.uint8), r"there is nothing in it"),
         ([np.zeros((1, 64, 32, 3), np.uint8)], r"Each array of a list is one crop"),
+        ([torch.zeros(64, 32, 3)], r"got torch\.Tensor\. Take crop\.cpu\(\)\.numpy\(\)\.$"),
+        ([None], r"Each crop is a picture of Pillow or an array"),
+        (None, r"Pass a crop set, or a list of at least one picture or file, got None\.$"),
         (torch.zeros(1, 64, 32, 3), r"pixels\.cpu\(\)\.numpy\(\)"),
     ],
 )
@@ -350,3 +358,20 @@ def test_a_header_nested_without_end_is_a_sentence(saved):
     save_file({"a": torch.ones(1)}, saved, metadata={"iics": "[" * 100_000})
     with pytest.raises(WeightsError, match="has a damaged iics header"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("place", ["weights", "header"])
+def test_a_file_that_lost_a_bit_is_refused(saved, tmp_path, place):
+    content = bytearray(saved.read_bytes())
+    content[-1000 if place == "weights" else content.index(b"trained_rounds") + len(b'trained_rounds\\": ')] ^= 1
+    file = tmp_path / "changed.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"^{file} is damaged: its weights or its header are not what was written"):
+        load_model(file)
+
+
+def test_a_file_of_an_older_version_has_no_hash_and_is_read(saved, tmp_path):
+    with safe_open(saved, framework="pt") as opened:
+        metadata = {"iics": opened.metadata()["iics"]}
+    save_file(load_file(saved), tmp_path / "older.safetensors", metadata=metadata)
+    assert load_model(tmp_path / "older.safetensors").header == load_model(saved).header

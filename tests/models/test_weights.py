@@ -93,7 +93,7 @@ def test_keys_that_are_not_lite0s_stay_as_they_are():
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "module.module.", "_orig_mod.", "module._orig_mod."])
 def test_torchvisions_resnet_loads_plain_wrapped_or_prefixed(tmp_path, resnet18_state, wrapper, prefix):
     named = {prefix + key: value for key, value in resnet18_state.items()}
     path = stored(tmp_path / "weights.pth", named if wrapper is None else {wrapper: named, "epoch": 3})
@@ -177,6 +177,23 @@ def test_a_pickle_of_anything_but_tensors_is_not_loaded(tmp_path, is_plain_pickl
     with pytest.raises(WeightsError, match=r"a pickle of more than tensors, which could run code when loaded\."):
         read_weights(path)
     assert not mark.exists()
+
+
+def test_the_counter_of_an_averaged_network_is_no_weight(tmp_path):
+    path = stored(tmp_path / "weights.pth", {"n_averaged": torch.tensor(5), "module.a": torch.ones(2)})
+    assert read_weights(path).keys() == {"a"}
+
+
+def test_averaged_weights_beside_those_taken_are_named(tmp_path, caplog):
+    content = {"state_dict": {"a": torch.ones(2)}, "state_dict_ema": {"a": torch.zeros(2)}, "epoch": 3}
+    assert bool(read_weights(stored(tmp_path / "weights.pth", content))["a"].all())
+    assert "the weights under 'state_dict' are taken, not those under 'state_dict_ema'." in caplog.text
+
+
+def test_state_dicts_under_names_that_are_not_known_are_listed_with_the_way_out(tmp_path):
+    path = stored(tmp_path / "weights.pth", {"net": {"a": torch.ones(2)}, "ema": {"a": torch.ones(2)}, "epoch": 3})
+    with pytest.raises(WeightsError, match=r"It has some under 'net', 'ema': store one of them alone"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -25,6 +26,15 @@ class Pages:
     locked: str
     marks: Path
     temporary: Path
+
+
+@pytest.fixture
+def own_loop():
+    """Let a test run an event loop of its own: playwright, once it was used, leaves its own marked as running."""
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
     from iics.gallery.indexing import index_crops
     from iics.models.reid_model import load_model
     from iics.page.access import Access
+    from iics.page.audit_log import AuditLog
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.marks_book import MarksBook
     from iics.page.run_features import run_features
@@ -59,7 +60,8 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
             "locked": (Searcher(people, model, None), None, Access(port=free_port(), user=USER, password=PASSWORD)),
         }
         serve = stack.enter_context(page_server())
-        print(json.dumps({name: serve(*page) for name, page in pages.items()}), flush=True)  # noqa: T201
+        audits = {name: AuditLog(work / f"{name}.jsonl") for name in pages}
+        print(json.dumps({name: serve(*page, audits[name]) for name, page in pages.items()}), flush=True)  # noqa: T201
         sys.stdin.read()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from iics.page.guard import LOCAL_NAMES, MAX_REQUEST_BYTES, Guard
 
+pytestmark = pytest.mark.usefixtures("own_loop")
 LOCAL = {"host": "127.0.0.1:7860"}
 
 

@@ -172,3 +172,23 @@ def test_clusters_of_a_run_are_browsed(visit, pages):
     window.click("#iics-round input")
     window.get_by_role("option", name="1").click()
     window.wait_for_selector("text=Clusters 1 to 6 of 6")
+
+
+def test_a_browser_logs_in_and_searches_and_logs_out(chromium, pages, timed_crops, serve_pages):
+    context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
+    window = context.new_page()
+    window.goto(pages.locked)
+    window.fill("[name=username]", serve_pages.USER)
+    window.fill("[name=password]", serve_pages.PASSWORD)
+    window.click("text=Log in")
+    window.wait_for_selector("#iics-upload input[type=file]", state="attached")
+    wait_for(window, "54 crops are in the gallery")
+    drop(window, timed_crops.paths[0])
+    wait_for(window, "24 matches")
+    window.goto(f"{pages.locked}/logout")
+    window.fill("[name=username]", "another")
+    window.fill("[name=password]", "wrong")
+    window.click("text=Log in")
+    window.wait_for_selector("text=Incorrect credentials.")
+    context.close()

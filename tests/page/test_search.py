@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from iics.errors import GalleryError, SettingsError
 from iics.gallery.filters import GalleryFilters
-from iics.page.query_picture import QueryPicture
 from iics.page.search import Query, Wanted
 
 
@@ -31,6 +29,6 @@ def test_filters_that_contradict_each_other_are_refused():
 
 
 def test_only_a_match_that_was_shown_can_be_asked_for():
-    query = Query(QueryPicture("q.png", "ab", Image.new("RGB", (8, 16))), np.zeros((1, 4), np.float32))
+    query = Query("q.png", "ab", np.zeros((1, 4), np.float32))
     with pytest.raises(SettingsError, match="not on the page any more"):
         query.match("c1")

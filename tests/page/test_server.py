@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from iics.page.access import Access
+from iics.page.audit_log import AuditLog
 from iics.page.server import page_server
 
 httpx = pytest.importorskip("httpx", reason="the extra app is not installed")
@@ -97,7 +98,7 @@ def test_an_address_of_either_kind_is_listened_on(monkeypatch, host, address):
     pytest.importorskip("gradio", reason="the extra app is not installed")
     monkeypatch.setattr("iics.page.server._build", lambda *_: Launched())
     with page_server() as serve:
-        assert serve(None, None, Access(host=host)) == address
+        assert serve(None, None, Access(host=host), AuditLog(None)) == address
 
 
 @pytest.fixture(scope="module")

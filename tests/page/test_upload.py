@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra app is not installed")
 
+from iics.errors import DataError
 from iics.page.upload import Upload, crop_upload
 
 
@@ -23,12 +24,16 @@ def read(path, name):
         (None, "sent.png"),
     ],
 )
-@pytest.mark.parametrize("is_there", [True, False])
-def test_a_name_is_short_and_printable(tmp_path, sent, name, is_there):
-    data = b"picture" if is_there else b""
-    if is_there:
-        (tmp_path / "sent.png").write_bytes(data)
-    assert read(tmp_path / "sent.png", sent) == Upload(name, data)
+def test_a_name_is_short_and_printable(tmp_path, sent, name):
+    assert read(tmp_path / "sent.png", sent) == Upload(name, tmp_path / "sent.png")
+
+
+def test_a_file_is_read_when_its_turn_comes(tmp_path):
+    upload = read(tmp_path / "sent.png", "a.png")
+    with pytest.raises(DataError, match=r"a\.png has been removed meanwhile; drop it again"):
+        upload.read()
+    (tmp_path / "sent.png").write_bytes(b"picture")
+    assert upload.read() == b"picture"
 
 
 def test_nothing_sent_is_nothing():

@@ -414,8 +414,40 @@ def test_failed_evaluation_does_not_lose_the_stage_before_it(
     assert same_weights(resumed.folder, first_run.folder)
 
 
+def test_another_runs_model_in_a_finished_run_is_refused_and_written_anew_once_deleted(
+    first_run, people, tmp_path, same_weights
+):
+    run, model = tmp_path / "run", tmp_path / "run" / "model.safetensors"
+    shutil.copytree(first_run.folder, run)
+    other = load_model(model)
+    with torch.no_grad():
+        next(other.backbone.parameters()).add_(1)
+    other.save(model)
+    with pytest.raises(RunFolderError, match=f"^{model} is not the model of this run's last checkpoint: it is another"):
+        resume(run, people.train)
+    model.unlink()
+    resume(run, people.train)
+    assert same_weights(run, first_run.folder)
+
+
+def test_the_folder_is_held_until_what_comes_at_the_end_is_done(first_run, people, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(first_run.folder, run)
+
+    def at_end(finished):
+        assert finished.folder == run
+        with pytest.raises(RunFolderError, match="is being written by process"), RunFolder.open(run).writing():
+            pass
+
+    ended = []
+    resume(run, people.train, at_end=lambda finished: ended.append(at_end(finished)))
+    assert ended == [None]
+
+
 def test_diverged_training_stops_and_keeps_the_starting_model(people, one_round, tmp_path):
-    settings = replace(one_round, stage1=replace(one_round.stage1, backbone_learning_rate=1e30, epochs=3))
+    # Every step makes the weights nine times as large, until they are no numbers any more.
+    stage1 = replace(one_round.stage1, backbone_learning_rate=10.0, head_learning_rate=10.0, epochs=60)
+    settings = replace(one_round, weight_decay=1.0, momentum=0.0, stage1=stage1)
     with pytest.raises(TrainingError, match="has diverged"):
         train(people.train, settings=settings, out=tmp_path / "run")
     features = load_model(tmp_path / "run" / "model.safetensors").embed(people.query)

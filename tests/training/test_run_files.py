@@ -36,7 +36,7 @@ def test_what_is_no_object_of_numbers_and_names_is_refused(tmp_path, name, conte
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
     (tmp_path / "data.json").mkdir()
-    with pytest.raises(RunFolderError, match=r"data\.json cannot be read: Is a directory\."):
+    with pytest.raises(RunFolderError, match=r"data\.json cannot be read: it is a folder, no regular file\."):
         RunData.read(tmp_path)
 
 

@@ -46,8 +46,10 @@ def finished(people, settings, tmp_path_factory):
 def test_folder_holds_all_but_pseudo_labels(finished):
     run, _ = finished
     assert {entry.name for entry in run.folder.iterdir()} == {
+        ".lock",
         "settings.json",
         "data.json",
+        "crops.csv",
         "metrics.jsonl",
         "model.safetensors",
         "model.md",

@@ -154,3 +154,21 @@ def test_a_killed_process_ends_the_others_and_the_run_resumes_on_another_number(
     _, stderr = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, stderr
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("ending", [Watch.finish, lambda watch: watch.report(TrainingError("nan"))])
+def test_no_thread_is_left_in_the_store_when_the_process_ends(make, store, ending, monkeypatch):
+    watch = make(0)
+    looks = []
+
+    def slowly(*, silence):  # as on a busy machine; Python would end beneath it and take the process down
+        time.sleep(0.3)
+        looks.append(silence)
+
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(watch, "_reason", slowly)
+    watch._thread.start()
+    time.sleep(0.1)
+    ending(watch)
+    assert not watch._thread.is_alive()
+    assert looks

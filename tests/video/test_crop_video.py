@@ -309,7 +309,7 @@ def test_a_cut_off_video_gives_its_crops_and_a_warning(hog, tmp_path, drawn_peop
 
 def test_a_folder_of_other_things_is_left_alone(walk, hog, tmp_path, by_colour):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(VideoError, match=rf"^{tmp_path} holds other files; give an empty or new folder, or one that"):
+    with pytest.raises(VideoError, match=rf"^{tmp_path} holds other files, and no crops-report.json, which"):
         crop_video(walk, tmp_path, settings=hog())
     with pytest.raises(VideoError, match=r"^Crops are written into a folder; .*/thesis\.txt is a file\.$"):
         crop_video(walk, tmp_path / "thesis.txt", settings=hog())
@@ -373,3 +373,13 @@ def test_images_are_jpeg_of_the_frames_pixels(walk, hog, quickly, by_colour):
     assert crop.format == "JPEG"
     difference = np.asarray(crop).astype(int) - frame.pixels[top : top + height, left : left + width]
     assert np.abs(difference).mean() < 3
+
+
+def test_a_table_that_is_not_what_was_written_is_named(walk, hog, tmp_path, by_colour):
+    cropped = crop_video(walk, tmp_path / "crops", settings=hog())
+    table = cropped.folder / "crops.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(
+        VideoError, match=rf"^{table} is not what was written\. Remove the folder {cropped.folder}, and"
+    ):
+        crop_folder.CropFolder(tmp_path / "crops").write_table()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from iics.errors import IicsError
+from iics.shown_name import shown
 
 COMMANDS = {
     "train": "train a model on unlabelled crops or on identities, or resume a run",
@@ -46,7 +47,9 @@ def run(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=_CurrentStandardError())
+    handler = logging.StreamHandler(_CurrentStandardError())
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("iics").setLevel(logging.INFO)
     for database in ("milvus_lite", "grpc"):  # they log what they raise, and we say it in one line
         logging.getLogger(database).setLevel(logging.CRITICAL)
@@ -55,6 +58,12 @@ def run(arguments: Sequence[str]) -> int:
         code: int = module.main(list(arguments[1:]))
     except IicsError as error:
         print(f"iics: error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # The file system refused something that was named, where nobody had foreseen it: no fault of the program.
+        print(f"iics: error: Cannot use {shown(error.filename)}: {error.strerror}.", file=sys.stderr)
         return EXIT_USER_ERROR
     except RuntimeError as error:
         if str(error) != _NO_HOME:
@@ -69,6 +78,13 @@ def run(arguments: Sequence[str]) -> int:
         print("iics: stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code
+
+
+class _OneLine(logging.Formatter):
+    """Names in a message, whatever they hold, neither break its line nor reach the terminal as commands."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the parent's name
+        return shown(super().formatMessage(record))
 
 
 class _CurrentStandardError:

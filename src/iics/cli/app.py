@@ -17,7 +17,7 @@ from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource
-from iics.ranges import BATCH, check_ranges, whole
+from iics.ranges import BATCH, check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.page.cluster_browser import ClusterBrowser
@@ -49,6 +49,12 @@ class AppCommand:
     """Who may log in; the password comes from --password-file or the environment variable IICS_PASSWORD."""
     password_file: Path | None = None
     """File that holds the password as its only line."""
+    session_hours: Annotated[float, number(0.01, 168)] = 12.0
+    """Hours after which a log-in ends."""
+    trusted_proxy: str = ""
+    """Address or network of a proxy before the page, whose X-Forwarded-For is believed; nobody's is without it."""
+    audit_log: Path | None = None
+    """File of who logged in, who failed to, who searched for what and who marked what; lines of JSON."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops of the run that go through the network at once."""
     device: str = "auto"
@@ -62,12 +68,14 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(AppCommand, arguments, command="app")
     from iics.page.access import Access, read_password
+    from iics.page.audit_log import AuditLog
     from iics.page.marks_book import MarksBook
     from iics.page.server import check_gradio, page_server
 
     password = read_password(command.password_file) if command.user or command.password_file else ""
-    access = Access(command.host, command.port, command.user, password)
+    access = Access(command.host, command.port, command.user, password, command.session_hours, command.trusted_proxy)
     check_gradio()
+    audit = AuditLog(None if command.audit_log is None else command.audit_log.expanduser())
     marks = None if command.marks is None else MarksBook(command.marks.expanduser())
     from iics.gallery.gallery import Gallery
     from iics.page.search import Searcher
@@ -76,7 +84,7 @@ def main(arguments: list[str]) -> int:
         searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)
         browser = None if command.run is None else _browser(command.run.expanduser(), command)
         with page_server() as serve:
-            print(f"{serve(searcher, browser, access)}  (Ctrl-C ends it)", flush=True)
+            print(f"{serve(searcher, browser, access, audit)}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0
 

@@ -21,6 +21,7 @@ from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError, check_setting
 from iics.gallery.moments import parse_moment
 from iics.ranges import check_ranges, number, whole
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.filters import GalleryFilters
@@ -97,7 +98,7 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
-            if gallery.finish_deleting():
+            if gallery.finished_deleting or gallery.finish_deleting():
                 print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
                 return 0
             print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))
@@ -130,7 +131,7 @@ def _chosen_crops(command: ForgetCommand, gallery: Gallery, filters: GalleryFilt
 def _show(crops: Sequence[Match], contact_sheet: Path | None) -> None:
     """Print how many crops of which cameras, and the first of them; draw all of them where asked for."""
     of_camera = Counter(crop.camera for crop in crops)
-    cameras = ", ".join(f"{of_camera[name]} of {name}" for name in natural_order(of_camera))
+    cameras = ", ".join(f"{of_camera[name]} of {shown(name)}" for name in natural_order(of_camera))
     print(f"{count_of(len(crops), 'crop')} to forget ({cameras}):")
     Console().print(match_table(crops[:_CROPS_LISTED]))
     if len(crops) > _CROPS_LISTED:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from iics.cli.model_file import load_model_or_run
 from iics.errors import DataError, GalleryError
+from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
@@ -45,7 +46,7 @@ def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
     from iics.data.crop_images import decode_image
 
     try:
-        data = path.expanduser().read_bytes()
+        data = read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES)
     except OSError as error:
         raise DataError(f"Cannot read the query {path}: {error.strerror}.") from error
     try:

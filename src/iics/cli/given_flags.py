@@ -64,10 +64,10 @@ def flags_of(kind: type, *, prefix: str = "", place: tuple[str, ...] = ()) -> It
         marks: tuple[Any, ...] = ()
         if get_origin(hint) is Annotated:
             hint, marks = get_args(hint)[0], hint.__metadata__
-        word, inner = field.name.replace("_", "-"), (*place, field.name)
+        named = [mark.name for mark in marks if getattr(mark, "name", None) is not None]
+        word, inner = named[0] if named else field.name.replace("_", "-"), (*place, field.name)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            is_plain = any(getattr(mark, "name", None) == "" for mark in marks)
-            yield from flags_of(hint, prefix=prefix if is_plain else f"{prefix}{word}.", place=inner)
+            yield from flags_of(hint, prefix=f"{prefix}{word}." if word else prefix, place=inner)
         elif tyro.conf.Positional not in marks:
             name = f"--{prefix}{word}"
             flag = Flag(name, "switch" if hint is bool else "values" if get_origin(hint) is tuple else "value", inner)

@@ -16,6 +16,7 @@ from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display, count_of
 from iics.ranges import BATCH, check_ranges
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.indexing import IndexResult
@@ -98,7 +99,7 @@ def describe(result: IndexResult) -> str:
 def report_failures(result: IndexResult) -> int:
     """Name the crops that are not in the gallery; return the exit code."""
     for failure in result.failures:
-        print(f"not indexed: {failure}", file=sys.stderr)
+        print(f"not indexed: {shown(failure)}", file=sys.stderr)
     return 1 if result.failures else 0
 
 

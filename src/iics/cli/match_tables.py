@@ -15,6 +15,7 @@ from rich.text import Text
 from iics.gallery.moments import time_text
 from iics.gallery.spelling import unicode_name
 from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.matches import Match
@@ -56,9 +57,9 @@ def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = N
     for name, text in columns.items():
         if any(text(match) for match in matches):
             table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
-    shown = [text for text in columns.values() if any(text(match) for match in matches)]
+    known = [text for text in columns.values() if any(text(match) for match in matches)]
     for match in matches:
-        table.add_row(*(Text(text(match)) for text in shown))  # as text: brackets in names are no markup
+        table.add_row(*(Text(shown(text(match))) for text in known))  # as text: brackets in names are no markup
     return table
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import TypeVar
 
 import tyro
 
 from iics.cli.given_flags import check_taken, flags_of, with_each_flag_once
+from iics.shown_name import shown
 
 T = TypeVar("T")
 
@@ -21,9 +26,25 @@ def parse(kind: type[T], arguments: list[str], *, command: str, default: T | Non
     if {"-h", "--help"}.isdisjoint(arguments):
         arguments = with_each_flag_once(arguments, flags)
     prog = f"iics {command}"
-    if default is None:
-        parsed = tyro.cli(kind, args=arguments, prog=prog)
-    else:
-        parsed = tyro.cli(kind, args=arguments, prog=prog, default=default)
+    with _arguments_as_shown(arguments):
+        if default is None:
+            parsed = tyro.cli(kind, args=arguments, prog=prog)
+        else:
+            parsed = tyro.cli(kind, args=arguments, prog=prog, default=default)
     check_taken(parsed, arguments, flags)
     return parsed
+
+
+@contextmanager
+def _arguments_as_shown(arguments: list[str]) -> Iterator[None]:
+    """Within the block, have tyro's errors, which repeat arguments, show them without control characters."""
+    if all(argument.isprintable() for argument in arguments):
+        yield
+        return
+    text = io.StringIO()
+    try:
+        with redirect_stderr(text):
+            yield
+    finally:
+        for line in text.getvalue().splitlines():
+            print(shown(line), file=sys.stderr)

@@ -17,6 +17,7 @@ from iics.cli.progress import count_of, training_display
 from iics.cli.source import BenchmarkName, DataSource
 from iics.errors import DataError, SettingsError
 from iics.ranges import check_ranges, whole
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +88,7 @@ def main(arguments: list[str]) -> int:
             print_table(table)
     print(f"Written to {reproduction.out}: each table as .md, .csv and .html, every run's scores as runs.csv.")
     for name, reason in failures.items():
-        print(f"iics: error: run {name} failed: {reason}", file=sys.stderr)
+        print(f"iics: error: run {name} failed: {shown(reason)}", file=sys.stderr)
     return EXIT_SOME_FAILED if failures else 0
 
 

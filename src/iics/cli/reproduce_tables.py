@@ -9,6 +9,7 @@ from rich.table import Table
 
 from iics.cli.machine import console
 from iics.cli.progress import count_of, format_seconds
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.experiments.planned_runs import PlannedRun
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 
 def print_table(table: ResultTable) -> None:
     """Print a table and its notes."""
-    shown = Table()
+    drawn = Table()
     for at, heading in enumerate(table.headings):
         style = "dim" if at > len(table.columns) else None
-        shown.add_column(escape(heading), justify="right" if at else "left", style=style)
+        drawn.add_column(escape(shown(heading)), justify="right" if at else "left", style=style)
     for row in table.rows:
-        shown.add_row(*map(escape, row.cells()))
+        drawn.add_row(*(escape(shown(cell)) for cell in row.cells()))
     to = console()
-    to.print(table.title, markup=False, highlight=False)
-    to.print(shown)
+    to.print(shown(table.title), markup=False, highlight=False)
+    to.print(drawn)
     for note in table.notes:
-        to.print(f"- {note}", markup=False, highlight=False)
+        to.print(f"- {shown(note)}", markup=False, highlight=False)
     to.print()
 
 
@@ -36,15 +37,15 @@ def print_runs(reproduction: Reproduction) -> None:
     """Print which runs are needed, how far they are, and how long the rest may take."""
     store, runs = reproduction.store, reproduction.runs()
     states = [store.state(run) for run in runs]
-    shown = Table()
+    drawn = Table()
     for heading in ("run", "state", "trained for", "needed by"):
-        shown.add_column(heading, overflow="fold")
+        drawn.add_column(heading, overflow="fold")
     for run, state in zip(runs, states, strict=True):
         seconds = format_seconds(store.seconds(run)) if state != "to do" else ""
-        shown.add_row(escape(run.name), state, seconds, ", ".join(reproduction.targets_of(run)))
+        drawn.add_row(escape(shown(run.name)), state, seconds, ", ".join(reproduction.targets_of(run)))
     to = console()
-    to.print(f"Runs in {store.path}", markup=False, highlight=False, soft_wrap=True)
-    to.print(shown)
+    to.print(f"Runs in {shown(store.path)}", markup=False, highlight=False, soft_wrap=True)
+    to.print(drawn)
     to.print(_summary(reproduction, runs), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -22,7 +22,8 @@ from iics.cli.progress import count_of, format_seconds, training_display
 from iics.cli.run_evaluator import Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
-from iics.errors import RunFolderError, SettingsError
+from iics.errors import RunFolderError, SettingsError, WeightsError
+from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -77,11 +78,21 @@ def main(arguments: list[str]) -> int:
     if command.source.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     source = command.source.absolute()
+    _check_weights(command.settings)
     splits = source.load()
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
         return _train(command, splits, source, processes)
+
+
+def _check_weights(settings: Settings) -> None:
+    """Refuse weights that cannot be had, before data is read: that may take minutes."""
+    from iics.models.reid_model import starting_problem
+
+    problem = starting_problem(with_absolute_weights(settings).model)
+    if problem is not None:
+        raise WeightsError(problem)
 
 
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
@@ -104,10 +115,9 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
             source=values,
             measured_on=evaluator.measured_on(),
             after_round=after_round,
+            at_end=evaluator.calibrate,
             progress=progress,
         )
-        if processes.is_first:
-            evaluator.calibrate(run)
     if processes.is_first:
         _print_end(run)
     return 0
@@ -144,11 +154,15 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
             if pictures is not None:
                 tests = check_measured_on(evaluator.measured_on(), pictures, settings, run=run_path)
                 evaluator = evaluator.on(tests)
-            run = resume(run_path, splits.to_train_on(), after_round=evaluator.callback(), progress=progress)
-            if folder is not None:
+
+            def end(finished: TrainingRun) -> None:
                 if data_dir is not None:
-                    folder.move_source(source.to_values())
-                evaluator.calibrate(run)
+                    RunFolder.open(run_path).move_source(source.to_values())
+                evaluator.calibrate(finished)
+
+            run = resume(
+                run_path, splits.to_train_on(), after_round=evaluator.callback(), at_end=end, progress=progress
+            )
         if processes.is_first:
             _print_end(run)
     return 0
@@ -222,7 +236,7 @@ def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
 def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Processes) -> None:
     settings = command.settings
     print(
-        f"{len(crops)} crops of {crops.num_cameras} cameras ({crops.name}); "
+        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",

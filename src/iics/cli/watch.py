@@ -16,6 +16,7 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_of
 from iics.errors import check_setting
 from iics.ranges import BATCH, check_ranges, number
+from iics.shown_name import shown
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ def main(arguments: list[str]) -> int:
             while True:
                 crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera)
                 for path in loose:
-                    print(f"not indexed: {path} (in no camera's folder; or give --camera)", file=sys.stderr, flush=True)
+                    print(
+                        f"not indexed: {shown(path)} (in no camera's folder; or give --camera)",
+                        file=sys.stderr,
+                        flush=True,
+                    )
                 if crops is not None:
                     result = index_crops(gallery, model, crops, batch_size=command.batch_size)
                     print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')}", flush=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Literal
 
 from iics.data.crops import BOX_COLUMNS
@@ -34,6 +34,12 @@ _CORNERS = (
     ("startx", "starty", "endx", "endy"),
     ("xtopleft", "ytopleft", "xbottomright", "ybottomright"),
     ("topleftx", "toplefty", "bottomrightx", "bottomrighty"),
+    ("lefttopx", "lefttopy", "rightbottomx", "rightbottomy"),
+    ("upperleftx", "upperlefty", "lowerrightx", "lowerrighty"),
+    ("ulx", "uly", "lrx", "lry"),
+    ("xlt", "ylt", "xrb", "yrb"),
+    ("xlow", "ylow", "xhigh", "yhigh"),
+    ("lx", "ty", "rx", "by"),
 )
 _CENTRES = (
     *(("xcenter", "ycenter"), ("xcentre", "ycentre"), ("centerx", "centery"), ("centrex", "centrey")),
@@ -51,17 +57,23 @@ _IN_ONE: dict[str, BoxForm] = {
     **dict.fromkeys(("ltwh", "x1y1wh", "xminyminwh"), "corner and size"),
     **dict.fromkeys(("cxcywh", "xcycwh"), "centre and size"),
 }
-_UNCLEAR_IN_ONE = frozenset({"xywh", "tlwh", "tlbr", "yxyx", "trbl", "coords", "coordinates"})
+_UNCLEAR_IN_ONE = frozenset(
+    {"xywh", "tlwh", "tlbr", "yxyx", "trbl", "coords", "coordinates", "polygon", "regionshapeattributes"}
+)
 _OTHER_PARTS = frozenset({"x", "y", "x3", "y3", "x4", "y4"})
 _PARTS = frozenset(part for names in _FORMS for part in names) | _OTHER_PARTS
 _WEAK = frozenset("xywhltrb")
 """Names of many things; two of them are a part of a box."""
+_ENOUGH_PARTS = 3  # two, image_width and image_height, are the size of a picture
 _KNOWN = _PARTS | _IN_ONE.keys() | _UNCLEAR_IN_ONE
 _PREFIX = re.compile(r"^(boundingbox|bndbox|bbox|box|bb|rect|roi)")
 _SUFFIX = re.compile(r"(px|pixels?|abs|norm|normali[sz]ed|rel|n)$")
-_WHOLE = re.compile(r"(boundingbox|bndbox|bbox|box|bb|rect|rectangle|roi)(es|s)?[0-4]?")
+_WHOLE = re.compile(
+    r"(?!(num|number|count)_)(.*_)?(bounding_?box|bnd_?box|b_?box|box|bb|rect|rectangle|roi)(es|s)?_?[0-4]?(_?2d)?"
+    r"(_(json|str|string|text|list|array|px|pixels?|abs|norm|normali[sz]ed|rel|coords?|coordinates))?"
+)
 _ENDING = re.compile(
-    r"(^|[^a-z0-9])([xy][_ -]?(min|max|[0-2])|b(ounding|nd)?[_ -]?box|xyxy|xywh|ltwh|ltrb|cxcywh)$", re.IGNORECASE
+    r"(^|[^a-z0-9])([xy][_ -]?(min|max|[0-2])|(xyxy|xywh|ltwh|ltrb|cxcywh)[_. -]?[0-4]?)$", re.IGNORECASE
 )
 """Such a part with something else before it, as in person_x1: not understood, but not passed over."""
 
@@ -99,7 +111,8 @@ def find_box_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
     corners = [form for form in complete if _FORMS[form] == "two corners"]
     found = [BoxColumns(tuple(columns[part][0] for part in form), _FORMS[form]) for form in corners or complete]
     found = found or [BoxColumns((columns[name][0],), form) for name, form in _IN_ONE.items() if name in columns]
-    looks_alike = [name for name in names if looks_like_box(name)]
+    named_alike = _named_alike(names)
+    looks_alike = [name for name in names if looks_like_box(name) or name in named_alike]
     if not found:
         _refuse_parts(looks_alike, table)
         return None
@@ -115,7 +128,8 @@ def find_box_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
 
 def looks_like_box(name: str) -> bool:
     """Return whether a column is named like a part of a box, or like a whole one."""
-    return plain_name(name) in _KNOWN or _WHOLE.fullmatch(_letters(name)) is not None or bool(_ENDING.search(name))
+    is_whole = _WHOLE.fullmatch("_".join(_words(name))) is not None
+    return plain_name(name) in _KNOWN or is_whole or bool(_ENDING.search(name))
 
 
 def plain_name(name: str) -> str:
@@ -124,6 +138,23 @@ def plain_name(name: str) -> str:
     without = _PREFIX.sub("", letters)
     readings = (letters, without, _SUFFIX.sub("", letters), _SUFFIX.sub("", without))
     return next((reading for reading in readings if reading in _KNOWN), letters)
+
+
+def _named_alike(names: Sequence[str]) -> set[str]:
+    """Return columns that are three parts of a box or more but for a word they share: face_left, face_top, ..."""
+    parts: dict[tuple[str, ...], dict[str, str]] = {}
+    for name in names:
+        words = _words(name)
+        for start, end in combinations(range(len(words) + 1), 2):
+            part = "".join(words[start:end])
+            if part in _KNOWN:
+                parts.setdefault((*words[:start], "", *words[end:]), {})[part] = name
+    return {name for alike in parts.values() if len(alike) >= _ENOUGH_PARTS for name in alike.values()}
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name in lower case, told apart by marks or, as in faceLeft, by capitals."""
+    return [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) if word]
 
 
 def _letters(name: str) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from iics.data.box_columns import BoxColumns, BoxForm
 from iics.data.crops import FloatArray, IntArray
-from iics.data.shown_picture import FORMATS, decoding, is_turned, shown_size
+from iics.data.shown_picture import decoding, is_turned, opened_picture, shown_size
 from iics.errors import DataError
+from iics.regular_file import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def _frame_sizes(frames: Sequence[Path], *, name: str) -> dict[Path, tuple[int, 
     num_turned = 0
     for path in dict.fromkeys(frames):
         try:
-            with decoding(), Image.open(path, formats=FORMATS) as image:
+            with decoding(), open_regular(path) as file, opened_picture(file) as image:
                 sizes[path] = shown_size(image)
                 num_turned += is_turned(image)
         except DataError as error:

@@ -116,6 +116,8 @@ def clear_cache(folder: Path) -> Clearance:
     Raises:
         WriteError: If the folder cannot be read or one of our files cannot be removed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise WriteError(f"{folder} is no folder; name the one that decoded pixels are kept in.")
     removed: list[ClearedFile] = []
     kept: list[Path] = []
     try:

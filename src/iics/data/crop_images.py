@@ -17,7 +17,7 @@ from PIL import Image
 
 from iics.data.crop_reader import CropReader
 from iics.data.crops import CropSet
-from iics.data.shown_picture import FORMATS, as_shown, decoding
+from iics.data.shown_picture import as_shown, opened_picture
 from iics.errors import DataError
 
 Box = tuple[int, int, int, int]
@@ -122,10 +122,10 @@ def decode_image(data: bytes) -> Image.Image:
     """Return what is shown of an encoded file, RGB and fully loaded; of several frames the first.
 
     Raises:
-        DataError: If the data is empty, truncated, damaged or not of `FORMATS`. The message is the reason alone; the
-            caller knows the file.
+        DataError: If the data is empty, truncated, damaged, too large or not of `FORMATS`. The message is the reason
+            alone; the caller knows the file.
     """
     if not data:
         raise DataError("empty file")
-    with decoding(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with opened_picture(io.BytesIO(data)) as image:
         return as_shown(image)

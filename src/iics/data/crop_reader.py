@@ -6,6 +6,7 @@ import threading
 import zipfile
 
 from iics.data.crops import CropSet, read_crop_bytes
+from iics.data.zip_member import ZIP_FAULTS, open_zip
 from iics.errors import DataError
 
 
@@ -29,8 +30,8 @@ class CropReader:
         self._archive: zipfile.ZipFile | None = None
         if crops.archive is not None:
             try:
-                self._archive = zipfile.ZipFile(crops.archive)
-            except (OSError, zipfile.BadZipFile) as error:
+                self._archive = open_zip(crops.archive)
+            except ZIP_FAULTS as error:
                 raise DataError(f"Cannot open {crops.archive}: {error}. Fetch the archive again.") from error
 
     def __enter__(self) -> CropReader:

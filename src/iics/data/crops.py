@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from iics.data.plausible_times import EARLIEST, LATEST, implausibility
+from iics.data.zip_member import ZIP_FAULTS, open_zip, read_member
 from iics.errors import DataError
+from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -275,13 +276,13 @@ def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | No
     """
     try:
         if crops.archive is None:
-            return crops.paths[index].read_bytes()
+            return read_regular(crops.paths[index], most_bytes=MOST_PICTURE_BYTES)
+        member = crops.paths[index].as_posix()
         if archive is not None:
-            return archive.read(crops.paths[index].as_posix())
-        with zipfile.ZipFile(crops.archive) as opened:
-            return opened.read(crops.paths[index].as_posix())
-    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        # RuntimeError is how zipfile reports a member that is encrypted or packed by an unknown method.
+            return read_member(archive, member, most_bytes=MOST_PICTURE_BYTES)
+        with open_zip(crops.archive) as opened:
+            return read_member(opened, member, most_bytes=MOST_PICTURE_BYTES)
+    except (DataError, *ZIP_FAULTS) as error:
         raise DataError(f"Cannot read {crops.label(index)}: {error}.") from error
 
 
@@ -301,4 +302,6 @@ def natural_order(names: Iterable[str]) -> list[str]:
 def _natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     # re.split with one group alternates text and number; the name itself settles "2" against "02".
     pieces = re.split(r"([0-9]+)", name)
-    return [(int(piece), "") if at % 2 else (-1, piece) for at, piece in enumerate(pieces)], name
+    # Numbers by their length and then their digits: Python makes no number of more than 4,300 of them.
+    digits = (piece.lstrip("0") if at % 2 else piece for at, piece in enumerate(pieces))
+    return [(len(piece) if at % 2 else -1, piece) for at, piece in enumerate(digits)], name

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from iics.data.column_names import TABLE_COLUMNS, check_columns, used_columns
 from iics.data.crops import DataSplits
-from iics.data.table import CropTable, splits_of_table
+from iics.data.table import CropTable, check_rows, splits_of_table
 from iics.errors import DataError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 SEPARATORS = ",;\t"
 
@@ -42,7 +43,7 @@ def load_csv(file: Path | str) -> DataSplits:
 def _text(path: Path) -> str:
     """Return the text of a file without the mark that some programs put before it."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, most_bytes=MOST_TABLE_BYTES)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}. Give a CSV file that lists crops.") from error
     try:
@@ -76,6 +77,7 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[str], list[list[s
                         f"that hold {separator!r} in double quotes."
                     )
                 rows.append(cells)
+                check_rows(len(rows), table=path)
                 places.append(f"{path.name}, line {line}")
             line = reader.line_num + 1
     except csv.Error as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
+from iics.shown_name import shown
+
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -11,10 +13,13 @@ WHITE, INK, PALE = (255, 255, 255), (45, 45, 45), (232, 232, 232)
 FRAME, GAP, MARGIN = 4, 10, 14
 """Width of a frame, room between crops, and room around a picture, in pixels."""
 
+_LONGEST_CAPTION = 200
+"""Characters that are measured at all: a name may have thousands, and each is tried for its width."""
+
 
 def camera_caption(name: str) -> str:
     """Return what the camera is called in a picture."""
-    return f"camera {name}" if name.isdigit() else name
+    return f"camera {name}" if name.isdigit() else shown(name)
 
 
 def draw_cell(
@@ -42,11 +47,11 @@ def draw_cell(
 
 def centred_text(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, width: int, font: Font) -> None:
     """Write text centred in `width` pixels, its end cut off where it is too long."""
-    kept, shown = len(text), text
-    while kept > 1 and draw.textlength(shown, font=font) > width:
-        kept -= 1
-        shown = text[:kept] + ".."
-    draw.text((x + width / 2, y), shown, fill=INK, font=font, anchor="ma")
+    text = fitted = shown(text)[:_LONGEST_CAPTION]
+    while len(fitted) > 1 + len("..") and draw.textlength(fitted, font=font) > width:
+        text = text[:-1]
+        fitted = text + ".."
+    draw.text((x + width / 2, y), fitted, fill=INK, font=font, anchor="ma")
 
 
 def line_height(font: Font) -> int:

@@ -107,7 +107,8 @@ def image_files(path: Path | str) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise DataError(f"There is nothing at {place}; give image files ({_image_kinds()}) or folders of them.")
+        found = "no file or folder" if place.exists() else "nothing"
+        raise DataError(f"There is {found} at {place}; give image files ({_image_kinds()}) or folders of them.")
     images = images_below(place)
     if not images:
         raise DataError(f"{place} holds no image ({_image_kinds()}).")

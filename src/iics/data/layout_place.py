@@ -6,9 +6,7 @@ Layout, path -> LayoutPlace, which lists the files of its folders. Nothing is un
 from __future__ import annotations
 
 import os
-import tarfile
 import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +15,9 @@ from pathlib import Path
 from iics.data.crops import natural_order
 from iics.data.folders import files_below
 from iics.data.left_out import LeftOut, is_ignored
+from iics.data.zip_member import ZIP_FAULTS, is_plain, is_tar, open_zip, read_member
 from iics.errors import DataError
+from iics.regular_file import MOST_TEXT_BYTES, check_regular, read_regular
 
 LEVELS_SEARCHED = 2
 """How many levels of folders are searched below the one that is given."""
@@ -106,7 +106,7 @@ def _place_in_folder(root: Path, layout: Layout) -> LayoutPlace:
         prefix = len((chosen / folder).as_posix()) + 1
         files[folder] = {path.as_posix()[prefix:]: path for path in files_below(chosen / folder, left_out)}
     left_out.tell(str(chosen))
-    texts = {name: _decoded((chosen / name).read_bytes(), f"{chosen}/{name}") for name in places[chosen] - files.keys()}
+    texts = {name: _text(chosen / name) for name in places[chosen] - files.keys()}
     return LayoutPlace(str(chosen), files, texts)
 
 
@@ -126,7 +126,8 @@ def _places_below(folder: Path, layout: Layout, *, levels: int) -> dict[Path, se
 
 def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
     try:
-        with zipfile.ZipFile(path) as archive:
+        check_regular(path)
+        with open_zip(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             places = _places_among(path, members, layout)
             found = {place: set(files) for place, files in places.items()}
@@ -134,12 +135,14 @@ def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
             chosen = _only_place(str(path), found, layout, found=tops)
             name = f"{path}:{chosen.as_posix()}"
             texts = {
-                text: _decoded(archive.read(files[""].as_posix()), f"{name}/{text}")
+                text: _decoded(read_member(archive, files[""].as_posix(), most_bytes=MOST_TEXT_BYTES), f"{name}/{text}")
                 for text, files in places[chosen].items()
                 if text in layout.lists
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        if tarfile.is_tarfile(path):
+    except OSError:
+        raise  # told with the place that was given
+    except ZIP_FAULTS as error:
+        if is_tar(path):
             raise DataError(
                 f"{path} is a tar archive, in which a single image cannot be found without reading all before it. "
                 "Unpack it and give the folder."
@@ -168,6 +171,8 @@ def _places_among(path: Path, members: list[zipfile.ZipInfo], layout: Layout) ->
             depth = len(parents)
         if layout.inside and (parts[depth - 1] if depth else path.stem) not in layout.inside:
             continue
+        if not is_plain(member.filename):
+            raise DataError(f"{path}: no file can be found by the name of its member {member.filename}. Pack it anew.")
         if member.flag_bits & 0x1:
             raise DataError(f"{path} is encrypted ({member.filename}). Unpack it with its password, give the folder.")
         files = around[tuple(parts[:depth])][parts[depth]]
@@ -189,6 +194,10 @@ def _only_place(root: str, places: dict[Path, set[str]], layout: Layout, *, foun
     if len(candidates) > 1:
         raise DataError(f"{root} holds {len(candidates)} data sets ({listed(map(str, candidates))}). Give one of them.")
     return candidates[0]
+
+
+def _text(path: Path) -> str:
+    return _decoded(read_regular(path, most_bytes=MOST_TEXT_BYTES), str(path))
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,9 @@ import numpy.typing as npt
 from iics.data.crops import JUNK_IDENTITY, DataSplits
 from iics.data.layout_place import Layout, LayoutPlace, find_layout
 from iics.data.listed_crops import ListedCrop, check_identities_apart, splits_of
+from iics.data.zip_member import ZIP_FAULTS, open_zip, read_member
 from iics.errors import DataError
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 TRAIN, TEST, INFO = "bbox_train", "bbox_test", "info"
 TEST_NAMES, TEST_TRACKS, QUERIES = "test_name.txt", "tracks_test_info.mat", "query_IDX.mat"
@@ -91,7 +92,7 @@ def _tracklet(match: re.Match[str]) -> _Tracklet:
 
 
 def _query_tracklets(place: LayoutPlace) -> set[_Tracklet]:
-    names = _read(place, TEST_NAMES).decode().split()
+    names = _read(place, TEST_NAMES).decode(errors="replace").split()
     tracks = _matrix(place, TEST_TRACKS, "track_test_info").reshape(-1, 4)
     rows = _matrix(place, QUERIES, "query_IDX").ravel() - 1
     if len(rows) == 0 or rows.min() < 0 or rows.max() >= len(tracks) or tracks[:, :2].max() > len(names):
@@ -118,7 +119,7 @@ def _matrix(place: LayoutPlace, file: str, variable: str) -> npt.NDArray[np.int6
     try:
         values: Any = loadmat(io.BytesIO(_read(place, file)))[variable]
         return np.asarray(values, dtype=np.int64)
-    except (KeyError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+    except (TypeError, MatReadError, *ZIP_FAULTS) as error:
         raise DataError(f"{place.name}/{INFO}/{file} holds no {variable}: {error}. Fetch it anew.") from error
 
 
@@ -126,7 +127,10 @@ def _read(place: LayoutPlace, file: str) -> bytes:
     if file not in place.files[INFO]:
         raise DataError(f"{place.name}/{INFO} has no file {file}. {LAYOUT.needed}")
     path = place.files[INFO][file]
-    if place.archive is None:
-        return path.read_bytes()
-    with zipfile.ZipFile(place.archive) as archive:
-        return archive.read(path.as_posix())
+    try:
+        if place.archive is None:
+            return read_regular(path, most_bytes=MOST_TEXT_BYTES)
+        with open_zip(place.archive) as archive:
+            return read_member(archive, path.as_posix(), most_bytes=MOST_TEXT_BYTES)
+    except (DataError, *ZIP_FAULTS) as error:
+        raise DataError(f"Cannot read {place.name}/{INFO}/{file}: {error}. Fetch it anew.") from error

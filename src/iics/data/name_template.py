@@ -156,9 +156,11 @@ class NameTemplate:
                 raise self._refusal(f"has the field {written}", f"Say how times are written, by {known}.")
         elif field.name == "split" and "=" in field.kind:
             others = [name for name in _split_names(field.kind).values() if name not in SPLIT_NAMES]
-            if others or "" in _split_names(field.kind):
+            is_twice = len(_split_names(field.kind)) <= field.kind.count(",")
+            if others or is_twice or "" in _split_names(field.kind):
                 raise self._refusal(
-                    f"has the field {written}", f"Write a text of the names, =, and one of {', '.join(SPLIT_NAMES)}."
+                    f"has the field {written}",
+                    f"Write each text of the names once, =, and one of {', '.join(SPLIT_NAMES)}.",
                 )
         elif field.kind not in _KINDS:
             known = ", ".join(kind for kind in _KINDS if kind)

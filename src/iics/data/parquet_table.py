@@ -8,8 +8,9 @@ from typing import Any
 from iics.data.box_columns import BoxColumns
 from iics.data.column_names import check_columns, used_columns
 from iics.data.crops import DataSplits
-from iics.data.table import CropTable, splits_of_table
+from iics.data.table import CropTable, check_rows, splits_of_table
 from iics.errors import DataError
+from iics.regular_file import check_regular
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -32,20 +33,20 @@ def load_parquet(file: Path | str) -> DataSplits:
             "Parquet files need pyarrow: pip install 'iics[parquet]'. Or write the table as CSV."
         ) from error
     path = Path(file).expanduser().absolute()
-    if not path.is_file():
-        raise DataError(f"There is no file {path}; give a Parquet file that lists crops.")
     try:
+        check_regular(path)
         opened = parquet.ParquetFile(path)
         names = opened.schema_arrow.names
         box = check_columns(names, table=path.name)
         used = used_columns(box)
+        check_rows(opened.metadata.num_rows, table=path)
         table = opened.read(columns=[name for name in names if name in used])
-    except (OSError, arrow.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        columns = {name: _as_text(table.column(name), name, path, box) for name in table.column_names}
+    except (OSError, ValueError, OverflowError, arrow.ArrowException) as error:  # ValueError of text that is no UTF-8
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"Cannot read {path}: {reason.rstrip('.')}. Give a Parquet file that lists crops.") from error
     if table.num_rows == 0:
         raise DataError(f"{path} has no row; a row a crop is needed.")
-    columns = {name: _as_text(table.column(name), name, path, box) for name in table.column_names}
     places = [f"{path.name}, row {number}" for number in range(1, table.num_rows + 1)]
     return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
 

@@ -41,6 +41,7 @@ from iics.data.pixel_decoder import PixelDecoder
 from iics.data.pixel_source import Pixels, PixelSource
 from iics.data.shown_picture import VERSION
 from iics.errors import DataError, WriteError
+from iics.regular_file import check_regular
 
 logger = logging.getLogger(__name__)
 
@@ -268,6 +269,7 @@ def _opened(file: Path, shape: tuple[int, ...], *, num_threads: int) -> Pixels |
         OSError: If it is there and cannot be read.
     """
     try:
+        check_regular(file)
         pixels: Pixels = np.lib.format.open_memmap(file, mode="r")
     except (FileNotFoundError, ValueError, OverflowError):
         return None

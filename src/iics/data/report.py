@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from iics.data.crop_sizes import Distribution, SizeDistribution
+from iics.shown_name import shown
 
 _SHADES = " .:-=+*#%@"
 
@@ -60,9 +61,9 @@ class DataReport:
 
     def __str__(self) -> str:
         tables = (_split_table(self.splits), _camera_table(self.splits), _size_table(self.splits))
-        blocks = [self.name, *tables, *self.tables]
-        blocks += [f"Error: {error}" for error in self.errors]
-        blocks += [f"Warning: {warning}" for warning in self.warnings]
+        blocks = [shown(self.name), *tables, *self.tables]
+        blocks += [f"Error: {shown(error)}" for error in self.errors]
+        blocks += [f"Warning: {shown(warning)}" for warning in self.warnings]
         blocks.append(f"errors: {len(self.errors)}, warnings: {len(self.warnings)}")
         return "\n\n".join(blocks)
 
@@ -81,7 +82,7 @@ def _camera_table(splits: tuple[SplitReport, ...]) -> str:
     names = list(dict.fromkeys(name for split in splits for name in split.camera_names))
     counts = [dict(zip(split.camera_names, split.crops_per_camera, strict=True)) for split in splits]
     rows: list[tuple[str, ...]] = [("camera", *(f"{split.name} crops" for split in splits))]
-    rows += [(name, *(str(count.get(name, 0)) for count in counts)) for name in names]
+    rows += [(shown(name), *(str(count.get(name, 0)) for count in counts)) for name in names]
     return _table(rows)
 
 

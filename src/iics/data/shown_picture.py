@@ -12,12 +12,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from iics.errors import DataError
 
+MOST_PIXELS = 80_000_000
+"""Of a picture: more than a camera's frame has. A file of kilobytes can claim, and hold, pixels of gigabytes."""
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 """The decoders a crop may reach; Pillow's rarer ones would only widen what a hostile file can touch."""
 VERSION = 2
@@ -45,11 +48,26 @@ def decoding() -> Iterator[None]:
         yield
     except UnidentifiedImageError as error:
         raise DataError(f"no {', '.join(FORMATS)} image") from error
-    except Image.DecompressionBombError as error:
-        raise DataError("it claims to have more pixels than any crop") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"it claims to have more than {MOST_PIXELS / 1e6:.0f} million pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         reason = "truncated" if "truncated" in str(error).lower() else f"damaged: {error}"
         raise DataError(reason) from error
+
+
+@contextmanager
+def opened_picture(file: BinaryIO) -> Iterator[Image.Image]:
+    """Open a picture whose format and size may be trusted; nothing but its header is read.
+
+    Raises:
+        DataError: As `decoding`, or if it has more than `MOST_PIXELS`. The message is the reason alone.
+    """
+    with decoding(), Image.open(file, formats=FORMATS) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise DataError(
+                f"it has {image.width:,} x {image.height:,} pixels, at most {MOST_PIXELS / 1e6:.0f} million are read"
+            )
+        yield image
 
 
 @decoding()

@@ -26,6 +26,8 @@ from iics.errors import DataError
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "query", "gallery")
+MOST_ROWS = 2**23
+"""Of a table; a few kilobytes of Parquet can claim, and unpack to, billions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,16 @@ class _Crops:
     times: FloatArray | None
     tracklet_ids: IntArray | None
     boxes: IntArray | None
+
+
+def check_rows(num_rows: int, *, table: Path) -> None:
+    """Refuse more rows than a table of crops has.
+
+    Raises:
+        DataError: If there are more than `MOST_ROWS`.
+    """
+    if num_rows > MOST_ROWS:
+        raise DataError(f"{table} has {num_rows:,} rows, at most {MOST_ROWS:,} are read. Split the table.")
 
 
 def splits_of_table(table: CropTable) -> DataSplits:

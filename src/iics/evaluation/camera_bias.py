@@ -10,6 +10,7 @@ from iics.data.crops import CropSet, FloatArray, IntArray
 from iics.evaluation.camera_predictability import camera_predictability
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.shown_name import shown
 
 _MAX_COLUMNS = 9
 """Cameras whose matrix fits into a line of text."""
@@ -79,7 +80,7 @@ class CameraBias:
         count = len(self.camera_names)
         if count > _MAX_COLUMNS:
             return [f"  mean similarity by pair of cameras: {count} x {count} numbers, in the JSON"]
-        names = [name if len(name) <= 10 else name[:8] + ".." for name in self.camera_names]
+        names = [name if len(name) <= 10 else name[:8] + ".." for name in map(shown, self.camera_names)]
         rows = [
             f"  {name:<12}" + "".join(f"{'-' if value is None else format(value, '.3f'):>11}" for value in values)
             for name, values in zip(names, self.similarities, strict=True)

@@ -13,6 +13,7 @@ from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import QueryScores
 from iics.evaluation.protocol import MARKET1501
 from iics.evaluation.ranking import score_block
+from iics.shown_name import shown
 
 DoubleArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -48,13 +49,14 @@ class CameraPairs:
             [f"{value:{form}}" if count else "-" for value, count in zip(row, counts, strict=True)]
             for row, counts in zip(values.tolist(), self.num_scored.tolist(), strict=True)
         ]
-        left = max(len(name) for name in self.cameras)
-        widths = [max(5, len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(self.cameras)]
+        names = [shown(name) for name in self.cameras]
+        left = max(map(len, names))
+        widths = [max(5, len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(names)]
         lines = [
             f"{title}: query camera (rows) against gallery camera (columns)",
-            " " * left + "".join(f"  {n:>{w}}" for n, w in zip(self.cameras, widths, strict=True)),
+            " " * left + "".join(f"  {n:>{w}}" for n, w in zip(names, widths, strict=True)),
         ]
-        for name, row in zip(self.cameras, cells, strict=True):
+        for name, row in zip(names, cells, strict=True):
             lines.append(f"{name:<{left}}" + "".join(f"  {c:>{w}}" for c, w in zip(row, widths, strict=True)))
         return "\n".join(lines)
 

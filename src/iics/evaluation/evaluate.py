@@ -157,13 +157,16 @@ def matching_protocol(name: str) -> MatchingProtocol:
     return PROTOCOLS[name]
 
 
-def evaluation_labels(query: CropSet, gallery: CropSet) -> EvaluationLabels:
+def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> EvaluationLabels:
     """Return the labels of both, and which gallery crop is the query itself (the same file, archive and box).
 
     Raises:
-        EvaluationError: If one has no identities, a camera's number means another camera in the other, a crop is listed
-            twice under two spellings of its path, or nothing can be ranked.
+        EvaluationError: If one is missing or has no identities, a camera's number means another camera in the other, a
+            crop is listed twice under two spellings of its path, or nothing can be ranked.
     """
+    if query is None or gallery is None:  # what readers give for a split that the data does not have
+        split = "query" if query is None else "gallery"
+        raise EvaluationError(f"The data has no {split} (None); mAP and CMC need query and gallery.")
     if query.identity_ids is None or gallery.identity_ids is None:
         missing = query if query.identity_ids is None else gallery
         raise EvaluationError(f"{missing.name} has no identities; mAP and CMC need them in query and gallery.")

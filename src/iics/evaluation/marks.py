@@ -1,7 +1,8 @@
 """Marks: what people said of matches, right or wrong, and the table that keeps them.
 
 One line a mark: when, which query, which crop, the verdict, and how similar the model found the two. A query is known
-by the hash of its file, so that its mark is found again whatever the file is called.
+by the hash of its file, so that its mark is found again whatever the file is called. Texts that a spreadsheet would
+take for formulas stand behind an apostrophe in the file, and are read without it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Literal, cast, get_args
 
 from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
+from iics.evaluation.formula_cells import plain_cell, safe_cell
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 Verdict = Literal["right", "wrong"]
 
@@ -54,6 +57,8 @@ class Mark:
         return self.query, self.crop_id, self.model
 
 
+_MOST_DIGITS = 18  # of a rank: Python makes no number of more than 4,300
+
 MARK_COLUMNS = tuple(field.name for field in fields(Mark))
 
 
@@ -68,7 +73,8 @@ def marks_table(marks: Iterable[Mark]) -> str:
 
 def _cells(mark: Mark) -> list[str]:
     """Return the fields of a mark as text, each such that it can be read again."""
-    cells = {name: str(getattr(mark, name)) for name in MARK_COLUMNS}
+    values = {name: getattr(mark, name) for name in MARK_COLUMNS}
+    cells = {name: safe_cell(value) if isinstance(value, str) else str(value) for name, value in values.items()}
     for name, cell in cells.items():
         if len(cell) > csv.field_size_limit():
             raise DataError(f"The {name} of a mark has {len(cell)} characters, at most {csv.field_size_limit()} fit.")
@@ -92,11 +98,16 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
     """
     try:
-        text = file.read_bytes().decode(errors="surrogateescape")  # carriage returns in fields stay
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(
+            errors="surrogateescape"
+        )  # carriage returns in fields stay
     except OSError as error:
         raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = next(rows, None)
+    try:
+        header = next(rows, None)
+    except csv.Error as error:
+        raise DataError(f"{file}, line 1: {error}.") from error
     if header is None or tuple(header) != MARK_COLUMNS:
         raise DataError(
             f"{file} is no table of marks: its first line must be {','.join(MARK_COLUMNS)}. iics app writes one."
@@ -110,11 +121,11 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
 def _mark(row: list[str], place: str) -> Mark:
     if len(row) != len(MARK_COLUMNS):
         raise DataError(f"{place} has {len(row)} fields, a mark has {len(MARK_COLUMNS)}. Restore or remove the line.")
-    values = dict(zip(MARK_COLUMNS, row, strict=True))
+    values = dict(zip(MARK_COLUMNS, map(plain_cell, row), strict=True))
     verdict, rank, similarity = values["verdict"], values["rank"], values["similarity"]
     if verdict not in get_args(Verdict):
         raise DataError(f"{place}: verdict {verdict!r} is neither right nor wrong.")
-    if not rank.isdecimal() or int(rank) < 1:
+    if not rank.isdecimal() or len(rank) > _MOST_DIGITS or int(rank) < 1:
         raise DataError(f"{place}: rank {rank!r} is not a number from 1.")
     try:
         is_cosine = math.isfinite(float(similarity))

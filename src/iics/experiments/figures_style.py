@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from iics.atomic import write_atomically
 from iics.errors import WriteError
+from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,12 +100,13 @@ def legend_above(ax: Axes) -> None:
 
 def drawable(text: str) -> str:
     """Return text that matplotlib draws as it is: no formulas between dollars, a square for what the font lacks."""
-    known = _characters()
+    known, text = _characters(), "\n".join(map(shown, text.split("\n")))
     return "".join(c if c.isspace() or ord(c) in known else _MISSING for c in text).replace("$", r"\$")
 
 
 def drawable_name(name: str) -> str:
     """Return a name, e.g. of a camera, for a tick or a legend; its middle cut out where it is long."""
+    name = shown(name)
     if len(name) > _LONGEST_NAME:
         half = (_LONGEST_NAME - 2) // 2
         name = f"{name[:half]}..{name[-half:]}"

@@ -22,6 +22,7 @@ from iics.experiments.report_figure import ReportFigure
 from iics.experiments.report_figures import run_figures
 from iics.experiments.report_run import REMAKE_SHEET, Record, ReportedRun, at, number, over_cameras
 from iics.experiments.report_warnings import run_warnings
+from iics.shown_name import shown
 
 REPORT = "report.html"
 _TEMPLATE = "report_template.html"
@@ -70,12 +71,14 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
         WriteError: If a picture cannot be written.
     """
     figures = run_figures(ReportedRun.read(folder))
-    return [file for shown in figures for file in save_figure(shown.figure, out / shown.file_name)]
+    return [file for drawn in figures for file in save_figure(drawn.figure, out / drawn.file_name)]
 
 
 def report_html(run: ReportedRun) -> str:
     """Return the page of a run."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_as_shown
+    )
     source = resources.files("iics.experiments").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         name=run.name,
@@ -91,6 +94,11 @@ def report_html(run: ReportedRun) -> str:
         phases=_phase_table(run),
         settings=list(_leaves(run.settings)),
     )
+
+
+def _as_shown(value: object) -> object:
+    """Return text of data with what would break or turn a line escaped; what the page is made of stays."""
+    return shown(value) if type(value) is str else value  # markup that is safe already is a kind of str of its own
 
 
 def _ranked_lists(picture: bytes | None) -> str | None:
@@ -115,9 +123,9 @@ def _ranked_lists(picture: bytes | None) -> str | None:
 def _sections(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:
     """Return what the template shows of each figure, by the heading it stands under."""
     sections: dict[str, list[dict[str, str]]] = {}
-    for shown in figures:
-        uri = data_uri(figure_bytes(shown.figure, "svg"), "image/svg+xml")
-        sections.setdefault(shown.section, []).append({"uri": uri, "alt": shown.title, "caption": shown.caption})
+    for drawn in figures:
+        uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
+        sections.setdefault(drawn.section, []).append({"uri": uri, "alt": drawn.title, "caption": drawn.caption})
     return sections
 
 

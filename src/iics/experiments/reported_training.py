@@ -15,7 +15,7 @@ from iics.errors import DataError
 from iics.experiments.report import write_report
 from iics.training import rounds
 from iics.training.progress import ProgressCallback
-from iics.training.rounds import TrainingRun
+from iics.training.rounds import AtEnd, TrainingRun
 from iics.training.run import AfterRound
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def train(
     source: Mapping[str, str] | None = None,
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
+    at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Train a model on unlabelled crops and keep everything in a new run folder, with a report of the rounds so far.
@@ -42,6 +43,7 @@ def train(
         source: Where the crops come from, recorded in the run folder.
         measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
         after_round: Called before training and after each round, e.g. to evaluate.
+        at_end: Called with the finished run while its folder is still held, e.g. to calibrate the model.
         progress: Told about every step.
 
     Raises:
@@ -56,6 +58,7 @@ def train(
         measured_on=measured_on,
         after_round=after_round,
         after_record=keep_report,
+        at_end=at_end,
         progress=progress,
     )
 
@@ -66,6 +69,7 @@ def resume(
     *,
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
+    at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
@@ -75,6 +79,7 @@ def resume(
         crops: The pictures it was started with, wherever they lie now and in any order.
         measured_on: As in `train`; what is given is compared with what the run was measured on.
         after_round: As in `train`.
+        at_end: As in `train`.
         progress: As in `train`.
 
     Raises:
@@ -86,6 +91,7 @@ def resume(
         measured_on=measured_on,
         after_round=after_round,
         after_record=keep_report,
+        at_end=at_end,
         progress=progress,
     )
 

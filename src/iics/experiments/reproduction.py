@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
+from iics.errors import DataError
 from iics.experiments.figure_files import draw_figure1, draw_figure3, draw_figure4
 from iics.experiments.figure_numbers import figure1_features, figure3_histograms, save_arrays
 from iics.experiments.figures_similarity import kind_name
@@ -20,6 +21,7 @@ from iics.experiments.run_store import RunStore
 from iics.experiments.study import Study
 from iics.experiments.table_files import write_table
 from iics.experiments.variants import TargetName
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 from iics.similarity.pair_histograms import KINDS_BY_IDENTITY
 
 RUNS_CSV = "runs.csv"
@@ -170,6 +172,9 @@ class Reproduction:
         """Return the rows of an earlier call; none if there is no such file, or it has other columns."""
         if not file.is_file():
             return []
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
-            headings, *lines = [line for line in csv.reader(opened) if line] or [[]]
+        try:
+            text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
+            headings, *lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line] or [[]]
+        except (OSError, csv.Error) as error:
+            raise DataError(f"Cannot read {file}: {error}. Move it away; it is written anew.") from error
         return lines if headings == _RUN_HEADINGS else []

@@ -23,8 +23,7 @@ from iics.experiments.measure import measured
 from iics.experiments.run_probe import Speed, probe_clustering, probe_phase, probe_reading
 from iics.experiments.training_work import Phase
 from iics.memory import free_memory
-from iics.models.backbone import backbone_spec
-from iics.models.imagenet_weights import imagenet_problem
+from iics.models.reid_model import starting_problem
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
 from iics.training.trainable import check_trainable, predicted_memory
@@ -156,16 +155,8 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         pixel_bytes=len(train) * size.height * size.width * 3,
         free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
         pixel_folder=str(folder),
-        weights_problem=_weights_problem(settings),
+        weights_problem=starting_problem(settings.model),
     )
-
-
-def _weights_problem(settings: Settings) -> str | None:
-    """Return why the run would end where its network starts; nothing is downloaded."""
-    if settings.model.weights != "imagenet":
-        return None
-    spec = backbone_spec(settings.model.backbone)
-    return imagenet_problem(spec.timm_name, package=spec.weights_package)
 
 
 @dataclass(frozen=True)

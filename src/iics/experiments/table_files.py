@@ -10,6 +10,7 @@ from pathlib import Path
 
 from iics.atomic import write_atomically
 from iics.experiments.result_tables import ResultTable
+from iics.shown_name import shown
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -86,10 +87,10 @@ def to_html(table: ResultTable) -> str:
     """Return a page with the table, readable on a phone and printable."""
     first_of_paper = 1 + len(table.columns)
     return _PAGE.format(
-        title=html.escape(table.title),
+        title=html.escape(shown(table.title)),
         headings=_html_cells("th", table.headings, first_of_paper),
         rows="\n".join(f"<tr>{_html_cells('td', row.cells(), first_of_paper)}</tr>" for row in table.rows),
-        notes="\n".join(f"<li>{html.escape(note)}</li>" for note in table.notes),
+        notes="\n".join(f"<li>{html.escape(shown(note))}</li>" for note in table.notes),
     )
 
 
@@ -98,11 +99,11 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return shown(" ".join(text.split()))
 
 
 def _html_cells(tag: str, cells: Sequence[str], first_of_paper: int) -> str:
     return "".join(
-        f"<{tag}{' class=paper' if at >= first_of_paper else ''}>{html.escape(cell)}</{tag}>"
+        f"<{tag}{' class=paper' if at >= first_of_paper else ''}>{html.escape(shown(cell))}</{tag}>"
         for at, cell in enumerate(cells)
     )

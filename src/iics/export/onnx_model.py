@@ -15,6 +15,7 @@ from PIL import Image
 from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
 from iics.export.input_form import InputForm
+from iics.models.pixel_arrays import picture_of
 from iics.models.reid_model import resize_picture
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -67,7 +68,7 @@ class OnnxModel:
         """Return the features of person crops, as `ReidModel.embed` does, whatever form the file takes them in.
 
         Args:
-            images: RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures of any size.
+            images: RGB pixels of the model's input size as uint8 (n, h, w, 3), or pictures and arrays of any size.
             batch_size: Crops computed at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -85,7 +86,10 @@ class OnnxModel:
             pixels = np.stack(
                 [
                     resize_picture(
-                        image, self.height, self.width, interpolation=self.header.get("interpolation", "bicubic")
+                        picture_of(image),
+                        self.height,
+                        self.width,
+                        interpolation=self.header.get("interpolation", "bicubic"),
                     )
                     for image in images
                 ]

@@ -105,6 +105,8 @@ def _images(folder: Path) -> tuple[dict[Path, FileState], set[Path]]:
             try:
                 state = path.stat()
             except OSError:
+                if path.is_symlink():
+                    found[path] = (0, 0)  # to nothing, or to itself: reading it will tell
                 continue  # gone between listing and looking
             found[path] = (state.st_size, state.st_mtime_ns)
     return dict(sorted(found.items(), key=lambda item: item[0].as_posix())), passed_over

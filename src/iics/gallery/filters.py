@@ -30,7 +30,8 @@ class GalleryFilters:
         tracklet_id: Of this tracklet.
 
     Raises:
-        GalleryError: If a time is no plausible moment or the range is empty, or a camera is both wanted and unwanted.
+        GalleryError: If a time is no plausible moment or the range is empty, or a camera is both wanted and unwanted;
+            if cameras are one text, or the path an empty one.
     """
 
     cameras: tuple[str, ...] = ()
@@ -41,6 +42,11 @@ class GalleryFilters:
     tracklet_id: int | None = None
 
     def __post_init__(self) -> None:
+        for name, names in (("cameras", self.cameras), ("not_cameras", self.not_cameras)):
+            if isinstance(names, str):  # its letters would be taken for cameras
+                raise GalleryError(f"{name} needs a tuple of names, got the text {names!r}; write ({names!r},).")
+        if self.path is not None and not str(self.path).strip():
+            raise GalleryError("path is empty, which would mean the folder that the program runs in; leave it out.")
         for name, value in (("since", self.since), ("until", self.until)):
             fault = None if value is None else implausibility(value)
             if fault is not None:

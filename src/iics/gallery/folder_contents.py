@@ -22,6 +22,7 @@ from iics.atomic import write_atomically
 from iics.errors import GalleryError
 from iics.gallery.erasure import COPY, MADE_BY_ERASURE, TOKEN_PROPERTY
 from iics.gallery.schema import FORMAT_PROPERTY, MODEL_PROPERTY
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 CONTENTS = "contents.json"
 _COLLECTIONS, _SCHEMA, _MANIFEST = "collections", "schema.json", "manifest.json"
@@ -184,7 +185,7 @@ def _recorded(folder: Path) -> dict[str, _Contents]:
     """Return the contents that were noted, by collection; none of a gallery that an older version made."""
     if not (folder / CONTENTS).is_file():
         return {}
-    checksum, _, text = (folder / CONTENTS).read_bytes().partition(b"\n")
+    checksum, _, text = read_regular(folder / CONTENTS, most_bytes=MOST_TEXT_BYTES).partition(b"\n")
     if checksum != f"{zlib.crc32(text):08x}".encode():
         raise _DamageError(f"{CONTENTS}, which says what it should hold, is not as it was written")
     return {
@@ -214,7 +215,7 @@ def _version(path: Path, manifest: Mapping[str, Any]) -> int:
 def _json(path: Path, name: str) -> dict[str, Any]:
     """Return the object in a file of a collection."""
     try:
-        values = json.loads((path / name).read_bytes())
+        values = json.loads(read_regular(path / name, most_bytes=MOST_TEXT_BYTES))
     except FileNotFoundError:
         raise _DamageError(f"{_place(path / name)} is gone") from None
     except ValueError as error:

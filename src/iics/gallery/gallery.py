@@ -57,6 +57,7 @@ class Gallery:
         model_fingerprint: Of the only model whose features may enter.
         model_file: Where that model was when crops were last indexed; None if that is not known.
         dimension: Length of a feature.
+        finished_deleting: Whether opening it finished a deletion that had been interrupted.
     """
 
     def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
@@ -70,7 +71,7 @@ class Gallery:
         self.model_file: Path | None = local_path(header.model_file) if header.model_file else None
         self.dimension: int = header.dimension
         self._format_version = header.format_version
-        self._go_on_with_deleting()
+        self.finished_deleting = self._go_on_with_deleting()
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -134,16 +135,20 @@ class Gallery:
             disconnect(client, uri)
             raise
 
-    def _go_on_with_deleting(self) -> None:
-        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it."""
+    def _go_on_with_deleting(self) -> bool:
+        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it.
+
+        Returns:
+            Whether one was finished.
+        """
         if not is_server(self.uri):
-            if self.finish_deleting():
+            if is_finished := self.finish_deleting():
                 logger.warning(
                     "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
                     "`iics forget` again, in case some were not reached.",
                     self.uri,
                 )
-            return
+            return is_finished
         with self._asking():
             is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
         if is_unfinished:
@@ -152,6 +157,7 @@ class Gallery:
                 "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
                 self.uri,
             )
+        return False
 
     def __enter__(self) -> Gallery:
         return self

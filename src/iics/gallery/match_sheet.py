@@ -12,6 +12,7 @@ from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_ce
 from iics.errors import DataError
 from iics.gallery.match_images import match_image
 from iics.gallery.matches import Match
+from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 QUERY_FRAME, MATCH_FRAME = (130, 130, 130), (60, 100, 170)
 _COLUMNS = 10
@@ -30,7 +31,7 @@ def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: in
     """
     cells = [(_picture(match), MATCH_FRAME, _captions(match)) for match in matches]
     if query is not None:
-        cells.insert(0, (decode_image(query.expanduser().read_bytes()), QUERY_FRAME, ["query"]))
+        cells.insert(0, (_query(query), QUERY_FRAME, ["query"]))
     font = ImageFont.load_default(max(11, crop_height // 10))
     box = (crop_height // 2, crop_height)
     step_x = box[0] + 2 * FRAME + GAP
@@ -44,6 +45,13 @@ def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: in
         corner = (MARGIN + place % num_columns * step_x, MARGIN + place // num_columns * step_y)
         draw_cell(draw, sheet, picture, corner, box, frame, captions, font)
     return sheet
+
+
+def _query(path: Path) -> Image.Image:
+    try:
+        return decode_image(read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES))
+    except (OSError, DataError) as error:
+        raise DataError(f"The query {path} cannot be drawn: {error}.") from error
 
 
 def _picture(match: Match) -> Image.Image:

@@ -6,6 +6,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from iics.data.zip_member import ZIP_FAULTS
+from iics.regular_file import open_regular
+
 _PICKLE, _GZIP, _TENSORRT = b"\x80", b"\x1f\x8b", b"ftrt"
 _MEASURE = "iics evaluate --weights {file} --backbone resnet50 DATA"
 _CONVERT = (
@@ -70,7 +73,7 @@ def foreign_kind(file: Path) -> ForeignKind | None:
     Whether it is one of ours, a safetensors file with our header, is not looked at.
     """
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             start = opened.read(16)
     except OSError:
         return None
@@ -90,7 +93,7 @@ def _kind_of_archive(file: Path) -> ForeignKind | None:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except ZIP_FAULTS:
         return None
     if any(name.endswith("/constants.pkl") for name in names):
         return _SCRIPT

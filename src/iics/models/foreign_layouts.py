@@ -106,7 +106,7 @@ def _fast_reid(state: State, file: Path) -> ForeignCheckpoint:
 
 
 def _layumi(state: State, file: Path) -> ForeignCheckpoint:
-    _check_names(state, ("model.", "classifier.add_block.", "classifier.classifier.", "n_averaged"), file)
+    _check_names(state, ("model.", "classifier.add_block.", "classifier.classifier."), file)
     backbone = {key: value for key, value in _below(state, "model.").items() if not key.startswith("fc.")}
     neck = _below(state, "classifier.add_block.")
     width = len(neck["0.weight"]) if neck["0.weight"].ndim == 2 else None
@@ -141,7 +141,7 @@ def _plain(state: State, _: Path) -> ForeignCheckpoint:
 _LAYOUTS: list[tuple[Callable[[State], bool], Callable[[State, Path], ForeignCheckpoint]]] = [
     (lambda state: _has(state, "backbone.") and _has(state, "heads."), _fast_reid),
     (lambda state: _has(state, "model.") and "classifier.add_block.0.weight" in state, _layumi),
-    (lambda state: _has(state, "base.layer1."), _strong_baseline),
+    (lambda s: _has(s, "base.layer1.") and (_has(s, "bottleneck.") or _has(s, "classifier.")), _strong_baseline),
     (lambda state: _has(state, "layer1.") and ("classifier.weight" in state or "fc.0.weight" in state), _torchreid),
 ]
 

@@ -1,12 +1,18 @@
-"""What a model file of ours says of itself: a JSON header beside the weights, and how the file is read."""
+"""What a model file of ours says of itself: a JSON header beside the weights, and how the file is written and read.
+
+A hash of header and weights stands beside them: a file that a disk or a transfer changed is refused, not used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -21,8 +27,11 @@ from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts
 from iics.models.weights import check_finite
+from iics.regular_file import check_regular
 
 HEADER_KEY = "iics"
+CONTENTS_KEY = "iics_contents"
+"""The hash; files of older versions have none."""
 FORMAT_VERSION = 2
 """2 says what networks of others compute another way; a file of format 1 is a network of ours."""
 _LARGEST_CROP = 4096
@@ -137,8 +146,26 @@ def write_match_thresholds(file: Path, thresholds: MatchThresholds) -> None:
     text = _read_text(file)
     _parse_header(text, file)
     values = json.loads(text) | {"match_thresholds": asdict(thresholds)}
-    metadata = _metadata(file) | {HEADER_KEY: json.dumps(values)}
-    write_atomically(file, save_tensors(_read_tensors(file), metadata=metadata))
+    write_model_file(file, values, _read_tensors(file), metadata=_metadata(file))
+
+
+def write_model_file(
+    file: Path, header: Mapping[str, Any], tensors: dict[str, Tensor], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write header and weights, atomically, with a hash of both.
+
+    Args:
+        file: Where.
+        header: As JSON values, with format and versions.
+        tensors: The weights; no two share memory.
+        metadata: What else the file shall say.
+
+    Raises:
+        WriteError: If it cannot be written; a file that was there stays as it was.
+    """
+    text = json.dumps(header)
+    ours = {HEADER_KEY: text, CONTENTS_KEY: _contents_hash(text, tensors)}
+    write_atomically(file, save_tensors(tensors, metadata={**(metadata or {}), **ours}))
 
 
 def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
@@ -167,6 +194,7 @@ def header_text(file: Path) -> str | None:
 
 
 def _metadata(file: Path) -> dict[str, str]:
+    check_regular(file)
     with safe_open(file, framework="pt") as opened:
         return dict(opened.metadata() or {})
 
@@ -187,10 +215,27 @@ def _read_text(file: Path) -> str:
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
+    """Return the weights, compared with the hash beside them."""
     try:
-        return load_tensors(file.read_bytes())
+        tensors: dict[str, Tensor] = load_tensors(file.read_bytes())
+        metadata = _metadata(file)
     except (SafetensorError, OSError) as error:
         raise _damaged(file, error) from error
+    known = metadata.get(CONTENTS_KEY)
+    if known is not None and known != _contents_hash(metadata[HEADER_KEY], tensors):
+        raise WeightsError(
+            f"{file} is damaged: its weights or its header are not what was written. Take a copy of it that is whole."
+        )
+    return tensors
+
+
+def _contents_hash(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of a header and weights: 64 hexadecimal digits."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _damaged(file: Path, error: Exception) -> WeightsError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors.torch import save as save_tensors
 from torch import nn
 
-from iics.atomic import write_atomically
 from iics.config import ModelSettings
 from iics.data.crops import CropSet
 from iics.data.images import Interpolation, load_pixels, resized
@@ -27,11 +24,13 @@ from iics.errors import DataError, SettingsError, WeightsError
 from iics.features import extract_features, l2_normalise
 from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
 from iics.models.foreign_checkpoint import ForeignCheckpoint
-from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_values, read_model_file
+from iics.models.imagenet_weights import imagenet_problem
+from iics.models.model_header import FORMAT_VERSION, ModelHeader, header_values, read_model_file, write_model_file
 from iics.models.network_parts import LastStride
 from iics.models.pixel_arrays import checked_pixels, picture_of
 from iics.models.starting_weights import check_fits
 from iics.models.transfer import load_into, model_file_of, weights_file
+from iics.models.weights import file_problem
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class ReidModel:
         }
         # Layers that share an alpha list it once each; safetensors stores no shared memory, so each gets a copy.
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in self.backbone.state_dict().items()}
-        write_atomically(Path(path), save_tensors(tensors, metadata={HEADER_KEY: json.dumps(header)}))
+        write_model_file(Path(path), header, tensors)
 
     def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
         """Yield the pixels of the images, a block of crops at a time: a gallery need not fit into memory."""
@@ -123,8 +122,8 @@ class ReidModel:
             images = [images]
         if isinstance(images, torch.Tensor):
             raise ValueError("Pass a NumPy array, uint8 (n, h, w, 3), instead of a tensor: pixels.cpu().numpy().")
-        if isinstance(images, str | Path) or len(images) == 0:
-            raise ValueError(f"Pass a list of at least one picture or file, got {images!r}.")
+        if not isinstance(images, np.ndarray | CropSet | Sequence) or isinstance(images, str) or len(images) == 0:
+            raise ValueError(f"Pass a crop set, or a list of at least one picture or file, got {images!r}.")
         size = (self.header.height, self.header.width)
         if isinstance(images, np.ndarray) and images.dtype != np.object_:
             pixels = checked_pixels(images)
@@ -133,11 +132,7 @@ class ReidModel:
                 return
             images = list(pixels)
         if not isinstance(images, CropSet):
-            pictures = [
-                picture_of(image) if isinstance(image, np.ndarray) else image
-                for image in images
-                if not isinstance(image, str | Path)
-            ]
+            pictures = [picture_of(image) for image in images if not isinstance(image, str | Path)]
             if pictures and len(pictures) < len(images):
                 raise ValueError("Pass pictures and arrays, or files, not a mixture of both.")
             if pictures:
@@ -185,6 +180,20 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
     if model_file is not None:
         load_into(backbone, header, model_file)
     return ReidModel(backbone, header, device=device)
+
+
+def starting_problem(settings: ModelSettings) -> str | None:
+    """Return why a network cannot start with its weights, as far as that shows without reading them; None if it can.
+
+    Nothing is downloaded; whether that could be is found out in two seconds.
+
+    Raises:
+        SettingsError: If the backbone is unknown.
+    """
+    spec = backbone_spec(settings.backbone)
+    if settings.weights == "imagenet":
+        return imagenet_problem(spec.timm_name, package=spec.weights_package)
+    return None if settings.weights == "none" else file_problem(weights_file(settings.weights))
 
 
 def load_foreign_weights(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -17,6 +18,11 @@ from torch import Tensor
 from iics.errors import WeightsError
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 
+logger = logging.getLogger(__name__)
+
+_WRAPPED = ("module.", "_orig_mod.")
+"""What DataParallel and AveragedModel, and torch.compile, put before names."""
+_AVERAGED = "n_averaged"
 _LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 _LITE0_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 _LITE0_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
@@ -33,24 +39,64 @@ _LITE0_BLOCK = {
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file; lite0's in timm's key names.
 
-    A state dict may lie under "state_dict" or "model"; a "module." prefix is dropped. Nothing is unpickled but tensors
-    and numbers.
+    A state dict may lie under "state_dict" or "model"; the prefixes of parallel, compiled and averaged networks are
+    dropped. Nothing is unpickled but tensors and numbers.
 
     Raises:
         WeightsError: If the file is missing, corrupt, of another kind, holds no tensors, or numbers that are none.
     """
     file = Path(path)
-    if not file.is_file():
-        raise WeightsError(f"No weights file at {file}; needed is a file, or `imagenet` or `none`.")
+    problem = file_problem(file)
+    if problem is not None:
+        raise WeightsError(problem)
     loaded = _loaded(file)
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            others = [name for name, value in loaded.items() if name != wrapper and is_state(value)]
+            if others:
+                logger.warning(
+                    "%s: the weights under %r are taken, not those under %s.", file, wrapper, _listed(others)
+                )
             loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()) or not loaded:
-        raise WeightsError(f"{file} holds no state dict: needed are tensors by name.")
-    state = to_timm_keys({str(key).removeprefix("module."): value for key, value in loaded.items()})
+    if not is_state(loaded):
+        inside = [name for name, value in loaded.items() if is_state(value)] if isinstance(loaded, Mapping) else []
+        way_out = (
+            f" It has some under {_listed(inside)}: store one of them alone, as a file of its own." if inside else ""
+        )
+        raise WeightsError(f"{file} holds no state dict: needed are tensors by name.{way_out}")
+    state = to_timm_keys({_plain_key(key): value for key, value in loaded.items() if key != _AVERAGED})
     check_finite(state, file)
     return state
+
+
+def file_problem(file: Path) -> str | None:
+    """Return why a file can hold no weights, by its first bytes; None if it may."""
+    if not file.is_file():
+        return f"No weights file at {file}; needed is a file, or `imagenet` or `none`."
+    kind = foreign_kind(file)
+    if kind is None or kind.has_tensors:
+        return None
+    return f"{file} is {kind.name}, which holds no weights by name. {kind.way_out(file)}"
+
+
+def is_state(value: object) -> TypeGuard[Mapping[str, Tensor]]:
+    """Return whether a value is a mapping of tensors by name, and not empty."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+    )
+
+
+def _plain_key(key: str) -> str:
+    """Return the name of a tensor without what PyTorch's wrappers of a network put before it."""
+    while key.startswith(_WRAPPED):
+        key = key.partition(".")[2]
+    return key
+
+
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def imagenet_package_weights(package: str) -> dict[str, Tensor]:
@@ -89,11 +135,8 @@ def _loaded(file: Path) -> object:
     Raises:
         WeightsError: If it cannot be read.
     """
-    kind = foreign_kind(file)
-    if kind is not None and not kind.has_tensors:
-        raise WeightsError(f"{file} is {kind.name}, which holds no weights by name. {kind.way_out(file)}")
     try:
-        if file.suffix == ".safetensors" or kind == SAFETENSORS:
+        if file.suffix == ".safetensors" or foreign_kind(file) == SAFETENSORS:
             return load_file(file)
         with torch.serialization.safe_globals(_numpy_numbers()):
             return torch.load(file, map_location="cpu", weights_only=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from iics.errors import SettingsError
+from iics.ranges import Range, check_ranges, number
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 PASSWORD_VARIABLE = "IICS_PASSWORD"
 MIN_PASSWORD_LENGTH = 8
-_SECONDS_AFTER_A_WRONG_PASSWORD = 1.0
+SESSION_HOURS: Range = number(0.01, 168)
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,25 @@ class Access:
         port: Port.
         user: Who may log in; "" if everybody on this machine is let in.
         password: Theirs.
+        session_hours: After which a log-in ends.
+        trusted_proxy: Address or network of the proxy whose word is taken for where a request came from
+            (X-Forwarded-For) and how (X-Forwarded-Proto); "" to take nobody's.
 
     Raises:
-        SettingsError: If the page would be open to others without a password, or the password is too short.
+        SettingsError: If the page would be open to others without a password, the password is too short, or another
+            value makes no sense.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     user: str = ""
     password: str = field(default="", repr=False)
+    session_hours: Annotated[float, SESSION_HOURS] = 12.0
+    trusted_proxy: str = ""
 
     def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
+        _check_proxy(self.trusted_proxy)
         if not 0 < self.port < 65536:
             raise SettingsError(f"--port must be from 1 to 65535, got {self.port}.")
         if not self.is_local and not self.user:
@@ -66,22 +75,21 @@ class Access:
         except ValueError:
             return False
 
-    def log_in(self) -> Callable[[str, str], Awaitable[bool]] | None:
-        """Return what checks a log-in, in the same time whatever is wrong; None where none is asked for."""
-        if not self.user:
-            return None
-        expected = [text.encode() for text in (self.user, self.password)]
+    def is_right(self, user: str, password: str) -> bool:
+        """Return whether a log-in is right; it takes the same time whatever is wrong."""
+        pairs = ((user, self.user), (password, self.password))
+        results = [hmac.compare_digest(*(text.encode(errors="surrogatepass") for text in pair)) for pair in pairs]
+        return bool(self.user) and all(results)
 
-        async def is_right(user: str, password: str) -> bool:
-            given = [text.encode(errors="surrogatepass") for text in (user, password)]
-            results = [hmac.compare_digest(*pair) for pair in zip(given, expected, strict=True)]
-            if not all(results):
-                await asyncio.sleep(
-                    _SECONDS_AFTER_A_WRONG_PASSWORD
-                )  # guesses take their time; other visitors do not wait
-            return all(results)
 
-        return is_right
+def _check_proxy(proxy: str) -> None:
+    try:
+        if proxy:
+            ipaddress.ip_network(proxy)
+    except ValueError as error:
+        raise SettingsError(
+            f"--trusted-proxy must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8; {error}."
+        ) from error
 
 
 def read_password(file: Path | None) -> str:
@@ -93,7 +101,7 @@ def read_password(file: Path | None) -> str:
     if file is None:
         return os.environ.get(PASSWORD_VARIABLE, "")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file, most_bytes=MOST_TEXT_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"Cannot read a password from {file}: {error}.") from error
     lines = text.splitlines()

@@ -8,10 +8,13 @@ import gradio as gr
 
 from iics.errors import IicsError
 from iics.page.cluster_browser import ClusterBrowser, ClusterOrder
+from iics.page.events import in_turn
 from iics.page.match_view import message_html
+from iics.page.turns import Turns
+from iics.page.visitors import Visitor
 
 
-def build_clusters_tab(browser: ClusterBrowser | None) -> None:
+def build_clusters_tab(browser: ClusterBrowser | None, turns: Turns) -> None:
     """Lay out the tab and connect its events; within a `gr.Blocks`. Without a run it says how to name one."""
     if browser is None:
         gr.HTML(message_html("No run was named", "Start the page with --run RUN to browse the clusters of a run."))
@@ -26,24 +29,25 @@ def build_clusters_tab(browser: ClusterBrowser | None) -> None:
             with gr.Row():
                 back = gr.Button("Previous page", size="sm")
                 forth = gr.Button("Next page", size="sm")
-    shown = gr.HTML(lambda: _page_html(browser, rounds[-1], orders[0], 1), elem_id="iics-cluster-list")
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_id": "clusters"}
+    shown = gr.HTML("", elem_id="iics-cluster-list")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
-    def show(round_name: str, order_name: str, number: int | None) -> str:
+    def show(_: Visitor, round_name: str, order_name: str, number: int | None) -> str:
         return _page_html(browser, round_name, order_name, number or 1)
 
     def turned(by: int) -> Any:
-        def turn(round_name: str, order_name: str, number: int | None) -> tuple[int, str]:
+        def turn(_: Visitor, round_name: str, order_name: str, number: int | None) -> tuple[int, str]:
             return turned_page(browser, round_name, order_name, number or 1, by)
 
-        return turn
+        return in_turn(turns, turn)
 
-    def start_over(round_name: str, order_name: str) -> tuple[int, str]:
+    def start_over(_: Visitor, round_name: str, order_name: str) -> tuple[int, str]:
         return 1, _page_html(browser, round_name, order_name, 1)
 
-    gr.on([chosen.input, order.input], start_over, [chosen, order], [page, shown], **quiet)
-    page.submit(show, [chosen, order, page], shown, **quiet)
-    page.blur(show, [chosen, order, page], shown, **quiet)
+    gr.on([chosen.input, order.input], in_turn(turns, start_over), [chosen, order], [page, shown], **quiet)
+    page.submit(in_turn(turns, show), [chosen, order, page], shown, **quiet)
+    page.blur(in_turn(turns, show), [chosen, order, page], shown, **quiet)
+    gr.on(None, in_turn(turns, lambda _: _page_html(browser, rounds[-1], orders[0], 1)), None, shown, **quiet)
     back.click(turned(-1), [chosen, order, page], [page, shown], **quiet)
     forth.click(turned(1), [chosen, order, page], [page, shown], **quiet)
 

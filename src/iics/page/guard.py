@@ -17,11 +17,13 @@ AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_REQUEST_BYTES = 11_000_000
 """A picture of the largest size that is taken, and what a browser puts around it."""
+MAX_MESSAGE_BYTES = 256_000
+"""Of any other request: fields of a search, with the names of many cameras."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 _NEEDED = re.compile(
     r"/(login|logout|config|theme\.css|favicon\.ico|robots\.txt)?/?|/(static|assets|svelte)/.*|"
-    r"(/gradio_api)?/(info|app_id|startup-events|login_check|user|upload|upload_progress|queue/join|queue/data|reset|"
+    r"(/gradio_api)?/(info|app_id|startup-events|login_check|user|upload|queue/join|queue/data|reset|"
     r"cancel|heartbeat/\w+|theme\.css)/?"
 )
 _POLICY = (
@@ -59,7 +61,7 @@ class Guard:
         if refusal is not None:
             await _answer(send, *refusal)
             return
-        await self._app(scope, _limited(receive), _with_headers(send))
+        await self._app(scope, _limited(receive, _most_bytes(scope)), _with_headers(send))
 
     def _refusal(self, scope: Message) -> tuple[int, str] | None:
         """Return status and reason of a request that is not passed on."""
@@ -73,12 +75,22 @@ class Guard:
         if not _NEEDED.fullmatch(scope["path"]):
             return 404, "There is nothing here."
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
-            return 413, f"Requests have at most {MAX_REQUEST_BYTES / 1e6:.0f} MB."
+        most = _most_bytes(scope)
+        if not re.fullmatch("[0-9]{1,18}", length) or int(length) > most:
+            return 413, f"Requests to this address have at most {most / 1e6:g} MB."
         return None
 
 
-def _limited(receive: Receive) -> Receive:
+def is_upload(scope: Message) -> bool:
+    """Return whether a request brings a file."""
+    return str(scope["path"]).rstrip("/") in ("/upload", "/gradio_api/upload")
+
+
+def _most_bytes(scope: Message) -> int:
+    return MAX_REQUEST_BYTES if is_upload(scope) else MAX_MESSAGE_BYTES
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """Return `receive` that ends a request whose body grows beyond the limit: not every request tells its length."""
     total = 0
 
@@ -86,7 +98,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
-        return message if total <= MAX_REQUEST_BYTES else {"type": "http.disconnect"}
+        return message if total <= most else {"type": "http.disconnect"}
 
     return limited
 

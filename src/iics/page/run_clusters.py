@@ -7,6 +7,7 @@ the files.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 
 from iics.data.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
 from iics.errors import DataError, RunFolderError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 from iics.training.run_data import RunData
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
@@ -80,8 +82,8 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
     """
     file = run / "pseudo_labels" / f"round-{round_number:03d}.csv"
     try:
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
-            rows = list(csv.DictReader(opened, strict=True))
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (OSError, csv.Error) as error:
         raise RunFolderError(f"Cannot read {file}: {error}.") from error
     try:

@@ -17,6 +17,7 @@ from iics.data.shown_picture import VERSION
 from iics.errors import WriteError
 from iics.models.fingerprint import model_fingerprint
 from iics.models.reid_model import ReidModel
+from iics.regular_file import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def _kept(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | Non
     if not file.exists():
         return None
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
+        with open_regular(file) as opened, np.load(opened, allow_pickle=False) as kept:
             features: npt.NDArray[np.float32] = kept["features"]
             is_ours = str(kept["key"]) == key and features.ndim == 2 and features.dtype == np.float32
             return features if is_ours and len(features) == num_crops and np.isfinite(features).all() else None

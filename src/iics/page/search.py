@@ -18,7 +18,7 @@ from iics.gallery.matches import Match
 from iics.gallery.moments import parse_moment
 from iics.models.reid_model import ReidModel
 from iics.page.marks_book import MarksBook
-from iics.page.query_picture import QueryPicture, read_query
+from iics.page.query_picture import QueryPicture
 
 MAX_TOP = 200
 
@@ -64,15 +64,17 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture that went through the model, and what it found.
+    """A picture that went through the model, and what it found. The picture itself is not kept: it may have 75 MB.
 
     Attributes:
-        picture: The upload.
+        name: What the upload was called.
+        digest: SHA-256 of the upload, in hexadecimal.
         features: Of the picture. Shape (1, d).
         matches: What the last search found, best first.
     """
 
-    picture: QueryPicture
+    name: str
+    digest: str
     features: npt.NDArray[np.float32]
     matches: tuple[Match, ...] = ()
 
@@ -104,14 +106,9 @@ class Searcher:
         gallery.check_model(model)
         self.gallery, self.model, self.marks = gallery, model, marks
 
-    def query(self, name: str, data: bytes) -> Query:
-        """Return an upload with its features.
-
-        Raises:
-            DataError: If it is no picture that can be searched for.
-        """
-        picture = read_query(name, data)
-        return Query(picture, self.model.embed([picture.image]))
+    def query(self, picture: QueryPicture) -> Query:
+        """Return an upload by its features."""
+        return Query(picture.name, picture.digest, self.model.embed([picture.image]))
 
     def search(self, query: Query, wanted: Wanted) -> Query:
         """Return the query with what it finds.
@@ -137,7 +134,7 @@ class Searcher:
         """
         if self.marks is None:
             return {}
-        return self.marks.verdicts(query.picture.digest, self.gallery.model_fingerprint)
+        return self.marks.verdicts(query.digest, self.gallery.model_fingerprint)
 
     def mark(self, query: Query, crop_id: str, verdict: str) -> None:
         """Keep a verdict on a match; "" takes it back.
@@ -150,7 +147,7 @@ class Searcher:
         if self.marks is None:
             raise SettingsError("No marks are kept; start the page with --marks FILE.")
         match = query.match(crop_id)
-        digest, fingerprint = query.picture.digest, self.gallery.model_fingerprint
+        digest, fingerprint = query.digest, self.gallery.model_fingerprint
         if not verdict:
             self.marks.remove((digest, crop_id, fingerprint))
             return
@@ -162,7 +159,7 @@ class Searcher:
             Mark(
                 marked_at=now,
                 query=digest,
-                query_name=query.picture.name,
+                query_name=query.name,
                 crop_id=crop_id,
                 path=match.place,
                 camera=match.camera,

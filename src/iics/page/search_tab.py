@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import resources
 from typing import Any, get_args
 
 import gradio as gr
 
 from iics.errors import IicsError
+from iics.page.audit_log import AuditLog
+from iics.page.events import in_turn, told_in_turn
 from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
+from iics.page.query_picture import read_query
 from iics.page.search import MAX_TOP, Query, Searcher, Wanted
 from iics.page.thumbnails import thumbnail
+from iics.page.turns import Turns
 from iics.page.upload import Upload, crop_upload
+from iics.page.visitors import Visitor
 
 _SECONDS_A_QUERY_IS_KEPT = 3600
+_QUIET: dict[str, Any] = {"show_progress": "minimal"}
 _ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
 
 
@@ -22,53 +30,60 @@ class SearchTab:
 
     Args:
         searcher: Of the gallery.
+        audit: Where searches and marks are noted.
     """
 
-    def __init__(self, searcher: Searcher) -> None:
-        self._searcher = searcher
+    def __init__(self, searcher: Searcher, audit: AuditLog) -> None:
+        self._searcher, self._audit = searcher, audit
 
-    def upload(self, upload: Upload | None, order: str, *fields: Any) -> tuple[None, Query | None, str, str]:
+    def upload(
+        self, visitor: Visitor, upload: Upload | None, order: str, *fields: Any
+    ) -> tuple[None, Query | None, str, str]:
         """Return the field emptied for the next file, the query, its matches and its picture."""
         if upload is None:
-            return None, None, self.start(), ""
+            return None, None, self.start(visitor), ""
         try:
-            query = self._searcher.query(upload.name, upload.data)
+            dropped = read_query(upload.name, upload.read())
+            query = self._searcher.query(dropped)
         except IicsError as error:
             return None, None, message_html("This file cannot be used", str(error), is_error=True), ""
-        picture = template("query.html").render(
-            picture=thumbnail(query.picture.image), name=query.picture.name, note=query.picture.note
-        )
-        return None, *self.search(query, order, *fields), picture
+        picture = template("query.html").render(picture=thumbnail(dropped.image), name=dropped.name, note=dropped.note)
+        return None, *self.search(visitor, query, order, *fields), picture
 
-    def search(self, query: Query | None, order: str, *fields: Any) -> tuple[Query | None, str]:
+    def search(self, visitor: Visitor, query: Query | None, order: str, *fields: Any) -> tuple[Query | None, str]:
         """Return the query with what it finds, and the matches."""
         if query is None:
-            return None, self.start()
+            return None, self.start(visitor)
         try:
-            query = self._searcher.search(query, Wanted(*fields))
+            wanted = Wanted(*fields)
+            query = self._searcher.search(query, wanted)
+            self._audit.note(
+                "search", visitor, query=query.digest, name=query.name, **asdict(wanted), matches=len(query.matches)
+            )
             return query, self._matches(query, order)
         except IicsError as error:
             return query, message_html("This search cannot be made", str(error), is_error=True)
 
-    def show(self, query: Query | None, order: str) -> str:
+    def show(self, visitor: Visitor, query: Query | None, order: str) -> str:
         """Return the matches there are in another order."""
         if query is None:
-            return self.start()
+            return self.start(visitor)
         try:
             return self._matches(query, order)
         except IicsError as error:
             return message_html("The matches cannot be shown", str(error), is_error=True)
 
-    def mark(self, query: Query | None, order: str, event: gr.EventData) -> tuple[Any, str]:
+    def mark(self, visitor: Visitor, query: Query | None, order: str, told: Mapping[str, Any]) -> tuple[Any, str]:
         """Keep a verdict; return the matches, or that they may stay as they are, and what was done."""
-        crop_id, verdict = str(event._data.get("crop", "")), str(event._data.get("verdict", ""))
+        crop_id, verdict = str(told.get("crop", "")), str(told.get("verdict", ""))
         try:
             if query is None:
-                return self.start(), toast_html("The search was forgotten; drop the crop again.", is_error=True)
+                return self.start(visitor), toast_html("The search was forgotten; drop the crop again.", is_error=True)
             match = query.match(crop_id)
+            self._audit.note("mark", visitor, query=query.digest, crop=crop_id, place=match.place, verdict=verdict)
             self._searcher.mark(query, crop_id, verdict)
         except IicsError as error:
-            return self.show(query, order), toast_html(f"Not kept: {error}", is_error=True)
+            return self.show(visitor, query, order), toast_html(f"Not kept: {error}", is_error=True)
         done = f"marked {verdict}" if verdict else "no longer marked"
         return gr.skip(), toast_html(f"Match {match.rank} is {done}.", is_error=False)
 
@@ -88,7 +103,7 @@ class SearchTab:
             return self.start()
         return message_html("Nothing found", "No crop of the gallery meets these filters. Widen or clear them.")
 
-    def start(self) -> str:
+    def start(self, _: Visitor | None = None) -> str:
         """Return what is shown before a search."""
         gallery = self._searcher.gallery
         try:
@@ -102,9 +117,9 @@ class SearchTab:
         return message_html("Drop a crop to search for", f"{num_crops:,} crops are in the gallery.")
 
 
-def build_search_tab(searcher: Searcher) -> None:
+def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
     """Lay out the tab and connect its events; within a `gr.Blocks`."""
-    tab = SearchTab(searcher)
+    tab = SearchTab(searcher, audit)
     cameras = searcher.gallery.camera_names()
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
     with gr.Row(equal_height=False):
@@ -126,19 +141,20 @@ def build_search_tab(searcher: Searcher) -> None:
                     label="Re-rank", info="By neighbours the query and a match share.", elem_id="iics-rerank"
                 )
         with gr.Column(scale=4, min_width=300):
-            found = gr.HTML(tab.start, elem_id="iics-found", js_on_load=_script())
+            found = gr.HTML("", elem_id="iics-found", js_on_load=_script())
     status = gr.HTML("", elem_id="iics-status")
     fields = [only, without, since, until, top, one, rerank]
-    one_at_a_time: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "search", "show_progress": "minimal"}
-    upload.upload(
-        tab.upload, [upload, order, *fields], [upload, query, found, picture], api_name="search", **one_at_a_time
-    )
-    quiet: dict[str, Any] = {"api_visibility": "private", **one_at_a_time}
+    search = in_turn(turns, tab.upload)
+    upload.upload(search, [upload, order, *fields], [upload, query, found, picture], api_name="search", **_QUIET)
+    hidden: dict[str, Any] = {"api_visibility": "private", **_QUIET}
     changes = [field.change for field in (only, without, one, rerank)] + [top.release, since.submit, until.submit]
     changes += [since.blur, until.blur]
-    gr.on(changes, tab.search, [query, order, *fields], [query, found], trigger_mode="always_last", **quiet)
-    order.change(tab.show, [query, order], found, **quiet)
-    found.mark(tab.mark, [query, order], [found, status], trigger_mode="multiple", **quiet)
+    again = in_turn(turns, tab.search)
+    gr.on(changes, again, [query, order, *fields], [query, found], trigger_mode="always_last", **hidden)
+    order.change(in_turn(turns, tab.show), [query, order], found, **hidden)
+    mark = told_in_turn(turns, tab.mark)
+    found.mark(mark, [query, order], [found, status], trigger_mode="multiple", **hidden)
+    gr.on(None, in_turn(turns, tab.start), None, found, **hidden)  # when the page is opened
 
 
 def _script() -> str:

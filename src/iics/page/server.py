@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
@@ -13,24 +12,33 @@ from typing import TYPE_CHECKING
 
 from iics.errors import PageError
 from iics.page.access import Access
+from iics.page.audit_log import AuditLog
 from iics.page.guard import LOCAL_NAMES, Guard
 from iics.page.query_picture import MAX_BYTES
+from iics.page.upload_folder import upload_folder
 
 if TYPE_CHECKING:
     import gradio as gr
+    from starlette.middleware import Middleware
 
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.search import Searcher
+    from iics.page.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
-_SECONDS_AN_UPLOAD_LIES = 120
-_SESSIONS_KEPT = 200
+_SESSIONS_KEPT = 256
+"""By gradio; a few more than there may be windows, so that it never has to choose."""
+_MOST_AT_ONCE = 256
+"""Requests that gradio takes from its own queue at once: more than may wait, so that turns alone make the order."""
 _UPLOADS = "GRADIO_TEMP_DIR"
+_TRUSTED_PROXY = "FORWARDED_ALLOW_IPS"
+"""Where uvicorn reads whose X-Forwarded-For it believes; unset, it believes every program on this machine."""
 
 
-Serve = Callable[["Searcher", "ClusterBrowser | None", Access], str]
-"""Serves a page and returns its address: what the tab "Search" asks, the clusters of a run if any, whom it lets in."""
+Serve = Callable[["Searcher", "ClusterBrowser | None", Access, AuditLog], str]
+"""Serves a page and returns its address: what the tab "Search" asks, the clusters of a run if any, whom it lets in, and
+what notes who did what."""
 
 
 @contextmanager
@@ -43,18 +51,19 @@ def page_server() -> Iterator[Serve]:
         PageError: If gradio is not installed.
     """
     check_gradio()
-    with (
-        tempfile.TemporaryDirectory(prefix="iics-page-") as folder,
-        _uploads_in(folder),
-        ExitStack() as pages,
-    ):
+    from iics.page.uploads import Uploads
 
-        def serve(searcher: Searcher, browser: ClusterBrowser | None, access: Access) -> str:
+    with upload_folder() as folder, _variable(_UPLOADS, str(folder)), ExitStack() as pages:
+        uploads = Uploads(folder)
+        pages.enter_context(uploads.tidied())
+
+        def serve(searcher: Searcher, browser: ClusterBrowser | None, access: Access, audit: AuditLog) -> str:
             if not access.is_local:
                 logger.warning("Passwords travel unencrypted over HTTP; put the page behind a proxy that speaks HTTPS.")
-            page = _build(searcher, browser)
+            page = _build(searcher, browser, audit)
             pages.callback(page.close, verbose=False)
-            return _launch(page, access)
+            with _variable(_TRUSTED_PROXY, access.trusted_proxy):
+                return _launch(page, access, _doors(page, access, audit, uploads))
 
         yield serve
 
@@ -70,48 +79,62 @@ def check_gradio() -> None:
 
 
 @contextmanager
-def _uploads_in(folder: str) -> Iterator[None]:
-    """Within the block gradio keeps uploads in a folder of our own."""
-    before = os.environ.get(_UPLOADS)
-    os.environ[_UPLOADS] = folder
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Within the block an environment variable has a value of ours."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[_UPLOADS]
+            del os.environ[name]
         else:
-            os.environ[_UPLOADS] = before
+            os.environ[name] = before
 
 
-def _build(searcher: Searcher, browser: ClusterBrowser | None) -> gr.Blocks:
+def _build(searcher: Searcher, browser: ClusterBrowser | None, audit: AuditLog) -> gr.Blocks:
     import gradio as gr
 
     from iics.page.clusters_tab import build_clusters_tab
     from iics.page.search_tab import build_search_tab
+    from iics.page.turns import Turns
 
-    lifetime = (_SECONDS_AN_UPLOAD_LIES // 2, _SECONDS_AN_UPLOAD_LIES)
-    with gr.Blocks(title="IICS", delete_cache=lifetime, fill_width=True) as page:
+    turns = Turns()
+    with gr.Blocks(title="IICS", fill_width=True) as page:
         gr.HTML("<header class='iics-header'><h1>IICS</h1><p>Find a person in a gallery of crops</p></header>")
         with gr.Tab("Search"):
-            build_search_tab(searcher)
+            build_search_tab(searcher, audit, turns)
         with gr.Tab("Clusters"):
-            build_clusters_tab(browser)
+            build_clusters_tab(browser, turns)
     return page
 
 
-def _launch(page: gr.Blocks, access: Access) -> str:
-    import gradio as gr
+def _doors(page: gr.Blocks, access: Access, audit: AuditLog, uploads: Uploads) -> list[Middleware]:
+    """Return what a request passes before gradio sees it, the outermost first."""
     from starlette.middleware import Middleware
 
+    from iics.page.bounds import Bounds
+    from iics.page.log_in import LogIn
+    from iics.page.visitors import Visitors
+    from iics.page.windows import Windows
+
+    who = Middleware(LogIn, access=access, audit=audit) if access.user else Middleware(Visitors)
+    bounds = Middleware(Bounds, uploads=uploads, windows=Windows(page))
+    return [Middleware(Guard, names=_names(access)), who, bounds]
+
+
+def _launch(page: gr.Blocks, access: Access, doors: list[Middleware]) -> str:
+    import gradio as gr
+
     fonts = ["system-ui", "sans-serif"]  # of the system: gradio's own choice would be fetched from elsewhere
-    page.queue(max_size=256, api_open=False)
+    page.queue(max_size=_MOST_AT_ONCE, api_open=False, default_concurrency_limit=None)
     try:
         _, address, _ = page.launch(
             server_name=f"[{access.host}]" if ":" in access.host else access.host,
             server_port=access.port,
-            auth=access.log_in(),
             max_file_size=MAX_BYTES,
-            app_kwargs={"middleware": [Middleware(Guard, names=_names(access))]},
+            app_kwargs={"middleware": doors},
+            max_threads=_MOST_AT_ONCE,
             theme=gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=fonts, font_mono=["monospace"]),
             css=resources.files("iics.page").joinpath("page.css").read_text(encoding="utf-8"),
             state_session_capacity=_SESSIONS_KEPT,

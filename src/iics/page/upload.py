@@ -1,20 +1,19 @@
-"""The place to drop a crop: gradio's file field, whose files are read once and never fetched from elsewhere.
+"""The place to drop a crop: gradio's file field, whose files are read when their turn comes, and never fetched.
 
 The field's behaviour is changed on the object: gradio writes a stub file beside the module of every subclass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-_NAME_LENGTH = 200
+from iics.errors import DataError
 
-Move = Callable[[str | Path | None], Awaitable[str | None]]
+_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,22 @@ class Upload:
 
     Attributes:
         name: What it was called: printable characters, at most 200.
-        data: Its bytes.
+        path: Where it lies; for two minutes, or less if the visitor sends many.
     """
 
     name: str
-    data: bytes
+    path: Path
+
+    def read(self) -> bytes:
+        """Return its bytes.
+
+        Raises:
+            DataError: If it was removed while it waited.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.name} has been removed meanwhile; drop it again.") from error
 
 
 def crop_upload(**look: Any) -> gr.File:
@@ -38,18 +48,14 @@ def crop_upload(**look: Any) -> gr.File:
     """
     field = gr.File(**look)
     field.preprocess = _read
-    field.async_move_resource_to_block_cache = _files_only(field.async_move_resource_to_block_cache)
+    field.async_move_resource_to_block_cache = _stay
     return field
 
 
 def _read(payload: Any) -> Upload | None:
     if payload is None:
         return None
-    name = _plain_name(payload.orig_name or Path(payload.path).name)
-    try:
-        return Upload(name, Path(payload.path).read_bytes())
-    except OSError:
-        return Upload(name, b"")  # removed while it waited; refused as empty
+    return Upload(_plain_name(payload.orig_name or Path(payload.path).name), Path(payload.path))
 
 
 def _plain_name(name: str) -> str:
@@ -57,12 +63,8 @@ def _plain_name(name: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in name[:_NAME_LENGTH])
 
 
-def _files_only(move: Move) -> Move:
-    """Return gradio's way of an upload into its folder, without that of fetching an address."""
-
-    async def moved(place: str | Path | None) -> str | None:
-        if place is not None and "://" in str(place):
-            raise gr.Error("Only files are taken, no addresses.", print_exception=False)
-        return await move(place)
-
-    return moved
+async def _stay(place: str | Path | None) -> str | None:
+    """Leave an upload where it is; gradio would copy it, or fetch an address."""
+    if place is not None and "://" in str(place):
+        raise gr.Error("Only files are taken, no addresses.", print_exception=False)
+    return None if place is None else str(place)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from iics.config import LoggerName, Settings
 from iics.errors import SettingsError
+from iics.shown_name import shown
 
 PROJECT = "iics"
 """Project (W&B) or experiment (MLflow) of every run, unless the environment names another."""
@@ -220,13 +221,13 @@ def flatten(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the numbers of a nested record under names joined by slashes."""
     for name, value in _leaves(record, separator="/"):
         if isinstance(value, int | float):
-            yield _as_text(name), float(value)
+            yield shown(name), float(value)
 
 
 def histograms(record: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
     """Return what a record holds many values of: alphas; sizes of clusters in stage 1, its cameras, and stage 2."""
     cameras = {
-        _as_text(f"stage1/cluster_sizes/{camera}"): _sizes(statistics)
+        shown(f"stage1/cluster_sizes/{camera}"): _sizes(statistics)
         for camera, statistics in record.get("stage1", {}).get("pseudo_labels", {}).items()
     }
     found = {"alphas": np.array(list(record["alpha"].values()), dtype=np.float64), **cameras}
@@ -249,11 +250,6 @@ def _leaves(values: Mapping[str, Any], *, separator: str, prefix: str = "") -> I
             yield from _leaves(value, separator=separator, prefix=f"{prefix}{key}{separator}")
         else:
             yield f"{prefix}{key}", value
-
-
-def _as_text(name: str) -> str:
-    """Return a name with bytes that are no letters, as a camera's folder may have, by their number."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def _mlflow_name(name: str) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iics.shown_name import shown
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
@@ -24,9 +26,8 @@ def escaped(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without line breaks and control characters; what is no UTF-8 becomes a question mark."""
-    text = " ".join(text.encode(errors="replace").decode().split())
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Return text in one line, without control characters and blanks in a row, which Markdown would not show."""
+    return " ".join(shown(text).split())
 
 
 def front_matter(fields: Mapping[str, Any]) -> Markdown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ from iics.data.crops import CropSet
 from iics.data.pixel_cache import Digests, open_pixels
 from iics.data.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
-from iics.errors import TrainingError
-from iics.models.reid_model import ReidModel, create_model
+from iics.errors import RunFolderError, TrainingError
+from iics.models.fingerprint import model_fingerprint
+from iics.models.reid_model import ReidModel, create_model, load_model
 from iics.training.checkpoint import Checkpoint
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
@@ -38,7 +39,7 @@ from iics.training.same_pictures import (
     digests_of,
     in_order_of_the_run,
 )
-from iics.training.stage_order import ends_round
+from iics.training.stage_order import ends_round, remaining_stages
 from iics.training.step_memory import check_step_fits
 from iics.training.trainable import check_trainable
 
@@ -60,6 +61,10 @@ class TrainingRun:
     history: list[dict[str, Any]]
 
 
+AtEnd = Callable[[TrainingRun], None]
+"""Called with a finished run while its folder is still held. Of several processes, only the first calls it."""
+
+
 def train(
     crops: CropSet,
     *,
@@ -69,6 +74,7 @@ def train(
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     after_record: AfterRecord | None = None,
+    at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Train a model on unlabelled crops and keep everything in a new run folder.
@@ -83,6 +89,7 @@ def train(
         measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
         after_round: Called before training and after each round, e.g. to evaluate.
         after_record: Called when the record of a round is written, e.g. to report on the run so far.
+        at_end: Called when training is finished and its folder still held, e.g. to calibrate the model.
         progress: Told about every step.
 
     Raises:
@@ -114,8 +121,7 @@ def train(
             held.enter_context(folder.writing())
             folder.save_model(model)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
-        with at_work(engine):
-            return TrainingRun(model, Path(out), run.finish(None))
+        return _finished(run, None, Path(out), at_end)
 
 
 def resume(
@@ -125,6 +131,7 @@ def resume(
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     after_record: AfterRecord | None = None,
+    at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
@@ -135,6 +142,7 @@ def resume(
         measured_on: As in `train`; what is given is compared with what the run was measured on.
         after_round: As in `train`.
         after_record: As in `train`.
+        at_end: As in `train`.
         progress: As in `train`.
 
     Raises:
@@ -160,6 +168,8 @@ def resume(
             check_same_pictures_everywhere(crops, digests, processes)
         check_trainable(crops, settings)
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
+        if folder is not None and checkpoint is not None:
+            _check_own_model(folder, model, settings, checkpoint)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         check_step_fits(model, crops, settings, engine)
@@ -167,8 +177,16 @@ def resume(
         if folder is not None and not folder.model_path.exists():
             folder.save_model(model)  # killed before the first one was written, or deleted since
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
-        with at_work(engine):
-            return TrainingRun(model, Path(out), run.finish(checkpoint))
+        return _finished(run, checkpoint, Path(out), at_end)
+
+
+def _finished(run: Run, checkpoint: Checkpoint | None, out: Path, at_end: AtEnd | None) -> TrainingRun:
+    """Do what is left of a run."""
+    with at_work(run.engine):
+        finished = TrainingRun(run.model, out, run.finish(checkpoint))
+    if at_end is not None and run.folder is not None:
+        at_end(finished)
+    return finished
 
 
 def _state(folder: RunFolder) -> tuple[Settings, Checkpoint | None, RunCrops | None]:
@@ -209,6 +227,18 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage))
     model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
     return model
+
+
+def _check_own_model(folder: RunFolder, model: ReidModel, settings: Settings, checkpoint: Checkpoint) -> None:
+    """Refuse a model file that is not of a finished run's last checkpoint; that of a run at work is written anew."""
+    is_finished = next(iter(remaining_stages(settings, checkpoint)), None) is None
+    if not is_finished or not folder.model_path.exists():
+        return
+    if model_fingerprint(load_model(folder.model_path)) != model_fingerprint(model):
+        raise RunFolderError(
+            f"{folder.model_path} is not the model of this run's last checkpoint: it is another run's, or was changed. "
+            "Restore it from a copy, or delete it: iics train --resume writes it anew from the last checkpoint."
+        )
 
 
 def _shuffle_and_open(

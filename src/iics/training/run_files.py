@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.errors import RunFolderError
+from iics.regular_file import open_regular
 from iics.similarity.pair_histograms import BINS_PER_UNIT
 
 METRICS = "metrics.jsonl"
@@ -29,7 +30,8 @@ def read_bytes(file: Path, *, way_out: str = _RESTORE) -> bytes:
         RunFolderError: If it is missing, a folder, or must not be read.
     """
     try:
-        return file.read_bytes()
+        with open_regular(file) as opened:
+            return opened.read()
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror or error}. {way_out}") from error
 

@@ -70,7 +70,7 @@ class Watch:
 
     def finish(self) -> None:
         """Stop watching: all is done."""
-        self._stop.set()
+        self._stop_looking()
         if self._handler_before is not None:
             signal.signal(signal.SIGTERM, self._handler_before)
         self._store.set(f"beat/{self._rank}", _FINISHED)
@@ -82,9 +82,19 @@ class Watch:
         """
         if is_lost_connection(error):
             self._end(self._found_reason() or f"Another process was lost ({str(error).splitlines()[0]}).")
-        self._stop.set()
+        self._stop_looking()
         text = str(error) if isinstance(error, IicsError) else f"{type(error).__name__}: {error}".rstrip(": ")
         self._store.set("failure", f"{self._rank}\n{socket.gethostname()}\n{text}")
+
+    def _stop_looking(self) -> None:
+        """End the thread, and wait for it.
+
+        A thread that is in the store's compiled code while Python ends takes the whole process down by SIGABRT, after
+        all work was done. It is never there for long, unless the store does not answer any more.
+        """
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_SECONDS_TO_FIND_THE_REASON)
 
     def _ended_by_launcher(self, *_: object) -> None:
         """When one process ends, torchrun ends the others on its machine."""

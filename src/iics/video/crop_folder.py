@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
@@ -21,7 +22,7 @@ from iics.data.cache_folder import locked
 from iics.data.crops import natural_order
 from iics.data.left_out import is_ignored
 from iics.errors import VideoError, WriteError
-from iics.video.crop_table import COLUMNS, read_table, table_text
+from iics.video.crop_table import COLUMNS, read_table, table_hash, table_text
 from iics.video.selection import ChosenCrop
 from iics.video.video_report import VideoReport
 
@@ -49,7 +50,10 @@ class CropFolder:
             raise VideoError(f"Crops are written into a folder; {root} is a file.")
         try:
             if root.is_dir() and not (root / REPORTS).is_file() and _holds_data(root):
-                raise VideoError(f"{root} holds other files; give an empty or new folder, or one that iics crop made.")
+                raise VideoError(
+                    f"{root} holds other files, and no {REPORTS}, which every folder of iics crop has. Give an empty "
+                    "or new folder, or one that iics crop made, whole."
+                )
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the folder {root}: {error.strerror or error}.") from error
@@ -87,7 +91,8 @@ class CropFolder:
         Raises:
             VideoError: If another process is at work on the video, or it was cropped for another camera.
         """
-        name = f"{video.stem.lstrip('.')[:_STEM]}-{fingerprint[:_DIGITS]}"
+        stem = "".join(each if each.isprintable() else "-" for each in video.stem.lstrip("."))
+        name = f"{stem[:_STEM]}-{fingerprint[:_DIGITS]}"
         for folder in sorted(self.root.glob(f"*/*-{fingerprint[:_DIGITS]}")):
             other = folder.parent.name
             if other != camera:
@@ -116,7 +121,7 @@ class CropFolder:
             rows: list[dict[str, object]] = []
             first_tracklet = 0
             for folder, report in reports.items():
-                for row in read_table(folder / TABLE):
+                for row in read_table(folder / TABLE, known=report.table):
                     path = (folder / row["path"]).relative_to(self.root).as_posix()
                     rows.append({**row, "path": path, "tracklet": first_tracklet + int(row["tracklet"])})
                 first_tracklet += report.tracklets
@@ -180,19 +185,22 @@ class VideoFolder:
         values = (name, self._camera, time, crop.tracklet, self._video, person.frame, *person.box)
         self._rows.append(dict(zip(COLUMNS, (*values, f"{person.confidence:.4f}"), strict=True)))
 
-    def finish(self, report: VideoReport) -> None:
-        """Write table and report, and make the folder a finished one.
+    def finish(self, report: VideoReport) -> VideoReport:
+        """Write table and report, and make the folder a finished one; return the report with the table's hash in it.
 
         Raises:
             WriteError: If that fails.
         """
-        write_atomically(self._at_work / TABLE, table_text(sorted(self._rows, key=lambda row: str(row["path"]))))
+        table = table_text(sorted(self._rows, key=lambda row: str(row["path"])))
+        report = replace(report, table=table_hash(table))
+        write_atomically(self._at_work / TABLE, table)
         write_atomically(self._at_work / _REPORT, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
         try:
             self.journal.unlink(missing_ok=True)
             self._at_work.rename(self.finished)
         except OSError as error:
             raise WriteError(f"Cannot finish {self.finished}: {error.strerror or error}.") from error
+        return report
 
 
 def _holds_data(folder: Path) -> bool:

@@ -42,9 +42,9 @@ class CropSettings:
 
     def __post_init__(self) -> None:
         check_setting(
-            not _NO_FOLDER_NAME.search(self.camera) and not is_ignored(self.camera),
-            f"camera names a folder and needs a name without slash, leading dot or blanks around it, and none that a "
-            f"NAS or desktop gives its own folders, "
+            self.camera.isprintable() and not _NO_FOLDER_NAME.search(self.camera) and not is_ignored(self.camera),
+            "camera names a folder and needs a name without slash, leading dot, blanks around it or control "
+            f"characters, and none that a NAS or desktop gives its own folders, "
             f"got {self.camera!r}.",
         )
         check_setting(

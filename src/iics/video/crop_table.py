@@ -6,11 +6,14 @@ The box has names of its own: left, top, width and height would mean a box withi
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iics.errors import VideoError
+from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 COLUMNS = (
     "path",
@@ -26,23 +29,36 @@ COLUMNS = (
     "confidence",
 )
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
-def read_table(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a table.
+
+def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
+    """Return the rows of a video's table.
+
+    Args:
+        file: The table.
+        known: What `table_hash` returned of its text; "" if that is not known.
 
     Raises:
-        VideoError: If it cannot be read, or a row lacks its path or tracklet.
+        VideoError: If it cannot be read, is not what was written, or a row lacks its path or tracklet.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened))
-    except (OSError, ValueError) as error:
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (OSError, ValueError, csv.Error) as error:
         raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
-    if any(not row.get("path") or not str(row.get("tracklet")).isdigit() for row in rows):
+    if known and table_hash(text) != known:
+        raise VideoError(f"{file} is not what was written. Remove the folder {file.parent}, and crop it again.")
+    if any(not row.get("path") or not _NUMBER.fullmatch(row.get("tracklet") or "") for row in rows):
         raise VideoError(
             f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
         )
     return rows
+
+
+def table_hash(text: str) -> str:
+    """Return the SHA-256 of a table's text."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def table_text(rows: Iterable[Mapping[str, object]]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.errors import VideoError
+from iics.regular_file import open_regular
 from iics.video.crop_folder import CropFolder, VideoFolder
 from iics.video.crop_settings import CropSettings
 from iics.video.detection_journal import DetectionJournal
@@ -69,8 +70,7 @@ def crop_video(
             before = place.report()
             if before is None:
                 people = _write_crops(opened, place, fingerprint, settings, device, progress)
-                report = _report(opened, place, people, video, fingerprint, settings_json)
-                place.finish(report)
+                report = place.finish(_report(opened, place, people, video, fingerprint, settings_json))
             else:
                 _check_same(before, settings_json, place.finished)
         folder.write_table()
@@ -146,7 +146,7 @@ def _report(
 def _fingerprint(file: Path) -> str:
     """Return the SHA-256 of a file's contents."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise VideoError(f"Cannot read {file}: {error.strerror or error}.") from error

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from iics.errors import WriteError
+from iics.regular_file import check_regular
 from iics.video.detections import Detections
 from iics.video.frames import Frame, Pixels
 
@@ -36,6 +37,7 @@ class DetectionJournal:
         self._path = path
         try:
             path.touch()
+            check_regular(path)
             self._file = path.open("r+b")
             num_lines, self._whole = self._whole_lines(key)
             self._file.truncate(self._whole)
@@ -92,6 +94,6 @@ def _parsed(line: bytes) -> dict[str, Any]:
     """Return the entry of a whole line, an empty one for anything else."""
     try:
         entry = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}

@@ -73,7 +73,7 @@ class VideoFile:
     def __init__(self, path: Path) -> None:
         check_video_packages()
         if not path.is_file():
-            found = "is a folder" if path.is_dir() else "does not exist"
+            found = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
             raise VideoError(f"A video file is needed; {path} {found}.")
         # libav writes a line for every damaged block: thousands, none of them naming the file.
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from iics.errors import VideoError
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class VideoReport:
         tracklets: Tracklets kept.
         crops: Crops written.
         faults: What was wrong with the file, in sentences.
+        table: SHA-256 of the table beside the report; "" in reports of older versions.
     """
 
     video: str
@@ -41,6 +43,7 @@ class VideoReport:
     tracklets: int
     crops: int
     faults: tuple[str, ...]
+    table: str = ""
 
     @classmethod
     def read(cls, file: Path) -> VideoReport:
@@ -50,9 +53,9 @@ class VideoReport:
             VideoError: If the file cannot be read or is no report.
         """
         try:
-            fields = json.loads(file.read_text(encoding="utf-8"))
+            fields = json.loads(read_regular(file, most_bytes=MOST_TEXT_BYTES))
             return cls(**{**fields, "faults": tuple(fields["faults"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise VideoError(
                 f"{file} is no report of a cropped video: {error}. Remove the folder {file.parent}."
             ) from error

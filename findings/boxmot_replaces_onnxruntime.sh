@@ -7,7 +7,7 @@
 # 0; a warning is logged. Whatever else in the environment needs the newer version has lost it.
 # Way out: install onnxruntime==1.24.3 beside BoxMOT, or pass features of one's own as Detections(embeddings=...).
 #
-# Seen with boxmot 25.0.0, onnxruntime 1.32.0, onnx 1.23.2, torch 2.14.1, Python 3.11:
+# Seen with boxmot 25.0.0, onnxruntime 1.32.0, onnx 1.23.2, torch 2.13.0, Python 3.11:
 #   before: 1.32.0 on disk
 #   after:  1.24.3 on disk, 1.32.0 in memory, 1 track row of 8 numbers
 set -euo pipefail
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv v
-v/bin/pip install -q boxmot==25.0.0 onnxruntime==1.32.0 onnx==1.23.2
+v/bin/pip install -q boxmot==25.0.0 onnxruntime==1.32.0 onnx==1.23.2 torch==2.13.0 torchvision==0.28.0
 cat > track.py <<'PY'
 import importlib.metadata
 

@@ -4,12 +4,12 @@
 # "2.3 or newer" by the first two numbers refuses a 2.3.0 server that can do all it needs (collections that keep properties,
 # upsert). The first two numbers of a Milvus version count only if a third follows.
 # Needs Linux with unshare: the server listens on all addresses, so it runs in a network of its own.
-# Seen with Python 3.11, milvus 2.3.0, pymilvus 2.3.7, setuptools 69.5.1:
+# Seen with Python 3.11, milvus 2.3.0, pymilvus 2.3.7, setuptools 69.5.1, marshmallow 3.26.1:
 #   v2.2-testing-20230824-68-ga34a9d6-lite
 set -eu
 W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
 python3 -m venv "$W/v"
-"$W/v/bin/pip" install -q milvus==2.3.0 pymilvus==2.3.7 'setuptools==69.5.1' 'marshmallow<4'
+"$W/v/bin/pip" install -q milvus==2.3.0 pymilvus==2.3.7 'setuptools==69.5.1' marshmallow==3.26.1
 cat > "$W/ask.py" <<'P'
 import subprocess, sys, time
 from pymilvus import connections, utility

@@ -1,0 +1,73 @@
+"""Uploads of a page that was killed go with the next start; those of a page that lives stay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from iics.page.upload_folder import remove_dead_folders, upload_folder
+
+HOLD = """
+import sys
+from iics.page.upload_folder import upload_folder
+with upload_folder() as folder:
+    (folder / "face.jpg").write_bytes(b"somebody")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+@pytest.fixture
+def living():
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        yield process
+        process.stdin.close()
+        process.wait(30)
+
+
+def uploads(folder):
+    return [file.name for file in folder.glob("iics-page-*/files/*")]
+
+
+def test_a_killed_page_leaves_its_uploads_until_the_next_start(living, temporary):
+    with upload_folder():
+        assert uploads(temporary) == ["face.jpg"]
+    living.kill()
+    living.wait(30)
+    assert uploads(temporary) == ["face.jpg"]
+    with upload_folder() as folder:
+        assert uploads(temporary) == []
+        assert list(temporary.iterdir()) == [folder.parent]
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_is_not_ours_stays(temporary):
+    foreign = temporary / "iics-page-foreign"
+    (foreign / "files").mkdir(parents=True)
+    (foreign / "files" / "a.jpg").touch()
+    target = temporary / "elsewhere"
+    target.mkdir()
+    (target / "lock").touch()
+    (temporary / "iics-page-link").symlink_to(target)
+    (temporary / "iics-page-other").mkdir()
+    (temporary / "iics-page-other" / "lock").symlink_to(target / "lock")
+    remove_dead_folders(temporary)
+    assert uploads(temporary) == ["a.jpg"]
+    assert (target / "lock").exists()
+    assert sorted(file.name for file in temporary.iterdir()) == [
+        "elsewhere",
+        "iics-page-foreign",
+        "iics-page-link",
+        "iics-page-other",
+    ]
