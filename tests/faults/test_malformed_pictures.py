@@ -123,7 +123,7 @@ READERS = {
     "weights": lambda path: read_weights(path),
     "password": read_password,
     "video": lambda path: VideoFile(path),
-    "video's table": read_table,
+    "video's table": lambda path: read_table(path, known=""),
     "video's report": VideoReport.read,
     "query": lambda path: embed_picture(None, path),
     "query on a sheet": lambda path: match_sheet(path, []),

@@ -145,7 +145,7 @@ READERS = {
     "csv": (load_csv, csv_tables()),
     "parquet": (load_parquet, parquet_tables()),
     "marks": (read_marks, mark_tables()),
-    "video": (read_table, csv_tables()),
+    "video": (lambda path: read_table(path, known=""), csv_tables()),
 }
 
 
