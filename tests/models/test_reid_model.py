@@ -4,6 +4,8 @@ import dataclasses
 import json
 import re
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -375,3 +377,12 @@ def test_a_file_of_an_older_version_has_no_hash_and_is_read(saved, tmp_path):
         metadata = {"iics": opened.metadata()["iics"]}
     save_file(load_file(saved), tmp_path / "older.safetensors", metadata=metadata)
     assert load_model(tmp_path / "older.safetensors").header == load_model(saved).header
+
+
+def test_equal_models_are_equal_files_in_every_process(model, tmp_path):
+    program = "import sys; from iics.models.reid_model import load_model; load_model(sys.argv[1]).save(sys.argv[2])"
+    model.save(tmp_path / "0")
+    for number in range(3):
+        files = [str(tmp_path / str(number)), str(tmp_path / str(number + 1))]
+        subprocess.run([sys.executable, "-c", program, *files], check=True)
+    assert len({(tmp_path / str(number)).read_bytes() for number in range(4)}) == 1

@@ -35,6 +35,7 @@ CONTENTS_KEY = "iics_contents"
 FORMAT_VERSION = 2
 """2 says what networks of others compute another way; a file of format 1 is a network of ours."""
 _LARGEST_CROP = 4096
+_LENGTH_BYTES = 8  # of a safetensors file: how long its JSON is
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,17 @@ def write_model_file(
     """
     text = json.dumps(header)
     ours = {HEADER_KEY: text, CONTENTS_KEY: _contents_hash(text, tensors)}
-    write_atomically(file, save_tensors(tensors, metadata={**(metadata or {}), **ours}))
+    write_atomically(file, _in_order(save_tensors(tensors, metadata={**(metadata or {}), **ours})))
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order: the library's differs from process to process."""
+    size = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    values = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + size])
+    values["__metadata__"] = dict(sorted(values["__metadata__"].items()))
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # the tensors begin at a multiple of it
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + content[_LENGTH_BYTES + size :]
 
 
 def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
