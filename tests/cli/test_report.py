@@ -38,3 +38,17 @@ def test_pictures_can_be_written_as_files(iics, trained, tmp_path):
 def test_other_folders_are_refused(refusal, tmp_path):
     message = refusal("report", tmp_path)
     assert message == f"{tmp_path} is no run folder: it has no settings.json. Start a run with iics train."
+
+
+def test_metrics_that_lack_rounds_and_another_runs_settings_are_refused(refusal, iics, trained, tmp_path):
+    out, _ = trained
+    run = shutil.copytree(out, tmp_path / "run")
+    (run / "metrics.jsonl").unlink()
+    assert refusal("report", run).startswith(f"{run}/metrics.jsonl is not this run's: its rounds are not those of the")
+    shutil.copy(out / "metrics.jsonl", run)
+    settings = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps({**settings, "seed": 1}))
+    assert refusal("report", run).startswith(f"{run}/settings.json is not what this run began with")
+    shutil.rmtree(run / "checkpoints")
+    shutil.copy(out / "settings.json", run)
+    assert iics("report", run).code == 0

@@ -35,6 +35,12 @@ def bits(run):
     return (run / "model.safetensors").read_bytes(), tables
 
 
+def difference(one, other):
+    """Return in words what differs between the bits of two runs."""
+    tables = sorted({name for name, _ in one[1].items() ^ other[1].items()})
+    return f"{'another model' if one[0] != other[0] else 'the same model'}; other tables: {', '.join(tables)}"
+
+
 @pytest.fixture(scope="module")
 def small_disk(commands_on_a_disk):
     """Commands that see a disk of their own, of so many megabytes; skipped where none can be had."""
@@ -47,17 +53,17 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_when_there_is_room(small_
         folder = disk / str(number)
         what = f"{free} MB free"
         fill = f"mkdir {folder}; head -c {(MEGABYTES - free)}M /dev/zero > {disk}/ballast 2>/dev/null; true"
-        stopped = commands.run(*train(folder), folder=disk, before=fill)
+        stopped = commands.run(*train(folder), folder=commands.home, before=fill)
         kept = commands.home / f"kept {number}"
         make_room = f"rm -f {disk}/ballast; mkdir -p {folder}"
-        last = commands.run("train", "--resume", folder / "run", folder=disk, before=make_room)
+        last = commands.run("train", "--resume", folder / "run", folder=commands.home, before=make_room)
         if last.code == 2:
-            last = commands.run(*train(folder), folder=disk, before=make_room)
-        commands.run("report", folder / "run", folder=disk)
-        commands.run("--version", folder=disk, before=f"cp -r {folder}/run '{kept}'; rm -rf {folder}")
+            last = commands.run(*train(folder), folder=commands.home)
+        commands.run("--version", folder=commands.home, before=f"cp -r {folder}/run '{kept}'; rm -rf {folder}")
         is_right = (stopped.sentence or stopped.code == 0) and last.code == 0 and bits(kept) == unbroken[0]
         outcome = "sentence, then the same bits" if stopped.sentence else "trained all the same"
-        outcomes.add(what, outcome if is_right else f"{stopped.end}\n{last.end}", not is_right)
+        problem = f"{stopped.end}\n{last.end}\n{difference(bits(kept), unbroken[0])}"
+        outcomes.add(what, outcome if is_right else problem, not is_right)
     outcomes.check("runs on a full disk")
 
 
@@ -78,9 +84,9 @@ def test_a_read_only_disk_is_a_sentence_and_the_run_goes_on_when_it_can_be_writt
         if last.code == 2:
             last = commands.run(*train(folder), folder=disk)
         kept = commands.home / f"kept ro{number}"
-        commands.run("--version", folder=disk, before=f"cp -r {folder}/run '{kept}'; rm -rf {folder}")
+        commands.run("--version", folder=commands.home, before=f"cp -r {folder}/run '{kept}'; rm -rf {folder}")
         is_right = killed.code == -9 and refused.sentence and last.code == 0 and bits(kept) == unbroken[0]
-        problem = f"{killed.end}\n{refused.end}\n{last.end}"
+        problem = f"{killed.end}\n{refused.end}\n{last.end}\n{difference(bits(kept), unbroken[0])}"
         outcomes.add(f"read-only at {part}", "sentence, then the same bits" if is_right else problem, not is_right)
     outcomes.check("runs on a read-only disk")
 

@@ -387,7 +387,7 @@ def test_rounds_of_another_run_in_metrics_are_refused(unbroken, people, tmp_path
     folder = shutil.copytree(unbroken.run.folder, tmp_path / "run")
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1].replace("0.", "1."), lines[2]]) + "\n")
-    with pytest.raises(RunFolderError, match=r"metrics\.jsonl in the run folder is not this run's"):
+    with pytest.raises(RunFolderError, match=f"^{folder / 'metrics.jsonl'} is not this run's"):
         resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
 
 

@@ -31,8 +31,11 @@ def main(arguments: list[str]) -> int:
     command = parse(ReportCommand, arguments, command="report")
     from iics.experiments.report import write_report, write_run_figures
     from iics.training.model_card import write_model_card
+    from iics.training.run_folder import RunFolder
+    from iics.training.run_whole import check_whole
 
     run = command.run.expanduser()
+    check_whole(RunFolder.open(run))
     print(write_report(run, None if command.out is None else command.out.expanduser()))
     if command.out is None and (run / "model.safetensors").is_file():
         print(write_model_card(run))

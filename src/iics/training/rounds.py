@@ -21,9 +21,8 @@ from iics.data.crops import CropSet
 from iics.data.pixel_cache import Digests, open_pixels
 from iics.data.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
-from iics.errors import RunFolderError, TrainingError
-from iics.models.fingerprint import model_fingerprint
-from iics.models.reid_model import ReidModel, create_model, load_model
+from iics.errors import TrainingError
+from iics.models.reid_model import ReidModel, create_model
 from iics.training.checkpoint import Checkpoint
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
@@ -33,13 +32,14 @@ from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.training.run import AfterRecord, AfterRound, Run
 from iics.training.run_crops import TRAIN, RunCrops
 from iics.training.run_folder import RunFolder
+from iics.training.run_whole import check_own_model
 from iics.training.same_pictures import (
     check_measured_on,
     check_same_pictures_everywhere,
     digests_of,
     in_order_of_the_run,
 )
-from iics.training.stage_order import ends_round, remaining_stages
+from iics.training.stage_order import ends_round
 from iics.training.step_memory import check_step_fits
 from iics.training.trainable import check_trainable
 
@@ -169,7 +169,7 @@ def resume(
         check_trainable(crops, settings)
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         if folder is not None and checkpoint is not None:
-            _check_own_model(folder, model, settings, checkpoint)
+            check_own_model(folder, checkpoint)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         check_step_fits(model, crops, settings, engine)
@@ -227,18 +227,6 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage))
     model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
     return model
-
-
-def _check_own_model(folder: RunFolder, model: ReidModel, settings: Settings, checkpoint: Checkpoint) -> None:
-    """Refuse a model file that is not of a finished run's last checkpoint; that of a run at work is written anew."""
-    is_finished = next(iter(remaining_stages(settings, checkpoint)), None) is None
-    if not is_finished or not folder.model_path.exists():
-        return
-    if model_fingerprint(load_model(folder.model_path)) != model_fingerprint(model):
-        raise RunFolderError(
-            f"{folder.model_path} is not the model of this run's last checkpoint: it is another run's, or was changed. "
-            "Restore it from a copy, or delete it: iics train --resume writes it anew from the last checkpoint."
-        )
 
 
 def _shuffle_and_open(

@@ -17,7 +17,6 @@ from torch import Tensor
 from iics.config import Settings
 from iics.data.crops import CropSet, IntArray
 from iics.data.pixel_source import PixelSource
-from iics.errors import RunFolderError
 from iics.models.backbone import alpha_by_block, backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import ReidModel
@@ -32,6 +31,7 @@ from iics.training.randomness import stage_generator
 from iics.training.recorded import recorded
 from iics.training.run_folder import RunFolder
 from iics.training.run_log import RunLog
+from iics.training.run_whole import check_own_metrics
 from iics.training.stability import stage_stability
 from iics.training.stage1_intra import Stage1Metrics, train_stage1
 from iics.training.stage2_inter import Stage2Metrics, mu_schedule, train_stage2
@@ -142,11 +142,8 @@ class Run:
             return self._write_metrics(self._history_before()), RoundAtWork()
         history = list(checkpoint.history)
         written = self.processes.from_first(lambda: [] if self.folder is None else self.folder.read_metrics())
-        if written[: len(history)] != history and written:
-            raise RunFolderError(
-                "metrics.jsonl in the run folder is not this run's: its rounds are not those of the checkpoint. "
-                "Restore it from a copy, or delete it: iics train --resume writes it anew from the last checkpoint."
-            )
+        if written and self.folder is not None:
+            check_own_metrics(self.folder, written, checkpoint)
         current = RoundAtWork.from_checkpoint(checkpoint, self.model.device)
         if checkpoint.optimiser is not None:
             context = self._context(checkpoint.round_index, "supervised", self._report(checkpoint.round_index))
