@@ -193,7 +193,9 @@ def test_check_data_fails_on_errors(iics, market_people, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("train",), ("evaluate", "model.safetensors"), ("check-data",)], ids=lambda command: command[0]
+    "command",
+    [("train", "--weights=none"), ("evaluate", "model.safetensors"), ("check-data",)],
+    ids=lambda command: command[0],
 )
 @pytest.mark.parametrize("data", ["market-layout", "folder"])
 def test_data_without_its_place_is_refused(refusal, command, data):

@@ -61,7 +61,9 @@ def test_checking_needs_no_training_crops(iics, tested, tmp_path):
     assert "train" not in found.stdout.split("camera")[0].split("split")[1]
 
 
-@pytest.mark.parametrize("words", [("train",), ("check-data", "--estimate"), ("benchmark", "training")])
+@pytest.mark.parametrize(
+    "words", [("train", "--weights=none"), ("check-data", "--estimate"), ("benchmark", "training")]
+)
 def test_commands_that_train_say_what_is_missing(refusal, tested, words):
     options = [word for word in words if word.startswith("--")]
     command = [word for word in words if not word.startswith("--")]
