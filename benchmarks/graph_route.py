@@ -17,10 +17,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import iics
 from iics.config import ClusterSettings, DistanceSettings
-from iics.experiments.synthetic import synthetic_crops
+from iics.labelling.labelling import label_crops
 from iics.models.reid_model import create_model, load_model
 from iics.similarity.crop_similarity import CosineSimilarity, CropSimilarity
-from iics.training.labelling import label_crops
+from iics.speed.synthetic import synthetic_crops
 
 ALL_PAIRS = 2**31 - 1
 

@@ -22,7 +22,7 @@ import iics
 from iics.clustering.average_linkage import average_linkage
 from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
-from iics.data.crops import IntArray
+from iics.crops import IntArray
 from iics.models.reid_model import create_model, load_model
 from iics.similarity.reranking import k_reciprocal_distance
 

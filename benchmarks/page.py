@@ -166,10 +166,10 @@ def make_gallery(work: Path) -> list[bytes]:
     import torch
 
     from iics.config import ModelSettings
-    from iics.data.folders import load_folder
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import index_crops
     from iics.models.reid_model import create_model
+    from iics.readers.folders import load_folder
 
     random = np.random.default_rng(0)
     for number in range(NUM_CROPS):

@@ -19,8 +19,10 @@ from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 if TYPE_CHECKING:
     from iics.config import Settings
-    from iics.data.crops import DataSplits
+    from iics.crops import DataSplits
     from iics.models.reid_model import ReidModel
+
+pytest_plugins = ("tests.fixtures_data", "tests.fixtures_training", "tests.fixtures_reports")
 
 CAMERAS = ("door", "hall", "stairs")
 _COLOUR_CASTS = np.array([[1.0, 0.85, 0.7], [0.75, 0.9, 1.0], [0.8, 1.0, 0.8]])
@@ -173,7 +175,7 @@ def folder_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def people(market_people: Path) -> DataSplits:
     """`market_people`, read."""
-    from iics.data.benchmarks import load_market_layout
+    from iics.readers.benchmarks import load_market_layout
 
     return load_market_layout(market_people, name="people")
 

@@ -29,8 +29,8 @@ from iics.cli.reproduce import ReproduceCommand
 from iics.cli.search import SearchCommand
 from iics.cli.train import TrainCommand
 from iics.cli.watch import WatchCommand
-from iics.data.column_names import NOT_USED, TABLE_COLUMNS
-from iics.data.name_template import NameTemplate
+from iics.readers.column_names import NOT_USED, TABLE_COLUMNS
+from iics.readers.name_template import NameTemplate
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {

@@ -18,9 +18,9 @@ PROGRAM = """
 import numpy as np, torch
 from iics.clustering.average_linkage import average_linkage
 from iics.config import AugmentSettings, ClusterSettings, DistanceSettings
-from iics.data.augment import augment, normalise_pixels
-from iics.data.augment_draws import draw_augmentation
-from iics.training.labelling import label_crops
+from iics.pixels.augment import augment, normalise_pixels
+from iics.pixels.augment_draws import draw_augmentation
+from iics.labelling.labelling import label_crops
 from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import score_overlap

@@ -10,9 +10,9 @@ import pytest
 from iics import presets
 from iics.cli.parse import parse
 from iics.cli.reproduce import ReproduceCommand
-from iics.experiments.planned_runs import distinct_runs, plan_rows
-from iics.experiments.study import QUICK_TEST_IDENTITIES, QUICK_TRAIN_IDENTITIES, Study, make_study, quick_settings
-from iics.experiments.variants import LAYERS
+from iics.paper.planned_runs import distinct_runs, plan_rows
+from iics.paper.study import QUICK_TEST_IDENTITIES, QUICK_TRAIN_IDENTITIES, Study, make_study, quick_settings
+from iics.paper.variants import LAYERS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "reproducing.md").read_text()
 COMMANDS = re.findall(r"^iics (.*)$", PAGE, flags=re.MULTILINE)

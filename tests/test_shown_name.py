@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iics import cli
-from iics.data.camera_sheet import camera_sheets
-from iics.data.crops import CropSet
-from iics.data.drawing import camera_caption
-from iics.data.report import DataReport, SplitReport
+from iics.crops import CropSet
+from iics.data_check.camera_sheet import camera_sheets
+from iics.data_check.findings import DataReport, SplitReport
 from iics.errors import DataError, IicsError
 from iics.evaluation.camera_bias import camera_bias
 from iics.evaluation.camera_pairs import CameraPairs
-from iics.experiments.figures_matrix import camera_pairs_figure
-from iics.experiments.figures_style import drawable_name, figure_bytes
-from iics.experiments.figures_tsne import TsnePanel, tsne_figure
+from iics.paper.plot_tsne import TsnePanel, tsne_figure
+from iics.pixels.drawing import camera_caption
+from iics.reports.markdown import escaped
+from iics.reports.plot_grid import camera_pairs_figure
+from iics.reports.plot_style import drawable_name, figure_bytes
+from iics.runs.loggers import flatten
 from iics.shown_name import shown
-from iics.training.loggers import flatten
-from iics.training.markdown import escaped
 
 HOSTILE = (
     "south\nentrance",

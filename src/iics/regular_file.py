@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 MOST_PICTURE_BYTES = 2**28
-"""Of a picture's file: 268 MB; one of `iics.data.shown_picture.MOST_PIXELS` has more only if it is not packed."""
+"""Of a picture's file: 268 MB; one of `iics.shown_picture.MOST_PIXELS` has more only if it is not packed."""
 MOST_TABLE_BYTES = 2**29
 """Of a table: 537 MB, a line for each of some millions of crops."""
 MOST_TEXT_BYTES = 2**26

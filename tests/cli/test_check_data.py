@@ -10,9 +10,9 @@ from PIL import Image
 from iics.cli import check_data
 from iics.cli.estimate_text import estimate_text
 from iics.cli.source import DataSource
-from iics.data.benchmarks import BENCHMARKS, load_market_layout
-from iics.data.published_counts import compare_counts, counts_table
-from iics.experiments.run_estimate import RepeatedWork, RunEstimate
+from iics.readers.benchmarks import BENCHMARKS, load_market_layout
+from iics.readers.published_counts import compare_counts, counts_table
+from iics.runs.estimate import RepeatedWork, RunEstimate
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_the_estimate_is_of_the_preset_asked_for_or_fitting(
     iics, monkeypatch, market_people, estimate, arguments, preset
 ):
     from iics import presets
-    from iics.experiments import run_estimate
+    from iics.runs import estimate as run_estimate
 
     asked = []
     monkeypatch.setattr(run_estimate, "estimate_run", lambda splits, settings: asked.append(settings) or estimate)

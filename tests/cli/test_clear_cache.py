@@ -3,7 +3,7 @@
 import pytest
 
 from iics.cli.clear_cache import size_of
-from iics.data.cache_folder import cached_file, locked
+from iics.pixels.cache_folder import cached_file, locked
 
 KEY, OTHER = "0" * 32, "1" * 32
 
@@ -70,7 +70,7 @@ def test_training_without_a_home_folder_decodes_each_time(iics, homeless, folder
 
 
 def test_what_training_kept_is_removed(iics, home, folder_people, tiny_flags, tmp_path, monkeypatch):
-    monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: 1 / 0)
+    monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # pixels are there, training is not wanted
         iics("train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags)
     (file,) = home.glob("*.npy")

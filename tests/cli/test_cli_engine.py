@@ -9,7 +9,7 @@ def start(iics, market_people, tiny_flags, tmp_path, monkeypatch):
 
     def call(*flags):
         history = [{"round": 1, "evaluation": {}}]
-        monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: history)
+        monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: history)
         command = "train", "market-layout", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate=never"
         finished = iics(*command, *tiny_flags.but(*flags))
         assert finished.code == 0, finished.stderr

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iics.experiments import study
-from iics.experiments.run_store import RunStore
+from iics.paper import study
+from iics.paper.run_store import RunStore
 
 
 @pytest.fixture(scope="module")

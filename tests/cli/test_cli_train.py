@@ -13,9 +13,9 @@ from PIL import Image
 from iics import presets
 from iics.cli.source import DataName
 from iics.cli.train import Evaluator, _defaults
+from iics.labelling.labelling import with_resolved_route
 from iics.models.reid_model import load_model
-from iics.training.labelling import with_resolved_route
-from iics.training.run_folder import RunFolder
+from iics.runs.run_folder import RunFolder
 
 
 @pytest.fixture

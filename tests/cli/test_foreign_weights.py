@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from iics.data.benchmarks import load_market_layout
 from iics.evaluation.evaluate import evaluate
 from iics.models.reid_model import load_foreign_weights
+from iics.readers.benchmarks import load_market_layout
 
 
 @pytest.fixture

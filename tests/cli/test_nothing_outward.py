@@ -27,7 +27,7 @@ TINY_REPRODUCTION = (
     "import sys\n"
     "from iics.cli import run\n"
     "from iics.config import *\n"
-    "from iics.experiments import study\n"
+    "from iics.paper import study\n"
     "clusters = ClusterSettings(number=6)\n"
     "study.quick_settings = lambda _: Settings(rounds=1, device='cpu', distance=DistanceSettings(kind='cosine'),\n"
     "    model=ModelSettings(backbone='efficientnet_lite0', weights='none', height=64, width=32),\n"

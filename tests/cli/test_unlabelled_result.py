@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iics.cli.source import DataSource
-from iics.data.crops import DataSplits
+from iics.crops import DataSplits
 from iics.evaluation.evaluate import rank_crops
 from iics.models.reid_model import load_model
 

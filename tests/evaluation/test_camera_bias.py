@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.evaluation import similarity_blocks
 from iics.evaluation.camera_bias import camera_bias
 

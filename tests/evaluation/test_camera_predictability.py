@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.evaluation.camera_predictability import camera_predictability
 
 

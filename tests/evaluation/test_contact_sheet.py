@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iics.data.crops import CropSet
-from iics.data.drawing import WHITE
+from iics.crops import CropSet
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.contact_sheet import (
     QUERY_FRAME,
@@ -16,6 +15,7 @@ from iics.evaluation.contact_sheet import (
     spread_queries,
 )
 from iics.evaluation.top_matches import TopMatches
+from iics.pixels.drawing import WHITE
 
 BLUE, YELLOW = (0, 0, 255), (255, 255, 0)
 

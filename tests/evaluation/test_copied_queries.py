@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.evaluation.copied_queries import copied_pairs, warn_of_copies
 from iics.evaluation.evaluate import evaluate, evaluation_labels
 from iics.evaluation.protocol import MARKET1501

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.evaluate import check_scorable, evaluate, evaluation_labels, matching_protocol, rank_crops
 from iics.evaluation.protocol import SAME_CAMERA

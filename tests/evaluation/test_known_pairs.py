@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.evaluation import known_pairs
 from iics.evaluation.known_pairs import apart_pairs, picture_ids, same_tracklet_pairs
 

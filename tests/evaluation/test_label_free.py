@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.label_free import label_free_report
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.evaluation.tracklet_agreement import tracklet_agreement
 
 

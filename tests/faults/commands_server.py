@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 CHANGES = ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
-NEEDED_EARLY = ("iics.experiments.report", "pymilvus", "milvus_lite", "cv2", "onnxruntime", "matplotlib", "PIL.Image")
+NEEDED_EARLY = ("iics.reports.report", "pymilvus", "milvus_lite", "cv2", "onnxruntime", "matplotlib", "PIL.Image")
 
 
 @dataclass(frozen=True)

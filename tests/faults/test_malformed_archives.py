@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from iics.data.benchmarks import load_market_layout
-from iics.data.images import describe_failures, for_each_image
 from iics.errors import DataError
+from iics.pixels.images import describe_failures, for_each_image
+from iics.readers.benchmarks import load_market_layout
 
 CALM = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 MEMBERS = (

@@ -13,17 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iics.cli.gallery_model import embed_picture
-from iics.data.boxes import boxes_within_frames
-from iics.data.column_names import check_columns
-from iics.data.crop_images import decode_image
-from iics.data.crops import BOX_COLUMNS, CropSet
-from iics.data.csv_table import load_csv
-from iics.data.folders import image_files, load_folder
-from iics.data.images import load_pixels
-from iics.data.layout_place import Layout, find_layout
-from iics.data.parquet_table import load_parquet
-from iics.data.patterns import load_pattern
-from iics.data.shown_picture import MOST_PIXELS
+from iics.crops import BOX_COLUMNS, CropSet
 from iics.errors import DataError
 from iics.evaluation.marks import read_marks
 from iics.gallery.arriving import ArrivingFiles
@@ -31,6 +21,16 @@ from iics.gallery.match_sheet import match_sheet
 from iics.models.reid_model import load_model
 from iics.models.weights import read_weights
 from iics.page.access import read_password
+from iics.pixels.crop_images import decode_image
+from iics.pixels.images import load_pixels
+from iics.readers.boxes import boxes_within_frames
+from iics.readers.column_names import check_columns
+from iics.readers.csv_table import load_csv
+from iics.readers.folders import image_files, load_folder
+from iics.readers.layout_place import Layout, find_layout
+from iics.readers.parquet_table import load_parquet
+from iics.readers.patterns import load_pattern
+from iics.shown_picture import MOST_PIXELS
 from iics.video.crop_table import read_table
 from iics.video.frames import VideoFile
 from iics.video.video_report import VideoReport

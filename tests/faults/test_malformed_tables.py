@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iics.data.csv_table import load_csv
-from iics.data.parquet_table import load_parquet
 from iics.evaluation.marks import MARK_COLUMNS, read_marks
+from iics.readers.csv_table import load_csv
+from iics.readers.parquet_table import load_parquet
 from iics.video.crop_table import read_table
 
 CALM = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
-from iics.data.folders import load_folder
-from iics.data.sample import load_sample
+from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.evaluation.evaluate import rank_crops
 from iics.gallery import indexing
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.indexing import IndexResult, index_crops
+from iics.readers.folders import load_folder
+from iics.readers.sample import load_sample
 
 
 @pytest.fixture

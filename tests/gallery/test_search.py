@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from iics.data.crops import natural_order
+from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.search import RERANKED_CANDIDATES

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet
-from iics.data.images import load_pixels
+from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery import connection, erasure, indexing
 from iics.gallery.connection import check_server_version, connect
@@ -18,6 +17,7 @@ from iics.gallery.erasure import erase, finish_erasure
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import IndexResult, index_crops
+from iics.pixels.images import load_pixels
 
 written_anew = pytest.mark.parametrize("place", ["folder", "server"], indirect=True)
 """For what a Milvus server has no part in: it erases by itself."""

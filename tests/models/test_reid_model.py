@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from iics.config import ModelSettings
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import DataError, SettingsError, WeightsError
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d
 from iics.models.reid_model import FORMAT_VERSION, create_model, load_model

@@ -66,7 +66,7 @@ def tiny_model(tiny_settings):
 @pytest.fixture(scope="session")
 def clustered_run(timed_crops, tiny_model, tiny_settings, tmp_path_factory):
     """A run folder as training leaves it: a cluster for each of six people in round 1, for every two in round 2."""
-    from iics.training.run_folder import RunFolder
+    from iics.runs.run_folder import RunFolder
 
     path = tmp_path_factory.mktemp("runs") / "run"
     run = RunFolder.create(path, settings=tiny_settings, crops=timed_crops, source={})

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.data.crops import CropSet
-from iics.data.folders import load_folder
+from iics.crops import CropSet
+from iics.readers.folders import load_folder
 
 EVIL_CAMERA = "<script>document.title='evil'</script> ${1+1} {{value}}"
 USER, PASSWORD = "ada", "long enough"

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from iics.data.shown_picture import VERSION
 from iics.errors import SettingsError
 from iics.page.cluster_browser import ClusterBrowser
 from iics.page.run_features import FEATURES_FILE, run_features
+from iics.shown_picture import VERSION
 
 
 @pytest.fixture

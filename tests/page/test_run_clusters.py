@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from iics.data.crops import CropSet, DataSplits
+from iics.crops import CropSet, DataSplits
 from iics.errors import DataError, RunFolderError
 from iics.page.run_clusters import clusters_of, read_cluster_table, rounds_of
-from iics.training.run_folder import RunFolder
+from iics.runs.run_folder import RunFolder
 
 
 def crop_set(tmp_path, *, boxes=None):

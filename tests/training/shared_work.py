@@ -9,8 +9,11 @@ import torch
 from torch import nn
 
 from iics.config import AugmentSettings, ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import TrainingError
+from iics.methods.iics.shared_overlap import SharedOverlap
+from iics.methods.iics.stage1 import _train_heads, label_cameras
+from iics.methods.iics.stage2 import train_stage2
 from iics.models.heads import BNNeckHead
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
@@ -19,9 +22,6 @@ from iics.training.context import TrainingContext
 from iics.training.distributed import joined_processes
 from iics.training.engine import Engine
 from iics.training.label_training import train_on_labels
-from iics.training.shared_overlap import SharedOverlap
-from iics.training.stage1_intra import _train_heads, label_cameras
-from iics.training.stage2_inter import train_stage2
 
 CAMERA_SIZES = (9, 8, 12, 10)
 SETTINGS = Settings(

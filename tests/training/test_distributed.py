@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from iics.methods.iics.shared_overlap import panels
 from iics.training.distributed import Processes, joined_processes
-from iics.training.shared_overlap import panels
 
 SCRIPT = Path(__file__).with_name("shared_work.py")
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from iics.computing_settings import EngineSettings
+from iics.methods.iics.stage1 import train_stage1
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import (
     AdaptiveInstanceBatchNorm2d,
@@ -19,10 +20,9 @@ from iics.models.normalization import (
     set_norm_groups,
     update_running_statistics,
 )
+from iics.runs.rounds import train
 from iics.training import engine as engine_module
 from iics.training.engine import Engine, at_work, choose_engine
-from iics.training.rounds import train
-from iics.training.stage1_intra import train_stage1
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -154,9 +154,9 @@ def test_an_engine_says_what_was_chosen(engine, expected):
 
 def test_what_was_chosen_is_said_at_the_start_and_is_what_trains(people, tiny_settings, tmp_path, monkeypatch, caplog):
     runs = []
-    monkeypatch.setattr("iics.training.run.Run.finish", lambda run, checkpoint: runs.append(run) or [])
+    monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: runs.append(run) or [])
     settings = replace(tiny_settings, engine=EngineSettings(precision="bf16", memory_format="contiguous", parts=2))
-    with caplog.at_level(logging.INFO, logger="iics.training.rounds"):
+    with caplog.at_level(logging.INFO, logger="iics.runs.rounds"):
         train(people.train, settings=settings, out=tmp_path / "run")
     assert caplog.messages == ["Computing on cpu, bf16, contiguous, not compiled, batches in 2 parts, 1 thread."]
     assert runs[0].engine == Engine(dtype=torch.bfloat16, memory_format=torch.contiguous_format, num_parts=2)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from iics.methods.iics.stage1 import _train_heads
 from iics.models.heads import BNNeckHead
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, set_norm_groups
 from iics.training.engine import Engine
 from iics.training.label_training import train_on_labels
 from iics.training.losses import batch_hard_triplet
-from iics.training.stage1_intra import _train_heads
 from iics.training.step import parts, train_step, training_steps
 
 CAMERA_SIZES = [9, 8, 12]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iics.data.csv_table import load_csv
-from iics.data.folders import load_folder
 from iics.errors import VideoError, WriteError
+from iics.readers.csv_table import load_csv
+from iics.readers.folders import load_folder
 from iics.video import crop_folder
 from iics.video.crop_video import crop_video
 from iics.video.detections import Detections

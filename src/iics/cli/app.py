@@ -108,7 +108,7 @@ def _stopping() -> Iterator[None]:
 def _browser(run: Path, command: AppCommand) -> ClusterBrowser:
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.run_features import run_features
-    from iics.training.run_folder import RunFolder
+    from iics.runs.run_folder import RunFolder
 
     source = DataSource.from_values(RunFolder.open(run).source())
     browser = ClusterBrowser(run, None if source is None else source.load())

@@ -13,7 +13,7 @@ from iics.errors import SettingsError, check_setting
 from iics.ranges import SEED, check_ranges, number, whole
 
 if TYPE_CHECKING:
-    from iics.experiments.evaluation_speed import EvaluationSpeed
+    from iics.speed.evaluation_speed import EvaluationSpeed
 
 _TORCH_AND_NUMBA = 0.4e9
 
@@ -62,8 +62,8 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(EvaluationSpeedCommand, arguments, command="benchmark evaluation")
     _check_memory(command)
-    from iics.experiments.evaluation_speed import measure_evaluation
-    from iics.experiments.synthetic_gallery import synthetic_gallery
+    from iics.speed.evaluation_speed import measure_evaluation
+    from iics.speed.synthetic_gallery import synthetic_gallery
 
     crops = synthetic_gallery(
         command.queries,

@@ -13,7 +13,7 @@ from iics.errors import SettingsError, check_setting
 from iics.ranges import SEED, check_ranges, number, whole
 
 if TYPE_CHECKING:
-    from iics.experiments.pseudo_label_speed import Labelling, Step
+    from iics.speed.pseudo_label_speed import Labelling, Step
 
 
 _MATRICES_COMPARED = 5
@@ -67,10 +67,10 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(PseudoLabelsCommand, arguments, command="benchmark pseudo-labels")
     _check_memory(command)
-    from iics.experiments import pseudo_label_speed as speed
-    from iics.experiments.synthetic import synthetic_crops
     from iics.memory import keep_freed_memory
     from iics.similarity.faiss_search import check_faiss
+    from iics.speed import pseudo_label_speed as speed
+    from iics.speed.synthetic import synthetic_crops
 
     if command.neighbour_search == "faiss":
         check_faiss()
@@ -109,8 +109,8 @@ def main(arguments: list[str]) -> int:
 
 def _check_memory(command: PseudoLabelsCommand) -> None:
     from iics.config import ClusterSettings, DistanceSettings
+    from iics.labelling.labelling import labelling_memory
     from iics.memory import free_memory
-    from iics.training.labelling import labelling_memory
 
     inputs = 4 * command.crops * (command.scores + 2 * command.features)
     if command.route == "dense" and command.plain:

@@ -15,10 +15,10 @@ from iics.errors import check_setting
 from iics.ranges import SEED, check_ranges, whole
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet
-    from iics.experiments.norm_speed import Layout, NormComparison
-    from iics.experiments.training_speed import PhaseSpeed
-    from iics.experiments.training_work import Phase, Workload
+    from iics.crops import CropSet
+    from iics.speed.norm_speed import Layout, NormComparison
+    from iics.speed.training_speed import PhaseSpeed
+    from iics.speed.training_work import Phase, Workload
     from iics.training.engine import Engine
 
 PartName = Literal["norms", "loading", "stage1", "stage2", "features", "malloc"]
@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
 
 def _workload(command: TrainingSpeedCommand) -> Workload:
     from iics.computing_settings import EngineSettings
-    from iics.experiments.training_work import Workload
+    from iics.speed.training_work import Workload
 
     return Workload(
         backbone=command.backbone,
@@ -151,15 +151,15 @@ def _crops(command: TrainingSpeedCommand) -> CropSet:
 
 
 def _malloc(command: TrainingSpeedCommand, workload: Workload) -> dict[str, PhaseSpeed]:
-    from iics.experiments.malloc_speed import compare_malloc
+    from iics.speed.malloc_speed import compare_malloc
 
     _say("malloc")
     return {"malloc": compare_malloc("stage2", workload, repeats=command.repeats)}
 
 
 def _norms(command: TrainingSpeedCommand, engine: Engine) -> list[NormComparison]:
-    from iics.experiments.norm_speed import compare_norms
-    from iics.experiments.training_speed import finisher
+    from iics.speed.norm_speed import compare_norms
+    from iics.speed.training_speed import finisher
 
     _say("norms")
     layouts: tuple[Layout, ...] = ("channels_last", "contiguous")
@@ -182,7 +182,7 @@ def _norms(command: TrainingSpeedCommand, engine: Engine) -> list[NormComparison
 def _phases(
     command: TrainingSpeedCommand, workload: Workload, engine: Engine, crops: CropSet | None
 ) -> dict[str, PhaseSpeed]:
-    from iics.experiments.training_speed import measure_loading, measure_phase
+    from iics.speed.training_speed import measure_loading, measure_phase
 
     phases = {}
     if crops is not None:

@@ -14,13 +14,13 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.cli.train import PresetName, fitting_preset
-from iics.data.picture_file import check_picture_path, write_picture
 from iics.errors import SettingsError
+from iics.pixels.picture_file import check_picture_path, write_picture
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet, DataSplits
-    from iics.data.report import DataReport
-    from iics.experiments.run_estimate import RunEstimate
+    from iics.crops import CropSet, DataSplits
+    from iics.data_check.findings import DataReport
+    from iics.runs.estimate import RunEstimate
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     splits = _loaded(command.source)
-    from iics.data.check import check_data
+    from iics.data_check.check import check_data
 
     total = sum(map(len, splits.sets.values()))
     with count_display("crops", total) as advance:
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
 
 def _loaded(source: DataSource) -> DataSplits:
     """Return the data; a benchmark that holds other numbers than were published is refused after a table of both."""
-    from iics.data.published_counts import CountError, counts_table
+    from iics.readers.published_counts import CountError, counts_table
 
     try:
         return source.load()
@@ -82,8 +82,8 @@ def _loaded(source: DataSource) -> DataSplits:
 
 def _with_counts(report: DataReport, splits: DataSplits) -> DataReport:
     """Return the report with a table of a benchmark's published and found numbers, if it is one."""
-    from iics.data.benchmarks import BENCHMARKS
-    from iics.data.published_counts import compare_counts, counts_table
+    from iics.readers.benchmarks import BENCHMARKS
+    from iics.readers.published_counts import compare_counts, counts_table
 
     if splits.name not in BENCHMARKS:
         return report
@@ -105,7 +105,7 @@ def _advancing(advance: Callable[[int], None]) -> Callable[[int], None]:
 
 def _write_sheets(crops: CropSet, path: Path) -> list[Path]:
     """Write pages to path, path-2, path-3 ...; return where they are."""
-    from iics.data.camera_sheet import camera_sheets
+    from iics.data_check.camera_sheet import camera_sheets
 
     paths = []
     for number, sheet in enumerate(camera_sheets(crops), start=1):
@@ -116,7 +116,7 @@ def _write_sheets(crops: CropSet, path: Path) -> list[Path]:
 
 def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
     from iics import presets
-    from iics.experiments.run_estimate import estimate_run
+    from iics.runs.estimate import estimate_run
 
     return estimate_run(splits, presets.BY_NAME[command.preset or fitting_preset(command.source)])
 

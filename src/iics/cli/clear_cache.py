@@ -21,7 +21,7 @@ class ClearCacheCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ClearCacheCommand, arguments, command="clear-cache")
-    from iics.data.cache_folder import cache_folder, clear_cache
+    from iics.pixels.cache_folder import cache_folder, clear_cache
 
     folder = cache_folder(command.cache_dir)
     cleared = clear_cache(folder)

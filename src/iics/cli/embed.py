@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         raise DataError(f"Features are written as .npz; {command.out} ends in {command.out.suffix or 'nothing'}.")
     if not command.out.absolute().parent.is_dir():
         raise DataError(f"There is no folder {command.out.absolute().parent} to write {command.out.name} into.")
-    from iics.data.folders import image_files
+    from iics.readers.folders import image_files
 
     files = [file for path in command.crops for file in image_files(path)]
     model = load_model_or_run(command.model, device=command.device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iics.cli.progress import format_seconds
 
 if TYPE_CHECKING:
-    from iics.experiments.run_estimate import RepeatedWork, RunEstimate
+    from iics.runs.estimate import RepeatedWork, RunEstimate
 
 
 def estimate_text(estimate: RunEstimate) -> str:

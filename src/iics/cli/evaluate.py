@@ -21,12 +21,12 @@ from iics.cli.protocol_choice import (
     json_values,
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
-from iics.data.picture_file import check_picture_path
 from iics.errors import EvaluationError, SettingsError
+from iics.pixels.picture_file import check_picture_path
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet, DataSplits
+    from iics.crops import CropSet, DataSplits
     from iics.evaluation.evaluate import Features
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
@@ -197,7 +197,7 @@ def _calibrate(
     if not command.calibrate or command.model is None:
         return None
     from iics.evaluation.calibration import measured_thresholds
-    from iics.experiments.calibrated_model import store_thresholds, trained_fingerprint
+    from iics.reports.calibrated_model import store_thresholds, trained_fingerprint
 
     def features_of(crops: CropSet) -> Features:
         return features[id(crops)] if id(crops) in features else model.embed(crops, batch_size=command.batch_size)

@@ -16,10 +16,10 @@ from iics.errors import DataError, ExportError, WriteError
 from iics.export.input_form import AS_DECODED, TOOLS, Channels, InputForm, Layout, Tool, Values
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet, DataSplits
-    from iics.data.pixel_source import Pixels
+    from iics.crops import CropSet, DataSplits
     from iics.export.comparison import FormResult
     from iics.models.reid_model import ReidModel
+    from iics.pixels.pixel_source import Pixels
 
 MODEL_CARD = "model.md"
 _CALIBRATION_CROPS = 256
@@ -133,7 +133,7 @@ def _pixels(crops: CropSet, model: ReidModel, count: int) -> Pixels:
     """Return so many crops, spread evenly over a set, or all if it has fewer."""
     import numpy as np
 
-    from iics.data.images import load_pixels
+    from iics.pixels.images import load_pixels
 
     chosen = np.unique(np.linspace(0, len(crops) - 1, count).round().astype(np.int64))
     return load_pixels(

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from iics.cli.source import DataName, DataSource
-from iics.data.crops import CropSet, DataSplits
+from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
 
 SplitName = Literal["train", "query", "gallery"]
@@ -68,8 +68,8 @@ def _source_of_path(path: Path) -> DataSource:
 
 
 def _of_one_camera(words: Sequence[str], camera: str) -> CropSet:
-    from iics.data.file_keys import file_key
-    from iics.data.folders import image_files
+    from iics.file_keys import file_key
+    from iics.readers.folders import image_files
 
     if not camera:
         raise DataError("--camera needs a name.")

@@ -43,7 +43,7 @@ def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
     Raises:
         DataError: If there is none, or it cannot be decoded.
     """
-    from iics.data.crop_images import decode_image
+    from iics.pixels.crop_images import decode_image
 
     try:
         data = read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES)

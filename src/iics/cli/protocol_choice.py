@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from iics.data.crops import CropSet
+    from iics.crops import CropSet
     from iics.evaluation.camera_pairs import CameraPairs
     from iics.evaluation.metrics import RankingResult
     from iics.evaluation.ranked_results import EvaluatedModel

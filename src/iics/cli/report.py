@@ -29,10 +29,10 @@ class ReportCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(ReportCommand, arguments, command="report")
-    from iics.experiments.report import write_report, write_run_figures
-    from iics.training.model_card import write_model_card
-    from iics.training.run_folder import RunFolder
-    from iics.training.run_whole import check_whole
+    from iics.reports.model_card import write_model_card
+    from iics.reports.report import write_report, write_run_figures
+    from iics.runs.run_folder import RunFolder
+    from iics.runs.run_whole import check_whole
 
     run = command.run.expanduser()
     check_whole(RunFolder.open(run))

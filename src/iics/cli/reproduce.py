@@ -22,11 +22,11 @@ from iics.shown_name import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from iics.experiments.planned_runs import PlannedRun
-    from iics.experiments.reproduce import Failures
-    from iics.experiments.reproduction import Reproduction
-    from iics.experiments.study import Study
-    from iics.experiments.variants import TargetName
+    from iics.paper.make_runs import Failures
+    from iics.paper.planned_runs import PlannedRun
+    from iics.paper.reproduction import Reproduction
+    from iics.paper.study import Study
+    from iics.paper.variants import TargetName
 
 Target = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1", "figure3", "figure4", "all"]
 MeasurableData = Literal["sample", BenchmarkName, "csv", "parquet"]
@@ -104,9 +104,9 @@ def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[Planned
     elif command.other_data_dir is not None:
         raise SettingsError("--other-data-dir is where --other-data is; name that, too, or leave it out.")
     from iics.cli.machine import computer_line
-    from iics.experiments.reproduction import Reproduction
-    from iics.experiments.study import make_study
-    from iics.experiments.study_notes import study_notes
+    from iics.paper.reproduction import Reproduction
+    from iics.paper.study import make_study
+    from iics.paper.study_notes import study_notes
 
     study = make_study(
         splits, preset=command.preset, device=command.device, weights=_found_anywhere(command.weights), other=other
@@ -125,7 +125,7 @@ def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[Planned
 
 def _targets(command: ReproduceCommand, study: Study) -> tuple[TargetName, ...]:
     """Return the targets asked for, each once; of all, Table 3 is left out with a warning where it cannot be made."""
-    from iics.experiments.variants import TargetName
+    from iics.paper.variants import TargetName
 
     if "all" not in command.targets:
         return cast("tuple[TargetName, ...]", tuple(dict.fromkeys(command.targets)))
@@ -140,8 +140,8 @@ def _targets(command: ReproduceCommand, study: Study) -> tuple[TargetName, ...]:
 
 def _make_runs(reproduction: Reproduction, source_of: Callable[[PlannedRun], Mapping[str, str]]) -> Failures:
     """Make what is missing, with progress, and write the tables whenever a run is finished."""
-    from iics.experiments.figure_numbers import starting_model
-    from iics.experiments.reproduce import make_runs
+    from iics.paper.figure_data import starting_model
+    from iics.paper.make_runs import make_runs
 
     runs, store = reproduction.runs(), reproduction.store
 

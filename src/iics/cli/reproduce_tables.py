@@ -12,9 +12,9 @@ from iics.cli.progress import count_of, format_seconds
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
-    from iics.experiments.planned_runs import PlannedRun
-    from iics.experiments.reproduction import Reproduction
-    from iics.experiments.result_tables import ResultTable
+    from iics.paper.planned_runs import PlannedRun
+    from iics.paper.reproduction import Reproduction
+    from iics.paper.result_tables import ResultTable
 
 
 def print_table(table: ResultTable) -> None:

@@ -13,12 +13,12 @@ from iics.errors import EvaluationError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet, DataSplits
+    from iics.crops import CropSet, DataSplits
     from iics.evaluation.evaluate import Features
     from iics.evaluation.ranked_results import EvaluatedModel
     from iics.models.reid_model import ReidModel
-    from iics.training.rounds import TrainingRun
-    from iics.training.run import AfterRound
+    from iics.runs.rounds import TrainingRun
+    from iics.runs.run import AfterRound
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Evaluator:
         if self._when == "end" and 0 < round_number < self._num_rounds:
             return {}
         from iics.evaluation.evaluate import numbers
-        from iics.experiments.run_rankings import write_rankings
+        from iics.reports.run_rankings import write_rankings
 
         self._latest = self._measure(model, round_number)
         if round_number == self._num_rounds:
@@ -75,8 +75,8 @@ class Evaluator:
         if self._when == "never":
             return
         from iics.evaluation.calibration import check_calibratable, measured_thresholds
-        from iics.experiments.calibrated_model import store_thresholds
         from iics.models.model_header import read_header
+        from iics.reports.calibrated_model import store_thresholds
 
         model_file = run.folder / "model.safetensors"
         known = read_header(model_file).match_thresholds

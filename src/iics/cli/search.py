@@ -14,8 +14,8 @@ from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
 from iics.cli.protocol_choice import RerankingForm, check_reranking_form
-from iics.data.picture_file import check_picture_path, write_picture
 from iics.gallery.moments import parse_moment
+from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.ranges import check_ranges, whole
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast, get_args
 
 import tyro
 
-from iics.data.crops import DataSplits
+from iics.crops import DataSplits
 from iics.errors import DataError
 
 BenchmarkName = Literal[
@@ -96,37 +96,37 @@ SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
 
 
 def _sample(_source: DataSource) -> DataSplits:
-    from iics.data.sample import load_sample
+    from iics.readers.sample import load_sample
 
     return load_sample()
 
 
 def _benchmark(source: DataSource) -> DataSplits:
-    from iics.data.benchmarks import LOADERS
+    from iics.readers.benchmarks import LOADERS
 
     return LOADERS[source.data or ""](_place(source))
 
 
 def _folder(source: DataSource) -> DataSplits:
-    from iics.data.folders import load_folder
+    from iics.readers.folders import load_folder
 
     return load_folder(_place(source))
 
 
 def _pattern(source: DataSource) -> DataSplits:
-    from iics.data.patterns import load_pattern
+    from iics.readers.patterns import load_pattern
 
     return load_pattern(_place(source), source.pattern or "")
 
 
 def _csv(source: DataSource) -> DataSplits:
-    from iics.data.csv_table import load_csv
+    from iics.readers.csv_table import load_csv
 
     return load_csv(_place(source))
 
 
 def _parquet(source: DataSource) -> DataSplits:
-    from iics.data.parquet_table import load_parquet
+    from iics.readers.parquet_table import load_parquet
 
     return load_parquet(_place(source))
 

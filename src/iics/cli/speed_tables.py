@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from iics.experiments.norm_speed import NormComparison
-    from iics.experiments.training_speed import PhaseSpeed
+    from iics.speed.norm_speed import NormComparison
+    from iics.speed.training_speed import PhaseSpeed
 
 
 def norm_table(comparisons: list[NormComparison]) -> Table:

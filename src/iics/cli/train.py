@@ -27,9 +27,9 @@ from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from iics.data.crops import CropSet, DataSplits
+    from iics.crops import CropSet, DataSplits
+    from iics.runs.rounds import TrainingRun
     from iics.training.distributed import Processes
-    from iics.training.rounds import TrainingRun
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
@@ -96,7 +96,7 @@ def _check_weights(settings: Settings) -> None:
 
 
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
-    from iics.experiments.reported_training import train
+    from iics.trained_run import train
 
     crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
@@ -129,10 +129,10 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     others = [word for piece in given if piece.flag is None or piece.flag.name not in taken for word in piece.words]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
-    from iics.experiments.reported_training import resume
+    from iics.runs.run_folder import RunFolder
+    from iics.runs.same_pictures import check_measured_on
+    from iics.trained_run import resume
     from iics.training.distributed import joined_processes
-    from iics.training.run_folder import RunFolder
-    from iics.training.same_pictures import check_measured_on
 
     with joined_processes() as processes:
 
@@ -247,7 +247,7 @@ def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Pr
 def _print_end(run: TrainingRun) -> None:
     """Print what came of it and where it lies."""
     from iics.models.score_meaning import summary_lines
-    from iics.training.model_card import MODEL_CARD
+    from iics.reports.model_card import MODEL_CARD
 
     last = run.history[-1]
     before, after = run.history[0]["evaluation"], last["evaluation"]

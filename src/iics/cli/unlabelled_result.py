@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crops import DISTRACTOR_IDENTITY, CropSet
+from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.evaluate import Features, check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report

@@ -19,7 +19,7 @@ import scipy.sparse
 from iics.clustering.average_linkage import FloatArray
 from iics.clustering.cuts import cut_number
 from iics.clustering.merges import Linkage
-from iics.data.crops import IntArray
+from iics.crops import IntArray
 
 MAX_COLUMNS = 4000
 """Crops whose silhouettes are averaged if there are more."""

@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 
 from iics.clustering.average_linkage import FloatArray, check_square
 from iics.clustering.merges import Linkage
-from iics.data.crops import IntArray
+from iics.crops import IntArray
 
 
 def cut_number(linkage: Linkage, num_clusters: int) -> IntArray:

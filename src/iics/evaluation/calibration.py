@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from iics.data.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
 from iics.errors import EvaluationError
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
-from iics.evaluation.match_thresholds import PersonPairs, Similarities, match_thresholds, people_of_pairs
 from iics.evaluation.similarity_blocks import Features
+from iics.evaluation.thresholds_of_pairs import PersonPairs, Similarities, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
 from iics.similarity.crop_similarity import CosineSimilarity
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crops import CropSet, FloatArray, IntArray
+from iics.crops import CropSet, FloatArray, IntArray
 from iics.evaluation.camera_predictability import camera_predictability
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.similarity_blocks import Features, similarity_blocks

@@ -10,7 +10,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from iics.data.crops import CropSet, IntArray
+from iics.crops import CropSet, IntArray
 from iics.evaluation.similarity_blocks import Features
 
 _NUM_FOLDS, _RUNS_PER_FOLD = 3, 5

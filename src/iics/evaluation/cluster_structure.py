@@ -10,10 +10,10 @@ from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cluster_count import ClusterCount, choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
 from iics.clustering.merges import Linkage
-from iics.data.crops import CropSet, IntArray
+from iics.crops import CropSet, IntArray
 from iics.evaluation.explained import explained, percent
 from iics.evaluation.similarity_blocks import Features
-from iics.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from iics.data.crop_images import CropImages
-from iics.data.crop_reader import CropReader, ReadError
-from iics.data.crops import CropSet
-from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, centred_text, draw_cell, line_height
+from iics.crops import CropSet
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.top_matches import TopMatches
+from iics.pixels.crop_images import CropImages
+from iics.pixels.crop_reader import CropReader, ReadError
+from iics.pixels.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, centred_text, draw_cell, line_height
 
 # Told apart by colour-blind readers, and by the mark in the corner.
 QUERY_FRAME, RIGHT_FRAME, WRONG_FRAME = (130, 130, 130), (0, 140, 80), (205, 45, 45)

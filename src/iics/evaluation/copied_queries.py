@@ -11,7 +11,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import JUNK_IDENTITY, CropSet, IntArray
+from iics.crops import JUNK_IDENTITY, CropSet, IntArray
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, MatchingProtocol
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import CropSet
-from iics.data.file_keys import crop_places
+from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
 from iics.evaluation.copied_queries import warn_of_copies
@@ -21,6 +20,7 @@ from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranki
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
+from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
 
 Features = npt.NDArray[np.float32]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crops import CropSet, IntArray
+from iics.crops import CropSet, IntArray
 
 MAX_PAIRS = 1_000_000
 UNKNOWN = -1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_bias import CameraBias, camera_bias
 from iics.evaluation.cluster_structure import ClusterStructure, cluster_structure

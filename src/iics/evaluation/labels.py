@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.errors import EvaluationError
 from iics.evaluation.protocol import MARKET1501, RIGHT, MatchingProtocol
 

@@ -14,7 +14,7 @@ import numpy as np
 from iics.errors import EvaluationError
 from iics.evaluation.explained import explained_threshold, percent
 from iics.evaluation.marks import Mark
-from iics.evaluation.match_thresholds import PersonPairs, match_thresholds, wilson_interval
+from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, wilson_interval
 from iics.models.match_thresholds import MatchThreshold
 
 RANKS = (1, 5, 10, 20)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
 from iics.evaluation.formula_cells import plain_cell, safe_cell
+from iics.plausible_times import implausibility, seconds_of_date
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 Verdict = Literal["right", "wrong"]

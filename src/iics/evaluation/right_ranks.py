@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import JUNK_IDENTITY
+from iics.crops import JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, RIGHT, MatchingProtocol
 from iics.kernels import REORDERED, kernel, torch_threads

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import IntArray
+from iics.crops import IntArray
 
 Features = npt.NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import DISTRACTOR_IDENTITY
+from iics.crops import DISTRACTOR_IDENTITY
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import DistanceOf, query_blocks
 from iics.evaluation.labels import EvaluationLabels, explain_no_match

@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import CropSet, DataSplits
-from iics.data.images import Interpolation, load_pixels
-from iics.data.pixel_source import Pixels
+from iics.crops import CropSet, DataSplits
 from iics.evaluation.evaluate import rank_crops
-from iics.experiments.measure import seconds_in_turn
+from iics.measure import seconds_in_turn
+from iics.pixels.images import Interpolation, load_pixels
+from iics.pixels.pixel_source import Pixels
 
 BATCH_SIZE = 32
 _CROPS_PER_BLOCK = 1024

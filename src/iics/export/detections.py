@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from iics.data.pixel_source import Pixels
 from iics.errors import DataError
 from iics.export.input_form import Channels
+from iics.pixels.pixel_source import Pixels
 from iics.video.detections import clip_boxes
 
 _MOST_OF_SHARES = 1.5

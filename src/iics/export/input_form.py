@@ -15,8 +15,8 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
+from iics.pixels.pixel_source import Pixels
 
 Layout = Literal["uint8-nhwc", "float32-nchw"]
 Values = Literal["0-255", "0-1", "imagenet"]

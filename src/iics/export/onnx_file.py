@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from iics.data.augment import normalise_pixels
-from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
 from iics.export.deployed_network import DeployedNetwork
 from iics.export.input_form import AS_DECODED, InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, OUTPUT, PREPROCESSING, OnnxModel, check_packages
-from iics.features import l2_normalise
+from iics.models.features import l2_normalise
 from iics.models.model_header import header_values
 from iics.models.reid_model import ReidModel
+from iics.pixels.augment import normalise_pixels
+from iics.pixels.pixel_source import Pixels
 
 OPSET = 20
 """ONNX operator set; with its IR version, 10, the file is read by onnxruntime 1.18 and newer."""

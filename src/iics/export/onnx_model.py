@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from iics.data.pixel_source import Pixels
 from iics.errors import ExportError
 from iics.export.input_form import InputForm
 from iics.models.pixel_arrays import picture_of
 from iics.models.reid_model import resize_picture
+from iics.pixels.pixel_source import Pixels
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "images", "features"

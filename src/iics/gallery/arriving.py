@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.data.crops import CropSet, natural_order
-from iics.data.left_out import is_ignored, is_image
+from iics.crops import CropSet, natural_order
 from iics.errors import DataError
+from iics.readers.left_out import is_ignored, is_image
 
 logger = logging.getLogger(__name__)
 

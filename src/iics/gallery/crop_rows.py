@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.filters import is_quotable
 from iics.gallery.schema import TEXT_LENGTHS

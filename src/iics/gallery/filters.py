@@ -11,10 +11,10 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from iics.data.plausible_times import implausibility
 from iics.errors import GalleryError
 from iics.gallery.spelling import unicode_name
 from iics.gallery.unknown_values import UNKNOWN_TIME
+from iics.plausible_times import implausibility
 
 
 @dataclass(frozen=True)

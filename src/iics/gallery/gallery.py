@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iics.data.crops import natural_order
+from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
 from iics.gallery.connection import connect, database_errors, disconnect, is_server

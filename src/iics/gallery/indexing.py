@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.data.crop_images import CropImages, ReadCrop
-from iics.data.crop_reader import CropReader, ReadError
-from iics.data.crops import CropSet
-from iics.data.images import checked_num_threads, decode_each, resized
+from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
 from iics.gallery.unknown_values import Row
 from iics.models.reid_model import ReidModel
+from iics.pixels.crop_images import CropImages, ReadCrop
+from iics.pixels.crop_reader import CropReader, ReadError
+from iics.pixels.images import checked_num_threads, decode_each, resized
 
 CROPS_PER_WRITE = 256
 """Crops that are embedded and written at once: what a crash can lose."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from iics.data.crop_images import CropImages
-from iics.data.crop_reader import CropReader
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import DataError
 from iics.gallery.matches import Match
+from iics.pixels.crop_images import CropImages
+from iics.pixels.crop_reader import CropReader
 
 
 def match_image(match: Match) -> Image.Image:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from iics.data.crop_images import decode_image
-from iics.data.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_cell, line_height
 from iics.errors import DataError
 from iics.gallery.match_images import match_image
 from iics.gallery.matches import Match
+from iics.pixels.crop_images import decode_image
+from iics.pixels.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_cell, line_height
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 QUERY_FRAME, MATCH_FRAME = (130, 130, 130), (60, 100, 170)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iics.data.crop_images import Box
 from iics.gallery.spelling import local_path
+from iics.pixels.crop_images import Box
 
 
 @dataclass(frozen=True)

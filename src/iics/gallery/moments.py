@@ -6,8 +6,8 @@ import math
 import re
 from datetime import UTC, datetime
 
-from iics.data.plausible_times import TEN_YEARS, implausibility, seconds_of_date
 from iics.errors import SettingsError
+from iics.plausible_times import TEN_YEARS, implausibility, seconds_of_date
 
 _SECONDS = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?([0-5]\d){0,2})?)?")

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from iics.config import AlphaSharing, NormKind
-from iics.data.images import Interpolation
 from iics.errors import SettingsError
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.network_parts import OUR_PARTS, InstanceBatchNorm2d, NetworkParts, fit_parts
@@ -17,6 +16,7 @@ from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, 
 from iics.models.starting_weights import backbone_alone, check_fits, foreign_checkpoint
 from iics.models.state_loading import load_state
 from iics.models.torchvision_import import import_torchvision
+from iics.pixels.images import Interpolation
 
 
 @dataclass(frozen=True)

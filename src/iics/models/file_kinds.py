@@ -6,8 +6,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from iics.data.zip_member import ZIP_FAULTS
 from iics.regular_file import open_regular
+from iics.zip_member import ZIP_FAULTS
 
 _PICKLE, _GZIP, _TENSORRT = b"\x80", b"\x1f\x8b", b"ftrt"
 _MEASURE = "iics evaluate --weights {file} --backbone resnet50 DATA"

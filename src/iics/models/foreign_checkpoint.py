@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from iics.config import NormKind
-from iics.data.images import Interpolation
 from iics.models.network_parts import OUR_PARTS, LastStride, NetworkParts
+from iics.pixels.images import Interpolation
 
 State = Mapping[str, Tensor]
 Channels = tuple[float, float, float]

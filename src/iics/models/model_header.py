@@ -20,13 +20,13 @@ from torch import Tensor
 
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
-from iics.data.images import Interpolation
 from iics.errors import WeightsError
 from iics.models.backbone import BACKBONES, backbone_spec
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts
 from iics.models.weights import check_finite
+from iics.pixels.images import Interpolation
 from iics.regular_file import check_regular
 
 HEADER_KEY = "iics"

@@ -16,13 +16,10 @@ from PIL import Image
 from torch import nn
 
 from iics.config import ModelSettings
-from iics.data.crops import CropSet
-from iics.data.images import Interpolation, load_pixels, resized
-from iics.data.pixel_source import Pixels
-from iics.data.shown_picture import as_shown
+from iics.crops import CropSet
 from iics.errors import DataError, SettingsError, WeightsError
-from iics.features import extract_features, l2_normalise
 from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
+from iics.models.features import extract_features, l2_normalise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.imagenet_weights import imagenet_problem
 from iics.models.model_header import FORMAT_VERSION, ModelHeader, header_values, read_model_file, write_model_file
@@ -31,6 +28,9 @@ from iics.models.pixel_arrays import checked_pixels, picture_of
 from iics.models.starting_weights import check_fits
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.weights import file_problem
+from iics.pixels.images import Interpolation, load_pixels, resized
+from iics.pixels.pixel_source import Pixels
+from iics.shown_picture import as_shown
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class ReidModel:
         Args:
             images: A crop set; pixels as uint8 (n, h, w, 3), or of one crop (h, w, 3); or a list of pictures and arrays
                 of any sizes, or of files. Pictures and files are read as a viewer shows them
-                (`iics.data.shown_picture`). Arrays are RGB, red first: OpenCV's are not (`frame[..., ::-1]`), which
+                (`iics.shown_picture`). Arrays are RGB, red first: OpenCV's are not (`frame[..., ::-1]`), which
                 nothing here can tell. All are resized to the model's input.
             batch_size: Crops forwarded at once.
             progress: Called after each batch with the number of crops in it.

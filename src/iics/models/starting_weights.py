@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from iics.config import AlphaSharing, NormKind
-from iics.data.images import Interpolation
 from iics.errors import WeightsError
 from iics.models.authors_checkpoint import check_fits_authors
 from iics.models.foreign_checkpoint import ForeignCheckpoint
@@ -15,6 +14,7 @@ from iics.models.foreign_layouts import recognised
 from iics.models.imagenet_weights import imagenet_weights
 from iics.models.network_parts import OUR_PARTS
 from iics.models.weights import read_weights
+from iics.pixels.images import Interpolation
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from iics.data.crops import IntArray
+from iics.crops import IntArray
 
 FloatRows = npt.NDArray[np.float32]
 _ROWS_AT_ONCE = 4096

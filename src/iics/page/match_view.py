@@ -13,7 +13,6 @@ from typing import Literal
 
 import jinja2
 
-from iics.data.drawing import camera_caption
 from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
 from iics.gallery.moments import time_text
@@ -22,6 +21,7 @@ from iics.models.score_meaning import meaning_of
 from iics.page.meaning import meaning_details, similarity_meaning
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
+from iics.pixels.drawing import camera_caption
 
 MatchOrder = Literal["by camera, along time", "by similarity"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from iics.data.crop_images import decode_image
-from iics.data.shown_picture import FORMATS, decoding, shown_size
 from iics.errors import DataError
+from iics.pixels.crop_images import decode_image
+from iics.shown_picture import FORMATS, decoding, shown_size
 
 MAX_BYTES = 10_000_000
 MAX_PIXELS = 25_000_000

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.data.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
+from iics.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
 from iics.errors import DataError, RunFolderError
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
-from iics.training.run_data import RunData
+from iics.runs.run_data import RunData
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
 _LARGEST = 2**31

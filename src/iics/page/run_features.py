@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from iics.atomic import write_atomically
-from iics.data.crops import CropSet
-from iics.data.shown_picture import VERSION
+from iics.crops import CropSet
 from iics.errors import WriteError
 from iics.models.fingerprint import model_fingerprint
 from iics.models.reid_model import ReidModel
 from iics.regular_file import open_regular
+from iics.shown_picture import VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from iics.data.crop_images import ReadCrop
-from iics.data.crops import CropSet
-from iics.data.images import for_each_image
+from iics.crops import CropSet
 from iics.errors import DataError
 from iics.gallery.matches import Match
+from iics.pixels.crop_images import ReadCrop
+from iics.pixels.images import for_each_image
 
 HEIGHT, WIDTH = 192, 128
 """Pixels that a thumbnail has at most: more than it is shown at, for dense screens."""

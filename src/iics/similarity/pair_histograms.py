@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from iics.data.crops import DISTRACTOR_IDENTITY, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, IntArray
 
 BINS_PER_UNIT = 100
 """Bin k holds cosines from k / 100 up to, but without, (k + 1) / 100; the last one holds 1 as well."""

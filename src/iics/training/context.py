@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from iics.config import Settings
-from iics.data.augment import augment
-from iics.data.augment_draws import draw_augmentation
-from iics.data.crops import CropSet
-from iics.data.pixel_source import PixelSource, Reordered
-from iics.features import extract_features, l2_normalise
+from iics.crops import CropSet
+from iics.models.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel
+from iics.pixels.augment import augment
+from iics.pixels.augment_draws import draw_augmentation
+from iics.pixels.pixel_source import PixelSource, Reordered
 from iics.similarity.pair_histograms import PairHistograms, pair_histograms
 from iics.training.distributed import Processes
 from iics.training.engine import Engine

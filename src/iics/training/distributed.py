@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from iics.device import choose_device
-from iics.training.watch import Watch, launched_by_torchrun
+from iics.training.ending_together import Watch, launched_by_torchrun
 
 T = TypeVar("T")
 

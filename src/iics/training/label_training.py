@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iics.data.sampling import stage2_batches
 from iics.models.heads import BNNeckHead
+from iics.training.batches import stage2_batches
 from iics.training.context import TrainingContext
 from iics.training.losses import batch_hard_triplet, check_loss
 from iics.training.step import train_step, training_steps

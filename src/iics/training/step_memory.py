@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from iics.config import Settings
-from iics.data.crops import CropSet
+from iics.crops import CropSet
 from iics.errors import TrainingError
 from iics.memory import free_memory, free_on
 from iics.models.map_memory import map_numbers

@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
-from iics.data.cache_folder import locked
-from iics.data.crops import natural_order
-from iics.data.left_out import is_ignored
+from iics.crops import natural_order
 from iics.errors import VideoError, WriteError
+from iics.pixels.cache_folder import locked
+from iics.readers.left_out import is_ignored
 from iics.video.crop_table import COLUMNS, read_table, table_hash, table_text
 from iics.video.selection import ChosenCrop
 from iics.video.video_report import VideoReport

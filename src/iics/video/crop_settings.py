@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from iics.data.left_out import is_ignored
-from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import SettingsError, check_setting
+from iics.plausible_times import implausibility, seconds_of_date
 from iics.ranges import check_ranges, number, whole
+from iics.readers.left_out import is_ignored
 from iics.video.detectors import DETECTORS, DetectorName
 
 _NO_FOLDER_NAME = re.compile(r"[/\\\x00-\x1f]|^[.]|^\s|\s$|^$")

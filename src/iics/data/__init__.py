@@ -1,1 +1,0 @@
-"""Crops: where they lie, what they show, how they become batches."""

@@ -1,0 +1,200 @@
+"""Pseudo-labels (Eq. 2): clusters as training targets, checked, and what can be said about them.
+
+Input is a partition; output are the labels training uses and their statistics: sizes, how cameras mix in clusters
+and, where identities are known, how well clusters agree with them. Identities are only ever measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from iics.crops import DISTRACTOR_IDENTITY, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """The cluster of each crop, used as its training target.
+
+    Attributes:
+        labels: Clusters 0..num_clusters-1, none empty. Read-only copy. Shape (n,).
+        num_clusters: Number of clusters.
+
+    Raises:
+        ValueError: If labels are empty, not integers, or a number from 0 to num_clusters-1 is missing or exceeded.
+    """
+
+    labels: IntArray
+    num_clusters: int
+
+    def __post_init__(self) -> None:
+        labels = np.asarray(self.labels)
+        if labels.ndim != 1 or len(labels) == 0 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"labels must be integers of shape (crops,), got {labels.dtype} {labels.shape}.")
+        found = np.unique(labels)
+        if not np.array_equal(found, np.arange(self.num_clusters)):
+            raise ValueError(
+                f"{self.num_clusters} clusters need labels 0 to {self.num_clusters - 1} without gaps, "
+                f"got {len(found)} different ones from {found[0]} to {found[-1]}."
+            )
+        labels = labels.astype(np.int64)  # a copy
+        labels.setflags(write=False)
+        object.__setattr__(self, "labels", labels)
+
+    @property
+    def sizes(self) -> IntArray:
+        """Number of crops of each cluster. Shape (num_clusters,)."""
+        return np.bincount(self.labels, minlength=self.num_clusters)
+
+
+@dataclass(frozen=True)
+class PseudoLabelStatistics:
+    """What a partition looks like and, where identities exist, how good it is.
+
+    Attributes:
+        num_clusters: Number of clusters.
+        num_singletons: Clusters of one crop.
+        largest_share: Fraction of all crops in the largest cluster.
+        min_size: Smallest cluster.
+        median_size: Median size of a cluster.
+        max_size: Largest cluster.
+        size_counts: Each size that occurs, ascending, and how many clusters have it: pairs (size, clusters).
+        camera_entropy: Entropy of the cameras within a cluster, in nats; mean over clusters weighted by their size.
+        camera_entropy_normalized: The same divided by the log of the number of cameras, in [0, 1]; 0 for one camera.
+        num_across_cameras: Clusters that hold crops of two cameras or more.
+        adjusted_rand_index: Agreement of pairs with identities, corrected for chance (Hubert and Arabie, 1985).
+        normalized_mutual_information: Mutual information over the mean of both entropies.
+        pairwise_precision: Of the pairs in one cluster, the fraction of one identity; 1 if no cluster has two crops.
+        pairwise_recall: Of the pairs of one identity, the fraction in one cluster; 1 if no identity has two crops.
+
+    The last four are None without identities; crops of identity 0 and below are left out of them.
+    """
+
+    num_clusters: int
+    num_singletons: int
+    largest_share: float
+    min_size: int
+    median_size: float
+    max_size: int
+    size_counts: tuple[tuple[int, int], ...]
+    camera_entropy: float
+    camera_entropy_normalized: float
+    num_across_cameras: int
+    adjusted_rand_index: float | None = None
+    normalized_mutual_information: float | None = None
+    pairwise_precision: float | None = None
+    pairwise_recall: float | None = None
+
+
+def describe_pseudo_labels(
+    pseudo_labels: PseudoLabels, camera_ids: npt.ArrayLike, identity_ids: npt.ArrayLike | None = None
+) -> PseudoLabelStatistics:
+    """Return the statistics of a partition; O(n log n), from counts of (cluster, camera) and (cluster, identity).
+
+    Args:
+        pseudo_labels: The partition.
+        camera_ids: Camera of each crop. Shape (n,).
+        identity_ids: Identity of each crop, -1 junk, 0 a distractor; None if unknown. Shape (n,).
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    labels, sizes = pseudo_labels.labels, pseudo_labels.sizes
+    cameras = _same_length(camera_ids, labels, "camera_ids")
+    by_camera = contingency_matrix(labels, cameras, sparse=True)
+    entropy = _conditional_entropy(by_camera)
+    num_cameras = len(np.unique(cameras))
+    found, counts = np.unique(sizes, return_counts=True)
+    agreement: dict[str, float] = {}
+    if identity_ids is not None:
+        identities = _same_length(identity_ids, labels, "identity_ids")
+        is_person = identities > DISTRACTOR_IDENTITY
+        if is_person.any():
+            agreement = _agreement(contingency_matrix(labels[is_person], identities[is_person], sparse=True))
+    return PseudoLabelStatistics(
+        num_clusters=pseudo_labels.num_clusters,
+        num_singletons=int((sizes == 1).sum()),
+        largest_share=float(sizes.max() / len(labels)),
+        min_size=int(sizes.min()),
+        median_size=float(np.median(sizes)),
+        max_size=int(sizes.max()),
+        size_counts=tuple(zip(found.tolist(), counts.tolist(), strict=True)),
+        camera_entropy=entropy,
+        camera_entropy_normalized=min(entropy / float(np.log(num_cameras)), 1.0) if num_cameras > 1 else 0.0,
+        num_across_cameras=int((by_camera.getnnz(axis=1) > 1).sum()),
+        **agreement,
+    )
+
+
+@dataclass(frozen=True)
+class PartitionAgreement:
+    """How far two partitions of the same crops agree; 1 if they are the same.
+
+    Attributes:
+        adjusted_rand_index: As in the statistics; about 0 for unrelated partitions.
+        normalized_mutual_information: As in the statistics; high for many small clusters even by chance.
+    """
+
+    adjusted_rand_index: float
+    normalized_mutual_information: float
+
+
+def compare_partitions(before: npt.ArrayLike, after: npt.ArrayLike) -> PartitionAgreement:
+    """Return how far two partitions agree, whatever their clusters are numbered; O(n log n).
+
+    Args:
+        before: Cluster of each crop. Shape (n,).
+        after: Likewise. Shape (n,).
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    labels = np.asarray(after)
+    agreement = _agreement(contingency_matrix(_same_length(before, labels, "labels before"), labels, sparse=True))
+    return PartitionAgreement(agreement["adjusted_rand_index"], agreement["normalized_mutual_information"])
+
+
+def _same_length(ids: npt.ArrayLike, labels: IntArray, name: str) -> IntArray:
+    array = np.asarray(ids)
+    if array.shape != labels.shape:
+        raise ValueError(f"{len(labels)} labels need {len(labels)} {name}, got shape {array.shape}.")
+    return array.astype(np.int64)
+
+
+def _conditional_entropy(counts: Any) -> float:
+    """Return the entropy of the columns within a row, in nats, rows weighted by their sums."""
+    counts = counts.tocoo()
+    row_sums = np.bincount(counts.row, weights=counts.data)
+    return float(-(counts.data * np.log(counts.data / row_sums[counts.row])).sum() / counts.data.sum()) + 0.0
+
+
+def _agreement(counts: Any) -> dict[str, float]:
+    """Return the four measures of agreement from the counts of (cluster, identity), as named in the statistics."""
+    cluster_sizes, identity_sizes = np.asarray(counts.sum(axis=1)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
+    in_both, in_cluster, of_identity = _num_pairs(counts.data), _num_pairs(cluster_sizes), _num_pairs(identity_sizes)
+    all_pairs = _num_pairs(cluster_sizes.sum())
+    expected = in_cluster * of_identity / all_pairs if all_pairs else 0.0
+    best = (in_cluster + of_identity) / 2
+    mean_entropy = (_entropy(cluster_sizes) + _entropy(identity_sizes)) / 2
+    information = float(mutual_info_score(None, None, contingency=counts))
+    return {
+        "adjusted_rand_index": (in_both - expected) / (best - expected) if best != expected else 1.0,
+        "normalized_mutual_information": min(max(information / mean_entropy, 0.0), 1.0) if mean_entropy > 0 else 1.0,
+        "pairwise_precision": in_both / in_cluster if in_cluster else 1.0,
+        "pairwise_recall": in_both / of_identity if of_identity else 1.0,
+    }
+
+
+def _num_pairs(sizes: IntArray) -> float:
+    sizes = np.asarray(sizes, dtype=np.float64)
+    return float((sizes * (sizes - 1) / 2).sum())
+
+
+def _entropy(sizes: IntArray) -> float:
+    shares = sizes / sizes.sum()
+    return float(-(shares * np.log(shares)).sum())

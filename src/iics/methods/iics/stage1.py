@@ -1,0 +1,206 @@
+"""Stage 1, intra-camera training (Sec. 3.2; Eq. 4, 7, 8): extract, cluster each camera, label, train C heads."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iics.crops import CropSet, IntArray
+from iics.errors import TrainingError
+from iics.labelling.labelling import cluster, max_dense_crops, prepare
+from iics.labelling.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
+from iics.models.features import l2_normalise
+from iics.models.heads import BNNeckHead
+from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.pair_histograms import PairHistograms
+from iics.training.batches import stage1_batches, stage1_steps
+from iics.training.context import TrainingContext
+from iics.training.losses import check_loss
+from iics.training.step import LossOf, train_step, training_steps
+
+logger = logging.getLogger(__name__)
+
+NO_CLUSTER = -1
+
+
+@dataclass(frozen=True)
+class Stage1Metrics:
+    """What stage 1 of one round did.
+
+    Attributes:
+        loss: Mean over steps of the loss, a sum over cameras (Eq. 8).
+        num_steps: Optimiser steps.
+        pseudo_labels: Statistics of each camera's pseudo-labels, by camera name.
+        similarity: Cosines of all crops' features before this stage, by kind of pair.
+    """
+
+    loss: float
+    num_steps: int
+    pseudo_labels: dict[str, PseudoLabelStatistics]
+    similarity: PairHistograms
+
+
+@dataclass(frozen=True, eq=False)
+class Stage1Result:
+    """What stage 1 hands to stage 2.
+
+    Attributes:
+        heads: One per camera that took part, in the order of the cameras.
+        labels: Cluster of each crop within its camera; -1 where the camera sat out. Shape (n,).
+        metrics: For the record.
+    """
+
+    heads: list[BNNeckHead]
+    labels: IntArray
+    metrics: Stage1Metrics
+
+
+def train_stage1(context: TrainingContext) -> Stage1Result:
+    """Train the backbone and one head per camera on intra-camera pseudo-labels.
+
+    Raises:
+        TrainingError: If no camera can take part.
+    """
+    settings = context.settings.stage1
+    cameras = cameras_that_take_part(context.crops)
+    raw = context.raw_features("stage 1: features")
+
+    pseudo_labels = label_cameras(context, l2_normalise(raw), cameras)
+    similarity = context.compare_pairs(raw)
+    heads = [
+        BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)
+        for labels in pseudo_labels
+    ]
+    num_steps = settings.epochs * stage1_steps(
+        [len(crops) for crops in cameras], crops_per_camera=settings.crops_per_camera, rule=settings.steps_per_epoch
+    )
+    labels = np.full(len(context.crops), NO_CLUSTER, dtype=np.int64)
+    for crops, found in zip(cameras, pseudo_labels, strict=True):
+        labels[crops] = found.labels
+    loss = _train_heads(context, heads, cameras, torch.from_numpy(labels), num_steps)
+    names = [context.crops.camera_names[context.crops.camera_ids[crops[0]]] for crops in cameras]
+    statistics = [
+        describe_pseudo_labels(found, context.crops.camera_ids[crops], identities_of(context.crops, crops))
+        for crops, found in zip(cameras, pseudo_labels, strict=True)
+    ]
+    metrics = Stage1Metrics(loss, num_steps, dict(zip(names, statistics, strict=True)), similarity)
+    return Stage1Result(heads, labels, metrics)
+
+
+def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
+    """Return the crop indices of every camera with at least 2 crops; smaller ones sit stage 1 out, with a warning.
+
+    Raises:
+        TrainingError: If no camera has 2 crops.
+    """
+    cameras = []
+    for camera, name in enumerate(crops.camera_names):
+        members = np.flatnonzero(crops.camera_ids == camera)
+        if len(members) >= 2:
+            cameras.append(members)
+        else:
+            logger.warning("Camera %s has %d crop(s); stage 1 needs at least 2, so it sits out.", name, len(members))
+    if not cameras:
+        raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
+    return cameras
+
+
+def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
+    """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4). Processes share the cameras.
+
+    Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
+    """
+    distance, clusters = context.settings.distance, context.settings.stage1.clusters
+    processes = context.processes
+    largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
+    own = largest_first[processes.rank :: processes.count]
+    found: list[PseudoLabels] = []
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for group in groups_that_fit([len(cameras[at]) for at in own], max_dense_crops(distance)):
+            places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
+            prepared = [
+                prepare(CosineSimilarity(features[place]), distance=distance, clusters=clusters) for place in places
+            ]
+            for labels in pool.map(partial(cluster, clusters=clusters), prepared):
+                found.append(labels)
+                context.report("stage 1: cluster", len(found), len(own), 0, None)
+            del prepared  # before the next group's distances are made
+    by_camera = {at: labels for pairs in processes.gather(list(zip(own, found, strict=True))) for at, labels in pairs}
+    return [by_camera[at] for at in range(len(cameras))]
+
+
+def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:
+    """Return the places of neighbouring cameras in groups whose distances together take no more than one full matrix.
+
+    Args:
+        sizes: Crops of each camera.
+        max_dense: Crops whose distances may be held at once; a larger camera is a group of its own.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for place, size in enumerate(sizes):
+        if not groups or size**2 > room:
+            groups.append([])
+            room = max_dense**2
+        groups[-1].append(place)
+        room -= size**2
+    return groups
+
+
+def identities_of(crops: CropSet, indices: IntArray) -> IntArray | None:
+    """Return identities of some crops, None if there are none."""
+    return None if crops.identity_ids is None else crops.identity_ids[indices]
+
+
+def sum_over_cameras(heads: list[BNNeckHead], targets: Tensor, *, crops_per_camera: int) -> LossOf:
+    """Return the loss of one step (Eq. 8) as a function of some cameras' features.
+
+    Args:
+        heads: One per camera, in the order of the batch.
+        targets: Cluster of each crop of the batch, within its camera. Shape (cameras x crops_per_camera,).
+        crops_per_camera: Crops of each camera in the batch.
+    """
+
+    def loss_of(features: Tensor, rows: slice) -> Tensor:
+        own_heads = heads[rows.start // crops_per_camera :]
+        groups = torch.split(features, crops_per_camera), torch.split(targets[rows], crops_per_camera)
+        by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
+        return torch.stack(by_camera).sum().unsqueeze(0)
+
+    return loss_of
+
+
+def _train_heads(
+    context: TrainingContext, heads: list[BNNeckHead], cameras: list[IntArray], labels: Tensor, num_steps: int
+) -> float:
+    """Minimise the sum over cameras of softmax cross-entropy (Eq. 7, 8); return the mean loss."""
+    settings = context.settings.stage1
+    per_camera = settings.crops_per_camera
+    modules = nn.ModuleList(heads).train()
+    optimiser = context.optimiser(
+        modules, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+    batches = stage1_batches(
+        [torch.from_numpy(crops) for crops in cameras],
+        crops_per_camera=per_camera,
+        num_steps=num_steps,
+        generator=context.generator,
+    )
+    losses = []
+    with training_steps(context):
+        for step, batch in enumerate(batches, start=1):
+            targets = labels[batch].to(context.model.device)
+            loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+            terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
+            losses.append(terms[0])
+            check_loss(losses[-1], phase="stage 1", step=step)
+            context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
+    context.processes.agree(modules)
+    return float(np.mean(losses))

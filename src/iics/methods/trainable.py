@@ -1,0 +1,110 @@
+"""Whether crops can be trained on at all, asked before anything is computed or written."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from iics.config import Settings
+from iics.crops import CropSet
+from iics.device import processes_here
+from iics.errors import TrainingError
+from iics.labelling.labelling import labelling_memory, max_dense_crops
+from iics.memory import free_memory
+from iics.methods.iics.stage1 import groups_that_fit
+from iics.methods.supervised import check_identities
+from iics.models.backbone import backbone_spec
+from iics.similarity.faiss_search import check_faiss
+
+logger = logging.getLogger(__name__)
+
+BYTES_OF_PROCESS = 10**9
+"""What the program, its libraries, one batch and one block of comparisons take."""
+
+
+def check_trainable(crops: CropSet, settings: Settings) -> None:
+    """Refuse crops that the method cannot learn from, and more of them than memory holds.
+
+    Raises:
+        TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
+            memory. For supervised training: if they show fewer than 2 identities.
+        SettingsError: If a package that the settings ask for is not installed.
+    """
+    if settings.stages == "supervised":
+        check_identities(crops, settings.supervised)
+        return
+    if crops.num_cameras < 2:
+        camera = crops.camera_names[crops.camera_ids[0]]
+        raise TrainingError(
+            f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
+            "needs at least 2 cameras."
+        )
+    sizes = np.bincount(crops.camera_ids).tolist()
+    if max(sizes) < 2:
+        raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
+    if settings.distance.neighbour_search == "faiss":
+        check_faiss()
+    compared = max(sizes) if settings.stages == "stage1" else len(crops)
+    if compared > max_dense_crops(settings.distance):
+        logger.warning(
+            "%d crops are more than the %d whose pairs are all compared (--distance.max-dense-crops): each is compared "
+            "with its %d nearest.",
+            compared,
+            max_dense_crops(settings.distance),
+            settings.distance.graph_neighbours,
+        )
+    needed, free = predicted_memory(sizes, settings), free_memory()
+    if free is not None and needed > free:
+        on_graph = replace(settings, distance=replace(settings.distance, max_dense_crops=max(compared // 2, 1)))
+        way_out = "Train"
+        if predicted_memory(sizes, on_graph) <= free:
+            most = on_graph.distance.max_dense_crops
+            way_out = f"Compare fewer pairs (--distance.max-dense-crops {most}: a graph of neighbours above), train"
+        raise TrainingError(
+            f"Clustering {compared:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. "
+            f"{way_out} on fewer crops or on a machine with more memory."
+        )
+
+
+def predicted_memory(sizes: list[int], settings: Settings) -> int:
+    """Return the most bytes that the features of crops, and comparing and clustering them take, on this machine.
+
+    Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
+
+    With a number of clusters that is not fixed, how many scores there will be is a guess: a cluster for four crops of a
+    camera. Stage 2 asks again once it knows (`check_scores_fit`).
+
+    Args:
+        sizes: Crops of each camera.
+        settings: Of the run, which is not supervised.
+    """
+    num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
+    features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
+    distance, clusters = settings.distance, settings.stage1.clusters
+    groups = groups_that_fit(sizes, max_dense_crops(distance))
+    memory = partial(labelling_memory, distance=distance, num_features=width)
+    stage1 = max(sum(memory(sizes[camera], clusters=clusters) for camera in group) for group in groups)
+    stage2 = memory(num_crops, clusters=settings.stage2.clusters)
+    if settings.stages == "both" and settings.stage2.similarity != "cnn":
+        num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
+        stage2 += 4 * num_crops * num_scores * processes_here()
+    labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
+    return (BYTES_OF_PROCESS + features) * processes_here() + labelling  # one process holds the matrix of all pairs
+
+
+def check_scores_fit(num_crops: int, num_scores: int) -> None:
+    """Refuse scores that do not fit, before they are computed.
+
+    Raises:
+        TrainingError: If they do not.
+    """
+    needed, free = 4 * num_crops * num_scores * processes_here(), free_memory()
+    if free is not None and needed > free:
+        raise TrainingError(
+            f"{num_crops:,} crops with scores of {num_scores:,} clusters each need {needed / 1e9:.1f} GB of memory, "
+            f"{free / 1e9:.1f} GB are free. Ask for fewer clusters in the cameras (--stage1.clusters.rule fixed "
+            "--stage1.clusters.number N) or compare features alone (--stage2.similarity cnn)."
+        )

@@ -1,0 +1,112 @@
+"""The scale at which the paper's tables are reproduced, quick or the paper's: settings of the full method, and data.
+
+quick is made for two cores and minutes a run; what it costs in realism is told in docs/reproducing.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from iics import presets
+from iics.config import ClusterSettings, Settings
+from iics.crops import DataSplits
+from iics.paper.study_data import camera_halves, check_measurable, num_identities, with_fewer_identities
+
+PresetName = Literal["quick", "paper"]
+
+QUICK_TRAIN_IDENTITIES, QUICK_TEST_IDENTITIES = 75, 150
+_QUICK_ROUNDS, _QUICK_SUPERVISED_ROUNDS = 3, 10
+# Sec. 4.2: 600 clusters in a camera and 800 over all for the 751 identities of Market-1501.
+_CLUSTERS_PER_IDENTITY = (600 / 751, 800 / 751)
+
+_PAPER_SETTINGS = {
+    "market1501": presets.MARKET1501,
+    "dukemtmc": presets.DUKEMTMC,
+    "msmt17": presets.MSMT17,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What every table starts from.
+
+    Attributes:
+        preset: quick or paper.
+        settings: Of the full method with the cosine distance.
+        supervised: Of training with identities.
+        splits: What is trained and tested on.
+        other: A second data set, for Table 3; None for halves of the cameras.
+    """
+
+    preset: PresetName
+    settings: Settings
+    supervised: Settings
+    splits: DataSplits
+    other: DataSplits | None = None
+
+    def sides(self) -> tuple[DataSplits, DataSplits]:
+        """Return Table 3's two data sets; each is trained on and both are tested on.
+
+        Raises:
+            DataError: If one data set was given and has fewer than four cameras.
+        """
+        return (self.splits, self.other) if self.other is not None else camera_halves(self.splits)
+
+
+def make_study(
+    splits: DataSplits,
+    *,
+    preset: PresetName,
+    device: str = "auto",
+    weights: str = "imagenet",
+    other: DataSplits | None = None,
+) -> Study:
+    """Return a study of a data set.
+
+    Args:
+        splits: With identities, query and gallery.
+        preset: quick: few identities, small crops, few rounds. paper: the paper's preset of this data set; data that
+            the paper did not have gets its backbone and rounds, with numbers of clusters chosen from the data.
+        device: Where to train.
+        weights: What to start from, see `ModelSettings`.
+        other: A second data set for Table 3.
+
+    Raises:
+        DataError: If identities, query or gallery are missing.
+    """
+    check_measurable(splits)
+    if preset == "quick":
+        splits, other = _quick(splits), None if other is None else _quick(other)
+        settings = quick_settings(num_identities(splits.to_train_on()))
+        supervised_rounds = _QUICK_SUPERVISED_ROUNDS
+    else:
+        if other is not None:
+            check_measurable(other)
+        settings = _PAPER_SETTINGS.get(splits.name, presets.OWN_CAMERAS)
+        supervised_rounds = settings.rounds
+    model = replace(settings.model, weights=weights)
+    distance = replace(settings.distance, kind="cosine")
+    settings = replace(settings, model=model, distance=distance, device=device)
+    supervised = replace(settings, stages="supervised", rounds=supervised_rounds)
+    return Study(preset, settings, supervised, splits, other)
+
+
+def quick_settings(num_train_identities: int) -> Settings:
+    """Return the quick preset: that of the sample with fewer rounds and the paper's clusters per identity.
+
+    The numbers of clusters are fixed, as in the paper: a number chosen from the data would differ between the variants,
+    and a table would compare choices of numbers too.
+    """
+    in_camera, over_all = (max(2, round(share * num_train_identities)) for share in _CLUSTERS_PER_IDENTITY)
+    sample = presets.SAMPLE
+    return replace(
+        sample,
+        stage1=replace(sample.stage1, clusters=ClusterSettings(number=in_camera)),
+        stage2=replace(sample.stage2, clusters=ClusterSettings(number=over_all)),
+        rounds=_QUICK_ROUNDS,
+    )
+
+
+def _quick(splits: DataSplits) -> DataSplits:
+    return with_fewer_identities(splits, num_train=QUICK_TRAIN_IDENTITIES, num_test=QUICK_TEST_IDENTITIES)

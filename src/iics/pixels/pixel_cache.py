@@ -1,0 +1,303 @@
+"""Crops decoded once: CropSet -> one uint8 array in a file, mapped into memory and served by index.
+
+The file is named by a hash of everything that decides its pixels: the contents and boxes of the crops in their order,
+the size, the interpolation, the decoders and how a picture is shown. A crop that changed gives another name, so pixels
+are never out of date. A file appears whole or not at all; of two processes that need it at once, one builds it and the
+other waits. Behind the pixels stands a checksum of them, compared whenever the file is opened: what a disk lost since
+is decoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, Literal
+
+import numpy as np
+import PIL
+from PIL import features
+
+from iics.crops import CropSet
+from iics.errors import DataError, WriteError
+from iics.pixels.cache_folder import cache_folder, cached_file, locked, remove_leftovers, temporary_of
+from iics.pixels.crop_images import CropImages, ReadCrop
+from iics.pixels.crop_reader import CropReader, ReadError
+from iics.pixels.images import (
+    CROPS_PER_TASK,
+    RESAMPLING,
+    check_size,
+    checked_num_threads,
+    describe_failures,
+    for_each_image,
+    resized,
+    tasks_of,
+)
+from iics.pixels.pixel_decoder import PixelDecoder
+from iics.pixels.pixel_source import Pixels, PixelSource
+from iics.regular_file import check_regular
+from iics.shown_picture import VERSION
+
+logger = logging.getLogger(__name__)
+
+Source = Literal["auto", "cache", "decode"]
+
+FORMAT_VERSION = 1
+"""Of the file; what its pixels are of is `shown_picture.VERSION`."""
+_DECODERS = ("libjpeg_turbo", "webp")
+_HEADER_BYTES = 128
+
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
+
+Digests = list[bytes]
+"""A hash of each crop's file and box; of length n."""
+
+
+class _CannotKeepError(Exception):
+    """Why pixels cannot be kept in the folder, as a sentence."""
+
+
+def open_pixels(
+    crops: CropSet,
+    *,
+    height: int,
+    width: int,
+    source: Source = "auto",
+    cache_dir: str = "",
+    num_threads: int | None = None,
+    digests: Digests | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> PixelSource:
+    """Return the pixels of crops, resized (bicubic) to one size: the same whatever the source.
+
+    Args:
+        crops: The crops to read.
+        height: Rows of a crop, in pixels.
+        width: Columns of a crop, in pixels.
+        source: `cache` maps a file of n * height * width * 3 bytes, which is built first if it is not there. `decode`
+            reads the crops each time. `auto` takes the file, and decodes with a warning where it cannot be kept.
+        cache_dir: Folder of that file; empty takes the user's folder for caches.
+        num_threads: Decoding threads; None takes one for each core this process may use.
+        digests: What `file_digests` returned, if it was asked before.
+        progress: Called from this thread with the number of crops done so far, while the file is built.
+
+    Returns:
+        Pixels in the order of `crops`; read-only if they lie in a file.
+
+    Raises:
+        ValueError: If height, width or num_threads is below 1.
+        DataError: If any crop cannot be decoded (all are tried first; of `decode` only those that are asked for), or
+            changes while it is read.
+        WriteError: If the source is `cache` and the file cannot be kept.
+    """
+    check_size(height, width)
+    num_threads = checked_num_threads(num_threads)
+    if source != "decode":
+        try:
+            return _kept_pixels(
+                crops,
+                (len(crops), height, width, 3),
+                folder=_folder(cache_dir),
+                num_threads=num_threads,
+                digests=digests,
+                progress=progress,
+            )
+        except _CannotKeepError as error:
+            ways_out = "Free disk (iics clear-cache) or choose another folder (--pixels.cache-dir)"
+            if source == "cache":
+                raise WriteError(f"{error} {ways_out}, or decode each time (--pixels.source decode).") from error
+            logger.warning("%s Crops are decoded each time they are needed, which is slower. %s.", error, ways_out)
+    return PixelDecoder(crops, height=height, width=width, num_threads=num_threads)
+
+
+def _folder(cache_dir: str) -> Path:
+    try:
+        return cache_folder(cache_dir)
+    except WriteError as error:
+        raise _CannotKeepError(str(error)) from error
+
+
+def cache_key(digests: Digests, *, height: int, width: int) -> str:
+    """Return the name of what decides the pixels: 32 hexadecimal digits."""
+    decoders = [f"{name} {features.version(name)}" for name in _DECODERS]
+    about = [
+        FORMAT_VERSION,
+        f"shown {VERSION}",
+        f"pillow {PIL.__version__}",
+        *decoders,
+        RESAMPLING.name,
+        height,
+        width,
+        len(digests),
+    ]
+    key = hashlib.sha256("\n".join(str(part) for part in about).encode())
+    for digest in digests:
+        key.update(digest)
+    return key.hexdigest()[:32]
+
+
+def file_digests(crops: CropSet, *, num_threads: int) -> Digests:
+    """Return a hash of each crop's encoded file and its box; reading is cheap beside decoding.
+
+    Raises:
+        DataError: If one cannot be read; then all are decoded, so that every bad file is named at once.
+    """
+
+    def digests_of(task: range) -> Digests:
+        images = CropImages(crops, reader)
+        return [images[index].digest for index in task]
+
+    try:
+        with CropReader(crops) as reader, ThreadPoolExecutor(num_threads) as pool:
+            return [digest for part in pool.map(digests_of, tasks_of(len(crops), CROPS_PER_TASK)) for digest in part]
+    except ReadError as error:
+        failures = for_each_image(crops, lambda *_: None, num_threads=num_threads) or (str(error),)
+        raise DataError(describe_failures(crops, failures)) from error
+
+
+def _kept_pixels(
+    crops: CropSet,
+    shape: tuple[int, ...],
+    *,
+    folder: Path,
+    num_threads: int,
+    digests: Digests | None,
+    progress: Callable[[int], None] | None,
+) -> Pixels:
+    """Return the pixels in their file, building it if it is not there.
+
+    Raises:
+        DataError: As `open_pixels`.
+        _CannotKeepError: If there is no room for it, or the folder cannot be used.
+    """
+    digests = digests or file_digests(crops, num_threads=num_threads)
+    file = cached_file(folder, cache_key(digests, height=shape[1], width=shape[2]))
+    try:
+        pixels = _opened(file, shape, num_threads=num_threads)
+        if pixels is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder)
+            with locked(file, wait=False) as is_free:
+                if is_free:
+                    return _built(crops, digests, file, shape, num_threads=num_threads, progress=progress)
+            logger.warning("Another process is decoding %s; waiting for it.", crops.name)
+            with locked(file, wait=True):
+                return _built(crops, digests, file, shape, num_threads=num_threads, progress=progress)
+    except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
+        raise _CannotKeepError(f"Pixels cannot be kept in {folder}: {error}.") from error
+    if progress is not None:
+        progress(len(crops))
+    return pixels
+
+
+def _built(
+    crops: CropSet,
+    digests: Digests,
+    file: Path,
+    shape: tuple[int, ...],
+    *,
+    num_threads: int,
+    progress: Callable[[int], None] | None,
+) -> Pixels:
+    """Return the pixels in a file whose lock is held, building it unless another process just has."""
+    pixels = _opened(file, shape, num_threads=num_threads)
+    if pixels is not None:
+        return pixels
+    if file.exists():
+        logger.warning("%s is damaged or not ours; it is built anew.", file)
+        file.unlink()
+    _check_room(crops, shape, file.parent)
+    temporary = temporary_of(file)
+    try:
+        with temporary.open("wb") as opened:
+            _write(opened, crops, digests, shape, num_threads=num_threads, progress=progress)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    pixels = _opened(file, shape, num_threads=num_threads)
+    if pixels is None:
+        raise OSError(f"{file} is not what was written")
+    return pixels
+
+
+def _write(
+    opened: BinaryIO,
+    crops: CropSet,
+    digests: Digests,
+    shape: tuple[int, ...],
+    *,
+    num_threads: int,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Decode all crops, each to its place in the file."""
+    np.lib.format.write_array_header_1_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    start, one_at_a_time = opened.tell(), Lock()
+    checksums = [b""] * len(digests)
+    changed: list[str] = []
+
+    def keep(index: int, crop: ReadCrop) -> None:
+        if crop.digest != digests[index]:
+            changed.append(crops.label(index))
+            return
+        pixels = resized(crop.image, height=shape[1], width=shape[2])
+        checksums[index] = hashlib.sha256(pixels.data).digest()
+        with one_at_a_time:
+            opened.seek(start + index * pixels.size)
+            opened.write(pixels.data)
+
+    failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
+    if failures:
+        raise DataError(describe_failures(crops, failures))
+    if changed:
+        raise DataError(f"{changed[0]} changed while it was read. Start again when {crops.name} is complete.")
+    opened.seek(0, os.SEEK_END)
+    opened.write(hashlib.sha256(b"".join(checksums)).digest())
+
+
+def _opened(file: Path, shape: tuple[int, ...], *, num_threads: int) -> Pixels | None:
+    """Return the array in a file, None if the file is missing or holds anything but such an array, as it was written.
+
+    Raises:
+        OSError: If it is there and cannot be read.
+    """
+    try:
+        check_regular(file)
+        pixels: Pixels = np.lib.format.open_memmap(file, mode="r")
+    except (FileNotFoundError, ValueError, OverflowError):
+        return None
+    size = file.stat().st_size
+    is_ours = pixels.dtype == np.uint8 and pixels.shape == shape and pixels.flags.c_contiguous
+    if not is_ours or not 0 < size - pixels.nbytes - _CHECKSUM_BYTES <= _HEADER_BYTES:
+        return None
+    with file.open("rb") as opened:
+        opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+        return pixels if opened.read() == _checksum(pixels, num_threads) else None
+
+
+def _checksum(pixels: Pixels, num_threads: int) -> bytes:
+    """Return one hash of the hashes of all crops' pixels, read a few at a time on several threads."""
+
+    def of_task(task: range) -> bytes:
+        return b"".join(hashlib.sha256(pixels[index].data).digest() for index in task)
+
+    with ThreadPoolExecutor(num_threads) as pool:
+        return hashlib.sha256(b"".join(pool.map(of_task, tasks_of(len(pixels), CROPS_PER_TASK)))).digest()
+
+
+def _check_room(crops: CropSet, shape: tuple[int, ...], folder: Path) -> None:
+    """Refuse what does not fit onto the disk, before anything is decoded."""
+    num_crops, height, width, _ = shape
+    needed, free = num_crops * height * width * 3 + _HEADER_BYTES + _CHECKSUM_BYTES, shutil.disk_usage(folder).free
+    if needed > free:
+        raise _CannotKeepError(
+            f"{crops.name}: {num_crops:,} crops at {height} x {width} pixels take {needed / 1e9:.2f} GB of disk, "
+            f"{free / 1e9:.2f} GB are free in {folder}."
+        )

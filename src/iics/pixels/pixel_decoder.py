@@ -1,0 +1,64 @@
+"""Pixels decoded each time they are asked for: no disk and no memory, at the price of decoding in every epoch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from iics.crops import CropSet, IntArray
+from iics.errors import DataError
+from iics.pixels.crop_images import ReadCrop
+from iics.pixels.crop_reader import CropReader
+from iics.pixels.images import check_size, checked_num_threads, decode_each, describe_failures, resized
+from iics.pixels.pixel_source import Pixels
+
+_CROPS_PER_TASK = 4  # a batch is small: more would leave threads without work
+
+
+class PixelDecoder:
+    """Decodes and resizes the crops that are asked for, on a pool of threads.
+
+    Args:
+        crops: The crops to read.
+        height: Rows of a crop, in pixels.
+        width: Columns of a crop, in pixels.
+        num_threads: Decoding threads; None takes one for each core this process may use.
+
+    Raises:
+        ValueError: If height, width or num_threads is below 1.
+        DataError: If the archive of the crops cannot be opened.
+    """
+
+    def __init__(self, crops: CropSet, *, height: int, width: int, num_threads: int | None = None) -> None:
+        check_size(height, width)
+        self._crops, self._height, self._width = crops, height, width
+        self._pool = ThreadPoolExecutor(checked_num_threads(num_threads))
+        self._reader = CropReader(crops)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, height, width, 3)."""
+        return (len(self._crops), self._height, self._width, 3)
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def __getitem__(self, index: slice | IntArray, /) -> Pixels:
+        """Return some crops in the order asked for.
+
+        Raises:
+            DataError: If one of them cannot be decoded; all of those asked for are tried first.
+        """
+        indices = np.arange(len(self._crops))[index].tolist()
+        pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
+
+        def keep(place: int, crop: ReadCrop) -> None:
+            pixels[place] = resized(crop.image, height=self._height, width=self._width)
+
+        failures = decode_each(
+            self._crops, indices, keep, reader=self._reader, pool=self._pool, crops_per_task=_CROPS_PER_TASK
+        )
+        if failures:
+            raise DataError(describe_failures(self._crops, failures, num_tried=len(indices)))
+        return pixels

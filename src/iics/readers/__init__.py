@@ -1,0 +1,1 @@
+"""Readers: folders, tables, name patterns, boxes in frames and benchmarks -> CropSets."""

@@ -1,0 +1,201 @@
+"""How many crops, identities and cameras each benchmark was published with, and what a data set on disk has.
+
+DataSplits, PublishedCounts -> rows of expected and found, as a table, or as a one-line error where they differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
+from iics.errors import DataError
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What one split holds.
+
+    Attributes:
+        crops: Number of crops, junk and distractors included.
+        identities: Number of people, junk and distractors not counted.
+        cameras: Number of cameras that took any of the crops; None where it was not published.
+        junk: Number of crops with identity -1.
+        distractors: Number of crops with identity 0.
+    """
+
+    crops: int
+    identities: int
+    cameras: int | None
+    junk: int = 0
+    distractors: int = 0
+
+
+@dataclass(frozen=True)
+class PublishedCounts:
+    """What a benchmark holds; where the numbers are from stands in docs/datasets.md.
+
+    Attributes:
+        title: The benchmark, for messages.
+        train: Of the crops to train on.
+        query: Of the queries.
+        gallery: Of the gallery.
+    """
+
+    title: str
+    train: SplitCounts
+    query: SplitCounts
+    gallery: SplitCounts
+
+
+MARKET1501 = PublishedCounts(
+    "Market-1501",
+    train=SplitCounts(crops=12_936, identities=751, cameras=6),
+    query=SplitCounts(crops=3_368, identities=750, cameras=6),
+    # Papers that drop the junk before they count give the gallery as 15,913.
+    gallery=SplitCounts(crops=19_732, identities=750, cameras=6, junk=3_819, distractors=2_798),
+)
+DUKEMTMC = PublishedCounts(
+    "DukeMTMC-reID",
+    train=SplitCounts(crops=16_522, identities=702, cameras=8),
+    query=SplitCounts(crops=2_228, identities=702, cameras=8),
+    # 408 of these people are nobody's match, but have numbers of their own instead of 0.
+    gallery=SplitCounts(crops=17_661, identities=1_110, cameras=8),
+)
+MSMT17 = PublishedCounts(
+    "MSMT17",
+    train=SplitCounts(crops=32_621, identities=1_041, cameras=15),
+    query=SplitCounts(crops=11_659, identities=3_060, cameras=15),
+    gallery=SplitCounts(crops=82_161, identities=3_060, cameras=15),
+)
+CUHK03_DETECTED = PublishedCounts(
+    "CUHK03-NP (detected)",
+    train=SplitCounts(crops=7_365, identities=767, cameras=2),
+    query=SplitCounts(crops=1_400, identities=700, cameras=2),
+    gallery=SplitCounts(crops=5_332, identities=700, cameras=2),
+)
+CUHK03_LABELLED = PublishedCounts(
+    "CUHK03-NP (labelled)",
+    train=SplitCounts(crops=7_368, identities=767, cameras=2),
+    query=SplitCounts(crops=1_400, identities=700, cameras=2),
+    gallery=SplitCounts(crops=5_328, identities=700, cameras=2),
+)
+OCCLUDED_DUKE = PublishedCounts(
+    "Occluded-DukeMTMC",
+    train=SplitCounts(crops=15_618, identities=702, cameras=8),
+    query=SplitCounts(crops=2_210, identities=519, cameras=8),
+    gallery=SplitCounts(crops=17_661, identities=1_110, cameras=8),
+)
+VERI776 = PublishedCounts(
+    "VeRi-776",
+    train=SplitCounts(crops=37_778, identities=576, cameras=None),
+    query=SplitCounts(crops=1_678, identities=200, cameras=None),
+    gallery=SplitCounts(crops=11_579, identities=200, cameras=None),
+)
+LTCC = PublishedCounts(
+    "LTCC",
+    train=SplitCounts(crops=9_576, identities=77, cameras=None),
+    query=SplitCounts(crops=493, identities=75, cameras=None),
+    gallery=SplitCounts(crops=7_050, identities=75, cameras=None),
+)
+MARS = PublishedCounts(
+    "MARS",
+    train=SplitCounts(crops=509_914, identities=625, cameras=6),
+    # 14 people of the query have no tracklet in the gallery.
+    query=SplitCounts(crops=114_493, identities=626, cameras=6),
+    gallery=SplitCounts(crops=566_596, identities=620, cameras=6, junk=23_380, distractors=147_743),
+)
+
+
+@dataclass(frozen=True)
+class CountRow:
+    """One number as it was published and as it was found.
+
+    Attributes:
+        split: "train", "query" or "gallery".
+        what: "crops", "identities", "cameras", "junk" or "distractors".
+        expected: The published number.
+        found: The number on disk.
+    """
+
+    split: str
+    what: str
+    expected: int
+    found: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same."""
+        return self.expected != self.found
+
+
+class CountError(DataError):
+    """A benchmark that is not what was published; its rows can be shown by `counts_table`."""
+
+    def __init__(self, message: str, rows: tuple[CountRow, ...]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
+def compare_counts(splits: DataSplits, published: PublishedCounts) -> tuple[CountRow, ...]:
+    """Return every published number beside the one found; junk and distractors only where there are or should be any.
+
+    Args:
+        splits: The data set as it was read, with identities.
+        published: What it should hold.
+    """
+    rows: list[CountRow] = []
+    for split, crops in (("train", splits.train), ("query", splits.query), ("gallery", splits.gallery)):
+        if split == "train" and crops is None:
+            continue  # what is only measured needs no crops to train on
+        expected, found = vars(getattr(published, split)), vars(_counts(crops))
+        for what, number in expected.items():
+            if number is None:
+                continue
+            if what not in ("junk", "distractors") or number or found[what]:
+                rows.append(CountRow(split, what, number, found[what]))
+    return tuple(rows)
+
+
+def counts_table(rows: tuple[CountRow, ...]) -> str:
+    """Return the rows as an aligned table; those that differ are marked."""
+    lines = [f"{'split':<8}{'':<12}{'expected':>9}{'found':>9}"]
+    lines += [
+        f"{row.split:<8}{row.what:<12}{row.expected:>9,}{row.found:>9,}{'  differs' if row.differs else ''}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def check_counts(splits: DataSplits, published: PublishedCounts, *, place: str, remedy: str) -> None:
+    """Refuse a data set that is not what was published.
+
+    Args:
+        splits: The data set as it was read, with identities.
+        published: What it should hold.
+        place: Where it lies, for the message.
+        remedy: What to do, as a sentence.
+
+    Raises:
+        CountError: If any number differs.
+    """
+    rows = compare_counts(splits, published)
+    differing = [row for row in rows if row.differs]
+    if differing:
+        found = "; ".join(
+            f"{row.split}: {row.expected:,} {row.what} expected, {row.found:,} found" for row in differing
+        )
+        raise CountError(f"{place} is not {published.title} as it was published: {found}. {remedy}", rows)
+
+
+def _counts(crops: CropSet | None) -> SplitCounts:
+    if crops is None or crops.identity_ids is None:
+        return SplitCounts(0 if crops is None else len(crops), 0, 0 if crops is None else crops.num_cameras)
+    return SplitCounts(
+        crops=len(crops),
+        identities=len(set(crops.identity_ids.tolist()) - {JUNK_IDENTITY, DISTRACTOR_IDENTITY}),
+        cameras=crops.num_cameras,
+        junk=int(np.sum(crops.identity_ids == JUNK_IDENTITY)),
+        distractors=int(np.sum(crops.identity_ids == DISTRACTOR_IDENTITY)),
+    )

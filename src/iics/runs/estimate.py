@@ -1,0 +1,250 @@
+"""What a run would take on this machine: memory and disk from formulas, time from a short probe times what is repeated.
+
+DataSplits x Settings -> RunEstimate.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from iics.config import ClusterSettings, Settings
+from iics.runs.loggers import check_loggers
+from iics.pixels.cache_folder import cache_folder
+from iics.crops import DataSplits
+from iics.training.batches import stage1_steps
+from iics.device import choose_device
+from iics.errors import TrainingError
+from iics.measure import measured
+from iics.runs.probe import Speed, probe_clustering, probe_phase, probe_reading
+from iics.speed.training_work import Phase
+from iics.memory import free_memory
+from iics.models.reid_model import starting_problem
+from iics.training.engine import Engine, at_work, choose_engine
+from iics.training.label_training import steps_of_epochs
+from iics.methods.trainable import check_trainable, predicted_memory
+
+SECONDS_A_PHASE = 4.0
+
+
+@dataclass(frozen=True)
+class RepeatedWork:
+    """Something a run does again and again.
+
+    Attributes:
+        name: What it is.
+        unit: What is counted: "crop", "step of 48 crops" or "clustering".
+        count: How often in the whole run.
+        seconds_each: Measured, or extrapolated from what was.
+        measured_on: What the probe computed.
+    """
+
+    name: str
+    unit: str
+    count: int
+    seconds_each: float
+    measured_on: str
+
+    @property
+    def seconds(self) -> float:
+        """In the whole run."""
+        return self.count * self.seconds_each
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What a run would take.
+
+    Attributes:
+        settings: The settings in a few words.
+        engine: How and where the network is computed.
+        load: Programs that wanted a core in the minute before, of all on the machine; None where it is not known.
+        num_cores: Cores of the machine.
+        works: What the run repeats; times add up.
+        start_seconds: Spent once, on loading compiled code.
+        clustering_bytes: Most memory while crops are compared and clustered, as training predicts it.
+        step_bytes: Most memory of a training step, from the probe; None where it was not seen.
+        free_bytes: Memory that is free now; None where the kernel does not tell.
+        pixel_bytes: Size of the file of decoded training crops.
+        free_disk_bytes: Room where that file goes.
+        pixel_folder: Where that is.
+        weights_problem: Why the starting weights cannot be had here, and what to do; None if they can.
+    """
+
+    settings: str
+    engine: str
+    load: float | None
+    num_cores: int
+    works: tuple[RepeatedWork, ...]
+    start_seconds: float
+    clustering_bytes: int
+    step_bytes: int | None
+    free_bytes: int | None
+    pixel_bytes: int
+    free_disk_bytes: int
+    pixel_folder: str
+    weights_problem: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self.start_seconds + sum(work.seconds for work in self.works)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether other programs probably slowed the probe down."""
+        return self.load is not None and self.load > 0.3 * self.num_cores
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most memory of the whole run."""
+        return max(self.clustering_bytes, self.step_bytes or 0)
+
+
+def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: float = SECONDS_A_PHASE) -> RunEstimate:
+    """Return what `iics train` on a data set would take on this machine as it is now, evaluated every round.
+
+    Takes a few times `seconds_a_phase`. What cannot be trained on, or would not fit into memory, is refused as training
+    would refuse it.
+
+    Args:
+        splits: The data set.
+        settings: Of a run of both stages.
+        seconds_a_phase: Time for each of three probes of the network, roughly.
+
+    Raises:
+        DataError: If a crop that is read for the probe cannot be decoded.
+        TrainingError: If the crops cannot be trained on, or a step does not fit onto the GPU.
+        ValueError: If the run does not have both stages.
+    """
+    if settings.stages != "both":
+        raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
+    train = splits.to_train_on()
+    check_trainable(train, settings)
+    check_loggers(settings.loggers)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    folder = cache_folder(settings.pixels.cache_dir)
+    device = torch.device(choose_device(settings.device))
+    engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=device)
+    sizes = [size for size in np.bincount(train.camera_ids).tolist() if size > 1]
+    reading = probe_reading(train, settings)
+    try:
+        with at_work(engine):
+            phases = _Phases.probe(settings, engine, len(sizes), seconds_a_phase)
+            clustering = _clusterings(settings, sizes)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"A training step does not fit onto {device}: {str(error).split('. ')[0]}. Train with batches in parts "
+            "(--engine.parts 2), smaller crops or a smaller backbone."
+        ) from error
+    speeds = (phases.features, phases.stage1, phases.stage2, *(speed for _, speed in clustering))
+    size = settings.model
+    return RunEstimate(
+        settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds",
+        engine=str(engine),
+        load=load,
+        num_cores=os.cpu_count() or 1,
+        works=(*_network_works(splits, settings, sizes, reading, phases), *(work for work, _ in clustering)),
+        start_seconds=sum(speed.first_seconds for speed in speeds),
+        clustering_bytes=predicted_memory(sizes, settings),
+        step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
+        free_bytes=free_memory(),
+        pixel_bytes=len(train) * size.height * size.width * 3,
+        free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
+        pixel_folder=str(folder),
+        weights_problem=starting_problem(settings.model),
+    )
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """Speeds of the network, and what the process held before the first step of training."""
+
+    features: Speed
+    stage1: Speed
+    stage2: Speed
+    bytes_before: int | None
+
+    @classmethod
+    def probe(cls, settings: Settings, engine: Engine, num_cameras: int, seconds: float) -> _Phases:
+        def speed(phase: Phase) -> Speed:
+            return probe_phase(phase, settings, engine, num_cameras=num_cameras, seconds=seconds)
+
+        features = speed("features")
+        before = measured(lambda: None).peak_bytes
+        return cls(features, speed("stage1"), speed("stage2"), before)
+
+    def step_bytes(self, num_parts: int) -> int | None:
+        """Return the most memory of a step: what the probe's steps needed, in proportion to the crops of a batch."""
+        if self.bytes_before is None or self.stage1.peak_bytes is None or self.stage2.peak_bytes is None:
+            return None
+        grown = max(self.stage1.peak_bytes, self.stage2.peak_bytes) - self.bytes_before
+        probed = max(self.stage1.num_measured, self.stage2.num_measured)
+        full = max(self.stage1.num_crops, self.stage2.num_crops)
+        return self.bytes_before + round(max(grown, 0) * full / probed / num_parts)
+
+
+def _network_works(
+    splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases
+) -> list[RepeatedWork]:
+    num_crops, rounds = len(splits.to_train_on()), settings.rounds
+    stage1, stage2 = settings.stage1, settings.stage2
+    num_steps = (
+        stage1.epochs * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),
+        steps_of_epochs(stage2.epochs, num_crops=num_crops, batch_size=phases.stage2.num_crops),
+    )
+    num_tested = 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
+    num_evaluated = (rounds + 1) * num_tested
+    per_crop = phases.features.seconds / phases.features.num_crops
+    extracted = f"{phases.features.num_measured} crops at once"
+    works = [
+        RepeatedWork(
+            "reading crops",
+            "crop",
+            num_crops + num_evaluated,
+            reading.seconds / reading.num_crops,
+            f"{reading.num_measured} crops",
+        ),
+        RepeatedWork("features", "crop", 2 * rounds * num_crops, per_crop, extracted),
+    ]
+    for name, count, speed in zip(("stage 1", "stage 2"), num_steps, (phases.stage1, phases.stage2), strict=True):
+        unit, probed = f"step of {speed.num_crops} crops", f"steps of up to {speed.num_measured} crops"
+        works.append(RepeatedWork(f"{name}: training", unit, rounds * count, speed.seconds, probed))
+    if num_evaluated:
+        works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
+    return works
+
+
+def _clusterings(settings: Settings, sizes: list[int]) -> list[tuple[RepeatedWork, Speed]]:
+    """Return the clusterings of both stages, extrapolated: pairs grow with the square of the crops."""
+    num_crops, num_cameras = sum(sizes), len(sizes)
+    num_scores = sum(_num_clusters(size, settings.stage1.clusters) for size in sizes)
+    found = []
+    for name, groups, compares_scores in (("stage 1", sizes, False), ("stage 2", [num_crops], True)):
+        speed = probe_clustering(
+            settings,
+            num_crops=max(groups),
+            num_cameras=num_cameras if compares_scores else 1,
+            num_scores=num_scores if compares_scores else 1,
+            compares_scores=compares_scores,
+        )
+        factor = sum((size / speed.num_crops) ** 2 for size in groups)
+        what = f"{speed.num_crops:,} synthetic crops"
+        each = factor * speed.seconds
+        found.append((RepeatedWork(f"{name}: clustering", "clustering", settings.rounds, each, what), speed))
+    return found
+
+
+def _num_clusters(size: int, clusters: ClusterSettings) -> int:
+    """Return the outputs of a camera's head; a cluster for four crops where the number is not fixed."""
+    return min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())

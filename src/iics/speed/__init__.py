@@ -1,0 +1,1 @@
+"""What is timed: labelling, training and evaluation, beside plain forms of them."""

@@ -1,0 +1,234 @@
+"""What is timed of training: a step of either stage, an extraction of features; as training does it, and plainly.
+
+Weights and pixels are random. Ours goes from uint8 pixels in memory to new weights, augmentation included; the plain
+form (`iics.speed.plain_training`) starts from images that lie ready. Both start with the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from iics.computing_settings import EngineSettings
+from iics.config import (
+    AugmentSettings,
+    ModelSettings,
+    NormKind,
+    Settings,
+    Stage1Settings,
+    Stage2Settings,
+)
+from iics.crops import CropSet
+from iics.methods.iics.stage1 import sum_over_cameras
+from iics.models.backbone import backbone_spec
+from iics.models.heads import BNNeckHead
+from iics.models.reid_model import create_model
+from iics.pixels.augment import normalise_pixels
+from iics.speed import plain_training
+from iics.training.context import TrainingContext
+from iics.training.engine import Engine
+from iics.training.label_training import train_on_labels
+from iics.training.randomness import seeded_starting_weights
+from iics.training.step import train_step, training_steps
+
+Phase = Literal["stage1", "stage2", "features"]
+Work = Callable[[], object]
+
+STAGE1_CLUSTERS, STAGE2_CLUSTERS = 600, 800
+MAX_EXTRACTED_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is computed.
+
+    Attributes:
+        backbone: By name.
+        height: Rows of a crop, in pixels.
+        width: Columns of a crop, in pixels.
+        num_cameras: C of stage 1.
+        crops_per_camera: K of stage 1.
+        clusters_per_batch: P of stage 2.
+        crops_per_cluster: K of stage 2.
+        num_extracted: Crops whose features are extracted, at most 128 at once.
+        engine: How ours is computed.
+        augment: What ours does to crops.
+        seed: Of weights, pixels and augmentation.
+    """
+
+    backbone: str = "resnet50"
+    height: int = 256
+    width: int = 128
+    num_cameras: int = 6
+    crops_per_camera: int = 8
+    clusters_per_batch: int = 16
+    crops_per_cluster: int = 4
+    num_extracted: int = 64
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    seed: int = 0
+
+    def num_crops(self, phase: Phase) -> int:
+        """Return the crops of a step or an extraction."""
+        if phase == "features":
+            return self.num_extracted
+        if phase == "stage1":
+            return self.num_cameras * self.crops_per_camera
+        return self.clusters_per_batch * self.crops_per_cluster
+
+
+def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine: Engine) -> TrainingContext:
+    """Return a working place with random weights and as many random crops as a run of the phase takes.
+
+    Raises:
+        SettingsError: If there is no such backbone.
+    """
+    num_crops = workload.num_crops(phase)
+    settings = Settings(
+        model=ModelSettings(
+            backbone=workload.backbone, weights="none", norm=norm, height=workload.height, width=workload.width
+        ),
+        augment=workload.augment,
+        stage1=Stage1Settings(crops_per_camera=workload.crops_per_camera),
+        stage2=Stage2Settings(
+            clusters_per_batch=workload.clusters_per_batch, crops_per_cluster=workload.crops_per_cluster
+        ),
+        inference_batch_size=MAX_EXTRACTED_AT_ONCE,
+    )
+    with seeded_starting_weights(workload.seed):
+        model = create_model(settings.model, device=engine.device)
+    model.backbone.to(memory_format=engine.memory_format)
+    shape = (num_crops, workload.height, workload.width, 3)
+    return TrainingContext(
+        model=model,
+        crops=CropSet(
+            paths=tuple(Path(f"{number}.png") for number in range(num_crops)),
+            camera_ids=np.zeros(num_crops, np.int64),
+            camera_names=("random",),
+        ),
+        pixels=np.random.default_rng(workload.seed).integers(0, 256, shape, dtype=np.uint8),
+        settings=settings,
+        generator=torch.Generator().manual_seed(workload.seed),
+        report=lambda *_: None,
+        network=engine.network(model.backbone),
+        engine=engine,
+    )
+
+
+def our_work(phase: Phase, context: TrainingContext) -> Work:
+    """Return what training does in a run of a phase, on the context's model; a stage's step returns its loss."""
+    if phase == "features":
+        return lambda: context.raw_features(phase)
+    return _our_stage1(context) if phase == "stage1" else _our_stage2(context)
+
+
+def plain_work(phase: Phase, context: TrainingContext) -> Work:
+    """Return the plain form of a run of a phase, on a plain copy of the context's model as it is now."""
+    header, device = context.model.header, context.model.device
+    pixels = torch.from_numpy(context.pixels[:]).to(device)
+    images = normalise_pixels(pixels, mean=header.mean, std=header.std).contiguous()
+    backbone = plain_training.plain_backbone(context.model.backbone)
+    if phase == "features":
+        batches = torch.split(images, context.settings.inference_batch_size)
+        return lambda: plain_training.extracted(backbone, batches)
+    backbone.train()
+    return (_plain_stage1 if phase == "stage1" else _plain_stage2)(context, backbone, images)
+
+
+def _our_stage1(context: TrainingContext) -> Work:
+    settings = context.settings.stage1
+    per_camera, batch = settings.crops_per_camera, torch.arange(len(context.pixels))
+    heads, targets = _stage1_heads(context), _stage1_targets(context)
+    optimiser = context.optimiser(
+        nn.ModuleList(heads), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+
+    def step() -> float:
+        loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+        with training_steps(context):
+            return train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)[0]
+
+    return step
+
+
+def _plain_stage1(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
+    settings = context.settings.stage1
+    heads = [head.train() for head in _stage1_heads(context)]
+    rates = settings.backbone_learning_rate, settings.head_learning_rate
+    optimiser = _plain_optimiser(context, backbone, nn.ModuleList(heads), rates)
+    by_camera = [torch.split(whole, settings.crops_per_camera) for whole in (images, _stage1_targets(context))]
+    return lambda: plain_training.stage1_step(backbone, heads, optimiser, *by_camera)
+
+
+def _our_stage2(context: TrainingContext) -> Work:
+    settings = context.settings.stage2
+    head, targets = _stage2_head(context), _stage2_targets(context)
+    optimiser = context.optimiser(
+        head, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+
+    def step() -> float:
+        done = train_on_labels(
+            context,
+            head,
+            targets,
+            optimiser,
+            labels_per_batch=settings.clusters_per_batch,
+            crops_per_label=settings.crops_per_cluster,
+            triplet_weight=settings.triplet_weight,
+            triplet_margin=settings.triplet_margin,
+            rate_factors=[1.0],
+            name="stage 2",
+        )
+        return done.loss
+
+    return step
+
+
+def _plain_stage2(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
+    settings = context.settings.stage2
+    head, targets = _stage2_head(context).train(), _stage2_targets(context).to(images.device)
+    rates = settings.backbone_learning_rate, settings.head_learning_rate
+    optimiser = _plain_optimiser(context, backbone, head, rates)
+    margin, weight = settings.triplet_margin, settings.triplet_weight
+    return lambda: plain_training.stage2_step(backbone, head, optimiser, images, targets, margin=margin, weight=weight)
+
+
+def _plain_optimiser(
+    context: TrainingContext, backbone: nn.Module, heads: nn.Module, rates: tuple[float, float]
+) -> torch.optim.Optimizer:
+    groups = [{"params": list(part.parameters()), "lr": r} for part, r in zip((backbone, heads), rates, strict=True)]
+    settings = context.settings
+    return torch.optim.SGD(groups, lr=rates[0], momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def _stage1_heads(context: TrainingContext) -> list[BNNeckHead]:
+    num_cameras = len(context.pixels) // context.settings.stage1.crops_per_camera
+    return [_head(context, STAGE1_CLUSTERS, seed=camera) for camera in range(num_cameras)]
+
+
+def _stage2_head(context: TrainingContext) -> BNNeckHead:
+    return _head(context, max(STAGE2_CLUSTERS, context.settings.stage2.clusters_per_batch))
+
+
+def _stage1_targets(context: TrainingContext) -> Tensor:
+    """Return another cluster for each crop of a camera, on the model's device. Shape (n,)."""
+    crops = torch.arange(len(context.pixels), device=context.model.device)
+    return crops % context.settings.stage1.crops_per_camera % STAGE1_CLUSTERS
+
+
+def _stage2_targets(context: TrainingContext) -> Tensor:
+    """Return as many clusters as a batch has, of equal size, on the CPU. Shape (n,)."""
+    return torch.arange(len(context.pixels)) // context.settings.stage2.crops_per_cluster
+
+
+def _head(context: TrainingContext, num_clusters: int, *, seed: int = 0) -> BNNeckHead:
+    num_features = backbone_spec(context.settings.model.backbone).num_features
+    generator = torch.Generator().manual_seed(seed)
+    return BNNeckHead(num_features, num_clusters, generator=generator).to(context.model.device)

@@ -1,0 +1,163 @@
+"""Small places to work in: a network of one convolution, crops without files, and runs that are trained once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from iics.config import AugmentSettings, Settings
+from iics.crops import CropSet, DataSplits
+from iics.models.normalization import GroupedBatchNorm2d
+from iics.models.reid_model import ModelHeader, ReidModel
+from iics.runs.rounds import TrainingRun, train
+from iics.training.context import TrainingContext
+from iics.training.engine import Engine
+from iics.training.progress import ProgressEvent
+
+MakeCrops = Callable[..., CropSet]
+MakeContext = Callable[..., TrainingContext]
+
+
+@pytest.fixture
+def make_crops() -> MakeCrops:
+    """Make crops without files: so many of each camera, cameras named a, b, c, ... ."""
+
+    def make(camera_sizes: list[int], identity_ids: list[int] | None = None) -> CropSet:
+        camera_ids = np.repeat(np.arange(len(camera_sizes)), camera_sizes)
+        return CropSet(
+            paths=tuple(Path(f"{number:03d}.png") for number in range(len(camera_ids))),
+            camera_ids=camera_ids,
+            camera_names=tuple("abcdefgh"[: len(camera_sizes)]),
+            identity_ids=None if identity_ids is None else np.array(identity_ids),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_context(tiny_settings: Settings) -> MakeContext:
+    """Make a stage's working place around crops: noise for pixels and a network of one convolution by default."""
+
+    def make(
+        crops: CropSet,
+        *,
+        settings: Settings = tiny_settings,
+        pixels: np.ndarray | None = None,
+        backbone: nn.Module | None = None,
+    ) -> TrainingContext:
+        if pixels is None:
+            pixels = np.random.default_rng(0).integers(0, 256, (len(crops), 16, 8, 3), dtype=np.uint8)
+        if backbone is None:
+            torch.manual_seed(0)
+            norm = GroupedBatchNorm2d(nn.BatchNorm2d(8), nn.ReLU())
+            backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        header = dataclasses.replace(ModelHeader.from_settings(settings.model), mean=(0, 0, 0), std=(1, 1, 1))
+        model = ReidModel(backbone, header, device=torch.device("cpu"))
+        return TrainingContext(
+            model=model,
+            crops=crops,
+            pixels=pixels,
+            settings=settings,
+            generator=torch.Generator().manual_seed(0),
+            report=lambda *event: None,
+            network=Engine().network(model.backbone),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def no_augmentation() -> AugmentSettings:
+    return AugmentSettings(mirror_probability=0, pad=0, erase_probability=0)
+
+
+@dataclass(frozen=True)
+class UnbrokenRun:
+    """A run of two rounds, and its folder as a kill would have left it when each stage began."""
+
+    run: TrainingRun
+    at_stage: dict[str, Path]
+
+
+@pytest.fixture(scope="session")
+def unbroken(people: DataSplits, tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> UnbrokenRun:
+    """`tiny_settings` on `people`, trained without a break; `after_round` returns {"score": round}."""
+    root = tmp_path_factory.mktemp("unbroken")
+    at_stage: dict[str, Path] = {}
+
+    def keep_folder(event: ProgressEvent) -> None:
+        name = f"round {event.round_number} {event.phase[:7]}"
+        if name not in at_stage and (root / "run").exists():
+            at_stage[name] = root / name
+            shutil.copytree(root / "run", root / name)
+
+    run = train(
+        people.train,
+        settings=tiny_settings,
+        out=root / "run",
+        source={"data": "people"},
+        after_round=lambda model, round_number: {"score": round_number},
+        progress=keep_folder,
+    )
+    return UnbrokenRun(run, at_stage)
+
+
+@pytest.fixture(scope="session")
+def without_seconds() -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """A run's history without how long it took, the one thing two equal runs differ in."""
+
+    def strip(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{key: value for key, value in record.items() if key not in ("seconds", "phases")} for record in history]
+
+    return strip
+
+
+@pytest.fixture(scope="session")
+def read_metrics() -> Callable[[Path], list[dict[str, Any]]]:
+    """Read metrics.jsonl of a run folder."""
+
+    def read(folder: Path) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read_events() -> Callable[[Path], Any]:
+    """Read the TensorBoard events of a run folder as TensorBoard does."""
+
+    def read(folder: Path) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # tensorboard's own imports
+            from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        everything = {"scalars": 0, "histograms": 0}
+        return EventAccumulator(str(folder / "tensorboard"), size_guidance=everything).Reload()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def same_weights() -> Callable[[Path, Path], bool]:
+    """Compare the models of two run folders, bit by bit."""
+
+    def compare(first: Path, second: Path) -> bool:
+        one, other = (load_file(folder / "model.safetensors") for folder in (first, second))
+        return one.keys() == other.keys() and all(_same_bits(one[key], other[key]) for key in one)
+
+    return compare
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()

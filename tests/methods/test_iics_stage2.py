@@ -1,0 +1,175 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from iics.config import ClusterSettings
+from iics.errors import TrainingError
+from iics.methods.iics.stage2 import compare_crops, mu_schedule, train_stage2
+from iics.models.heads import BNNeckHead, classifier_scores
+from iics.similarity.crop_similarity import OverlapSimilarity
+
+# Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
+# blue tells the people apart, but less than the camera does.
+CAMERAS = [0] * 8 + [1] * 8
+PEOPLE = ([0] * 4 + [1] * 4) * 2
+COLOURS = {(0, 0): (250, 0, 20), (0, 1): (250, 0, 120), (1, 0): (0, 250, 20), (1, 1): (0, 250, 120)}
+
+
+class MeanColour(nn.Module):
+    """Raw features that can be read off a crop: its mean red, green and blue, times a weight that starts at 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, images):
+        return images.mean(dim=(2, 3)) * self.weight
+
+
+@pytest.fixture
+def context(make_crops, make_context, tiny_settings, no_augmentation):
+    def make(clusters=2, **changes):
+        colours = np.array([COLOURS[pair] for pair in zip(CAMERAS, PEOPLE, strict=True)], dtype=np.uint8)
+        colours[:, 2] += np.arange(16, dtype=np.uint8) % 4  # no two crops of a person are equal
+        pixels = np.ascontiguousarray(np.broadcast_to(colours[:, None, None], (16, 8, 4, 3)))
+        stage2 = replace(
+            tiny_settings.stage2, clusters_per_batch=2, clusters=ClusterSettings(number=clusters), **changes
+        )
+        settings = replace(tiny_settings, stage2=stage2, augment=no_augmentation)
+        return make_context(make_crops([8, 8]), settings=settings, pixels=pixels, backbone=MeanColour())
+
+    return make
+
+
+@pytest.fixture
+def heads():
+    """Heads of both cameras that look at blue alone: each is sure who of the two a crop shows."""
+    found = []
+    for _ in range(2):
+        head = BNNeckHead(3, 2, generator=torch.Generator())
+        # Red + green is 250 in every crop; person 0 has less than 70 of blue, person 1 more.
+        head.weight.data = 100 * torch.tensor([[70 / 250, 70 / 250, -1.0], [-70 / 250, -70 / 250, 1.0]])
+        found.append(head)
+    return found
+
+
+def same_partition(labels, expected):
+    pairs = set(zip(labels.tolist(), expected, strict=True))
+    return len(pairs) == len(set(labels.tolist())) == len(set(expected))
+
+
+@pytest.mark.parametrize(
+    ("round_index", "expected"),
+    # 0.02 * (3/4)^0.6, 0.02 * (1/2)^0.6, 0.02 * (1/4)^0.6
+    [(0, 0.02), (10, 0.016829), (20, 0.013195), (30, 0.008706), (40, 0.0)],
+)
+def test_mu_decays_from_its_value_in_the_first_round_to_0_after_the_last(round_index, expected):
+    mu = mu_schedule(0.02, round_index=round_index, num_rounds=40, power=0.6)
+    assert mu == pytest.approx(expected, abs=1e-6)
+
+
+def test_mu_is_positive_in_the_last_round():
+    assert mu_schedule(0.02, round_index=39, num_rounds=40, power=0.6) == pytest.approx(0.02 * (1 / 40) ** 0.6)
+
+
+def test_cnn_similarity_puts_crops_of_one_camera_together(context, heads):
+    assert same_partition(train_stage2(context(similarity="cnn"), heads, mu=2.0).labels, CAMERAS)
+
+
+def test_overlap_alone_puts_crops_of_one_person_together(context, heads):
+    assert same_partition(train_stage2(context(similarity="overlap"), heads, mu=0.0).labels, PEOPLE)
+
+
+def test_inter_camera_similarity_puts_crops_of_one_person_together_if_mu_is_large(context, heads):
+    assert same_partition(train_stage2(context(similarity="inter-camera"), heads, mu=2.0).labels, PEOPLE)
+
+
+def test_inter_camera_similarity_without_mu_is_that_of_the_features(context, heads):
+    assert same_partition(train_stage2(context(similarity="inter-camera"), heads, mu=0.0).labels, CAMERAS)
+
+
+def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
+    raw = torch.tensor([COLOURS[pair] for pair in zip(CAMERAS, PEOPLE, strict=True)]) / 255
+    same, across = (0, 1), (0, 8)  # person 0 twice in camera a; person 0 in cameras a and b
+    cosine = 20 * 20 / (250 * 250 + 20 * 20)  # of (250, 0, 20) and (0, 250, 20)
+    expected = {"cnn": (1, cosine), "overlap": (1, 1), "inter-camera": (1, cosine + 0.5)}
+    for kind, (of_same, of_across) in expected.items():
+        overlap = None if kind == "cnn" else OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
+        similarity = compare_crops(context(similarity=kind), raw, overlap, mu=0.5).matrix()
+        assert similarity[same].item() == pytest.approx(of_same, abs=1e-5)
+        assert similarity[across].item() == pytest.approx(of_across, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "overlap", "inter-camera"])
+@pytest.mark.parametrize("max_dense_crops", [16, 15])
+def test_labels_are_the_same_from_all_pairs_and_from_a_graph_of_them(context, heads, kind, max_dense_crops):
+    working_place = context(similarity=kind)
+    distance = replace(working_place.settings.distance, max_dense_crops=max_dense_crops)
+    working_place = replace(working_place, settings=replace(working_place.settings, distance=distance))
+    expected = CAMERAS if kind == "cnn" else PEOPLE
+    assert same_partition(train_stage2(working_place, heads, mu=2.0).labels, expected)
+
+
+@pytest.mark.parametrize(("most_clusters_of_a_camera", "expected"), [(2, 2), (5, 5)])
+def test_automatic_number_is_no_less_than_the_clusters_of_the_fullest_camera(
+    context, heads, most_clusters_of_a_camera, expected
+):
+    working_place = context(similarity="overlap")
+    stage2 = replace(working_place.settings.stage2, clusters=ClusterSettings(rule="auto"))
+    working_place = replace(working_place, settings=replace(working_place.settings, stage2=stage2))
+    nobody = torch.full((most_clusters_of_a_camera - 2, 3), -100.0)  # classes that no crop is taken for
+    heads[1].weight.data = torch.cat([heads[1].weight.data, nobody])
+    found = train_stage2(working_place, heads, mu=0.0).metrics.pseudo_labels.num_clusters
+    assert found == expected
+
+
+def on_features_alone(context):
+    return replace(
+        context, settings=replace(context.settings, stage2=replace(context.settings.stage2, similarity="cnn"))
+    )
+
+
+def test_one_cluster_is_refused(make_crops, make_context):
+    context = on_features_alone(make_context(make_crops([2, 1])))  # half of 3 crops is 1 cluster
+    with pytest.raises(TrainingError) as caught:
+        train_stage2(context, [], mu=0.0)
+    assert str(caught.value).startswith("Stage 2 put all 3 crops into one cluster; training needs at least 2.")
+    assert "--stage2.clusters.rule fixed --stage2.clusters.number N" in str(caught.value)
+
+
+def test_fewer_clusters_than_a_batch_holds_is_warned_of_and_training_goes_on(make_crops, make_context, caplog):
+    context = on_features_alone(make_context(make_crops([3, 3])))
+    with caplog.at_level(logging.WARNING):
+        result = train_stage2(context, [], mu=0.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all 3."
+    ]
+    assert result.metrics.num_steps == 1
+
+
+def test_without_triplet_weight_only_cross_entropy_is_left(context, heads):
+    metrics = train_stage2(context(triplet_weight=0.0, triplet_margin=2.0, similarity="cnn"), heads, mu=0.0).metrics
+    assert metrics.loss == metrics.cross_entropy
+    assert metrics.triplet > 0
+
+
+def test_loss_is_cross_entropy_plus_weighted_triplet(context, heads):
+    metrics = train_stage2(context(triplet_weight=0.5, triplet_margin=2.0, similarity="cnn"), heads, mu=0.0).metrics
+    assert metrics.loss == pytest.approx(metrics.cross_entropy + 0.5 * metrics.triplet)
+    assert metrics.triplet > 0
+
+
+def test_epoch_has_as_many_steps_as_fill_all_crops(context, heads):
+    metrics = train_stage2(context(epochs=3, crops_per_cluster=3, similarity="cnn"), heads, mu=0.0).metrics
+    assert metrics.num_steps == 3 * 3  # 16 crops in batches of 2 x 3
+
+
+def test_metrics_record_mu_and_pseudo_labels(context, heads):
+    metrics = train_stage2(context(similarity="overlap"), heads, mu=0.125).metrics
+    assert metrics.mu == 0.125
+    assert metrics.pseudo_labels.num_clusters == 2
+    assert metrics.pseudo_labels.camera_entropy_normalized == pytest.approx(1.0)

@@ -1,0 +1,371 @@
+import csv
+import hashlib
+import io
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iics.crops import CropSet
+from iics.errors import RunFolderError, WriteError
+from iics.models.heads import BNNeckHead
+from iics.settings_json import to_json
+from iics.runs.run_folder import Checkpoint, RunFolder
+
+
+@pytest.fixture
+def crops(make_crops):
+    return make_crops([3, 2])
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_settings, crops):
+    return RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=crops, source={"data": "market1501"})
+
+
+def checkpoint(round_index=0, stage="stage1", heads=(), optimiser=None):
+    return Checkpoint(
+        round_index=round_index,
+        stage=stage,
+        backbone={"weight": torch.arange(6.0).view(2, 3) + round_index, "count": torch.tensor(3)},
+        heads=[dict(head.state_dict()) for head in heads],
+        stage1_labels=torch.tensor([0, 1, -1]),
+        stage2_labels=None,
+        record=json.dumps({"stage1": {"loss": 0.1}}),
+        history=['{"round": 0}'],
+        optimiser=optimiser,
+    )
+
+
+def names(folder):
+    return sorted(file.name for file in (folder.path / "checkpoints").iterdir())
+
+
+def newest(folder):
+    return sorted((folder.path / "checkpoints").iterdir())[-1]
+
+
+def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
+    opened = RunFolder.open(folder.path)
+    assert opened.settings() == tiny_settings
+    assert opened.source() == {"data": "market1501"}
+    values = dict(opened.data().values)
+    assert datetime.fromisoformat(values.pop("started"))
+    assert len(values.pop("run")) == 32
+    assert len(values.pop("settings")) == 16
+    assert values == {
+        "data": "market1501",
+        "name": "crops",
+        "num_crops": 5,
+        "crops_per_camera": {"a": 3, "b": 2},
+        "fingerprint": crops.fingerprint(),
+    }
+
+
+def test_empty_folder_is_free(tmp_path):
+    (tmp_path / "run").mkdir()
+    RunFolder.check_new(tmp_path / "run")
+    RunFolder.check_new(tmp_path / "not there")
+
+
+def test_place_with_something_in_it_is_refused(tmp_path, tiny_settings, crops):
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.create(place, settings=tiny_settings, crops=crops, source={})
+    assert str(caught.value) == (f"{place} exists already; nothing is overwritten. Choose another --out.")
+    assert [file.name for file in place.iterdir()] == ["notes.txt"]
+
+
+def test_run_in_the_place_is_refused_with_the_way_to_go_on(folder):
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.check_new(folder.path)
+    assert str(caught.value) == (
+        f"{folder.path} exists already; nothing is overwritten. Choose another --out, or go on with that run: "
+        f"iics train --resume {folder.path}"
+    )
+
+
+def test_place_that_cannot_be_made_is_named(tmp_path, tiny_settings, crops):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"Cannot make the run folder .*file/run: Not a directory"):
+        RunFolder.create(tmp_path / "file" / "run", settings=tiny_settings, crops=crops, source={})
+
+
+def test_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunFolderError, match="exists already"):
+        RunFolder.check_new(tmp_path / "run")
+
+
+@pytest.mark.parametrize("missing", ["settings.json", "data.json"])
+def test_folder_that_is_no_run_is_not_opened(folder, missing):
+    (folder.path / missing).unlink()
+    with pytest.raises(RunFolderError) as caught:
+        RunFolder.open(folder.path)
+    assert (
+        str(caught.value)
+        == {
+            "settings.json": f"{folder.path} was stopped before its run began: it has no settings.json yet, and "
+            f"nothing is lost. Start it again: iics train DATA ... --out {folder.path}",
+            "data.json": f"{folder.path} is no run folder: it has no data.json. Start a run with iics train.",
+        }[missing]
+    )
+
+
+def test_a_run_killed_before_it_began_can_be_started_again_in_its_place(folder, tiny_settings, crops):
+    (folder.path / "settings.json").unlink()
+    (folder.path / ".data.json.123.tmp").write_text("half")
+    again = RunFolder.create(folder.path, settings=tiny_settings, crops=crops, source={})
+    assert again.settings() == tiny_settings
+    assert again.data().run != ""
+    assert not (folder.path / ".data.json.123.tmp").exists()
+    (folder.path / "settings.json").unlink()
+    (folder.path / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="exists already"):
+        RunFolder.check_new(folder.path)
+
+
+def test_settings_of_another_run_are_refused_and_those_of_the_machine_may_change(folder, tiny_settings):
+    elsewhere = replace(tiny_settings, device="cpu", loggers=(), model=replace(tiny_settings.model, weights="none"))
+    (folder.path / "settings.json").write_text(to_json(elsewhere))
+    assert folder.settings() == elsewhere
+    (folder.path / "settings.json").write_text(to_json(replace(tiny_settings, seed=5)))
+    with pytest.raises(RunFolderError, match=r"settings\.json is not what this run began with"):
+        folder.settings()
+
+
+@pytest.mark.parametrize("field", ["fingerprint", "num_crops"])
+def test_data_without_a_field_that_every_version_writes_is_refused(folder, field):
+    data = folder.data()
+    (folder.path / "data.json").write_text(
+        json.dumps({name: value for name, value in data.values.items() if name != field})
+    )
+    with pytest.raises(RunFolderError, match=rf"data\.json is damaged: it has no {field}\."):
+        folder.pictures()
+
+
+def test_a_checkpoint_of_another_run_is_refused(folder, tmp_path, tiny_settings, crops):
+    other = RunFolder.create(tmp_path / "other", settings=tiny_settings, crops=crops, source={})
+    other.save_checkpoint(checkpoint())
+    folder.save_checkpoint(checkpoint())
+    theirs, ours = newest(other), newest(folder)
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(RunFolderError, match=r"round-001-stage1\.ckpt is of another run .* delete this one"):
+        folder.latest_checkpoint()
+
+
+@pytest.mark.parametrize(
+    "values", [{"round_index": "one"}, {"stage": "stage9"}, {"history": ["{"]}, {"record": "[]"}, {"heads": None}]
+)
+def test_a_checkpoint_of_wrong_fields_gives_way_to_the_one_before(folder, values, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    buffer = io.BytesIO()
+    torch.save({**vars(checkpoint(stage="stage2")), **values}, buffer)
+    content = buffer.getvalue()
+    file = folder.path / "checkpoints" / "round-001-stage2.ckpt"
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest_checkpoint().stage == "stage1"
+    assert f"Checkpoint {file} cannot be read" in caplog.text
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_skipped(folder, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    (folder.path / "checkpoints" / "round-001-stage2.ckpt").mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest_checkpoint().stage == "stage1"
+    assert "cannot be read" in caplog.text
+
+
+def test_checkpoint_comes_back_as_it_was(folder):
+    head = BNNeckHead(4, 3, generator=torch.Generator().manual_seed(0))
+    head.norm.running_mean += 2
+    saved = checkpoint(heads=[head])
+    folder.save_checkpoint(saved)
+    loaded = folder.latest_checkpoint()
+    assert (loaded.round_index, loaded.stage, loaded.record, loaded.history) == (
+        0,
+        "stage1",
+        saved.record,
+        saved.history,
+    )
+    assert torch.equal(loaded.stage1_labels, saved.stage1_labels)
+    assert all(torch.equal(loaded.backbone[key], saved.backbone[key]) for key in saved.backbone)
+    rebuilt = loaded.rebuilt_heads(torch.device("cpu"))[0].state_dict()
+    assert all(torch.equal(rebuilt[key], value) for key, value in head.state_dict().items())
+
+
+def test_an_optimiser_comes_back_with_its_momentum(folder):
+    weights = torch.nn.Parameter(torch.ones(2, 3))
+    optimiser = torch.optim.SGD([{"params": [weights], "initial_lr": 0.3}], lr=0.1, momentum=0.9)
+    weights.grad = torch.arange(6.0).view(2, 3)
+    optimiser.step()
+    folder.save_checkpoint(checkpoint(stage="supervised", optimiser=optimiser.state_dict()))
+    loaded = folder.latest_checkpoint().optimiser
+    assert torch.equal(loaded["state"][0]["momentum_buffer"], torch.arange(6.0).view(2, 3))
+    assert loaded["param_groups"] == optimiser.state_dict()["param_groups"]
+    assert loaded["param_groups"][0]["initial_lr"] == 0.3
+
+
+def test_only_the_last_two_checkpoints_are_kept(folder):
+    for round_index in range(3):
+        for stage in ("stage1", "stage2"):
+            folder.save_checkpoint(checkpoint(round_index, stage))
+    assert names(folder) == ["round-003-stage1.ckpt", "round-003-stage2.ckpt"]
+    assert folder.latest_checkpoint().stage == "stage2"
+
+
+def test_last_two_checkpoints_are_the_last_two_beyond_round_999(folder):
+    for round_index in (997, 998, 999, 1000):
+        folder.save_checkpoint(checkpoint(round_index))
+    assert folder.latest_checkpoint().round_index == 1000
+    assert len(names(folder)) == 2
+
+
+def test_without_checkpoint_there_is_none(folder):
+    assert folder.latest_checkpoint() is None
+
+
+def truncate(file: Path):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip_a_byte(file: Path):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+def empty(file: Path):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, empty])
+def test_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(folder, damage, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    folder.save_checkpoint(checkpoint(stage="stage2"))
+    damage(newest(folder))
+    with caplog.at_level(logging.WARNING):
+        loaded = folder.latest_checkpoint()
+    assert loaded.stage == "stage1"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Checkpoint {newest(folder)} is damaged; looking for the one before."
+    ]
+
+
+def test_if_all_checkpoints_are_damaged_the_run_is_refused(folder, caplog):
+    folder.save_checkpoint(checkpoint(stage="stage1"))
+    folder.save_checkpoint(checkpoint(stage="stage2"))
+    for file in (folder.path / "checkpoints").iterdir():
+        truncate(file)
+    with pytest.raises(RunFolderError, match=r"All checkpoints in .* are damaged"):
+        folder.latest_checkpoint()
+    assert len(caplog.records) == 2
+
+
+def test_half_written_checkpoint_of_a_killed_process_is_no_checkpoint(folder):
+    folder.save_checkpoint(checkpoint())
+    half = folder.path / "checkpoints" / ".round-001-stage2.ckpt.123.tmp"
+    half.write_bytes(b"half")
+    assert folder.latest_checkpoint().stage == "stage1"
+    opened = RunFolder.open(folder.path)
+    assert half.exists()  # whoever reads leaves a living writer's file alone
+    with opened.writing():
+        assert not half.exists()
+
+
+def test_metrics_are_written_anew(folder, read_metrics):
+    folder.write_metrics(['{"round": 0}', '{"round": 1}', '{"round": 2}'])
+    folder.write_metrics(['{"round": 0}', '{"round": 1}'])
+    assert read_metrics(folder.path) == [{"round": 0}, {"round": 1}]
+
+
+def test_pseudo_labels_are_a_table_in_order_of_the_paths(folder, crops):
+    shuffled = crops.subset([4, 0, 3, 1, 2])
+    folder.write_pseudo_labels(0, shuffled, np.array([-1, 0, -1, 1, 0]), np.array([7, 5, 6, 5, 5]))
+    with (folder.path / "pseudo_labels" / "round-001.csv").open() as file:
+        assert list(csv.reader(file)) == [
+            ["path", "camera", "stage1_cluster", "stage2_cluster"],
+            ["000.png", "a", "0", "5"],
+            ["001.png", "a", "1", "5"],
+            ["002.png", "a", "0", "5"],
+            ["003.png", "b", "-1", "6"],
+            ["004.png", "b", "-1", "7"],
+        ]
+
+
+def test_pseudo_labels_of_a_stage_that_is_left_out_are_empty(folder, crops):
+    folder.write_pseudo_labels(11, crops, None, np.arange(5))
+    lines = (folder.path / "pseudo_labels" / "round-012.csv").read_text().splitlines()
+    assert lines[1:] == [f"00{i}.png,{'aaabb'[i]},,{i}" for i in range(5)]
+
+
+def test_crops_the_run_was_started_with_are_accepted(folder, crops):
+    folder.check_same_crops(crops)
+    folder.check_same_crops(crops.without_identities())
+
+
+@pytest.mark.parametrize("indices", [[0, 1, 2, 3], [1, 0, 2, 3, 4]])
+def test_other_crops_are_refused(folder, crops, indices):
+    with pytest.raises(RunFolderError) as caught:
+        folder.check_same_crops(crops.subset(indices, name="others"))
+    assert str(caught.value) == (
+        f"{folder.path} was trained on 5 crops of crops; these {len(indices)} crops of others are not the same files, "
+        "so the run cannot go on with them."
+    )
+
+
+def test_a_supervised_run_keeps_no_pseudo_labels_and_goes_on_with_its_own_identities_alone(
+    tmp_path, tiny_settings, make_crops
+):
+    crops = make_crops([3, 2], [1, 1, 2, 2, 3])
+    settings = replace(tiny_settings, stages="supervised")
+    folder = RunFolder.create(tmp_path / "run", settings=settings, crops=crops, source={})
+    assert not (folder.path / "pseudo_labels").exists()
+    folder.check_same_crops(crops)
+    for others in (crops.without_identities(), make_crops([3, 2], [1, 1, 2, 3, 3])):
+        with pytest.raises(RunFolderError) as caught:
+            folder.check_same_crops(others)
+        assert str(caught.value) == (
+            f"{folder.path} was trained on other identities of these crops, so the run cannot go on with them."
+        )
+
+
+def test_data_file_that_is_no_json_is_named(folder):
+    (folder.path / "data.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"data\.json is no valid JSON"):
+        folder.source()
+
+
+def test_pseudo_labels_of_boxes_name_the_box(folder, tmp_path):
+    boxes = [[5, 0, 2, 3], [0, 0, 2, 3], [0, 0, 2, 3]]
+    paths = (tmp_path / "b.png", tmp_path / "b.png", tmp_path / "a.png")
+    crops = CropSet(paths, [0, 0, 1], ("lobby", "yard"), boxes=boxes)
+    folder.write_pseudo_labels(0, crops, np.array([1, 2, 3]), np.array([4, 5, 6]))
+    assert (folder.path / "pseudo_labels" / "round-001.csv").read_text().splitlines() == [
+        "path,left,top,width,height,camera,stage1_cluster,stage2_cluster",
+        f"{tmp_path}/a.png,0,0,2,3,yard,3,6",
+        f"{tmp_path}/b.png,0,0,2,3,lobby,2,5",
+        f"{tmp_path}/b.png,5,0,2,3,lobby,1,4",
+    ]
+
+
+def test_checkpoints_of_older_versions_hold_no_clusters_of_the_round_before(folder):
+    values = vars(checkpoint())
+    older = {name: value for name, value in values.items() if not name.endswith("_before")}
+    assert len(values) - len(older) == 2
+    buffer = io.BytesIO()
+    torch.save(older, buffer)
+    content = buffer.getvalue()
+    file = folder.path / "checkpoints" / "round-001-stage1.ckpt"
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    restored = folder.latest_checkpoint()
+    assert restored.stage1_labels.tolist() == [0, 1, -1]
+    assert restored.labels()["stage1_labels_before"] is None
