@@ -47,9 +47,11 @@ def main(arguments: list[str]) -> int:
     if not command.out.absolute().parent.is_dir():
         raise DataError(f"There is no folder {command.out.absolute().parent} to write {command.out.name} into.")
     from iics.data.folders import image_files
+    from iics.models.extraction_memory import check_extraction_fits
 
     files = [file for path in command.crops for file in image_files(path)]
     model = load_model_or_run(command.model, device=command.device)
+    check_extraction_fits(model, len(files), batch_size=command.batch_size)
     with count_display("features", len(files)) as progress:
         features = model.embed(files, batch_size=command.batch_size, progress=progress)
     buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from iics.data.folders import files_below
 from iics.data.left_out import LeftOut, is_ignored
 from iics.data.zip_member import ZIP_FAULTS, is_plain, is_tar, open_zip, read_member
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.regular_file import MOST_TEXT_BYTES, check_regular, read_regular
 
 LEVELS_SEARCHED = 2
@@ -82,7 +83,7 @@ def find_layout(data_dir: Path | str, layout: Layout) -> LayoutPlace:
     Raises:
         DataError: If there is no such place or several, or it cannot be read in place.
     """
-    root = Path(data_dir).expanduser()
+    root = expanded(data_dir)
     if not root.exists():
         raise DataError(f"{root} does not exist. {layout.needed} Give the folder or zip file that holds them.")
     try:

@@ -10,6 +10,7 @@ from iics.data.column_names import check_columns, used_columns
 from iics.data.crops import DataSplits
 from iics.data.table import CropTable, check_rows, splits_of_table
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.regular_file import check_regular
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -32,7 +33,7 @@ def load_parquet(file: Path | str) -> DataSplits:
         raise DataError(
             "Parquet files need pyarrow: pip install 'iics[parquet]'. Or write the table as CSV."
         ) from error
-    path = Path(file).expanduser().absolute()
+    path = expanded(file).absolute()
     try:
         check_regular(path)
         opened = parquet.ParquetFile(path)

@@ -9,6 +9,7 @@ from iics.data.folders import images_below
 from iics.data.name_template import NameTemplate
 from iics.data.table import CropTable, splits_of_table
 from iics.errors import DataError
+from iics.home_folder import expanded
 
 
 def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
@@ -28,7 +29,7 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
             matches in two ways, or says something that cannot be understood.
     """
     template = NameTemplate(pattern)
-    root = Path(data_dir).expanduser().absolute()
+    root = expanded(data_dir).absolute()
     if not root.is_dir():
         raise DataError(f"{root} is no folder; give the folder in which the pattern {pattern} begins.")
     files = images_below(root)
