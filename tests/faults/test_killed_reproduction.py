@@ -7,19 +7,26 @@ import pytest
 
 pytestmark = pytest.mark.slow
 TARGETS = ("figure1", "figure3")
-MOMENTS = {
-    "as the first run begins its second phase": lambda changes, first, last: at(changes, f"runs/{first}/metrics.jsonl"),
-    "after the last run was trained, before it is measured": lambda changes, first, last: at(
-        changes, f"runs/{last}/metrics.jsonl", again=True
-    ),
-    "between the tables": lambda changes, first, last: at(changes, "figure3.csv"),
-}
 
 
-def at(changes, name, *, again=False):
-    """Return the number of the change that puts a file in its place, the first or the last one of these."""
-    numbers = [number for number, change in enumerate(changes, start=1) if change.endswith(f", {name}")]
-    return numbers[-1 if again else 0]
+def moments(changes):
+    """Return the numbers of the changes of files before which it is killed, by what they are."""
+    folders = [folder_of(change) for change in changes if change.endswith("/settings.json")]
+    first, last = folders[0], folders[-1]
+    assert first != last
+    return {
+        "as the first run writes down its first round": at(changes, f"{first}/metrics.jsonl")[0],
+        "as the last run writes down its scores": at(changes, f"{last}/metrics.jsonl")[-1],
+        "between the tables": at(changes, "figure3.csv")[-1],
+    }
+
+
+def at(changes, name):
+    return [number for number, change in enumerate(changes, start=1) if change.endswith(f" {name}")]
+
+
+def folder_of(change):
+    return change.rsplit(" ", 1)[1].removesuffix("/settings.json")
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +55,16 @@ def run_of(folder):
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     labels = {file.name: file.read_bytes() for file in (folder / "pseudo_labels").iterdir()}
     evaluations = [record["evaluation"] for record in records]
-    return (folder / "model.safetensors").read_bytes(), labels, evaluations, (folder / "rankings.npz").read_bytes()
+    return (folder / "model.safetensors").read_bytes(), labels, evaluations, (folder / "camera_pairs.json").read_bytes()
 
 
 def test_a_killed_reproduction_is_finished_by_the_same_command(reproduce, tmp_path, outcomes):
     whole = reproduce(tmp_path / "whole")
     assert whole.code == 0, whole.end
     expected = numbers_of(tmp_path / "whole" / "out")
-    made = [change.split(", runs/")[1].split("/")[0] for change in whole.changes if change.endswith("settings.json")]
-    assert len(set(made)) == 2
-    for moment, number_of in MOMENTS.items():
+    for moment, number in moments(whole.changes).items():
         folder = tmp_path / moment
-        killed = reproduce(folder, at_change=number_of(whole.changes, made[0], made[-1]))
+        killed = reproduce(folder, at_change=number)
         again = reproduce(folder)
         try:
             assert killed.code == -9, killed.end
