@@ -80,11 +80,11 @@ def short_silence(monkeypatch):
 
 @pytest.mark.parametrize(("first", "then"), [(b"", b""), (HALF_A_HEAD, b""), (HALF_A_HEAD, b"a")])
 def test_a_connection_that_does_not_finish_asking_is_ended(short_silence, first, then):
-    assert 1 <= served(lambda address: seconds_until_ended(address, first, then=then)) < 5
+    assert 1 <= served(lambda address: seconds_until_ended(address, first, then=then)) < 12
 
 
 def test_half_a_head_after_an_answer_is_not_waited_for(short_silence):
-    assert 1 <= served(lambda address: seconds_until_ended(address, WHOLE_HEAD + HALF_A_HEAD)) < 5
+    assert 1 <= served(lambda address: seconds_until_ended(address, WHOLE_HEAD + HALF_A_HEAD)) < 12
 
 
 def test_who_takes_nothing_of_an_answer_is_not_waited_for(short_silence):
@@ -132,7 +132,7 @@ def test_many_silent_connections_keep_nobody_out(pages):
 def test_the_page_waits_for_a_head_only_so_long(pages):
     host, port = pages.locked.removeprefix("http://").split(":")
     seconds = seconds_until_ended((host, int(port)), HALF_A_HEAD, then=b"a", most=2 * SECONDS_OF_SILENCE)
-    assert SECONDS_OF_SILENCE <= seconds < SECONDS_OF_SILENCE + 5
+    assert SECONDS_OF_SILENCE <= seconds < SECONDS_OF_SILENCE + 12
 
 
 def is_ended(connection):
