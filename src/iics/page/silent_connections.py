@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from iics.page.guesses import lane_of
 
 SECONDS_OF_SILENCE = 60
-"""As web servers commonly give a head; less would cut off honest programs on busy machines."""
+"""As web servers commonly give a head; less may cut off honest programs on busy machines."""
 MOST_SILENT = 384
 """Beside `iics.page.bounds.REQUESTS_OF_ALL`, fewer than the 1,024 files that a process has on most systems."""
 
