@@ -112,6 +112,6 @@ def test_bytes_that_are_no_letters_are_shown(capfd):
 def test_a_home_folder_that_is_not_known_is_asked_for(capsys):
     assert run(["check-data", "folder", "--data-dir", "~no-such-user/cameras"]) == 2
     assert capsys.readouterr().err == (
-        "iics: error: A path begins with ~, and the home folder that it stands for is not known. Set HOME, or write "
-        "the path in full.\n"
+        "iics: error: ~no-such-user/cameras begins with ~, and the home folder that it stands for is not known. Set "
+        "HOME, or write the path in full.\n"
     )

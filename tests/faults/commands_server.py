@@ -23,9 +23,12 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iics.config import Settings
 
 CHANGES = ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
 NEEDED_EARLY = ("iics.reports.report", "pymilvus", "milvus_lite", "cv2", "onnxruntime", "matplotlib", "PIL.Image")
@@ -44,6 +47,7 @@ class Order:
         after_seconds: When it is killed; 0 for never.
         most_seconds: After which it counts as hanging.
         before: A line for the shell, run first, where this process sees its disks.
+        has_tiny_runs: Whether the quick preset of `iics reproduce` is one of seconds.
     """
 
     arguments: list[str]
@@ -54,6 +58,7 @@ class Order:
     after_seconds: float = 0
     most_seconds: float = 300
     before: str = ""
+    has_tiny_runs: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,8 @@ def _run(order: Order, stdout: Path, stderr: Path, moments: Path) -> None:
         told = os.open(moments, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         _kill_at_a_change(order, told)
         _kill_at_a_phase(order, told)
+        if order.has_tiny_runs:
+            _make_runs_tiny()
         from iics.cli import run
 
         code = run(order.arguments)
@@ -214,6 +221,19 @@ def _kill_at_a_phase(order: Order, told: int) -> None:
             yield count
 
     train.training_display = counted
+
+
+def _make_runs_tiny() -> None:
+    from iics.experiments import study
+
+    quick_settings = study.quick_settings
+
+    def tiny_settings(num_identities: int) -> Settings:
+        quick = quick_settings(num_identities)
+        stage1, stage2 = replace(quick.stage1, epochs=1), replace(quick.stage2, epochs=1)
+        return replace(quick, model=replace(quick.model, height=64, width=32), stage1=stage1, stage2=stage2, rounds=1)
+
+    study.quick_settings = tiny_settings
 
 
 if __name__ == "__main__":

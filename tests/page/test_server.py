@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,7 +88,8 @@ class Launched:
         pass
 
     def launch(self, **told):
-        self.told = told
+        self.told, self.server = told, SimpleNamespace(config=SimpleNamespace(http_protocol_class=asyncio.Protocol))
+        self.server.server_state = SimpleNamespace(connections=set())
         return None, f"http://{told['server_name']}:{told['server_port']}/", None
 
     def close(self, **_):

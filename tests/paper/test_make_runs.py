@@ -152,6 +152,27 @@ def test_damaged_metrics_are_named(runs, tmp_path):
         RunStore(tmp_path).scores(runs[0])
 
 
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        (lambda record: record.pop("evaluation"), "evaluation"),
+        (lambda record: record["evaluation"].pop("mean_ap"), "mean_ap"),
+        (lambda record: record["evaluation"].pop("other_mean_ap"), "other_mean_ap"),
+        (lambda record: record["evaluation"].update(rank5="high"), "rank5"),
+        (lambda record: record["evaluation"].update(mean_ap=True), "mean_ap"),
+    ],
+)
+def test_a_finished_run_without_its_scores_is_named(made, runs, tmp_path, damage, name):
+    run, folder = runs[1], tmp_path / runs[1].name
+    *before, last = (made.folder(run) / "metrics.jsonl").read_text().splitlines()
+    record = json.loads(last)
+    damage(record)
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text("\n".join([*before, json.dumps(record)]) + "\n")
+    with pytest.raises(RunFolderError, match=rf"{folder}/metrics\.jsonl, last line, has no number at {name}, where"):
+        RunStore(tmp_path).scores(run)
+
+
 def test_several_processes_are_refused(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -28,7 +28,6 @@ COMMANDS = {
     "benchmark": "time what training computes beside plain forms of it",
 }
 
-_NO_HOME = "Could not determine home directory."  # pathlib's, of ~ for a user without HOME, and of ~nobody
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -64,15 +63,6 @@ def run(arguments: Sequence[str]) -> int:
             raise
         # The file system refused something that was named, where nobody had foreseen it: no fault of the program.
         print(f"iics: error: Cannot use {shown(error.filename)}: {error.strerror}.", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except RuntimeError as error:
-        if str(error) != _NO_HOME:
-            raise
-        print(
-            "iics: error: A path begins with ~, and the home folder that it stands for is not known. Set HOME, or "
-            "write the path in full.",
-            file=sys.stderr,
-        )
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("iics: stopped.", file=sys.stderr)

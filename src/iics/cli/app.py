@@ -17,6 +17,7 @@ from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
 from iics.cli.source import DataSource
+from iics.home_folder import expanded
 from iics.ranges import BATCH, check_ranges, number, whole
 
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ def main(arguments: list[str]) -> int:
     password = read_password(command.password_file) if command.user or command.password_file else ""
     access = Access(command.host, command.port, command.user, password, command.session_hours, command.trusted_proxy)
     check_gradio()
-    audit = AuditLog(None if command.audit_log is None else command.audit_log.expanduser())
-    marks = None if command.marks is None else MarksBook(command.marks.expanduser())
+    audit = AuditLog(None if command.audit_log is None else expanded(command.audit_log))
+    marks = None if command.marks is None else MarksBook(expanded(command.marks))
     from iics.gallery.gallery import Gallery
     from iics.page.search import Searcher
 
     with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
         searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)
-        browser = None if command.run is None else _browser(command.run.expanduser(), command)
+        browser = None if command.run is None else _browser(expanded(command.run), command)
         with page_server() as serve:
             print(f"{serve(searcher, browser, access, audit)}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
@@ -106,6 +107,7 @@ def _stopping() -> Iterator[None]:
 
 
 def _browser(run: Path, command: AppCommand) -> ClusterBrowser:
+    from iics.models.extraction_memory import check_extraction_fits
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.run_features import run_features
     from iics.runs.run_folder import RunFolder
@@ -114,6 +116,7 @@ def _browser(run: Path, command: AppCommand) -> ClusterBrowser:
     browser = ClusterBrowser(run, None if source is None else source.load())
     crops = browser.last.crops
     model = load_model_or_run(run, device=command.device)
+    check_extraction_fits(model, len(crops), batch_size=command.batch_size)
     with count_display("features of the run", len(crops)) as progress:
         browser.take_features(run_features(run, model, crops, batch_size=command.batch_size, progress=progress))
     return browser

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from iics.cli.parse import parse
 from iics.cli.progress import SECONDS_BETWEEN_LINES, count_of
+from iics.home_folder import expanded
 from iics.video.crop_settings import CropSettings
 
 
@@ -42,10 +43,10 @@ def main(arguments: list[str]) -> int:
     command = parse(CropCommand, arguments, command="crop")
     from iics.video.crop_video import crop_video
 
-    out = command.out.expanduser()
+    out = expanded(command.out)
     with _resume_hint(command.video), frame_display() as progress:
         cropped = crop_video(
-            command.video.expanduser(), out, settings=command.settings, device=command.device, progress=progress
+            expanded(command.video), out, settings=command.settings, device=command.device, progress=progress
         )
     if cropped.was_finished:
         print(

@@ -46,10 +46,12 @@ def main(arguments: list[str]) -> int:
         raise DataError(f"Features are written as .npz; {command.out} ends in {command.out.suffix or 'nothing'}.")
     if not command.out.absolute().parent.is_dir():
         raise DataError(f"There is no folder {command.out.absolute().parent} to write {command.out.name} into.")
+    from iics.models.extraction_memory import check_extraction_fits
     from iics.readers.folders import image_files
 
     files = [file for path in command.crops for file in image_files(path)]
     model = load_model_or_run(command.model, device=command.device)
+    check_extraction_fits(model, len(files), batch_size=command.batch_size)
     with count_display("features", len(files)) as progress:
         features = model.embed(files, batch_size=command.batch_size, progress=progress)
     buffer = io.BytesIO()

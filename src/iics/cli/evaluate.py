@@ -22,6 +22,7 @@ from iics.cli.protocol_choice import (
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.errors import EvaluationError, SettingsError
+from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
@@ -97,11 +98,14 @@ def main(arguments: list[str]) -> int:
     if splits.query is None or splits.gallery is None or splits.query.identity_ids is None:
         return _print_label_free(command, choice, splits)
     from iics.evaluation.ranked_results import EvaluatedModel
+    from iics.models.extraction_memory import check_extraction_fits
 
     choice.check_scorable(splits.query, splits.gallery)
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     model = _model(command)
+    num_crops = max(len(splits.query), len(splits.gallery))
+    check_extraction_fits(model, num_crops, batch_size=command.batch_size)
     choice.check_memory(model, splits.query, splits.gallery)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
         evaluated = EvaluatedModel.embed(
@@ -151,7 +155,7 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
         )
     from iics.cli.marked_matches import marked_matches
 
-    result = marked_matches(file.expanduser(), command.model.expanduser())
+    result = marked_matches(expanded(file), expanded(command.model))
     print(json.dumps(asdict(result), indent=2) if command.json else result)
     return 0
 
@@ -165,8 +169,10 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
         )
     from iics.cli.unlabelled_result import UnlabelledResult
     from iics.evaluation.evaluate import numbers
+    from iics.models.extraction_memory import check_extraction_fits
 
     model = _model(command)
+    check_extraction_fits(model, len(crops), batch_size=command.batch_size)
     with count_display("features", len(crops)) as progress:
         features = model.embed(crops, batch_size=command.batch_size, progress=progress)
     result = UnlabelledResult.of(features, crops)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from iics.cli.model_file import load_model_or_run
 from iics.errors import DataError, GalleryError
+from iics.home_folder import expanded
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 if TYPE_CHECKING:
@@ -32,8 +33,11 @@ def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> Rei
                 f"The gallery {gallery.uri} needs its model {gallery.model_fingerprint}, and {where}; name it by "
                 "--model."
             )
+    from iics.models.extraction_memory import check_extraction_fits
+
     model = load_model_or_run(path, device=device)
     gallery.check_model(model)
+    check_extraction_fits(model, 1, batch_size=1)
     return model
 
 
@@ -46,7 +50,7 @@ def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
     from iics.pixels.crop_images import decode_image
 
     try:
-        data = read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES)
+        data = read_regular(expanded(path), most_bytes=MOST_PICTURE_BYTES)
     except OSError as error:
         raise DataError(f"Cannot read the query {path}: {error.strerror}.") from error
     try:

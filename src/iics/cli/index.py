@@ -67,9 +67,10 @@ def main(arguments: list[str]) -> int:
         camera=command.camera,
     )
     from iics.gallery.gallery import Gallery
-    from iics.gallery.indexing import IndexResult, index_crops
+    from iics.gallery.indexing import IndexResult, check_index_fits, index_crops
 
     model = load_model_or_run(command.model, device=command.device)
+    check_index_fits(model, sum(map(len, sets)), batch_size=command.batch_size)
     with (
         Gallery.open_or_create(
             command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection

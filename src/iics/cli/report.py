@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from iics.cli.parse import parse
+from iics.home_folder import expanded
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ def main(arguments: list[str]) -> int:
     from iics.runs.run_folder import RunFolder
     from iics.runs.run_whole import check_whole
 
-    run = command.run.expanduser()
+    run = expanded(command.run)
     check_whole(RunFolder.open(run))
-    print(write_report(run, None if command.out is None else command.out.expanduser()))
+    print(write_report(run, None if command.out is None else expanded(command.out)))
     if command.out is None and (run / "model.safetensors").is_file():
         print(write_model_card(run))
     if command.figures is not None:
-        for file in write_run_figures(run, command.figures.expanduser()):
+        for file in write_run_figures(run, expanded(command.figures)):
             print(file)
     return 0

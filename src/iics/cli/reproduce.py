@@ -16,6 +16,7 @@ from iics.cli.parse import parse
 from iics.cli.progress import count_of, training_display
 from iics.cli.source import BenchmarkName, DataSource
 from iics.errors import DataError, SettingsError
+from iics.home_folder import expanded
 from iics.ranges import check_ranges, whole
 from iics.shown_name import shown
 
@@ -112,7 +113,7 @@ def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[Planned
         splits, preset=command.preset, device=command.device, weights=_found_anywhere(command.weights), other=other
     )
     notes_of = partial(study_notes, study=study, num_seeds=command.seeds, computer=computer_line(), today=date.today())
-    out = (command.out or Path("runs") / f"reproduce-{command.data}-{command.preset}").expanduser()
+    out = expanded(command.out or Path("runs") / f"reproduce-{command.data}-{command.preset}")
     targets = _targets(command, study)
     reproduction = Reproduction(study, targets, command.seeds, out, notes_of)
 
@@ -178,4 +179,4 @@ def _say_how_to_go_on(reproduction: Reproduction) -> None:
 
 
 def _found_anywhere(weights: str) -> str:
-    return weights if weights in ("imagenet", "none") else str(Path(weights).expanduser().absolute())
+    return weights if weights in ("imagenet", "none") else str(expanded(weights).absolute())

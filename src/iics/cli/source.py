@@ -11,6 +11,7 @@ import tyro
 
 from iics.crops import DataSplits
 from iics.errors import DataError
+from iics.home_folder import expanded
 
 BenchmarkName = Literal[
     "market1501",
@@ -65,7 +66,7 @@ class DataSource:
 
     def absolute(self) -> DataSource:
         """Return the same source, found from any folder."""
-        return self if self.data_dir is None else replace(self, data_dir=self.data_dir.expanduser().absolute())
+        return self if self.data_dir is None else replace(self, data_dir=expanded(self.data_dir).absolute())
 
     def to_values(self) -> dict[str, str]:
         """Return the flags as text, for a run folder; "" for none."""

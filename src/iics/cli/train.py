@@ -23,6 +23,7 @@ from iics.cli.run_evaluator import Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError, WeightsError
+from iics.home_folder import expanded
 from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
-        return _resume(command.resume.expanduser(), command.source.data_dir, arguments)
+        return _resume(expanded(command.resume), command.source.data_dir, arguments)
     stages = command.settings.stages
     if command.supervised and stages != "supervised":
         raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
@@ -100,7 +101,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
 
     crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
-    out = (command.out or default).expanduser()
+    out = expanded(command.out or default)
     settings = with_absolute_weights(command.settings)
     values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
@@ -219,7 +220,7 @@ def with_absolute_weights(settings: Settings) -> Settings:
     weights = settings.model.weights
     if weights in ("imagenet", "none"):
         return settings
-    return replace(settings, model=replace(settings.model, weights=str(Path(weights).expanduser().absolute())))
+    return replace(settings, model=replace(settings.model, weights=str(expanded(weights).absolute())))
 
 
 @contextmanager

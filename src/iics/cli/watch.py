@@ -15,6 +15,7 @@ from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_of
 from iics.errors import check_setting
+from iics.home_folder import expanded
 from iics.ranges import BATCH, check_ranges, number
 from iics.shown_name import shown
 
@@ -55,12 +56,13 @@ def main(arguments: list[str]) -> int:
     command = parse(WatchCommand, arguments, command="watch")
     from iics.gallery.arriving import ArrivingFiles, crops_by_folder
     from iics.gallery.gallery import Gallery
-    from iics.gallery.indexing import index_crops
+    from iics.gallery.indexing import CROPS_PER_WRITE, check_index_fits, index_crops
 
-    folder = command.folder.expanduser().absolute()
+    folder = expanded(command.folder).absolute()
     arriving = ArrivingFiles(folder)
     arriving.look()
     model = load_model_or_run(command.model, device=command.device)
+    check_index_fits(model, CROPS_PER_WRITE, batch_size=command.batch_size)
     with Gallery.open_or_create(
         command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
     ) as gallery:

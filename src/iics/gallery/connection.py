@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError, WriteError
 from iics.gallery.folder_contents import check_contents, record_contents, remove_leftovers
+from iics.home_folder import expanded
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -97,7 +98,7 @@ def disconnect(client: MilvusClient, uri: str) -> None:
         return
     from milvus_lite.server_manager import server_manager_instance
 
-    folder = str(Path(uri).expanduser().absolute())
+    folder = str(expanded(uri).absolute())
     with _folders_lock:
         _users_of_folder[folder] -= 1
         if _users_of_folder[folder] <= 0:
@@ -113,7 +114,7 @@ def checked_folder(uri: str, *, is_new: bool) -> Path:
     Raises:
         GalleryError: If the name does not end in .db or is no Unicode, or there is none and none may be made.
     """
-    folder = Path(uri).expanduser().absolute()
+    folder = expanded(uri).absolute()
     if folder.suffix != ".db":
         raise GalleryError(
             f"{uri!r} is no gallery; name a folder ending in .db, or a Milvus server, e.g. http://127.0.0.1:19530."

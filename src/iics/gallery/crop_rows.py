@@ -20,6 +20,7 @@ from iics.gallery.filters import is_quotable
 from iics.gallery.schema import TEXT_LENGTHS
 from iics.gallery.spelling import unicode_name
 from iics.gallery.unknown_values import UNKNOWN_TIME, Row
+from iics.home_folder import expanded
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets
 
@@ -100,7 +101,7 @@ def _place(crops: CropSet, index: int) -> tuple[str, str, tuple[int, int, int, i
 
 def _absolute(path: Path) -> Path:
     """Return the one name of a file among its relative and absolute ones; links are kept, as users know them."""
-    return Path(os.path.normpath(path.expanduser().absolute()))
+    return Path(os.path.normpath(expanded(path).absolute()))
 
 
 def _key(path: str, archive: str, box: tuple[int, int, int, int] | None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from iics.errors import GalleryError
 from iics.gallery.spelling import unicode_name
 from iics.gallery.unknown_values import UNKNOWN_TIME
+from iics.home_folder import expanded
 from iics.plausible_times import implausibility
 
 
@@ -78,7 +79,7 @@ class GalleryFilters:
         if self.until is not None:
             parts.append(f"time > {UNKNOWN_TIME!r} and time < {float(self.until)!r}")
         if self.path is not None:
-            place = os.path.normpath(Path(self.path).expanduser().absolute())
+            place = os.path.normpath(expanded(self.path).absolute())
             parts.append(f"({_at_or_below('path', place)} or {_at_or_below('archive', place)})")
         if self.tracklet_id is not None:
             parts.append(f"tracklet == {int(self.tracklet_id)}")

@@ -35,6 +35,7 @@ from iics.gallery.schema import (
 from iics.gallery.search import ranked_matches
 from iics.gallery.spelling import local_path, unicode_name
 from iics.gallery.unknown_values import Row, known_values, stored_values
+from iics.home_folder import expanded
 from iics.models.fingerprint import model_fingerprint
 from iics.similarity.reranking import RerankingForm
 
@@ -113,7 +114,7 @@ class Gallery:
             GalleryError: If there is one of another model, or as `open`.
         """
         fingerprint = model_fingerprint(model)
-        file = "" if model_file is None else unicode_name(str(model_file.expanduser().absolute()))
+        file = "" if model_file is None else unicode_name(str(expanded(model_file).absolute()))
         client = connect(uri, is_new=True)
         try:
             with database_errors(f"Cannot make a gallery in {uri}"):

@@ -14,6 +14,7 @@ from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
 from iics.gallery.unknown_values import Row
+from iics.models.extraction_memory import check_extraction_fits
 from iics.models.reid_model import ReidModel
 from iics.pixels.crop_images import CropImages, ReadCrop
 from iics.pixels.crop_reader import CropReader, ReadError
@@ -96,6 +97,11 @@ def index_crops(
     if unflushed:
         gallery.flush()
     return result
+
+
+def check_index_fits(model: ReidModel, num_crops: int, *, batch_size: int) -> None:
+    """Refuse batches that do not fit into memory; see `check_extraction_fits`."""
+    check_extraction_fits(model, min(num_crops, CROPS_PER_WRITE), batch_size=batch_size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from iics.errors import DataError
 from iics.gallery.match_images import match_image
 from iics.gallery.matches import Match
+from iics.home_folder import expanded
 from iics.pixels.crop_images import decode_image
 from iics.pixels.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_cell, line_height
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
@@ -49,7 +50,7 @@ def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: in
 
 def _query(path: Path) -> Image.Image:
     try:
-        return decode_image(read_regular(path.expanduser(), most_bytes=MOST_PICTURE_BYTES))
+        return decode_image(read_regular(expanded(path), most_bytes=MOST_PICTURE_BYTES))
     except (OSError, DataError) as error:
         raise DataError(f"The query {path} cannot be drawn: {error}.") from error
 

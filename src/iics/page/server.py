@@ -15,6 +15,7 @@ from iics.page.access import Access
 from iics.page.audit_log import AuditLog
 from iics.page.guard import LOCAL_NAMES, Guard
 from iics.page.query_picture import MAX_BYTES
+from iics.page.silent_connections import watch_connections
 from iics.page.upload_folder import upload_folder
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _launch(page: gr.Blocks, access: Access, doors: list[Middleware]) -> str:
         raise PageError(
             f"Cannot listen on {access.host}, port {access.port}: {error}. Choose another --port."
         ) from error
+    watch_connections(page.server)
     return str(address)
 
 

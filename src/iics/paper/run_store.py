@@ -21,7 +21,7 @@ from iics.models.reid_model import ReidModel
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
 from iics.reports.run_rankings import write_rankings
-from iics.runs.run_files import read_records
+from iics.runs.run_files import METRICS, is_number, read_records
 from iics.trained_run import resume, train
 from iics.training.progress import ProgressCallback, ProgressEvent
 
@@ -51,11 +51,23 @@ class RunStore:
         return "started" if (self.folder(run) / "settings.json").is_file() else "to do"
 
     def scores(self, run: PlannedRun) -> Mapping[str, float] | None:
-        """Return what a finished run measured after its last round, by name; None if it is not finished."""
+        """Return what a finished run measured after its last round, by name; None if it is not finished.
+
+        Raises:
+            RunFolderError: If its metrics are damaged, or hold no scores, as those that something else trained.
+        """
         records = self._records(run)
         if not records or records[-1].get("round") != run.settings.rounds:
             return None
-        evaluation: Mapping[str, float] = records[-1]["evaluation"]
+        evaluation: Mapping[str, Any] | None = records[-1].get("evaluation")
+        needed = ["mean_ap", OTHER + "mean_ap"][: len(run.tests)]
+        wrong = [name for name in [*needed, *(evaluation or {})] if evaluation and not is_number(evaluation.get(name))]
+        if "evaluation" not in records[-1] or wrong:
+            raise RunFolderError(
+                f"{self.folder(run) / METRICS}, last line, has no number at {wrong[0] if wrong else 'evaluation'}, "
+                "where the scores of a finished run stand. Restore it from a copy, or delete the folder: iics "
+                "reproduce makes the run anew."
+            )
         return evaluation or None
 
     def seconds(self, run: PlannedRun) -> float:

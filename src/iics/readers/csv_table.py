@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iics.crops import DataSplits
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.readers.column_names import TABLE_COLUMNS, check_columns, used_columns
 from iics.readers.table import CropTable, check_rows, splits_of_table
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
@@ -30,7 +31,7 @@ def load_csv(file: Path | str) -> DataSplits:
     Raises:
         DataError: If the file cannot be read, or a column or value not be understood; the message names the line.
     """
-    path = Path(file).expanduser().absolute()
+    path = expanded(file).absolute()
     text = _text(path)
     separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each)))
     names, rows, places = _rows(text, separator, path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from iics.crops import CropSet, DataSplits, natural_order
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.readers.left_out import IMAGE_SUFFIXES, LeftOut, is_ignored
 
 SIDE_SUFFIXES = frozenset({".txt", ".json", ".csv", ".md"})
@@ -33,7 +34,7 @@ def load_folder(data_dir: Path | str) -> DataSplits:
         DataError: If the folder is missing, has no camera folder or images outside of one, if a camera folder has no
             image, or if it holds a file that is neither an image nor one of the ignored kinds.
     """
-    root = Path(data_dir).expanduser()
+    root = expanded(data_dir)
     left_out = LeftOut()
     camera_names = _camera_names(root, left_out)
     crops: list[tuple[str, Path, int]] = []
@@ -103,7 +104,7 @@ def image_files(path: Path | str) -> list[Path]:
     Raises:
         DataError: If nothing is there, a folder holds no image, or something else than images.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_file():
         return [place]
     if not place.is_dir():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from iics.crops import natural_order
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.readers.folders import files_below
 from iics.readers.left_out import LeftOut, is_ignored
 from iics.regular_file import MOST_TEXT_BYTES, check_regular, read_regular
@@ -82,7 +83,7 @@ def find_layout(data_dir: Path | str, layout: Layout) -> LayoutPlace:
     Raises:
         DataError: If there is no such place or several, or it cannot be read in place.
     """
-    root = Path(data_dir).expanduser()
+    root = expanded(data_dir)
     if not root.exists():
         raise DataError(f"{root} does not exist. {layout.needed} Give the folder or zip file that holds them.")
     try:

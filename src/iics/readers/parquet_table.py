@@ -7,6 +7,7 @@ from typing import Any
 
 from iics.crops import DataSplits
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.readers.box_columns import BoxColumns
 from iics.readers.column_names import check_columns, used_columns
 from iics.readers.table import CropTable, check_rows, splits_of_table
@@ -32,7 +33,7 @@ def load_parquet(file: Path | str) -> DataSplits:
         raise DataError(
             "Parquet files need pyarrow: pip install 'iics[parquet]'. Or write the table as CSV."
         ) from error
-    path = Path(file).expanduser().absolute()
+    path = expanded(file).absolute()
     try:
         check_regular(path)
         opened = parquet.ParquetFile(path)

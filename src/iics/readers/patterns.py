@@ -6,6 +6,7 @@ from pathlib import Path
 
 from iics.crops import DataSplits
 from iics.errors import DataError
+from iics.home_folder import expanded
 from iics.readers.folders import images_below
 from iics.readers.name_template import NameTemplate
 from iics.readers.table import CropTable, splits_of_table
@@ -28,7 +29,7 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
             matches in two ways, or says something that cannot be understood.
     """
     template = NameTemplate(pattern)
-    root = Path(data_dir).expanduser().absolute()
+    root = expanded(data_dir).absolute()
     if not root.is_dir():
         raise DataError(f"{root} is no folder; give the folder in which the pattern {pattern} begins.")
     files = images_below(root)

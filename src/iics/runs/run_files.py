@@ -158,7 +158,8 @@ def _found(values: Any, path: list[str], prefix: str) -> list[tuple[str, Any]]:
     ]
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value that JSON held is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -185,8 +186,8 @@ def _is_bin(value: Any) -> bool:
 _KINDS = {
     "object": lambda value: isinstance(value, Mapping),
     "object or null": lambda value: value is None or isinstance(value, Mapping),
-    "number": _is_number,
-    "number or null": lambda value: value is None or _is_number(value),
+    "number": is_number,
+    "number or null": lambda value: value is None or is_number(value),
     "count": _is_count,
     "pairs of counts": _is_pairs,
     "histogram": _is_histogram,

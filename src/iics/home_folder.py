@@ -1,0 +1,22 @@
+"""Paths that begin with ~, as people write them, where a user may have no home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iics.errors import DataError
+
+
+def expanded(path: Path | str) -> Path:
+    """Return a path with the home folder in place of ~ or ~USER.
+
+    Raises:
+        DataError: If that user has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # pathlib's, which names nothing
+        raise DataError(
+            f"{path} begins with ~, and the home folder that it stands for is not known. Set HOME, or write the path "
+            "in full."
+        ) from error
