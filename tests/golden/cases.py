@@ -27,6 +27,7 @@ Case = Callable[[Commands], Any]
 
 _DATA = ["market-layout", "--data-dir", "data"]
 _TRACKS = ["csv", "--data-dir", "tracks.csv"]
+_TOGETHER = ["csv", "--data-dir", "together.csv"]
 _CAMERAS = ["folder", "--data-dir", "cameras"]
 _MODEL = "two-rounds"
 _SPEEDS = re.compile(r"(│[^│]*){2}│$")
@@ -193,7 +194,8 @@ CASES: dict[str, Case] = {
         model=False,
     ),
     "calibrate": _calibrated(*_DATA),
-    "calibrate-tracks": _calibrated(*_TRACKS),
+    "evaluate-together": _evaluated(*_TOGETHER),
+    "calibrate-together": _calibrated(*_TOGETHER),
     "check-data": _checked(*_DATA),
     "check-cameras": _checked(*_CAMERAS),
     "check-tracks": _checked(*_TRACKS),

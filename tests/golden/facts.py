@@ -143,7 +143,7 @@ def run_facts(folder: Path, work: Path) -> dict[str, Any]:
         "settings": json_facts((folder / "settings.json").read_text(), work),
         "data": json_facts((folder / "data.json").read_text(), work),
         "crops": table_facts(folder / "crops.csv", work),
-        "pseudo_labels": {file.name: table_facts(file, work) for file in sorted((folder / "pseudo_labels").iterdir())},
+        "pseudo_labels": {file.name: table_facts(file, work) for file in sorted(folder.glob("pseudo_labels/*"))},
         "card": text_lines((folder / "model.md").read_text(), work),
         "report": report_facts(folder / "report.html"),
     }

@@ -1,7 +1,8 @@
 """A small part of the sample that ships, the same crops every time: 30 people to train on, 15 others to test on.
 
-It is laid out three times below a work folder: `data` (like Market-1501, with query and gallery), `cameras` (a folder a
-camera, no identities) and `tracks.csv` (a table of the training crops with camera, time and tracklet, no identities).
+It is laid out below a work folder: `data` (like Market-1501, with query and gallery), `cameras` (a folder a camera, no
+identities), `tracks.csv` (a table of the training crops with camera, time and tracklet, no identities) and
+`together.csv` (the same, but all tracklets of a camera at one time: two of them in a picture are two people).
 """
 
 from __future__ import annotations
@@ -35,9 +36,16 @@ def make_small_data(work: Path, python: Path) -> None:
     crops = sorted((work / "data" / _TRAIN).iterdir())
     for crop in crops:
         _write(work / "cameras" / _camera(crop.name) / crop.name, crop.read_bytes())
-    rows = [[f"data/{_TRAIN}/{crop.name}", _camera(crop.name), *_time_and_tracklet(crop.name)] for crop in crops]
-    with (work / "tracks.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["path", "camera", "time", "tracklet"], *rows])
+    tracks, together = [], []
+    for crop in crops:
+        person, sequence, frame, _ = crop.name.split("_")
+        place, tracklet = [f"data/{_TRAIN}/{crop.name}", _camera(crop.name)], f"{sequence}-{person}"
+        number = sum(row[-1] == tracklet for row in tracks)
+        tracks.append([*place, str(int(frame) // 25), tracklet])
+        together.append([*place, str(number), tracklet])
+    for name, rows in (("tracks.csv", tracks), ("together.csv", together)):
+        with (work / name).open("w", newline="") as file:
+            csv.writer(file).writerows([["path", "camera", "time", "tracklet"], *rows])
 
 
 def _names(archive: zipfile.ZipFile, part: str) -> list[str]:
@@ -66,11 +74,6 @@ def _person(name: str) -> str:
 
 def _camera(name: str) -> str:
     return name.split("_")[1][:2]
-
-
-def _time_and_tracklet(name: str) -> list[str]:
-    person, camera, frame, _ = name.split("_")
-    return [str(int(frame) // 25), f"{camera}-{person}"]
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -46,7 +46,7 @@ _QUANTILES = {
     "stage2.clusters.quantile": "0.01",
 }
 _AUTO = {"stage1.clusters.rule": "auto", "stage2.clusters.rule": "auto"}
-_GRAPH = {"distance.max-dense-crops": "50", "distance.graph-neighbours": "20"}
+_GRAPH = {"distance.max-dense-crops": "20", "distance.graph-neighbours": "30"}
 _RERANKED = {"distance.kind": "reranked"}
 
 RUNS: dict[str, Flags] = {
