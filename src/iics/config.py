@@ -160,6 +160,8 @@ class Stage2Settings:
     """Lambda: weight of the triplet loss in Eq. 11."""
     triplet_margin: Annotated[float, number(0, 1000)] = 0.3
     """Margin of the triplet loss."""
+    loss: str = "classifier-triplet"
+    """What is minimised over pseudo-labels: classifier-triplet (Eq. 11)."""
     clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(number=800, quantile=0.0017))
     """Clusters over all cameras."""
 
@@ -185,6 +187,8 @@ class SupervisedSettings:
     """Lambda: weight of the triplet loss in Eq. 11."""
     triplet_margin: Annotated[float, number(0, 1000)] = 0.3
     """Margin of the triplet loss."""
+    loss: str = "classifier-triplet"
+    """What is minimised over identities: classifier-triplet (Eq. 11)."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="supervised.")
@@ -203,10 +207,12 @@ class Settings:
     stage2: Stage2Settings = field(default_factory=Stage2Settings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
+    method: str = "iics"
+    """How to train: iics (stage 1 then stage 2, without identities) or supervised (on identities; Table 3)."""
     rounds: Annotated[int, whole(1, 10**4)] = 40
-    """Rounds of stage 1 then stage 2, or of supervised epochs."""
-    stages: Literal["both", "stage1", "stage2", "supervised"] = "both"
-    """Which stages a round has (Table 1); supervised trains on identities (Table 3)."""
+    """Rounds of the method's stages."""
+    stages: Literal["both", "stage1", "stage2"] = "both"
+    """Which stages a round of the method iics has (Table 1)."""
     momentum: Annotated[float, number(0, 1, below=True)] = 0.9
     """Momentum of SGD, in every stage."""
     weight_decay: Annotated[float, number(0, 1)] = 0.0005
@@ -226,6 +232,10 @@ class Settings:
         check_setting(
             set(self.loggers) <= set(names) and len(set(self.loggers)) == len(self.loggers),
             f"loggers must be names out of {', '.join(names)}, each once, got {' '.join(map(str, self.loggers))}.",
+        )
+        check_setting(
+            self.method == "iics" or self.stages == "both",
+            f"--stages {self.stages} is of the method iics; --method {self.method} has its own stages.",
         )
         check_setting(
             self.stages != "stage2" or self.stage2.similarity == "cnn",

@@ -3,7 +3,13 @@
 The command line prints these as one line and exits with code 2; anything else is a bug and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
 from iics.shown_name import shown
+
+T = TypeVar("T")
 
 
 class IicsError(Exception):
@@ -65,3 +71,21 @@ def check_setting(is_met: bool, message: str) -> None:
     """
     if not is_met:
         raise SettingsError(message)
+
+
+def named(choices: Mapping[str, T], name: str, *, what: str) -> T:
+    """Return what is called so.
+
+    Args:
+        choices: What there is, by name.
+        name: Which is wanted.
+        what: What is chosen, for the message: "method".
+
+    Raises:
+        SettingsError: If nothing is called so; the nearest name is suggested.
+    """
+    if name not in choices:
+        near = difflib.get_close_matches(name, choices, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise SettingsError(f"There is no {what} {name!r}; there is {', '.join(choices)}.{hint}")
+    return choices[name]

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,7 +33,18 @@ def from_json(text: str, *, source: Path) -> Settings:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source} is no valid JSON: {error}.") from error
+    if isinstance(values, dict) and values.get("stages") == "supervised":  # as versions before 2.0 called the method
+        values = {**values, "stages": "both", "method": "supervised"}
     return _from_mapping(Settings, values, where=str(source))
+
+
+def leaves(values: Mapping[str, Any], *, separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what lies in nested values, under names joined from the outside in: ("model.height", 256)."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, separator=separator, prefix=f"{prefix}{name}{separator}")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _from_mapping(kind: type[T], values: Any, *, where: str) -> T:

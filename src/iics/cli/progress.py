@@ -140,7 +140,7 @@ def place(event: ProgressEvent) -> str:
 
 def _phase_or_loss(event: ProgressEvent) -> str:
     """Return the phase; of a training phase its stage and the loss, as 80 columns have no room for more."""
-    return event.phase if event.loss is None else f"{event.phase.split(':')[0]}: loss {event.loss:.2f}"
+    return event.phase if event.loss is None else f"{event.stage}: loss {event.loss:.2f}"
 
 
 def count_of(number: int, noun: str) -> str:

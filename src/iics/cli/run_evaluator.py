@@ -116,6 +116,15 @@ class Evaluator:
         def count(num_done: int) -> None:
             nonlocal done
             done += num_done
-            self._progress(ProgressEvent(round_number, self._num_rounds, "evaluate", done, total, num_done))
+            self._progress(
+                ProgressEvent(
+                    round_number=round_number,
+                    num_rounds=self._num_rounds,
+                    work="evaluate",
+                    done=done,
+                    total=total,
+                    num_images=num_done,
+                )
+            )
 
         return EvaluatedModel.embed(model, query, gallery, batch_size=self._batch_size, progress=count)

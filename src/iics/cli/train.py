@@ -63,7 +63,7 @@ class TrainCommand:
     """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never. With
     never, which similarity means the same person is not measured at the end either."""
     supervised: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Train on the data's identities instead (Table 3); the same as --stages supervised."""
+    """Train on the data's identities instead (Table 3); the same as --method supervised."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     """Settings of the run."""
 
@@ -73,9 +73,9 @@ def main(arguments: list[str]) -> int:
     command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
     if command.resume is not None:
         return _resume(expanded(command.resume), command.source.data_dir, arguments)
-    stages = command.settings.stages
-    if command.supervised and stages != "supervised":
-        raise SettingsError(f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out.")
+    method = command.settings.method
+    if command.supervised and method != "supervised":
+        raise SettingsError(f"--supervised is --method supervised, and --method {method} another; leave one out.")
     if command.source.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     source = command.source.absolute()
@@ -196,7 +196,7 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
 def _defaults(arguments: list[str]) -> TrainCommand:
     """Return the command with the settings of the preset that the arguments name, or that fits their data.
 
-    --supervised changes that preset's stages here, so that an explicit --stages shows by differing from it.
+    --supervised changes that preset's method here, so that an explicit --method shows by differing from it.
     """
     given = given_flags(arguments, dict(flags_of(TrainCommand)))
     by_flag = {piece.flag.name: piece for piece in given if piece.flag is not None}
@@ -206,7 +206,7 @@ def _defaults(arguments: list[str]) -> TrainCommand:
         name = _PRESET_OF_DATA[data[0]] if data else None
     settings = presets.BY_NAME.get(name or "market1501", Settings())
     if _SUPERVISED in by_flag:
-        settings = replace(settings, stages="supervised")
+        settings = replace(settings, method="supervised")
     return replace(TrainCommand(), settings=settings)
 
 
@@ -239,7 +239,7 @@ def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Pr
     print(
         f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
-        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.stages == 'supervised' else ''}, "
+        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}, "
         f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",
         file=sys.stderr,
     )

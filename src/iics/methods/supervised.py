@@ -9,108 +9,64 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from iics.config import SupervisedSettings
+from iics.config import Settings
 from iics.crops import DISTRACTOR_IDENTITY, CropSet, IntArray
-from iics.errors import TrainingError
-from iics.models.heads import BNNeckHead
+from iics.errors import TrainingError, named
+from iics.methods.method import Method, Stage, StageResult, State
+from iics.models.backbone import backbone_spec
 from iics.training.context import TrainingContext
-from iics.training.label_training import steps_of_epochs, train_on_labels
+from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
+from iics.training.losses import LOSSES
+from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
 
 LEFT_OUT = -1
 
 
-@dataclass(frozen=True)
-class SupervisedMetrics:
-    """What a supervised round did.
-
-    Attributes:
-        loss: Mean over steps of Eq. 11.
-        cross_entropy: Mean over steps of its first term.
-        triplet: Mean over steps of its second term, before the weight.
-        accuracy: Mean over steps of the share of crops that the head took for their identity.
-        num_steps: Optimiser steps.
-        num_identities: Outputs of the head.
-    """
-
-    loss: float
-    cross_entropy: float
-    triplet: float
-    accuracy: float
-    num_steps: int
-    num_identities: int
-
-
-@dataclass(frozen=True, eq=False)
-class Learner:
-    """What lives on from round to round beside the backbone.
-
-    Attributes:
-        head: One output per identity.
-        optimiser: Of backbone and head.
-    """
-
-    head: BNNeckHead
-    optimiser: torch.optim.Optimizer
-
-    @classmethod
-    def new(cls, context: TrainingContext, *, num_features: int) -> Learner:
-        """Return a new head, drawn from the context's generator, and no momentum yet."""
-        num_identities = int(identity_labels(context.crops).max()) + 1
-        head = BNNeckHead(num_features, num_identities, generator=context.generator).to(context.model.device)
-        return cls(head, _optimiser(context, head))
-
-    @classmethod
-    def restored(cls, context: TrainingContext, head: BNNeckHead, optimiser: dict[str, Any]) -> Learner:
-        """Return the learner as it was when its head and its optimiser's state dict were saved."""
-        learner = cls(head, _optimiser(context, head))
-        learner.optimiser.load_state_dict(optimiser)
-        return learner
-
-
-def train_supervised(context: TrainingContext, learner: Learner, *, round_index: int) -> SupervisedMetrics:
-    """Train backbone and head on identities for one round, in place.
+def train_supervised(context: TrainingContext, state: State) -> StageResult:
+    """Train backbone and head on identities for one round.
 
     Args:
-        context: The round's working place; its crops have identities.
-        learner: Changed.
-        round_index: From 0; places the round on the schedule of the learning rates.
+        context: The round's working place; its crops have identities. The round places it on the schedule of the rates.
+        state: What the round before left: the head and the optimiser with its momentum; empty in the first round.
+
+    Returns:
+        State: likewise. Record: the terms of the loss (Eq. 11), as means over steps; the number of identities.
     """
     settings = context.settings.supervised
     labels = identity_labels(context.crops)
+    num_identities = int(labels.max()) + 1
+    num_features = backbone_spec(context.settings.model.backbone).num_features
+    loss = named(LOSSES, settings.loss, what="loss")(
+        num_features, num_identities, settings, torch.Generator() if state else context.generator
+    ).to(context.model.device)
+    optimiser = context.optimiser(
+        loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+    if state:
+        loss.load_state_dict(state["loss"])
+        optimiser.load_state_dict(state["optimiser"])
     num_steps = steps_of_epochs(
         settings.epochs,
         num_crops=int((labels != LEFT_OUT).sum()),
         batch_size=settings.identities_per_batch * settings.crops_per_identity,
     )
-    all_steps = context.settings.rounds * num_steps
-    trained = train_on_labels(
+    start, all_steps = context.round_index * num_steps, context.settings.rounds * num_steps
+    factors = [cosine_decay(start + step, num_steps=all_steps) for step in range(num_steps)]
+    terms = train_on_labels(
         context,
-        learner.head,
+        loss,
         torch.from_numpy(labels),
-        learner.optimiser,
-        labels_per_batch=settings.identities_per_batch,
-        crops_per_label=settings.crops_per_identity,
-        triplet_weight=settings.triplet_weight,
-        triplet_margin=settings.triplet_margin,
-        rate_factors=[cosine_decay(round_index * num_steps + step, num_steps=all_steps) for step in range(num_steps)],
-        name="supervised",
+        optimiser,
+        LabelBatches(settings.identities_per_batch, settings.crops_per_identity, factors),
     )
-    return SupervisedMetrics(
-        loss=trained.loss,
-        cross_entropy=trained.cross_entropy,
-        triplet=trained.triplet,
-        accuracy=trained.accuracy,
-        num_steps=trained.num_steps,
-        num_identities=len(learner.head.weight),
-    )
+    left = {"loss": dict(loss.state_dict()), "optimiser": optimiser.state_dict()}
+    return StageResult(left, {**terms, "num_identities": num_identities})
 
 
 def identity_labels(crops: CropSet) -> IntArray:
@@ -130,7 +86,7 @@ def identity_labels(crops: CropSet) -> IntArray:
     return labels
 
 
-def check_identities(crops: CropSet, settings: SupervisedSettings) -> None:
+def check_identities(crops: CropSet, settings: Settings) -> None:
     """Refuse crops without identities to tell apart, and warn of crops that are left out.
 
     Raises:
@@ -150,12 +106,13 @@ def check_identities(crops: CropSet, settings: SupervisedSettings) -> None:
             len(crops),
             crops.name,
         )
-    if num_identities < settings.identities_per_batch:
+    of_a_batch = settings.supervised.identities_per_batch
+    if num_identities < of_a_batch:
         logger.warning(
             "%s has %d identities, fewer than the %d of a batch: batches hold all %d.",
             crops.name,
             num_identities,
-            settings.identities_per_batch,
+            of_a_batch,
             num_identities,
         )
 
@@ -165,6 +122,12 @@ def cosine_decay(step: int, *, num_steps: int) -> float:
     return (1 + math.cos(math.pi * step / num_steps)) / 2
 
 
-def _optimiser(context: TrainingContext, head: BNNeckHead) -> torch.optim.Optimizer:
-    settings = context.settings.supervised
-    return context.optimiser(head, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate)
+def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
+    own = settings.supervised
+    flags = "--supervised.identities-per-batch, --supervised.crops-per-identity"
+    return StepBatch(own.identities_per_batch * own.crops_per_identity, flags)
+
+
+_STAGE = Stage("supervised", "supervised", stream=3, train=train_supervised, batch=_batch, has_clusters=False)
+
+SUPERVISED = Method(stages=lambda _: (_STAGE,), check=check_identities, uses_identities=True)

@@ -15,7 +15,6 @@ from iics.errors import TrainingError
 from iics.labelling.labelling import labelling_memory, max_dense_crops
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
-from iics.methods.supervised import check_identities
 from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
 
@@ -30,12 +29,9 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
-            memory. For supervised training: if they show fewer than 2 identities.
+            memory.
         SettingsError: If a package that the settings ask for is not installed.
     """
-    if settings.stages == "supervised":
-        check_identities(crops, settings.supervised)
-        return
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
         raise TrainingError(

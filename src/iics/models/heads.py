@@ -26,6 +26,17 @@ class BNNeckHead(nn.Module):
         return nn.functional.linear(self.norm(features), self.weight)
 
 
+def heads_of(states: list[dict[str, Tensor]], device: torch.device) -> list[BNNeckHead]:
+    """Return heads as they were when their state dicts were taken."""
+    heads = []
+    for state in states:
+        num_classes, num_features = state["weight"].shape
+        head = BNNeckHead(num_features, num_classes, generator=torch.Generator())
+        head.load_state_dict(state)
+        heads.append(head.to(device))
+    return heads
+
+
 @torch.no_grad()
 def classifier_scores(features: Tensor, heads: list[BNNeckHead]) -> Tensor:
     """Return s, the heads' softmax outputs side by side (Eq. 10).

@@ -17,8 +17,9 @@ from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.paper.study import Study
 from iics.paper.variants import TargetName, variants_of
+from iics.settings_json import leaves
 
-_COMPUTING = ("device", "loggers", "pixels", "engine.threads", "engine.memory_format", "distance.max_dense_crops")
+_COMPUTING = ("device", "loggers", "pixels.", "engine.threads", "engine.memory_format", "distance.max_dense_crops")
 """Settings that a result does not depend on, or (the last) that are chosen by the machine."""
 _LONGEST_DIFFERENCE = 40
 
@@ -94,7 +95,7 @@ def run_name(settings: Settings, full: Settings, train: CropSet, tests: Sequence
     values, base, defaults = _deciding(settings), _deciding(full), _deciding(Settings())
     changed = [f"{key.rpartition('.')[2]}-{_word(values[key])}" for key in values if values[key] != base[key]]
     difference = "_".join(changed)[:_LONGEST_DIFFERENCE] or "full"
-    what = f"supervised_{tests[0].name}_" if settings.stages == "supervised" else ""
+    what = f"supervised_{tests[0].name}_" if settings.method == "supervised" else ""
     # Defaults are left out of the hash: a setting that a later version adds does not make other runs of these.
     deciding = {key: value for key, value in values.items() if value != defaults[key]}
     crops = [train, *(crops for test in tests for crops in (test.query, test.gallery) if crops is not None)]
@@ -106,19 +107,13 @@ def run_name(settings: Settings, full: Settings, train: CropSet, tests: Sequence
 
 def _deciding(settings: Settings) -> dict[str, Any]:
     """Return the settings that decide a result but for the seed, by dotted name."""
-    flat: dict[str, Any] = {}
-
-    def flatten(values: dict[str, Any], prefix: str) -> None:
-        for key, value in values.items():
-            name = f"{prefix}{key}"
-            if name in (*_COMPUTING, "seed"):
-                continue
-            if isinstance(value, dict):
-                flatten(value, f"{name}.")
-            else:
-                flat[name] = value
-
-    flatten(dataclasses.asdict(settings), "")
+    flat = {
+        name: value
+        for name, value in leaves(dataclasses.asdict(settings))
+        if not name.startswith(_COMPUTING) and name != "seed"
+    }
+    if (method := flat.pop("method")) != Settings().method:
+        flat["stages"] = method  # as supervised runs were named first: a reproduction finds those that it has made
     return flat
 
 

@@ -157,7 +157,16 @@ class _Evaluator:
             nonlocal done
             done += num_done
             if self._progress is not None:
-                self._progress(ProgressEvent(rounds, rounds, "evaluate", done, total, num_done))
+                self._progress(
+                    ProgressEvent(
+                        round_number=rounds,
+                        num_rounds=rounds,
+                        work="evaluate",
+                        done=done,
+                        total=total,
+                        num_images=num_done,
+                    )
+                )
 
         batch_size = self._run.settings.inference_batch_size
         return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, progress=count)

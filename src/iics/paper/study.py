@@ -88,7 +88,7 @@ def make_study(
     model = replace(settings.model, weights=weights)
     distance = replace(settings.distance, kind="cosine")
     settings = replace(settings, model=model, distance=distance, device=device)
-    supervised = replace(settings, stages="supervised", rounds=supervised_rounds)
+    supervised = replace(settings, method="supervised", rounds=supervised_rounds)
     return Study(preset, settings, supervised, splits, other)
 
 

@@ -54,7 +54,7 @@ def describe_settings(settings: Settings) -> str:
     model = settings.model
     rounds = "1 round" if settings.rounds == 1 else f"{settings.rounds} rounds"
     network = f"{model.backbone} at {model.height}x{model.width}, {rounds}"
-    if settings.stages == "supervised":
+    if settings.method == "supervised":
         return f"{network} of {settings.supervised.epochs} epochs on identities"
     stage1, stage2 = settings.stage1, settings.stage2
     return (

@@ -70,7 +70,7 @@ class ModelFacts:
     @property
     def is_supervised(self) -> bool:
         """Whether it trained on identities."""
-        return self.settings.get("stages") == "supervised"
+        return "supervised" in (self.settings.get("method"), self.settings.get("stages"))  # the latter in older runs
 
     @property
     def progress(self) -> str:

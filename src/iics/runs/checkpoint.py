@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.models.heads import BNNeckHead
 from iics.runs.run_files import fault_of_record, parse_json, read_bytes
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
-LABEL_FIELDS = ("stage1_labels", "stage2_labels", "stage1_labels_before", "stage2_labels_before")
-
-StageName = Literal["stage1", "stage2", "supervised"]
+_FIRST_VERSION_STAGES = ("stage1", "stage2", "supervised")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,50 +27,35 @@ class Checkpoint:
     """State of a run after a stage; enough to go on as if nothing had happened.
 
     Every random choice comes from a generator seeded by (seed, round, stage), so no random state has to be kept.
-    Optimisers are new in each stage of IICS; a supervised run goes on with the one it has.
 
     Attributes:
         round_index: Round at work, from 0.
-        stage: The stage that is finished.
+        stage_index: The stage that is finished, by its place in the round, from 0.
+        stage: Its name.
         backbone: State dict of the backbone.
-        heads: State dicts of stage 1's heads, for the scores of stage 2, or of the one supervised head; else empty.
-        stage1_labels: Clusters of stage 1, for the table of the round; None if there was none. Shape (n,).
-        stage2_labels: Clusters of stage 2, likewise.
+        state: What the method's next stage needs beside it; known to the method alone.
+        labels: Clusters of the round so far, by the name of the stage that found them. Shapes (n,).
+        labels_before: Clusters of the round before, likewise, for their stability.
         record: JSON of what the stages of the round recorded.
         history: Lines of metrics.jsonl of the rounds before.
-        optimiser: State dict of a supervised run's optimiser; None in other runs.
-        stage1_labels_before: Clusters of stage 1 in the round before, for their stability; None if there was none, and
-            in checkpoints of older versions. Shape (n,).
-        stage2_labels_before: Clusters of stage 2, likewise.
         run: Which run it is of, as `RunData.run`; "" in checkpoints of older versions.
     """
 
     round_index: int
-    stage: StageName
+    stage_index: int
+    stage: str
     backbone: dict[str, Tensor]
-    heads: list[dict[str, Tensor]]
-    stage1_labels: Tensor | None
-    stage2_labels: Tensor | None
+    state: dict[str, Any]
+    labels: dict[str, Tensor]
+    labels_before: dict[str, Tensor]
     record: str
     history: list[str]
-    optimiser: dict[str, Any] | None = None
-    stage1_labels_before: Tensor | None = None
-    stage2_labels_before: Tensor | None = None
     run: str = ""
 
-    def labels(self) -> dict[str, Tensor | None]:
-        """Return the clusters that it holds, by name."""
-        return {name: getattr(self, name) for name in LABEL_FIELDS}
-
-    def rebuilt_heads(self, device: torch.device) -> list[BNNeckHead]:
-        """Return the heads as they were."""
-        heads = []
-        for state in self.heads:
-            num_classes, num_features = state["weight"].shape
-            head = BNNeckHead(num_features, num_classes, generator=torch.Generator())
-            head.load_state_dict(state)
-            heads.append(head.to(device))
-        return heads
+    @property
+    def place(self) -> tuple[int, int]:
+        """Round and stage, to compare checkpoints by."""
+        return self.round_index, self.stage_index
 
 
 class DamagedError(Exception):
@@ -102,9 +85,11 @@ def read_checkpoint(file: Path) -> Checkpoint:
         raise DamagedError("is damaged")
     try:
         values = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-        checkpoint = Checkpoint(**values)
+        checkpoint = Checkpoint(**(_of_first_version(values) if "heads" in values else values))
         _check(checkpoint)
-    except (pickle.UnpicklingError, RuntimeError, TypeError, ValueError, KeyError, EOFError, RunFolderError) as error:
+    except (
+        pickle.UnpicklingError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, EOFError, RunFolderError
+    ) as error:
         raise DamagedError(f"cannot be read ({error})") from error
     return checkpoint
 
@@ -118,23 +103,53 @@ def _check(checkpoint: Checkpoint) -> None:
     """
     kinds = {
         "round_index": int,
+        "stage_index": int,
         "stage": str,
         "backbone": dict,
-        "heads": list,
+        "state": dict,
+        "labels": dict,
+        "labels_before": dict,
         "record": str,
         "history": list,
-        "optimiser": dict | None,
         "run": str,
-        **dict.fromkeys(LABEL_FIELDS, Tensor | None),
     }
     for field in fields(checkpoint):
         value = getattr(checkpoint, field.name)
         if not isinstance(value, kinds[field.name]):
             raise TypeError(f"{field.name} is of type {type(value).__name__}")
-    if checkpoint.stage not in get_args(StageName) or checkpoint.round_index < 0:
-        raise TypeError(f"it is of stage {checkpoint.stage} in round {checkpoint.round_index + 1}")
+    if min(checkpoint.place) < 0:
+        raise TypeError(f"it is of stage {checkpoint.stage_index + 1} in round {checkpoint.round_index + 1}")
+    for stage, labels in (*checkpoint.labels.items(), *checkpoint.labels_before.items()):
+        if not isinstance(labels, Tensor):
+            raise TypeError(f"the clusters of {stage} are of type {type(labels).__name__}")
     for text in checkpoint.history:
         fault = fault_of_record(parse_json(text, where="its history"))
         if fault is not None:
             raise TypeError(f"a record {fault}")
     parse_json(checkpoint.record, where="its record")
+
+
+def _of_first_version(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint of a version that knew the stages of IICS and supervised training alone, in today's form."""
+    record, stage, heads = json.loads(values["record"]), values["stage"], values["heads"]
+    if stage == "supervised":
+        of_loss = {f"head.{name}": tensor for name, tensor in heads[0].items()}
+        state = {"loss": of_loss, "optimiser": values["optimiser"]}
+    else:
+        state = {"heads": heads}
+    labels, before = (
+        {name: values[key] for name in ("stage1", "stage2") if (key := f"{name}_{when}") in values}
+        for when in ("labels", "labels_before")
+    )
+    return {
+        "round_index": values["round_index"],
+        "stage_index": sum(name in record for name in _FIRST_VERSION_STAGES) - 1,
+        "stage": stage,
+        "backbone": values["backbone"],
+        "state": state,
+        "labels": {name: found for name, found in labels.items() if found is not None},
+        "labels_before": {name: found for name, found in before.items() if found is not None},
+        "record": values["record"],
+        "history": values["history"],
+        "run": values.get("run", ""),
+    }

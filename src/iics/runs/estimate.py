@@ -122,7 +122,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         TrainingError: If the crops cannot be trained on, or a step does not fit onto the GPU.
         ValueError: If the run does not have both stages.
     """
-    if settings.stages != "both":
+    if settings.method != "iics" or settings.stages != "both":
         raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
     train = splits.to_train_on()
     check_trainable(train, settings)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from iics.config import LoggerName, Settings
 from iics.errors import SettingsError
+from iics.settings_json import leaves
 from iics.shown_name import shown
 
 PROJECT = "iics"
@@ -169,7 +170,7 @@ class MlflowLogger:
         experiment = self._client.get_experiment_by_name(name)
         experiment_id = self._client.create_experiment(name) if experiment is None else experiment.experiment_id
         run_id: str = self._client.create_run(experiment_id, run_name=_run_name(start.folder)).info.run_id
-        params = [Param(key, str(value)) for key, value in _leaves(dataclasses.asdict(start.settings), separator=".")]
+        params = [Param(key, str(value)) for key, value in leaves(dataclasses.asdict(start.settings))]
         for first in range(0, len(params), _MLFLOW_PARAMS_AT_ONCE):
             self._client.log_batch(run_id, params=params[first : first + _MLFLOW_PARAMS_AT_ONCE])
         return run_id
@@ -219,7 +220,7 @@ def _check_wandb_key() -> None:
 
 def flatten(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the numbers of a nested record under names joined by slashes."""
-    for name, value in _leaves(record, separator="/"):
+    for name, value in leaves(record, separator="/"):
         if isinstance(value, int | float):
             yield shown(name), float(value)
 
@@ -242,14 +243,6 @@ def _sizes(statistics: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     """Return the size of each cluster, ascending, from pairs of size and number of clusters."""
     pairs = np.array(statistics["size_counts"], dtype=np.int64)
     return np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.float64)
-
-
-def _leaves(values: Mapping[str, Any], *, separator: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, separator=separator, prefix=f"{prefix}{key}{separator}")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _mlflow_name(name: str) -> str:

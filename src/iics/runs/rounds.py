@@ -27,7 +27,7 @@ from iics.runs.checkpoint import Checkpoint
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.labelling.labelling import with_resolved_route
-from iics.training.progress import ProgressCallback, bind_round
+from iics.training.progress import ProgressCallback, ProgressEvent
 from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.runs.loggers import check_loggers
 from iics.runs.run import AfterRecord, AfterRound, Run
@@ -40,9 +40,8 @@ from iics.runs.same_pictures import (
     digests_of,
     in_order_of_the_run,
 )
-from iics.runs.stage_order import ends_round
 from iics.training.step_memory import check_step_fits
-from iics.methods.trainable import check_trainable
+from iics.methods.by_name import ends_round, method_of, stages_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +103,14 @@ def train(
     with joined_processes() as processes, ExitStack() as held:
         settings = processes.from_first(lambda: with_resolved_route(settings))
         _check_same_crops_everywhere(crops, processes)
-        check_trainable(crops, settings)
+        method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
         if processes.is_first:
             RunFolder.check_new(out)
         model = _starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        check_step_fits(model, crops, settings, engine)
+        _check_steps_fit(model, crops, settings, engine)
         digests = digests_of(crops, settings)
         check_same_pictures_everywhere(crops, digests, processes)
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
@@ -168,14 +167,14 @@ def resume(
         if pictures is None:
             _check_same_crops_everywhere(crops, processes)
             check_same_pictures_everywhere(crops, digests, processes)
-        check_trainable(crops, settings)
+        method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
         model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         if folder is not None and checkpoint is not None:
             check_own_model(folder, checkpoint)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        check_step_fits(model, crops, settings, engine)
+        _check_steps_fit(model, crops, settings, engine)
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
         if folder is not None and not folder.model_path.exists():
             folder.save_model(model)  # killed before the first one was written, or deleted since
@@ -212,6 +211,10 @@ def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
         )
 
 
+def _check_steps_fit(model: ReidModel, crops: CropSet, settings: Settings, engine: Engine) -> None:
+    check_step_fits(model, crops, settings, engine, [stage.batch(crops, settings) for stage in stages_of(settings)])
+
+
 def _engine(settings: Settings, model: ReidModel) -> Engine:
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=model.device)
     logger.info("Computing on %s.", engine)
@@ -227,7 +230,7 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     without_weights = dataclasses.replace(settings.model, weights="none")
     model = create_model(without_weights, device=torch.device(choose_device(settings.device)))
     model.backbone.load_state_dict(checkpoint.backbone)
-    trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage))
+    trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage_index))
     model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
     return model
 
@@ -237,7 +240,14 @@ def _shuffle_and_open(
 ) -> tuple[CropSet, PixelSource]:
     """Return the crops and their pixels in the order of the seed; runs of all seeds share one file of pixels."""
     order = crop_order(settings.seed, len(crops))
-    report = bind_round(progress, round_number=0, num_rounds=settings.rounds)
+
+    def report(done: int) -> None:
+        if progress is not None:
+            event = ProgressEvent(
+                round_number=0, num_rounds=settings.rounds, work="read crops", done=done, total=len(crops)
+            )
+            progress(event)
+
     pixels = open_pixels(
         crops,
         digests=digests,
@@ -246,6 +256,6 @@ def _shuffle_and_open(
         source=settings.pixels.source,
         cache_dir=settings.pixels.cache_dir,
         num_threads=settings.pixels.workers or None,
-        progress=lambda done: report("read crops", done, len(crops), 0, None),
+        progress=report,
     )
     return crops.subset(order), Reordered(pixels, order)

@@ -1,13 +1,12 @@
-"""A run at work, the outer loop (Sec. 4.2): rounds of stage 1 then stage 2, or of identities, and what is saved."""
+"""The loop of a run (Sec. 4.2): rounds of a method's stages, and what is saved and recorded after each."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,22 @@ from torch import Tensor
 
 from iics.config import Settings
 from iics.crops import CropSet, IntArray
-from iics.pixels.pixel_source import PixelSource
-from iics.models.backbone import alpha_by_block, backbone_spec
-from iics.models.heads import BNNeckHead
+from iics.labelling.stability import stage_stability
+from iics.methods.by_name import ends_round, remaining_stages, stages_of
+from iics.methods.method import Stage, State
+from iics.models.backbone import alpha_by_block
 from iics.models.reid_model import ReidModel
-from iics.labelling.pseudo_labels import PartitionAgreement
-from iics.runs.checkpoint import LABEL_FIELDS, Checkpoint, StageName
-from iics.training.context import TrainingContext
-from iics.training.distributed import Processes
-from iics.training.engine import Engine
-from iics.training.progress import PhaseCallback, PhaseTimes, ProgressCallback, bind_round
-from iics.training.randomness import stage_generator
+from iics.pixels.pixel_source import PixelSource
+from iics.runs.checkpoint import Checkpoint
 from iics.runs.recorded import recorded
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_log import RunLog
 from iics.runs.run_whole import check_own_metrics
-from iics.labelling.stability import stage_stability
-from iics.methods.iics.stage1 import Stage1Metrics, train_stage1
-from iics.methods.iics.stage2 import Stage2Metrics, mu_schedule, train_stage2
-from iics.runs.stage_order import STAGE_NUMBERS, ends_round, remaining_stages
-from iics.methods.supervised import Learner, train_supervised
+from iics.training.context import TrainingContext
+from iics.training.distributed import Processes
+from iics.training.engine import Engine
+from iics.training.progress import ProgressCallback, WorkTimes, ignore
+from iics.training.randomness import stage_generator
 
 AfterRound = Callable[[ReidModel, int], Mapping[str, Any]]
 """Called with the model and the round: 0 before training, then from 1 when a round is done.
@@ -50,35 +45,25 @@ AfterRecord = Callable[[Path], None]
 
 @dataclass(eq=False)
 class RoundAtWork:
-    """What a round has so far: what stage 1 hands to stage 2, what will be recorded, and the clusters before."""
+    """What a round has so far: what stages hand on, their clusters and those of the round before, what is recorded."""
 
-    heads: list[BNNeckHead] = dataclasses.field(default_factory=list)
-    stage1_labels: IntArray | None = None
-    stage2_labels: IntArray | None = None
-    record: dict[str, Any] = dataclasses.field(default_factory=dict)
-    stage1_labels_before: IntArray | None = None
-    stage2_labels_before: IntArray | None = None
+    state: State = field(default_factory=dict)
+    labels: dict[str, IntArray] = field(default_factory=dict)
+    labels_before: dict[str, IntArray] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
 
     def next_round(self) -> RoundAtWork:
         """Return the round that follows."""
-        return RoundAtWork(stage1_labels_before=self.stage1_labels, stage2_labels_before=self.stage2_labels)
+        return RoundAtWork(state=self.state, labels_before=self.labels)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, device: torch.device) -> RoundAtWork:
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> RoundAtWork:
         """Return the round as it was when the checkpoint was saved."""
-        return cls(
-            heads=checkpoint.rebuilt_heads(device),
-            record=json.loads(checkpoint.record),
-            **{name: None if labels is None else labels.numpy() for name, labels in checkpoint.labels().items()},
+        labels, before = (
+            {name: found.numpy() for name, found in clusters.items()}
+            for clusters in (checkpoint.labels, checkpoint.labels_before)
         )
-
-    def labels(self) -> dict[str, Tensor | None]:
-        """Return the clusters as a checkpoint holds them, by its names for them."""
-        return {
-            name: None if labels is None else torch.tensor(labels)
-            for name, labels in vars(self).items()
-            if name in LABEL_FIELDS
-        }
+        return cls(checkpoint.state, labels, before, json.loads(checkpoint.record))
 
 
 @dataclass(eq=False)
@@ -111,7 +96,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._network: Callable[[Tensor], Tensor] = self.engine.network(self.model.backbone)
-        self._learner: Learner | None = None
+        self._stages = stages_of(self.settings)
 
     def finish(self, checkpoint: Checkpoint | None) -> list[dict[str, Any]]:
         """Do everything that comes after `checkpoint`: perhaps the record of its round, then the remaining stages.
@@ -123,10 +108,10 @@ class Run:
             history, current = self._take_up(checkpoint)
             if log is not None:
                 log.log_new(history)
-            for round_index, stage in remaining_stages(self.settings, checkpoint):
-                self._train_stage(current, round_index, stage)
-                self._save(current, round_index, stage, history)
-                if ends_round(self.settings, stage):
+            for round_index, stage_index in remaining_stages(self.settings, checkpoint.place if checkpoint else None):
+                self._train_stage(current, round_index, self._stages[stage_index])
+                self._save(current, round_index, stage_index, history)
+                if ends_round(self.settings, stage_index):
                     self._finish_round(current, round_index, history)
                     if log is not None:
                         log.log_new(history)
@@ -141,11 +126,8 @@ class Run:
         written = self.processes.from_first(lambda: [] if self.folder is None else self.folder.read_metrics())
         if written and self.folder is not None:
             check_own_metrics(self.folder, written, checkpoint)
-        current = RoundAtWork.from_checkpoint(checkpoint, self.model.device)
-        if checkpoint.optimiser is not None:
-            context = self._context(checkpoint.round_index, "supervised", self._report(checkpoint.round_index))
-            self._learner = Learner.restored(context, current.heads[0], checkpoint.optimiser)
-        if not ends_round(self.settings, checkpoint.stage):
+        current = RoundAtWork.from_checkpoint(checkpoint)
+        if not ends_round(self.settings, checkpoint.stage_index):
             return self._write_metrics(history), current
         if len(written) == len(history) + 1:  # stopped after the round's record was written
             return written, current.next_round()
@@ -158,70 +140,56 @@ class Run:
         evaluation = self._evaluation(0)
         return [json.dumps({"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation})]
 
-    def _train_stage(self, current: RoundAtWork, round_index: int, stage: StageName) -> None:
-        """Train one stage and take its time, in all and by phase."""
+    def _train_stage(self, current: RoundAtWork, round_index: int, stage: Stage) -> None:
+        """Train one stage, record what it did, and take its time, in all and by work."""
         started = time.perf_counter()
-        times = PhaseTimes(self._report(round_index))
-        context = self._context(round_index, stage, times)
-        train = {"stage1": self._stage1, "stage2": self._stage2, "supervised": self._supervised}[stage]
-        train(context, current, round_index)
-        current.record.setdefault("seconds", {})[stage] = round(time.perf_counter() - started, 2)
-        current.record.setdefault("phases", {}).update(times.summary())
-
-    def _stage1(self, context: TrainingContext, current: RoundAtWork, _round_index: int) -> None:
-        result = train_stage1(context)
-        current.heads, current.stage1_labels = result.heads, result.labels
-        stability = stage_stability(current.stage1_labels_before, result.labels, self.crops.camera_ids)
-        current.record["stage1"] = _as_record(result.metrics, stability)
-
-    def _stage2(self, context: TrainingContext, current: RoundAtWork, round_index: int) -> None:
-        settings = self.settings.stage2
-        mu = mu_schedule(settings.mu, round_index=round_index, num_rounds=self.settings.rounds, power=settings.mu_power)
-        result = train_stage2(context, current.heads, mu=mu)
-        current.stage2_labels = result.labels
-        stability = stage_stability(current.stage2_labels_before, result.labels, None)
-        current.record["stage2"] = _as_record(result.metrics, stability)
-
-    def _supervised(self, context: TrainingContext, current: RoundAtWork, round_index: int) -> None:
-        num_features = backbone_spec(self.settings.model.backbone).num_features
-        self._learner = self._learner or Learner.new(context, num_features=num_features)
-        metrics = train_supervised(context, self._learner, round_index=round_index)
-        current.record["supervised"] = dataclasses.asdict(metrics)
-        current.heads = [self._learner.head]
-
-    def _context(self, round_index: int, stage: StageName, report: PhaseCallback) -> TrainingContext:
-        return TrainingContext(
+        times = WorkTimes(self.progress if self.progress is not None and self.processes.is_first else ignore)
+        context = TrainingContext(
             model=self.model,
             crops=self.crops,
             pixels=self.pixels,
             settings=self.settings,
-            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=STAGE_NUMBERS[stage]),
-            report=report,
+            generator=stage_generator(self.settings.seed, round_index=round_index, stage_number=stage.stream),
             network=self._network,
             engine=self.engine,
             processes=self.processes,
+            progress=times,
+            stage=stage.title,
+            round_index=round_index,
         )
+        result = stage.train(context, current.state)
+        current.state = result.state
+        current.record[stage.name] = result.record
+        if result.labels is not None:
+            before = current.labels_before.get(stage.name)
+            stability = stage_stability(before, result.labels, self.crops.camera_ids if stage.in_cameras else None)
+            current.labels[stage.name] = result.labels
+            current.record[stage.name] |= {"stability": None if stability is None else asdict(stability)}
+        current.record.setdefault("seconds", {})[stage.name] = round(time.perf_counter() - started, 2)
+        phases = {f"{stage.name}_{work}": numbers for work, numbers in times.summary().items()}
+        current.record.setdefault("phases", {}).update(phases)
 
-    def _report(self, round_index: int) -> PhaseCallback:
-        progress = self.progress if self.processes.is_first else None
-        return bind_round(progress, round_number=round_index + 1, num_rounds=self.settings.rounds)
-
-    def _save(self, current: RoundAtWork, round_index: int, stage: StageName, history: list[str]) -> None:
-        if ends_round(self.settings, stage):
-            self.model.header = dataclasses.replace(self.model.header, trained_rounds=round_index + 1)
+    def _save(self, current: RoundAtWork, round_index: int, stage_index: int, history: list[str]) -> None:
+        if ends_round(self.settings, stage_index):
+            self.model.header = replace(self.model.header, trained_rounds=round_index + 1)
         if self.folder is None:
             return
+        labels, before = (
+            {name: torch.tensor(found) for name, found in clusters.items()}
+            for clusters in (current.labels, current.labels_before)
+        )
         self.folder.save_model(self.model)
         self.folder.save_checkpoint(
             Checkpoint(
                 round_index=round_index,
-                stage=stage,
+                stage_index=stage_index,
+                stage=self._stages[stage_index].name,
                 backbone=self.model.backbone.state_dict(),
-                heads=[dict(head.state_dict()) for head in current.heads],
-                **current.labels(),  # type: ignore[arg-type]
+                state=current.state,
+                labels=labels,
+                labels_before=before,
                 record=json.dumps(current.record),
                 history=history,
-                optimiser=None if self._learner is None else self._learner.optimiser.state_dict(),
             )
         )
 
@@ -233,8 +201,8 @@ class Run:
             "alpha": alpha_by_block(self.model.backbone),
             "evaluation": self._evaluation(round_index + 1),
         }
-        if self.folder is not None and self.settings.stages != "supervised":
-            self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
+        if self.folder is not None and current.labels:
+            self.folder.write_pseudo_labels(round_index, self.crops, current.labels)
         history.append(json.dumps(record))
         self._write_metrics(history)
         if self.folder is not None and self.after_record is not None:
@@ -250,10 +218,3 @@ class Run:
         if self.folder is not None:
             self.folder.write_metrics(history)
         return history
-
-
-def _as_record(metrics: Stage1Metrics | Stage2Metrics, stability: PartitionAgreement | None) -> dict[str, Any]:
-    return {
-        **dataclasses.asdict(metrics),
-        "stability": None if stability is None else dataclasses.asdict(stability),
-    }

@@ -6,7 +6,7 @@ crops.csv          the pictures it began with: path, camera, identity where it i
 metrics.jsonl      one line a round
 model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
-pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in stage 1 and 2; not in a supervised run
+pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in each stage that clusters
 model.md           what the model is, is for and is not for, written when training ends
 report.html        all of it on one page, written by `iics.train` after every round
 loggers.json       which rounds each logger was given
@@ -20,11 +20,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -36,8 +37,9 @@ from iics.atomic import write_atomically
 from iics.config import Settings
 from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
 from iics.errors import RunFolderError, WriteError
+from iics.methods.by_name import method_of
 from iics.models.reid_model import ReidModel
-from iics.settings_json import from_json, to_json
+from iics.settings_json import from_json, leaves, to_json
 from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
@@ -46,8 +48,7 @@ from iics.runs.run_hold import held
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS_KEPT = 2
-
+_MAY_CHANGE = ("pixels.", "engine.", "device", "loggers")
 
 class RunFolder:
     """Reads and writes one run's folder.
@@ -58,6 +59,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._newest: Path | None = None  # of the checkpoints; names do not tell, a stage may be called anything
 
     @classmethod
     def create(
@@ -83,9 +85,10 @@ class RunFolder:
         """
         cls.check_new(path)
         folder = cls(Path(path))
-        is_supervised = settings.stages == "supervised"
+        method = method_of(settings)
+        has_clusters = any(stage.has_clusters for stage in method.stages(settings))
         try:
-            for name in ("checkpoints",) if is_supervised else ("checkpoints", "pseudo_labels"):
+            for name in ("checkpoints", "pseudo_labels") if has_clusters else ("checkpoints",):
                 (folder.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"Cannot make the run folder {folder.path}: {error.strerror or error}.") from error
@@ -102,9 +105,9 @@ class RunFolder:
                 "fingerprint": crops.fingerprint(),
                 "started": f"{datetime.now(UTC):%Y-%m-%d}",
                 "run": uuid.uuid4().hex,
-                "settings": _settings_fingerprint(settings),
+                "deciding_settings": _settings_fingerprint(settings),
             }
-            if is_supervised:
+            if method.uses_identities:
                 data["identities"] = crops.identity_fingerprint()
             RunData(folder.path / "data.json", data).write()
             write_atomically(folder.path / "settings.json", to_json(settings))  # the last: now it is a run
@@ -161,7 +164,7 @@ class RunFolder:
         """
         file = self.path / "settings.json"
         settings = from_json(read_text(file), source=file)
-        known = self.data().values.get("settings")
+        known = self.data().values.get("deciding_settings")
         if known is not None and known != _settings_fingerprint(settings):
             raise RunFolderError(
                 f"{file} is not what this run began with: it is another run's, or was edited. Restore it from a copy, "
@@ -227,11 +230,13 @@ class RunFolder:
             )
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint and delete all but the newest two."""
-        name = f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
-        write_checkpoint(self.path / "checkpoints" / name, replace(checkpoint, run=self.data().run))
-        for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
-            old.unlink()
+        """Write a checkpoint and delete all but it and the one before."""
+        file = self.path / "checkpoints" / f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
+        write_checkpoint(file, replace(checkpoint, run=self.data().run))
+        for old in self._checkpoints():
+            if old not in (file, self._newest):
+                old.unlink()
+        self._newest = file
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, None if there is none yet; damaged ones are skipped with a warning.
@@ -240,24 +245,26 @@ class RunFolder:
             RunFolderError: If there are checkpoints and all of them are damaged.
         """
         files, run = self._checkpoints(), self.data().run
-        for file in reversed(files):
+        newest: Checkpoint | None = None
+        for file in files:
             try:
                 checkpoint = read_checkpoint(file)
             except DamagedError as error:
-                logger.warning("Checkpoint %s %s; looking for the one before.", file, error)
+                logger.warning("Checkpoint %s %s; it is left out.", file, error)
                 continue
             if checkpoint.run and checkpoint.run != run:
                 raise RunFolderError(
                     f"{file} is of another run ({checkpoint.run[:8]}, this is {run[:8] or 'an older one'}). Put the "
                     "run's own file in its place, or delete this one to go on from the checkpoint before it."
                 )
-            return checkpoint
-        if files:
+            if newest is None or checkpoint.place > newest.place:
+                newest, self._newest = checkpoint, file
+        if files and newest is None:
             raise RunFolderError(
                 f"All checkpoints in {self.path / 'checkpoints'} are damaged. Start a new run, or delete "
                 "those files to have --resume begin with round 1."
             )
-        return None
+        return newest
 
     def read_metrics(self) -> list[str]:
         """Return the lines of metrics.jsonl.
@@ -272,18 +279,24 @@ class RunFolder:
         write_atomically(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
 
     def write_pseudo_labels(
-        self, round_index: int, crops: CropSet, stage1: IntArray | None, stage2: IntArray | None
+        self, round_index: int, crops: CropSet, labels: Mapping[str, IntArray]
     ) -> None:
-        """Write the clusters of a round as a table, in the order of the paths; -1 where a camera sat out."""
+        """Write the clusters of a round as a table, in the order of the paths; -1 for crops that are in none.
+
+        Args:
+            round_index: From 0.
+            crops: In the order of the labels.
+            labels: Clusters by the name of the stage that found them; a column each. Shapes (n,).
+        """
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         box_columns = () if crops.boxes is None else BOX_COLUMNS
-        table.writerow(["path", *box_columns, "camera", "stage1_cluster", "stage2_cluster"])
+        table.writerow(["path", *box_columns, "camera", *(f"{stage}_cluster" for stage in labels)])
         boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
         for i in sorted(range(len(crops)), key=lambda i: (crops.paths[i], boxes[i])):
             camera = crops.camera_names[crops.camera_ids[i]]
             row: list[Any] = [crops.paths[i].as_posix(), *boxes[i], camera]
-            table.writerow(row + ["" if labels is None else labels[i] for labels in (stage1, stage2)])
+            table.writerow(row + [found[i] for found in labels.values()])
         write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", text.getvalue())
 
     def save_model(self, model: ReidModel) -> None:
@@ -305,14 +318,13 @@ class RunFolder:
 
 
 def _settings_fingerprint(settings: Settings) -> str:
-    """Return a short hash of the settings that decide a result; what a machine decides may be changed in between."""
-    defaults = Settings()
-    deciding = replace(
-        settings,
-        pixels=defaults.pixels,
-        engine=defaults.engine,
-        device=defaults.device,
-        loggers=defaults.loggers,
-        model=replace(settings.model, weights=Path(settings.model.weights).name),
-    )
-    return hashlib.sha256(to_json(deciding).encode()).hexdigest()[:16]
+    """Return a short hash of the settings that decide a result and differ from the defaults.
+
+    What a machine decides may be changed in between, and a setting that is added later makes no run another one.
+    """
+    defaults = dict(leaves(asdict(Settings())))
+    differing = {name: value for name, value in leaves(asdict(settings)) if value != defaults.get(name)}
+    deciding = {name: value for name, value in differing.items() if not name.startswith(_MAY_CHANGE)}
+    if "model.weights" in deciding:
+        deciding["model.weights"] = Path(settings.model.weights).name
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]

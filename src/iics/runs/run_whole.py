@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from iics.errors import RunFolderError, SettingsError
+from iics.methods.by_name import remaining_stages
 from iics.models.model_header import read_model_file
 from iics.runs.checkpoint import Checkpoint
 from iics.runs.run_folder import RunFolder
-from iics.runs.stage_order import remaining_stages
 
 _REBUILD = "Restore it from a copy, or delete it: iics train --resume writes it anew from the last checkpoint."
 
@@ -52,7 +52,7 @@ def check_own_model(folder: RunFolder, checkpoint: Checkpoint) -> None:
         RunFolderError: If it is not.
         WeightsError: If it is damaged.
     """
-    is_finished = next(remaining_stages(folder.settings(), checkpoint), None) is None
+    is_finished = next(remaining_stages(folder.settings(), checkpoint.place), None) is None
     if not is_finished or not folder.model_path.exists():
         return
     _, tensors = read_model_file(folder.model_path)

@@ -33,7 +33,8 @@ from iics.pixels.augment import normalise_pixels
 from iics.speed import plain_training
 from iics.training.context import TrainingContext
 from iics.training.engine import Engine
-from iics.training.label_training import train_on_labels
+from iics.training.label_training import LabelBatches, train_on_labels
+from iics.training.losses import ClassifierAndTriplet
 from iics.training.randomness import seeded_starting_weights
 from iics.training.step import train_step, training_steps
 
@@ -115,7 +116,6 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
         pixels=np.random.default_rng(workload.seed).integers(0, 256, shape, dtype=np.uint8),
         settings=settings,
         generator=torch.Generator().manual_seed(workload.seed),
-        report=lambda *_: None,
         network=engine.network(model.backbone),
         engine=engine,
     )
@@ -124,7 +124,7 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
 def our_work(phase: Phase, context: TrainingContext) -> Work:
     """Return what training does in a run of a phase, on the context's model; a stage's step returns its loss."""
     if phase == "features":
-        return lambda: context.raw_features(phase)
+        return lambda: context.raw_features()
     return _our_stage1(context) if phase == "stage1" else _our_stage2(context)
 
 
@@ -168,32 +168,21 @@ def _plain_stage1(context: TrainingContext, backbone: nn.Module, images: Tensor)
 
 def _our_stage2(context: TrainingContext) -> Work:
     settings = context.settings.stage2
-    head, targets = _stage2_head(context), _stage2_targets(context)
+    loss, targets = _stage2_loss(context), _stage2_targets(context)
     optimiser = context.optimiser(
-        head, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+        loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
 
     def step() -> float:
-        done = train_on_labels(
-            context,
-            head,
-            targets,
-            optimiser,
-            labels_per_batch=settings.clusters_per_batch,
-            crops_per_label=settings.crops_per_cluster,
-            triplet_weight=settings.triplet_weight,
-            triplet_margin=settings.triplet_margin,
-            rate_factors=[1.0],
-            name="stage 2",
-        )
-        return done.loss
+        batches = LabelBatches(settings.clusters_per_batch, settings.crops_per_cluster, [1.0])
+        return train_on_labels(context, loss, targets, optimiser, batches)["loss"]
 
     return step
 
 
 def _plain_stage2(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
     settings = context.settings.stage2
-    head, targets = _stage2_head(context).train(), _stage2_targets(context).to(images.device)
+    head, targets = _stage2_loss(context).head.train(), _stage2_targets(context).to(images.device)
     rates = settings.backbone_learning_rate, settings.head_learning_rate
     optimiser = _plain_optimiser(context, backbone, head, rates)
     margin, weight = settings.triplet_margin, settings.triplet_weight
@@ -213,8 +202,15 @@ def _stage1_heads(context: TrainingContext) -> list[BNNeckHead]:
     return [_head(context, STAGE1_CLUSTERS, seed=camera) for camera in range(num_cameras)]
 
 
-def _stage2_head(context: TrainingContext) -> BNNeckHead:
-    return _head(context, max(STAGE2_CLUSTERS, context.settings.stage2.clusters_per_batch))
+def _stage2_loss(context: TrainingContext) -> ClassifierAndTriplet:
+    settings = context.settings.stage2
+    return ClassifierAndTriplet(
+        backbone_spec(context.settings.model.backbone).num_features,
+        max(STAGE2_CLUSTERS, settings.clusters_per_batch),
+        triplet_weight=settings.triplet_weight,
+        triplet_margin=settings.triplet_margin,
+        generator=torch.Generator().manual_seed(0),
+    ).to(context.model.device)
 
 
 def _stage1_targets(context: TrainingContext) -> Tensor:

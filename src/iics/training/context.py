@@ -19,7 +19,7 @@ from iics.pixels.pixel_source import PixelSource, Reordered
 from iics.similarity.pair_histograms import PairHistograms, pair_histograms
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
-from iics.training.progress import PhaseCallback
+from iics.training.progress import ProgressCallback, ProgressEvent, ignore
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,12 @@ class TrainingContext:
         pixels: The crops' pixels, in their order.
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
-        report: Told about progress.
         network: The backbone as it is called, see `Engine.network`.
         engine: How the network is computed.
         processes: Who shares the work.
+        progress: Told about every step.
+        stage: Title of the stage at work, for progress and messages.
+        round_index: Round at work, from 0.
     """
 
     model: ReidModel
@@ -43,12 +45,29 @@ class TrainingContext:
     pixels: PixelSource
     settings: Settings
     generator: torch.Generator
-    report: PhaseCallback
     network: Callable[[Tensor], Tensor]
     engine: Engine = field(default_factory=Engine)
     processes: Processes = field(default_factory=Processes)
+    progress: ProgressCallback = ignore
+    stage: str = ""
+    round_index: int = 0
 
-    def raw_features(self, phase: str) -> Tensor:
+    def report(self, work: str, done: int, total: int, *, num_images: int = 0, loss: float | None = None) -> None:
+        """Tell whoever listens that a step of some work is done; see `ProgressEvent`."""
+        self.progress(
+            ProgressEvent(
+                round_number=self.round_index + 1,
+                num_rounds=self.settings.rounds,
+                work=work,
+                done=done,
+                total=total,
+                num_images=num_images,
+                loss=loss,
+                stage=self.stage,
+            )
+        )
+
+    def raw_features(self) -> Tensor:
         """Return raw features of all crops, averaged with the mirror image. Processes share the crops. Shape (n, d)."""
         done, batch_size = 0, self.settings.inference_batch_size
         shares = self.processes.shares(len(self.pixels), unit=batch_size)
@@ -57,7 +76,7 @@ class TrainingContext:
         def count(num_images: int) -> None:
             nonlocal done
             done += num_images
-            self.report(phase, done, own.stop - own.start, num_images, None)
+            self.report("features", done, own.stop - own.start, num_images=num_images)
 
         features = extract_features(
             self.model.backbone,

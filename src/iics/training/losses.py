@@ -1,13 +1,96 @@
-"""Batch-hard triplet loss, the second term of Eq. 11 (Hermans et al., 2017)."""
+"""What labels train: a loss is a module that returns named terms. `LOSSES` lists them by name; Eq. 11 is one of them.
+
+To add one, write a `LabelLoss` and give it a line in `LOSSES`. Its terms are recorded and drawn by their names.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from iics.errors import TrainingError
+from iics.models.heads import BNNeckHead
+
+
+class LabelLoss(nn.Module):
+    """What is minimised over labelled crops, with what it learns itself: a head, say.
+
+    Called with raw features of some rows of a batch (n, d), their labels (n,) and which crop each is (n,), it returns
+    its terms by name. "loss" comes first and is minimised; the others are recorded. Each is a mean over rows, so that a
+    batch may be computed in parts.
+    """
+
+
+class LossSettings(Protocol):
+    """What a loss may be told by a stage's settings."""
+
+    @property
+    def triplet_weight(self) -> float:
+        """Lambda of Eq. 11."""
+
+    @property
+    def triplet_margin(self) -> float:
+        """Margin of the triplet loss."""
+
+
+class ClassifierAndTriplet(LabelLoss):
+    """Eq. 11: cross-entropy of a BN-neck classifier plus lambda times the batch-hard triplet.
+
+    Args:
+        num_features: d.
+        num_labels: Outputs of the classifier.
+        triplet_weight: Lambda.
+        triplet_margin: In feature units.
+        generator: Source of the classifier's first weights.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_labels: int,
+        *,
+        triplet_weight: float,
+        triplet_margin: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.head = BNNeckHead(num_features, num_labels, generator=generator)
+        self._weight, self._margin = triplet_weight, triplet_margin
+
+    def forward(self, features: Tensor, labels: Tensor, crop_ids: Tensor) -> dict[str, Tensor]:
+        """Return loss, cross_entropy, triplet before the weight, and accuracy: how often the head was right."""
+        logits = self.head(features)
+        cross_entropy = F.cross_entropy(logits, labels)
+        triplet = batch_hard_triplet(features, labels, crop_ids, margin=self._margin)
+        return {
+            "loss": cross_entropy + self._weight * triplet,
+            "cross_entropy": cross_entropy,
+            "triplet": triplet,
+            "accuracy": (logits.argmax(dim=1) == labels).float().mean(),
+        }
+
+
+def _classifier_and_triplet(
+    num_features: int, num_labels: int, settings: LossSettings, generator: torch.Generator
+) -> LabelLoss:
+    return ClassifierAndTriplet(
+        num_features,
+        num_labels,
+        triplet_weight=settings.triplet_weight,
+        triplet_margin=settings.triplet_margin,
+        generator=generator,
+    )
+
+
+LossOfLabels = Callable[[int, int, LossSettings, torch.Generator], LabelLoss]
+"""Number of features, number of labels, settings of the stage, source of random weights: to a new loss."""
+
+LOSSES: dict[str, LossOfLabels] = {"classifier-triplet": _classifier_and_triplet}
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, margin: float) -> Tensor:

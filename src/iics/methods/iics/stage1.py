@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -12,65 +12,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iics.config import Settings
 from iics.crops import CropSet, IntArray
 from iics.errors import TrainingError
 from iics.labelling.labelling import cluster, max_dense_crops, prepare
-from iics.labelling.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
+from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.methods.method import Stage, StageResult, State
 from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead
 from iics.similarity.crop_similarity import CosineSimilarity
-from iics.similarity.pair_histograms import PairHistograms
 from iics.training.batches import stage1_batches, stage1_steps
 from iics.training.context import TrainingContext
 from iics.training.losses import check_loss
 from iics.training.step import LossOf, train_step, training_steps
+from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
 
 NO_CLUSTER = -1
 
 
-@dataclass(frozen=True)
-class Stage1Metrics:
-    """What stage 1 of one round did.
-
-    Attributes:
-        loss: Mean over steps of the loss, a sum over cameras (Eq. 8).
-        num_steps: Optimiser steps.
-        pseudo_labels: Statistics of each camera's pseudo-labels, by camera name.
-        similarity: Cosines of all crops' features before this stage, by kind of pair.
-    """
-
-    loss: float
-    num_steps: int
-    pseudo_labels: dict[str, PseudoLabelStatistics]
-    similarity: PairHistograms
-
-
-@dataclass(frozen=True, eq=False)
-class Stage1Result:
-    """What stage 1 hands to stage 2.
-
-    Attributes:
-        heads: One per camera that took part, in the order of the cameras.
-        labels: Cluster of each crop within its camera; -1 where the camera sat out. Shape (n,).
-        metrics: For the record.
-    """
-
-    heads: list[BNNeckHead]
-    labels: IntArray
-    metrics: Stage1Metrics
-
-
-def train_stage1(context: TrainingContext) -> Stage1Result:
+def train_stage1(context: TrainingContext, _state: State) -> StageResult:
     """Train the backbone and one head per camera on intra-camera pseudo-labels.
+
+    Returns:
+        State: `heads`, one per camera that took part, in the order of the cameras. Record: the mean over steps of the
+        loss, a sum over cameras (Eq. 8); statistics of each camera's pseudo-labels, by its name; cosines of all crops'
+        features before this stage, by kind of pair.
 
     Raises:
         TrainingError: If no camera can take part.
     """
     settings = context.settings.stage1
     cameras = cameras_that_take_part(context.crops)
-    raw = context.raw_features("stage 1: features")
+    raw = context.raw_features()
 
     pseudo_labels = label_cameras(context, l2_normalise(raw), cameras)
     similarity = context.compare_pairs(raw)
@@ -90,8 +65,13 @@ def train_stage1(context: TrainingContext) -> Stage1Result:
         describe_pseudo_labels(found, context.crops.camera_ids[crops], identities_of(context.crops, crops))
         for crops, found in zip(cameras, pseudo_labels, strict=True)
     ]
-    metrics = Stage1Metrics(loss, num_steps, dict(zip(names, statistics, strict=True)), similarity)
-    return Stage1Result(heads, labels, metrics)
+    record = {
+        "loss": loss,
+        "num_steps": num_steps,
+        "pseudo_labels": {name: asdict(found) for name, found in zip(names, statistics, strict=True)},
+        "similarity": asdict(similarity),
+    }
+    return StageResult({"heads": [dict(head.state_dict()) for head in heads]}, record, labels)
 
 
 def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
@@ -130,7 +110,7 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
             ]
             for labels in pool.map(partial(cluster, clusters=clusters), prepared):
                 found.append(labels)
-                context.report("stage 1: cluster", len(found), len(own), 0, None)
+                context.report("cluster", len(found), len(own))
             del prepared  # before the next group's distances are made
     by_camera = {at: labels for pairs in processes.gather(list(zip(own, found, strict=True))) for at, labels in pairs}
     return [by_camera[at] for at in range(len(cameras))]
@@ -200,7 +180,15 @@ def _train_heads(
             loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
             terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
             losses.append(terms[0])
-            check_loss(losses[-1], phase="stage 1", step=step)
-            context.report("stage 1: train", step, num_steps, len(batch), losses[-1])
+            check_loss(losses[-1], phase=context.stage, step=step)
+            context.report("train", step, num_steps, num_images=len(batch), loss=losses[-1])
     context.processes.agree(modules)
     return float(np.mean(losses))
+
+
+def _batch(crops: CropSet, settings: Settings) -> StepBatch:
+    num_cameras = int((np.bincount(crops.camera_ids) > 1).sum())
+    return StepBatch(num_cameras * settings.stage1.crops_per_camera, "--stage1.crops-per-camera")
+
+
+STAGE_1 = Stage("stage1", "stage 1", stream=1, train=train_stage1, batch=_batch, in_cameras=True)

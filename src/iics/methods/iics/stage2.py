@@ -3,68 +3,33 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
 
-from iics.crops import IntArray
-from iics.errors import TrainingError
+from iics.config import Settings
+from iics.crops import CropSet
+from iics.errors import TrainingError, named
 from iics.labelling.labelling import label_crops, max_dense_crops
-from iics.labelling.pseudo_labels import PseudoLabels, PseudoLabelStatistics, describe_pseudo_labels
+from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.iics.shared_overlap import SharedOverlap
+from iics.methods.method import Stage, StageResult, State
 from iics.methods.trainable import check_scores_fit
 from iics.models.features import l2_normalise
-from iics.models.heads import BNNeckHead, classifier_scores
+from iics.models.heads import BNNeckHead, classifier_scores, heads_of
 from iics.similarity.crop_similarity import (
     CosineSimilarity,
     CropSimilarity,
     InterCameraSimilarity,
     OverlapSimilarity,
 )
-from iics.similarity.pair_histograms import PairHistograms
 from iics.training.context import TrainingContext
-from iics.training.label_training import LabelTraining, steps_of_epochs, train_on_labels
+from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
+from iics.training.losses import LOSSES
+from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Stage2Metrics:
-    """What stage 2 of one round did.
-
-    Attributes:
-        loss: Mean over steps of Eq. 11.
-        cross_entropy: Mean over steps of its first term.
-        triplet: Mean over steps of its second term, before the weight.
-        accuracy: Mean over steps of the share of crops that the head took for their cluster.
-        mu: Weight of the score overlap this round (Eq. 5).
-        num_steps: Optimiser steps.
-        pseudo_labels: Statistics of the pseudo-labels.
-        similarity: Cosines of all crops' features before this stage, by kind of pair.
-    """
-
-    loss: float
-    cross_entropy: float
-    triplet: float
-    accuracy: float
-    mu: float
-    num_steps: int
-    pseudo_labels: PseudoLabelStatistics
-    similarity: PairHistograms
-
-
-@dataclass(frozen=True, eq=False)
-class Stage2Result:
-    """What stage 2 leaves behind, beside the trained backbone.
-
-    Attributes:
-        labels: Cluster of each crop. Shape (n,).
-        metrics: For the record.
-    """
-
-    labels: IntArray
-    metrics: Stage2Metrics
 
 
 def mu_schedule(mu: float, *, round_index: int, num_rounds: int, power: float) -> float:
@@ -73,20 +38,30 @@ def mu_schedule(mu: float, *, round_index: int, num_rounds: int, power: float) -
     return decayed
 
 
-def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float) -> Stage2Result:
+def train_stage2(context: TrainingContext, state: State) -> StageResult:
     """Train the backbone and one head on pseudo-labels over all cameras.
 
     Args:
         context: The round's working place.
-        heads: The heads of stage 1, for the scores; unused for CNN similarity.
-        mu: Weight of the score overlap in Eq. 5.
+        state: The heads of stage 1, for the scores; unused for CNN similarity.
+
+    Returns:
+        State: empty. Record: the terms of the loss (Eq. 11), as means over steps; mu, the weight of the score
+        overlap this round (Eq. 5); statistics of the pseudo-labels; cosines of all crops' features before this stage,
+        by kind of pair.
 
     Raises:
         TrainingError: If all crops fall into one cluster.
     """
     settings = context.settings.stage2
-    raw = context.raw_features("stage 2: features")
-    pseudo_labels = label_all_crops(context, raw, heads, mu=mu)
+    mu = mu_schedule(
+        settings.mu,
+        round_index=context.round_index,
+        num_rounds=context.settings.rounds,
+        power=settings.mu_power,
+    )
+    raw = context.raw_features()
+    pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
     if pseudo_labels.num_clusters < 2:
         raise TrainingError(
             f"Stage 2 put all {len(context.crops)} crops into one cluster; training needs at least 2. Ask for more "
@@ -100,19 +75,17 @@ def train_stage2(context: TrainingContext, heads: list[BNNeckHead], *, mu: float
             pseudo_labels.num_clusters,
         )
     similarity = context.compare_pairs(raw)
-    head = BNNeckHead(raw.shape[1], pseudo_labels.num_clusters, generator=context.generator).to(context.model.device)
-    trained = _train_head(context, head, torch.from_numpy(pseudo_labels.labels.copy()))
-    metrics = Stage2Metrics(
-        loss=trained.loss,
-        cross_entropy=trained.cross_entropy,
-        triplet=trained.triplet,
-        accuracy=trained.accuracy,
-        mu=mu,
-        num_steps=trained.num_steps,
-        pseudo_labels=describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids),
-        similarity=similarity,
-    )
-    return Stage2Result(pseudo_labels.labels, metrics)
+    terms = _train(context, raw.shape[1], pseudo_labels)
+    num_steps = terms.pop("num_steps")
+    statistics = describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids)
+    record = {
+        **terms,
+        "mu": mu,
+        "num_steps": num_steps,
+        "pseudo_labels": asdict(statistics),
+        "similarity": asdict(similarity),
+    }
+    return StageResult({}, record, pseudo_labels.labels)
 
 
 def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
@@ -124,7 +97,7 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
         heads: The heads of stage 1.
         mu: Weight of the score overlap in Eq. 5.
     """
-    context.report("stage 2: cluster", 0, 1, 0, None)
+    context.report("cluster", 0, 1)
     settings, distance, processes = context.settings.stage2, context.settings.distance, context.processes
     overlap = None
     if settings.similarity != "cnn":
@@ -143,7 +116,7 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
         )
     )
-    context.report("stage 2: cluster", 1, 1, 0, None)
+    context.report("cluster", 1, 1)
     return found
 
 
@@ -159,19 +132,27 @@ def compare_crops(
     return InterCameraSimilarity(l2_normalise(raw), overlap, cameras, mu=mu)
 
 
-def _train_head(context: TrainingContext, head: BNNeckHead, labels: Tensor) -> LabelTraining:
-    """Minimise Eq. 11 at constant rates, with a new optimiser."""
+def _train(context: TrainingContext, num_features: int, pseudo_labels: PseudoLabels) -> dict[str, float]:
+    """Minimise the loss over labels (Eq. 11) at constant rates, with a new classifier; return its terms."""
     settings = context.settings.stage2
+    make = named(LOSSES, settings.loss, what="loss")
+    loss = make(num_features, pseudo_labels.num_clusters, settings, context.generator).to(context.model.device)
+    labels = torch.from_numpy(pseudo_labels.labels.copy())
     batch_size = settings.clusters_per_batch * settings.crops_per_cluster
+    num_steps = steps_of_epochs(settings.epochs, num_crops=len(labels), batch_size=batch_size)
     return train_on_labels(
         context,
-        head,
+        loss,
         labels,
-        context.optimiser(head, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate),
-        labels_per_batch=settings.clusters_per_batch,
-        crops_per_label=settings.crops_per_cluster,
-        triplet_weight=settings.triplet_weight,
-        triplet_margin=settings.triplet_margin,
-        rate_factors=[1.0] * steps_of_epochs(settings.epochs, num_crops=len(labels), batch_size=batch_size),
-        name="stage 2",
+        context.optimiser(loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate),
+        LabelBatches(settings.clusters_per_batch, settings.crops_per_cluster, [1.0] * num_steps),
     )
+
+
+def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
+    stage2 = settings.stage2
+    flags = "--stage2.clusters-per-batch, --stage2.crops-per-cluster"
+    return StepBatch(stage2.clusters_per_batch * stage2.crops_per_cluster, flags)
+
+
+STAGE_2 = Stage("stage2", "stage 2", stream=2, train=train_stage2, batch=_batch)

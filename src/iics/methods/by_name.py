@@ -1,0 +1,46 @@
+"""All methods by name, and the one that settings ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from iics.config import Settings
+from iics.errors import named
+from iics.methods.iics.method import IICS
+from iics.methods.method import Method, Stage
+from iics.methods.supervised import SUPERVISED
+
+METHODS: dict[str, Method] = {"iics": IICS, "supervised": SUPERVISED}
+"""A method more is a line more."""
+
+
+def method_of(settings: Settings) -> Method:
+    """Return the method that trains under some settings.
+
+    Raises:
+        SettingsError: If none is called so.
+    """
+    return named(METHODS, settings.method, what="method")
+
+
+def stages_of(settings: Settings) -> tuple[Stage, ...]:
+    """Return the stages of a round in order."""
+    return method_of(settings).stages(settings)
+
+
+def remaining_stages(settings: Settings, done: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+    """Yield everything that is still to do, in order: round and place of the stage in it, both from 0.
+
+    Args:
+        settings: Of the run.
+        done: The same of the stage that was finished last; None before the first.
+    """
+    for round_index in range(settings.rounds):
+        for stage_index in range(len(stages_of(settings))):
+            if done is None or (round_index, stage_index) > done:
+                yield round_index, stage_index
+
+
+def ends_round(settings: Settings, stage_index: int) -> bool:
+    """Return whether a stage is the last one of a round."""
+    return stage_index + 1 >= len(stages_of(settings))
