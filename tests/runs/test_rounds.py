@@ -16,7 +16,7 @@ from iics.pixels.images import load_pixels
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
 from iics.methods import trainable
-from iics.labelling.labelling import with_resolved_route
+from iics.labelling.labeller import with_resolved_route
 from iics.training.randomness import crop_order
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
