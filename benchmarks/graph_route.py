@@ -17,9 +17,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import iics
 from iics.config import ClusterSettings, DistanceSettings
-from iics.labelling.labelling import label_crops
+from iics.labelling.labeller import labeller_of
 from iics.models.reid_model import create_model, load_model
-from iics.similarity.crop_similarity import CosineSimilarity, CropSimilarity
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.crop_similarity import CropSimilarity
 from iics.speed.synthetic import synthetic_crops
 
 ALL_PAIRS = 2**31 - 1
@@ -44,16 +45,14 @@ def main() -> None:
 def report(name: str, similarity: CropSimilarity, identity_ids: np.ndarray) -> None:
     clusters = ClusterSettings(number=len(np.unique(identity_ids)))
     for kind in ("reranked", "cosine"):
-        dense = label_crops(
-            similarity, distance=DistanceSettings(kind=kind, max_dense_crops=ALL_PAIRS), clusters=clusters
-        ).labels
+        dense = labeller_of(DistanceSettings(kind=kind, max_dense_crops=ALL_PAIRS), clusters).label(similarity).labels
         row(name, len(dense), kind, "all pairs", "-", "1", f"{adjusted_rand_score(identity_ids, dense):.3f}")
         for neighbours in (30, 50, 100, 200):
             for search in ("exact", "faiss") if neighbours == 100 else ("exact",):
                 settings = DistanceSettings(
                     kind=kind, max_dense_crops=1, graph_neighbours=neighbours, neighbour_search=search
                 )
-                found = label_crops(similarity, distance=settings, clusters=clusters).labels
+                found = labeller_of(settings, clusters).label(similarity).labels
                 with_dense, with_identities = (
                     f"{adjusted_rand_score(other, found):.3f}" for other in (dense, identity_ids)
                 )

@@ -19,7 +19,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import iics
-from iics.clustering.average_linkage import average_linkage
+from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
 from iics.crops import IntArray
@@ -85,7 +85,7 @@ def synthetic(num_identities: int, *, num_cameras: int, crops_each: int, noise: 
 
 def report(case: Case) -> None:
     distance = k_reciprocal_distance(1 - case.features @ case.features.T)
-    linkage = average_linkage(distance)
+    linkage = linkage_in_place(distance.copy())
     true_number = len(np.unique(case.identity_ids))
     num_cameras = len(np.unique(case.camera_ids))
     everyone = np.arange(len(distance))
@@ -120,7 +120,7 @@ def number_in_camera(case: Case, camera: int) -> int:
     features = case.features[case.camera_ids == camera]
     distance = k_reciprocal_distance(1 - features @ features.T)
     comparisons = comparisons_of(distance, np.arange(len(distance)))
-    return max(2, choose_number_of_clusters(average_linkage(distance), comparisons).number)
+    return max(2, choose_number_of_clusters(linkage_in_place(distance), comparisons).number)
 
 
 if __name__ == "__main__":

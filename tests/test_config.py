@@ -126,8 +126,8 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
             "run/settings.json: model: norm must be one of aibn, aibn-fixed, bn, in, ibn, got 'batch'.",
         ),
         (
-            {"distance": {"neighbour_search": "hnsw"}},
-            "run/settings.json: distance: neighbour_search must be one of exact, faiss, got 'hnsw'.",
+            {"distance": {"neighbour_search": 5}},
+            "run/settings.json: distance: neighbour_search must be of type str, got 5.",
         ),
         (
             {"distance": {"max_dense_crops": 1e4}},
@@ -261,26 +261,6 @@ def test_a_value_out_of_range_in_the_file_is_refused():
 def test_a_value_out_of_range_is_named(kind, values, message):
     with pytest.raises(SettingsError, match=exactly(message)):
         kind(**values)
-
-
-@pytest.mark.parametrize("similarity", ["inter-camera", "overlap"])
-def test_stage_2_alone_needs_the_similarity_of_features(similarity):
-    message = (
-        f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, not {similarity}."
-    )
-    with pytest.raises(SettingsError, match=exactly(message)):
-        Settings(stages="stage2", stage2=Stage2Settings(similarity=similarity))
-    assert Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn")).stages == "stage2"
-    assert Settings(stage2=Stage2Settings(similarity=similarity)).stages == "both"
-
-
-def test_approximate_search_compares_features():
-    approximate = DistanceSettings(neighbour_search="faiss")
-    message = "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact."
-    with pytest.raises(SettingsError, match=exactly(message)):
-        Settings(distance=approximate, stage2=Stage2Settings(similarity="overlap"))
-    for similarity in ("inter-camera", "cnn"):
-        assert Settings(distance=approximate, stage2=Stage2Settings(similarity=similarity)).distance == approximate
 
 
 def test_settings_stored_before_there_were_graphs_compare_all_pairs_that_fit():

@@ -16,12 +16,13 @@ from iics.kernels import REORDERED, kernel, torch_threads
 # Every kernel that spreads over threads, on few crops; numba's first kernel is the one that used to set the number.
 PROGRAM = """
 import numpy as np, torch
-from iics.clustering.average_linkage import average_linkage
+from iics.clustering.average_linkage import linkage_in_place
 from iics.config import AugmentSettings, ClusterSettings, DistanceSettings
 from iics.pixels.augment import augment, normalise_pixels
 from iics.pixels.augment_draws import draw_augmentation
-from iics.labelling.labelling import label_crops
-from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
+from iics.labelling.labeller import labeller_of
+from iics.similarity.inter_camera import InterCameraSimilarity
+from iics.similarity.overlap_similarity import OverlapSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import score_overlap
 
@@ -37,17 +38,15 @@ draws = draw_augmentation(2, 8, 4, settings=AugmentSettings(), generator=torch.G
 calls = {
     "augment": lambda: augment(pixels, draws, **colours),
     "normalise": lambda: normalise_pixels(pixels, **colours),
-    "linkage": lambda: average_linkage(1 - np.eye(4, dtype=np.float32)),
+    "linkage": lambda: linkage_in_place(1 - np.eye(4, dtype=np.float32)),
     "peaked overlap": lambda: score_overlap(scores, num_cameras=1),
     "diffuse overlap": lambda: score_overlap(torch.full((4, 5), 0.2), num_cameras=1),
     "reranking": lambda: k_reciprocal_distance(1 - np.eye(4, dtype=np.float32)),
     "block": lambda: similarity.block(first, second),
     "pairs": lambda: similarity.pairs(first, second),
-    "graph": lambda: label_crops(
-        similarity,
-        distance=DistanceSettings(max_dense_crops=1, k1=2, k2=1, graph_neighbours=4),
-        clusters=ClusterSettings(number=2),
-    ),
+    "graph": lambda: labeller_of(
+        DistanceSettings(max_dense_crops=1, k1=2, k2=1, graph_neighbours=4), ClusterSettings(number=2)
+    ).label(similarity),
 }
 for name, call in calls.items():
     call()

@@ -13,7 +13,7 @@ from PIL import Image
 from iics import presets
 from iics.cli.source import DataName
 from iics.cli.train import Evaluator, _defaults
-from iics.labelling.labelling import with_resolved_route
+from iics.labelling.labeller import with_resolved_route
 from iics.models.reid_model import load_model
 from iics.runs.run_folder import RunFolder
 

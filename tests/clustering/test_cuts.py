@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 import scipy.cluster.hierarchy
 
-from iics.clustering.average_linkage import average_linkage
-from iics.clustering.cuts import (
-    cut_distance,
-    cut_number,
-    cut_quantile,
-    number_by_first_appearance,
-    quantile_distance,
-)
+from iics.clustering.average_linkage import AllPairs, linkage_in_place
+from iics.clustering.cuts import QuantileCut, cut_distance, cut_number, number_by_first_appearance
+
+
+def average_linkage(distance: np.ndarray) -> np.ndarray:
+    return linkage_in_place(np.array(distance, dtype=np.float32))
+
+
+def cut_quantile(distance: np.ndarray, q: float) -> np.ndarray:
+    """Return the labels of a quantile cut, as a labeller finds them."""
+    distances, rule = AllPairs(distance.astype(np.float32)), QuantileCut(q)
+    return rule.cluster(distances, rule.look(distances, None), min_number=2)
+
+
+def quantile_distance(distance: np.ndarray, q: float) -> float:
+    return AllPairs(distance.astype(np.float32)).quantile(q)
 
 
 def line(*places: float) -> np.ndarray:
@@ -80,13 +88,13 @@ def test_one_crop_is_one_cluster():
     assert linkage.shape == (0, 4)
     assert cut_number(linkage, 1).tolist() == [0]
     assert cut_distance(linkage, 0.5).tolist() == [0]
-    assert cut_quantile(linkage, np.zeros((1, 1)), 0.5).tolist() == [0]
+    assert cut_quantile(np.zeros((1, 1)), 0.5).tolist() == [0]
 
 
 def test_two_crops():
     linkage = average_linkage(line(0, 3))
     assert cut_number(linkage, 2).tolist() == [0, 1]
-    assert cut_quantile(linkage, line(0, 3), 1.0).tolist() == [0, 0]
+    assert cut_quantile(line(0, 3), 1.0).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("q", "expected"), [(0, 1), (0.1, 1), (0.11, 2), (0.5, 6), (0.51, 7), (1, 20)])
@@ -104,14 +112,14 @@ def test_quantile_equals_the_sorted_one(q):
 
 def test_quantile_cut_stops_at_the_quantile_distance():
     linkage = average_linkage(PLACES)
-    assert np.array_equal(cut_quantile(linkage, PLACES, 0.2), cut_distance(linkage, 2))
+    assert np.array_equal(cut_quantile(PLACES, 0.2), cut_distance(linkage, 2))
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_smallest_quantile_joins_the_nearest_pair(seed, dtype):
     distance = random_distance(12, seed).astype(dtype)
-    labels = cut_quantile(average_linkage(distance), distance, 0)
+    labels = cut_quantile(distance, 0)
     first, second = np.unravel_index(np.argmin(distance + 9 * np.eye(12)), (12, 12))
     assert labels[first] == labels[second]
     assert labels.max() == 10
@@ -122,7 +130,7 @@ def test_inputs_are_unchanged():
     before = distance.copy()
     linkage = average_linkage(distance)
     merges = linkage.copy()
-    cut_quantile(linkage, distance, 0.3)
+    cut_quantile(distance, 0.3)
     assert np.array_equal(distance, before)
     assert np.array_equal(linkage, merges)
 
@@ -137,11 +145,3 @@ def test_impossible_thresholds_are_refused():
     linkage = average_linkage(PLACES)
     with pytest.raises(ValueError, match="distance_threshold must be a number, got nan"):
         cut_distance(linkage, math.nan)
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], got 1\.1"):
-        cut_quantile(linkage, PLACES, 1.1)
-    with pytest.raises(ValueError, match=r"must have shape \(crops, crops\), got \(2, 3\)"):
-        quantile_distance(np.zeros((2, 3)), 0.5)
-    with pytest.raises(ValueError, match="needs at least 2 crops, got 1"):
-        quantile_distance(np.zeros((1, 1)), 0.5)
-    with pytest.raises(ValueError, match=r"linkage joins 5 crops, but distance has shape \(2, 2\)"):
-        cut_quantile(linkage, line(0, 1), 0.5)

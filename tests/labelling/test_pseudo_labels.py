@@ -36,7 +36,8 @@ def test_labels_are_a_read_only_copy_and_have_sizes():
         ([0, 2], 3, "3 clusters need labels 0 to 2 without gaps, got 2 different ones from 0 to 2"),
         ([0, 1, 2], 2, "2 clusters need labels 0 to 1 without gaps, got 3 different ones"),
         ([0, 1], 3, "3 clusters need labels 0 to 2 without gaps, got 2 different ones from 0 to 1"),
-        ([-1, 0], 1, "1 clusters need labels 0 to 0 without gaps, got 2 different ones from -1 to 0"),
+        ([-2, 0], 1, "1 clusters need labels 0 to 0 without gaps, got 2 different ones from -2 to 0"),
+        ([-1, -1], 1, "1 clusters need labels 0 to 0 without gaps, got 0 different ones from -1 to -1"),
         ([0.0, 1.0], 2, r"labels must be integers of shape \(crops,\), got float64 \(2,\)"),
         ([[0, 1]], 2, r"got int64 \(1, 2\)"),
         (np.empty(0, dtype=np.int64), 0, r"got int64 \(0,\)"),
@@ -45,6 +46,28 @@ def test_labels_are_a_read_only_copy_and_have_sizes():
 def test_labels_with_gaps_are_refused(labels, num_clusters, message):
     with pytest.raises(ValueError, match=message):
         PseudoLabels(np.array(labels), num_clusters=num_clusters)
+
+
+def test_crops_of_no_cluster_count_for_no_cluster():
+    labels = pseudo(0, -1, 1, 1, -1)
+    assert (labels.num_clusters, labels.num_labelled) == (2, 3)
+    assert labels.sizes.tolist() == [1, 2]
+    assert labels.is_labelled.tolist() == [True, False, True, True, False]
+    nobody = PseudoLabels(np.array([-1, -1]), num_clusters=0)
+    assert (nobody.num_labelled, nobody.sizes.tolist()) == (0, [])
+
+
+def test_crops_of_no_cluster_are_left_out_of_the_statistics():
+    labels, cameras, people = [0, -1, 1, 0, -1, 1], [0, 1, 0, 1, 0, 0], [7, 7, 8, 7, 8, 9]
+    found = describe_pseudo_labels(pseudo(*labels), cameras, people)
+    kept = [0, 2, 3, 5]
+    expected = describe_pseudo_labels(pseudo(0, 1, 0, 1), [cameras[at] for at in kept], [people[at] for at in kept])
+    assert found == dataclasses.replace(expected, largest_share=2 / 6)
+
+
+def test_no_cluster_at_all_has_no_statistics():
+    with pytest.raises(ValueError, match="None of 3 crops belongs to a cluster"):
+        describe_pseudo_labels(PseudoLabels(np.full(3, -1), num_clusters=0), [0, 0, 1])
 
 
 def test_sizes_worked_by_hand():

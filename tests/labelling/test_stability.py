@@ -12,6 +12,11 @@ def test_the_first_round_has_nothing_to_compare_with():
     assert stage_stability(None, np.array([0, 1]), None) is None
 
 
+@pytest.mark.parametrize("camera_ids", [None, np.array([0, 1, 1])])
+def test_rounds_without_a_common_crop_have_nothing_to_compare(camera_ids):
+    assert stage_stability(np.array([0, -1, -1]), np.array([-1, 0, 0]), camera_ids) is None
+
+
 def test_numbers_of_clusters_do_not_matter():
     assert stage_stability(np.array([0, 0, 1, 2]), np.array([2, 2, 0, 1]), None) == SAME
 

@@ -9,7 +9,7 @@ import torch
 
 from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import TrainingError
-from iics.labelling.labelling import label_crops
+from iics.labelling.labeller import labeller_of
 from iics.methods.iics.stage1 import (
     NO_CLUSTER,
     cameras_that_take_part,
@@ -18,8 +18,8 @@ from iics.methods.iics.stage1 import (
     train_stage1,
 )
 from iics.models.normalization import GroupedBatchNorm2d
-from iics.similarity.crop_similarity import CosineSimilarity
 from iics.training.progress import ProgressEvent
+from iics.similarity.cosine import CosineSimilarity
 
 
 @pytest.fixture
@@ -113,9 +113,7 @@ def test_cameras_clustered_at_once_get_the_labels_of_one_by_one(
     features = torch.randn(267, 8, generator=torch.Generator().manual_seed(0))
     features, cameras = torch.nn.functional.normalize(features), cameras_that_take_part(context.crops)
     found = label_cameras(context, features, cameras)
-    expected = [
-        label_crops(CosineSimilarity(features[crops]), distance=distance, clusters=stage1.clusters) for crops in cameras
-    ]
+    expected = [labeller_of(distance, stage1.clusters).label(CosineSimilarity(features[crops])) for crops in cameras]
     assert [one.labels.tolist() for one in found] == [one.labels.tolist() for one in expected]
     assert [one.num_clusters for one in found] == [one.num_clusters for one in expected]
 

@@ -10,7 +10,7 @@ from iics.config import ClusterSettings
 from iics.errors import TrainingError
 from iics.methods.iics.stage2 import compare_crops, mu_schedule, train_stage2
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.similarity.crop_similarity import OverlapSimilarity
+from iics.similarity.overlap_similarity import OverlapSimilarity
 
 # Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
 # blue tells the people apart, but less than the camera does.

@@ -6,9 +6,9 @@ import pytest
 
 from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
 from iics.errors import SettingsError, TrainingError
-from iics.labelling.labelling import labelling_memory
+from iics.labelling.labeller import labeller_of
 from iics.methods import trainable
-from iics.methods.trainable import BYTES_OF_PROCESS, check_scores_fit, check_trainable, predicted_memory
+from iics.methods.trainable import BYTES_OF_PROCESS, check_choices, check_scores_fit, check_trainable, predicted_memory
 
 CNN = Stage2Settings(similarity="cnn")
 
@@ -106,6 +106,58 @@ def test_a_missing_faiss_is_refused_if_it_is_asked_for(make_crops):
     assert str(caught.value) == ("distance.neighbour_search faiss needs the package faiss: pip install 'iics[faiss]'.")
 
 
+# --- choices by name
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            Settings(stage2=Stage2Settings(similarity="intercamera")),
+            "There is no stage2.similarity 'intercamera'; there is inter-camera, overlap, cnn. Did you mean "
+            "inter-camera?",
+        ),
+        (
+            Settings(distance=DistanceSettings(kind="euclidean")),
+            "There is no distance.kind 'euclidean'; there is reranked, cosine.",
+        ),
+        (
+            Settings(distance=DistanceSettings(neighbour_search="fais")),
+            "There is no distance.neighbour_search 'fais'; there is exact, faiss. Did you mean faiss?",
+        ),
+        (
+            Settings(stage1=Stage1Settings(clusters=ClusterSettings(rule="Auto"))),
+            "There is no clusters.rule 'Auto'; there is fixed, quantile, auto. Did you mean auto?",
+        ),
+        (
+            Settings(stages="stage2"),
+            "Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, not "
+            "inter-camera.",
+        ),
+        (
+            Settings(stages="stage2", stage2=Stage2Settings(similarity="overlap")),
+            "Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, not overlap.",
+        ),
+        (
+            Settings(distance=DistanceSettings(neighbour_search="faiss"), stage2=Stage2Settings(similarity="overlap")),
+            "distance.neighbour_search faiss compares features; stage2.similarity overlap needs exact.",
+        ),
+    ],
+)
+def test_choices_that_do_not_exist_or_go_together_are_refused(make_crops, settings, message):
+    for refused in (lambda: check_choices(settings), lambda: check_trainable(make_crops([5, 5]), settings)):
+        with pytest.raises(SettingsError) as caught:
+            refused()
+        assert str(caught.value) == message
+
+
+def test_choices_that_go_together_are_accepted():
+    check_choices(Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn")))
+    for similarity in ("inter-camera", "cnn"):
+        approximate = DistanceSettings(neighbour_search="faiss")
+        check_choices(Settings(distance=approximate, stage2=Stage2Settings(similarity=similarity)))
+
+
 # --- the prediction
 
 
@@ -165,7 +217,7 @@ def test_comparing_fewer_pairs_of_many_crops_lowers_the_prediction(rule):
 @pytest.mark.parametrize("most", [1000, 6000, 20_000])
 def test_stage_1_alone_needs_at_least_what_its_largest_camera_needs(rule, most):
     settings = settings_of(rule, most=most, stages="stage1")
-    of_camera = labelling_memory(6000, settings.distance, settings.stage1.clusters, num_features=2048)
+    of_camera = labeller_of(settings.distance, settings.stage1.clusters).memory(6000, num_features=2048)
     assert predicted_memory([6000, 50], settings) >= BYTES_OF_PROCESS + of_camera
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from iics.clustering.average_linkage import average_linkage
+from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cuts import cut_number
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.reports.warnings import run_warnings
@@ -195,7 +195,8 @@ def clustered(camera_weight, *, num_people=20, num_cameras=4, num_crops=6, colla
     # What is left of a collapsed feature is noise, and a few crops that were never drawn in.
     features += collapse * common / np.linalg.norm(common) + (collapse > 0) * rng.standard_t(1.5, features.shape) * 0.01
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    labels = cut_number(average_linkage((1 - features @ features.T).clip(0).astype(np.float32)), num_people)
+    distance = (1 - features @ features.T).clip(0).astype(np.float32)
+    labels = cut_number(linkage_in_place(np.maximum(distance, distance.T)), num_people)
     return asdict(describe_pseudo_labels(PseudoLabels(labels, num_people), camera))
 
 

@@ -18,7 +18,7 @@ from iics.models.reid_model import load_model
 from iics.methods import trainable
 from iics.methods.by_name import METHODS
 from iics.methods.iics.stage1 import STAGE_1
-from iics.labelling.labelling import with_resolved_route
+from iics.labelling.labeller import with_resolved_route
 from iics.training.randomness import crop_order
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from iics.similarity.crop_similarity import CosineSimilarity, InterCameraSimilarity, OverlapSimilarity
-from iics.similarity.inter_camera import cosine_similarity
+from iics.similarity.cosine import CosineSimilarity, cosine_similarity
+from iics.similarity.inter_camera import InterCameraSimilarity
+from iics.similarity.overlap_similarity import OverlapSimilarity
 
 NUM_CROPS, NUM_CAMERAS = 150, 3  # more crops than a tile of the overlap
 
@@ -112,23 +113,31 @@ def test_no_rows_and_no_pairs_give_nothing(similarity):
     none = np.empty(0, np.int64)
     assert similarity.block(none, np.arange(4)).shape == (0, 4)
     assert similarity.pairs(none, none).shape == (0,)
-    assert similarity.settle(np.empty(0, np.float32), none, none).shape == (0,)
+    if similarity.bounds is not None:
+        assert similarity.bounds.settle(np.empty(0, np.float32), none, none).shape == (0,)
 
 
 # --- upper bounds
 
 
-def test_no_similarity_exceeds_its_upper_bound_but_for_rounding(similarity):
-    bounds = similarity.upper_bounds(slice(3, 140), slice(0, NUM_CROPS))
+WITH_BOUNDS = [kind for kind in KINDS if kind.startswith("inter-camera")]
+
+
+@pytest.mark.parametrize("kind", WITH_BOUNDS)
+def test_no_similarity_exceeds_its_upper_bound_but_for_rounding(kind):
+    similarity = KINDS[kind]()
+    bounds = similarity.bounds.block(slice(3, 140), slice(0, NUM_CROPS))
     assert bounds.dtype == np.float32
     assert (similarity.matrix()[3:140] - bounds).max() <= 1e-6
 
 
-def test_settled_upper_bounds_are_the_pairs_similarities_and_exceed_no_bound(similarity):
+@pytest.mark.parametrize("kind", WITH_BOUNDS)
+def test_settled_upper_bounds_are_the_pairs_similarities_and_exceed_no_bound(kind):
+    similarity = KINDS[kind]()
     first, second = all_pairs()
-    bounds = similarity.upper_bounds(slice(0, NUM_CROPS), slice(0, NUM_CROPS)).ravel()
+    bounds = similarity.bounds.block(slice(0, NUM_CROPS), slice(0, NUM_CROPS)).ravel()
     before = bounds.copy()
-    settled = similarity.settle(bounds, first, second)
+    settled = similarity.bounds.settle(bounds, first, second)
     assert settled.dtype == np.float32
     np.testing.assert_allclose(settled, similarity.pairs(first, second), atol=1e-6, rtol=0)
     assert (settled <= bounds).all()  # without a rounding error to spare: what is certain rests on it
@@ -136,11 +145,10 @@ def test_settled_upper_bounds_are_the_pairs_similarities_and_exceed_no_bound(sim
 
 
 def test_features_are_what_neighbours_are_searched_by(similarity):
-    features = similarity.search_features()
     if isinstance(similarity, OverlapSimilarity):
-        assert features is None
+        assert similarity.features is None
     else:
-        assert np.array_equal(features, random_features().numpy())
+        assert similarity.features.equal(random_features())
 
 
 def test_upper_bounds_worked_by_hand():
@@ -148,9 +156,9 @@ def test_upper_bounds_worked_by_hand():
     overlap = OverlapSimilarity(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]), num_heads=1)
     similarity = InterCameraSimilarity(features, overlap, torch.tensor([0, 0, 1]), mu=0.3)
     expected = np.array([[1, 0, -0.7], [0, 1, 0.3], [-0.7, 0.3, 1]])  # the cosine, 0.3 more between the cameras
-    np.testing.assert_allclose(similarity.upper_bounds(slice(0, 3), slice(0, 3)), expected, atol=1e-7)
+    np.testing.assert_allclose(similarity.bounds.block(slice(0, 3), slice(0, 3)), expected, atol=1e-7)
     third = 0.3 / 3  # both first crops agree with the third by 0.5 / 1.5
-    settled = similarity.settle(np.array([-0.7, 0.3, 0], np.float32), np.array([0, 2, 0]), np.array([2, 1, 1]))
+    settled = similarity.bounds.settle(np.array([-0.7, 0.3, 0], np.float32), np.array([0, 2, 0]), np.array([2, 1, 1]))
     np.testing.assert_allclose(settled, [-1 + third, third, 0], atol=1e-7)
 
 
@@ -197,7 +205,6 @@ def test_features_and_scores_may_need_gradients_and_lie_in_memory_in_any_order()
     np.testing.assert_allclose(
         similarity.block(first[:9], second[:9]), expected.block(first[:9], second[:9]), atol=1e-6
     )
-    assert similarity.search_features().shape == (NUM_CROPS, 12)
 
 
 def test_inputs_are_unchanged():
@@ -205,10 +212,9 @@ def test_inputs_are_unchanged():
     similarity = InterCameraSimilarity(features, OverlapSimilarity(scores, num_heads=NUM_CAMERAS), cameras, mu=0.3)
     first, second = all_pairs()
     similarity.matrix()
-    similarity.settle(similarity.upper_bounds(slice(0, NUM_CROPS), slice(0, NUM_CROPS)).ravel(), first, second)
+    similarity.bounds.settle(similarity.bounds.block(slice(0, NUM_CROPS), slice(0, NUM_CROPS)).ravel(), first, second)
     similarity.block(first, second[:9])
     similarity.pairs(first, second)
-    similarity.search_features()
     assert features.equal(random_features())
     assert scores.equal(random_scores())
     assert cameras.equal(random_cameras())

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from iics.similarity.crop_similarity import CosineSimilarity, CropSimilarity, InterCameraSimilarity, OverlapSimilarity
-from iics.similarity.distance_graph import DistanceGraph, PlainDistance, RerankedDistance, distance_graph
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.crop_similarity import CropSimilarity
+from iics.similarity.distance_graph import DistanceGraph, distance_graph
+from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.neighbour_graph import neighbour_graph
-from iics.similarity.reranking import k_reciprocal_distance
+from iics.similarity.overlap_similarity import OverlapSimilarity
+from iics.similarity.plain_distance import NearPlainDistance
+from iics.similarity.reranking import RerankedDistance, k_reciprocal_distance
 
 NUM_CROPS = 90
 
@@ -53,7 +57,7 @@ RERANKING = {"k1": 10, "k2": 4, "lambda_value": 0.3}
 
 def test_edges_worked_by_hand():
     similarity = CosineSimilarity(from_angles(0, 60, 90))
-    found = distance_graph(PlainDistance(similarity), neighbour_graph(similarity, num_neighbours=2))
+    found = distance_graph(NearPlainDistance(similarity), neighbour_graph(similarity, num_neighbours=2))
     # The nearest of the crop at 0 is that at 60, and those at 60 and 90 are each other's.
     assert list(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [(0, 1), (1, 2)]
     np.testing.assert_allclose(found.distance, [1 - 0.5, 1 - np.sqrt(3) / 2], atol=1e-6)
@@ -65,7 +69,7 @@ def test_edges_worked_by_hand():
 @pytest.mark.parametrize("k", [2, 15, 60, NUM_CROPS])
 def test_pairs_with_an_edge_are_those_of_which_one_is_a_neighbour_of_the_other(similarity, k):
     graph = neighbour_graph(similarity, num_neighbours=k)
-    found = distance_graph(PlainDistance(similarity), graph)
+    found = distance_graph(NearPlainDistance(similarity), graph)
     expected = {(min(p, int(q)), max(p, int(q))) for p in range(NUM_CROPS) for q in graph.neighbours[p] if p != q}
     edges = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
     assert set(edges) == expected
@@ -74,7 +78,7 @@ def test_pairs_with_an_edge_are_those_of_which_one_is_a_neighbour_of_the_other(s
 
 @pytest.mark.parametrize("k", [2, 15, NUM_CROPS])
 def test_plain_edges_are_one_minus_similarity(similarity, k):
-    found = distance_graph(PlainDistance(similarity), neighbour_graph(similarity, num_neighbours=k))
+    found = distance_graph(NearPlainDistance(similarity), neighbour_graph(similarity, num_neighbours=k))
     expected = full_distance(similarity)
     np.testing.assert_allclose(found.distance, expected[found.first, found.second], atol=1e-5)
 
@@ -85,14 +89,14 @@ def test_plain_edges_are_one_minus_similarity(similarity, k):
 def test_reranked_edges_equal_the_entries_of_the_reranked_matrix(kind, k, lambda_value):
     similarity, settings = KINDS[kind](), RERANKING | {"lambda_value": lambda_value}
     graph = neighbour_graph(similarity, num_neighbours=k)
-    found = distance_graph(RerankedDistance(similarity, graph, **settings), graph)
+    found = distance_graph(RerankedDistance(**settings).near(similarity, graph), graph)
     expected = full_distance(similarity, **settings)
     np.testing.assert_allclose(found.distance, expected[found.first, found.second], atol=1e-5)
 
 
 def test_reranked_rows_equal_the_rows_of_the_reranked_matrix():
     similarity = cosine()
-    reranked = RerankedDistance(similarity, neighbour_graph(similarity, num_neighbours=11), **RERANKING)
+    reranked = RerankedDistance(**RERANKING).near(similarity, neighbour_graph(similarity, num_neighbours=11))
     crops = np.array([7, 0, 89, 7])
     np.testing.assert_allclose(reranked.rows(crops), full_distance(similarity, **RERANKING)[crops], atol=1e-5)
     assert reranked.rows(crops).shape == (4, NUM_CROPS)
@@ -100,21 +104,23 @@ def test_reranked_rows_equal_the_rows_of_the_reranked_matrix():
 
 def test_plain_rows_are_one_minus_similarity(similarity):
     crops = np.array([7, 0, 89])
-    np.testing.assert_allclose(PlainDistance(similarity).rows(crops), full_distance(similarity)[crops], atol=1e-5)
+    np.testing.assert_allclose(NearPlainDistance(similarity).rows(crops), full_distance(similarity)[crops], atol=1e-5)
 
 
 def test_a_crop_is_at_distance_zero_from_itself(similarity):
     graph = neighbour_graph(similarity, num_neighbours=20)
     everyone = np.arange(NUM_CROPS)
-    assert (PlainDistance(similarity).rows(everyone).diagonal() == 0).all()
-    np.testing.assert_allclose(RerankedDistance(similarity, graph, **RERANKING).rows(everyone).diagonal(), 0, atol=1e-6)
+    assert (NearPlainDistance(similarity).rows(everyone).diagonal() == 0).all()
+    np.testing.assert_allclose(
+        RerankedDistance(**RERANKING).near(similarity, graph).rows(everyone).diagonal(), 0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("is_reranked", [False, True])
 @pytest.mark.parametrize("k", [11, 40, NUM_CROPS - 1])
 def test_far_is_the_mean_distance_to_the_crops_that_are_no_neighbours(similarity, k, is_reranked):
     graph = neighbour_graph(similarity, num_neighbours=k)
-    distance = RerankedDistance(similarity, graph, **RERANKING) if is_reranked else PlainDistance(similarity)
+    distance = RerankedDistance(**RERANKING).near(similarity, graph) if is_reranked else NearPlainDistance(similarity)
     rows = distance.rows(np.arange(NUM_CROPS)).astype(np.float64)
     others = [rows[p, q] for p in range(NUM_CROPS) for q in range(NUM_CROPS) if q not in graph.neighbours[p]]
     assert len(others) == NUM_CROPS * (NUM_CROPS - k)
@@ -122,7 +128,7 @@ def test_far_is_the_mean_distance_to_the_crops_that_are_no_neighbours(similarity
 
 
 def test_far_is_more_than_any_distance_where_every_pair_has_an_edge(similarity):
-    found = distance_graph(PlainDistance(similarity), neighbour_graph(similarity, num_neighbours=NUM_CROPS))
+    found = distance_graph(NearPlainDistance(similarity), neighbour_graph(similarity, num_neighbours=NUM_CROPS))
     assert len(found.first) == NUM_CROPS * (NUM_CROPS - 1) // 2
     assert found.far == found.distance.max() + 1 > 1
 
@@ -131,14 +137,14 @@ def test_far_of_many_crops_is_close_to_the_mean_over_all(monkeypatch):
     features = torch.nn.functional.normalize(torch.randn(600, 12, generator=torch.Generator().manual_seed(0)), dim=1)
     similarity = CosineSimilarity(features)  # more crops than rows are sampled
     graph = neighbour_graph(similarity, num_neighbours=20)
-    far = distance_graph(PlainDistance(similarity), graph).far
+    far = distance_graph(NearPlainDistance(similarity), graph).far
     monkeypatch.setattr("iics.similarity.distance_graph._SAMPLED_ROWS", 600)
-    assert far == pytest.approx(distance_graph(PlainDistance(similarity), graph).far, rel=0.02)
+    assert far == pytest.approx(distance_graph(NearPlainDistance(similarity), graph).far, rel=0.02)
 
 
 def test_one_crop_has_no_edges():
     similarity = CosineSimilarity(from_angles(30))
-    found = distance_graph(PlainDistance(similarity), neighbour_graph(similarity, num_neighbours=5))
+    found = distance_graph(NearPlainDistance(similarity), neighbour_graph(similarity, num_neighbours=5))
     assert (found.num_crops, len(found.first), found.far) == (1, 0, 1)
 
 
@@ -192,7 +198,9 @@ def test_features_that_are_not_finite_are_refused(is_reranked):
     similarity = CosineSimilarity(features)
     graph = neighbour_graph(similarity, num_neighbours=20)
     with pytest.raises(ValueError, match="NaN or infinite"):  # noqa: PT012 - either step may find it
-        distance = RerankedDistance(similarity, graph, **RERANKING) if is_reranked else PlainDistance(similarity)
+        distance = (
+            RerankedDistance(**RERANKING).near(similarity, graph) if is_reranked else NearPlainDistance(similarity)
+        )
         distance_graph(distance, graph)
 
 
@@ -204,7 +212,5 @@ def test_features_that_are_not_finite_are_refused(is_reranked):
     ],
 )
 def test_reranking_settings_out_of_range_are_refused(settings, message):
-    similarity = cosine()
-    graph = neighbour_graph(similarity, num_neighbours=20)
     with pytest.raises(ValueError, match=message):
-        RerankedDistance(similarity, graph, **(RERANKING | settings))
+        RerankedDistance(**(RERANKING | settings))

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from iics.errors import SettingsError
-from iics.similarity.crop_similarity import CosineSimilarity, InterCameraSimilarity, OverlapSimilarity
+from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.faiss_search import approximate_neighbour_graph, check_faiss
+from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph, neighbour_graph
+from iics.similarity.overlap_similarity import OverlapSimilarity
 
 NUM_CROPS, NUM_CAMERAS, K = 3000, 4, 20
 

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from iics.similarity.inter_camera import check_mu, cosine_similarity, inter_camera_similarity
+from iics.similarity.cosine import cosine_similarity
+from iics.similarity.inter_camera import check_mu, inter_camera_similarity
 
 
 def from_angles(*degrees: float) -> torch.Tensor:

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from iics.similarity import neighbour_graph as module
-from iics.similarity.crop_similarity import CosineSimilarity, CropSimilarity, InterCameraSimilarity, OverlapSimilarity
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.crop_similarity import CropSimilarity
+from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.neighbour_graph import neighbour_graph
+from iics.similarity.overlap_similarity import OverlapSimilarity
 
 NUM_CAMERAS = 3
 

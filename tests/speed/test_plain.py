@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import score_overlap
 from iics.speed.plain import PlainReranking, score_overlap_rows

@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> int:
 
 def _check_memory(command: PseudoLabelsCommand) -> None:
     from iics.config import ClusterSettings, DistanceSettings
-    from iics.labelling.labelling import labelling_memory
+    from iics.labelling.labeller import labeller_of
     from iics.memory import free_memory
 
     inputs = 4 * command.crops * (command.scores + 2 * command.features)
@@ -122,7 +122,7 @@ def _check_memory(command: PseudoLabelsCommand) -> None:
             graph_neighbours=command.graph_neighbours,
             neighbour_search=command.neighbour_search,
         )
-        work = labelling_memory(command.crops, distance, ClusterSettings(), num_features=command.features)
+        work = labeller_of(distance, ClusterSettings()).memory(command.crops, num_features=command.features)
     free = free_memory()
     if free is not None and inputs + work > free:
         way_out = (

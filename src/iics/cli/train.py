@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     if command.source.data is None:
         raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
     source = command.source.absolute()
-    _check_weights(command.settings)
+    _check_settings(command.settings)
     splits = source.load()
     from iics.training.distributed import joined_processes
 
@@ -87,10 +87,12 @@ def main(arguments: list[str]) -> int:
         return _train(command, splits, source, processes)
 
 
-def _check_weights(settings: Settings) -> None:
-    """Refuse weights that cannot be had, before data is read: that may take minutes."""
+def _check_settings(settings: Settings) -> None:
+    """Refuse names of nothing, and weights that cannot be had, before data is read: that may take minutes."""
+    from iics.methods.trainable import check_choices
     from iics.models.reid_model import starting_problem
 
+    check_choices(settings)
     problem = starting_problem(with_absolute_weights(settings).model)
     if problem is not None:
         raise WeightsError(problem)

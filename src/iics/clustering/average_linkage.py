@@ -12,95 +12,92 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import squareform
 
+from iics.clustering.distances import MOST_SAMPLED
 from iics.clustering.merges import Linkage, in_order_of_height
-from iics.kernels import REORDERED, kernel, torch_threads
+from iics.crops import IntArray
+from iics.kernels import REORDERED, kernel
+from iics.similarity.distance_graph import evenly_spaced
 
-FloatArray = npt.NDArray[np.floating[Any]]
 FloatMatrix = npt.NDArray[np.float32]
 FloatVector = npt.NDArray[np.float32]
 IntVector = npt.NDArray[np.integer[Any]]
 
-_ASYMMETRY_TOLERANCE = 1e-4
-_TILE = 128
 _SMALL = 64  # clusters below which closing gaps saves nothing
 
 
-def average_linkage(distance: FloatArray, *, overwrite: bool = False) -> Linkage:
-    """Return the merges of average-linkage clustering, in order of height.
-
-    Negative distances are allowed: Eq. 5 makes similarities above 1, and a constant added to every distance changes
-    no merge. Only rounding errors below 0 are clipped, so that copies of one crop merge at height 0. On ties the order
-    of the crops decides: shuffle crops that come sorted by identity. Takes O(n^2) time, and memory for a float32 copy
-    of the distance unless it may be overwritten.
+class AllPairs:
+    """Distances of all pairs of n crops, in one matrix that linkage uses up; see `Distances`.
 
     Args:
-        distance: Smaller is closer, symmetric but for rounding; the diagonal plays no part. Shape (n, n).
-        overwrite: Whether to work in `distance`, if it is a float32 array in C order; it holds nothing useful then.
-
-    Returns:
-        Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
-
-    Raises:
-        ValueError: If the distance is not square, not finite or not symmetric.
+        matrix: Smaller is closer, finite and exactly symmetric. Shape (n, n), float32 in C order.
     """
-    check_square(distance)
-    work = np.array(distance, dtype=np.float32, order="C", copy=None if overwrite else True)
-    if check_distance(work) > 0:
-        work = (work + work.T) / np.float32(2)  # with d(a, b) < d(b, a) a chain could run in circles
-    return linkage_in_place(work)
+
+    def __init__(self, matrix: FloatMatrix) -> None:
+        self.matrix = matrix
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def sample(self) -> tuple[IntArray, FloatMatrix]:
+        """See `Distances`."""
+        columns = evenly_spaced(len(self), MOST_SAMPLED)
+        return columns, self.matrix if len(columns) == len(self) else self.matrix[:, columns]
+
+    def quantile(self, q: float) -> float:
+        """See `Distances`. Takes O(n^2) time, and a copy of the upper half in memory."""
+        pairs = squareform(self.matrix, checks=False)
+        rank = max(math.ceil(q * len(pairs)) - 1, 0)
+        pairs.partition(rank)
+        return float(pairs[rank])
+
+    def to_cluster(self) -> AllPairs:
+        """See `Distances`."""
+        return self
+
+    def linkage(self) -> Linkage:
+        """See `Distances`."""
+        return linkage_in_place(self.matrix)
+
+    def num_parts(self, _linkage: Linkage) -> int:
+        """Return 1: every crop is compared with every other."""
+        return 1
+
+    @staticmethod
+    def memory(num_crops: int) -> int:
+        """Return the bytes of the matrix."""
+        return 4 * num_crops**2
+
+    @staticmethod
+    def sample_memory(num_crops: int) -> int:
+        """Return the most bytes that choosing a number by a sample takes: three times the sample."""
+        return 3 * 4 * num_crops * min(num_crops, MOST_SAMPLED)
+
+    @staticmethod
+    def quantile_memory(num_crops: int) -> int:
+        """Return the bytes of half a matrix."""
+        return 2 * num_crops**2
 
 
 def linkage_in_place(distance: FloatMatrix) -> Linkage:
-    """Return what `average_linkage` does for a distance that is known to be finite and exactly symmetric.
+    """Return the merges of average-linkage clustering, in order of height; takes O(n^2) time.
 
-    Works in `distance`, on one core and without the interpreter's lock: several can run at once.
+    Works in `distance`, on one core and without the interpreter's lock: several can run at once. Negative distances
+    are allowed: Eq. 5 makes similarities above 1, and a constant added to every distance changes no merge. Only
+    rounding errors below 0 are clipped, so that copies of one crop merge at height 0. On ties the order of the crops
+    decides: shuffle crops that come sorted by identity.
+
+    Args:
+        distance: Smaller is closer, finite and exactly symmetric (with d(a, b) < d(b, a) a chain could run in
+            circles); the diagonal plays no part. Shape (n, n), float32 in C order; holds nothing useful afterwards.
+
+    Returns:
+        Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
     """
     return in_order_of_height(*_merge_all(distance))
-
-
-def check_distance(distance: FloatMatrix) -> float:
-    """Return the largest difference between mirrored entries; the diagonal plays no part.
-
-    Raises:
-        ValueError: If the distance is not finite or not symmetric but for rounding.
-    """
-    with torch_threads():
-        gap = float(_largest_asymmetry(distance).max())
-    if not math.isfinite(gap):
-        raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
-    if gap > _ASYMMETRY_TOLERANCE:
-        raise ValueError(f"distance must be symmetric; two mirrored entries differ by {gap:.3g}.")
-    return gap
-
-
-def check_square(distance: FloatArray) -> None:
-    """Refuse what is no matrix of pairs.
-
-    Raises:
-        ValueError: If the distance is not square or empty.
-    """
-    if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
-        raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
-
-
-@kernel(parallel=True)
-def _largest_asymmetry(d: FloatMatrix) -> FloatVector:
-    """Return the largest |d(i, j) - d(j, i)| of each tile of rows; infinite if one of the two is not finite."""
-    num_rows = len(d)
-    gaps = np.zeros((num_rows + _TILE - 1) // _TILE, np.float32)
-    for tile in numba.prange(len(gaps)):
-        top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
-        for left in range(0, bottom, _TILE):
-            for i in range(top, bottom):
-                for j in range(left, min(left + _TILE, i)):
-                    gap = abs(d[i, j] - d[j, i])
-                    if not gap <= gaps[tile]:  # two infinite entries differ by NaN
-                        gaps[tile] = np.inf if np.isnan(gap) else gap
-    return gaps
 
 
 @kernel()

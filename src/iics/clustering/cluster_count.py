@@ -11,38 +11,57 @@ carries over to data of another size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from iics.clustering.average_linkage import FloatArray
-from iics.clustering.cuts import cut_number
-from iics.clustering.merges import Linkage
+from iics.clustering.cuts import cut_number, guessed_number
+from iics.clustering.distances import Distances, Memory
+from iics.clustering.merges import ROUNDING, Linkage
 from iics.crops import IntArray
 
-MAX_COLUMNS = 4000
-"""Crops whose silhouettes are averaged if there are more."""
+FloatArray = npt.NDArray[np.floating[Any]]
 
 _NUM_REFINEMENTS = 2
-_ROUNDING = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
+class LargestSilhouette:
+    """As many clusters as have the largest mean silhouette, over a sample of crops; see `Clustering`."""
+
+    def look(self, distances: Distances, camera_ids: IntArray | None) -> list[Comparison]:
+        """Return what the number is chosen by."""
+        columns, block = distances.sample()
+        return comparisons_of(block, columns, camera_ids=camera_ids)
+
+    def cluster(self, distances: Distances, seen: list[Comparison], *, min_number: int) -> IntArray:
+        """See `Clustering`."""
+        linkage = distances.linkage()
+        least = distances.num_parts(linkage)
+        chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least))
+        return cut_number(linkage, max(chosen.number, least))
+
+    def expected_number(self, num_crops: int) -> int:
+        """See `Clustering`."""
+        return guessed_number(num_crops)
+
+    def memory(self, distances: Memory, num_crops: int) -> int:
+        """See `Clustering`."""
+        return distances.sample_memory(num_crops)
+
+
+@dataclass(frozen=True)
 class ClusterCount:
     """A number of clusters and how it was found.
 
     Attributes:
         number: The chosen number; 1 if no cut scores above 0.
         score: Its mean silhouette, 0 for a number of 1.
-        candidates: All numbers tried, ascending. Shape (m,).
-        scores: Mean silhouette of each. Shape (m,).
     """
 
     number: int
     score: float
-    candidates: IntArray
-    scores: npt.NDArray[np.float64]
 
 
 def choose_number_of_clusters(
@@ -54,7 +73,7 @@ def choose_number_of_clusters(
     one. Each takes time proportional to the pairs compared.
 
     Args:
-        linkage: Result of `average_linkage`.
+        linkage: Result of `linkage_in_place`.
         comparisons: Result of `comparisons_of` on the same crops.
         min_number: Smallest number tried, at least 2. Over several cameras no fewer than any one of them needs alone:
             with few cameras and weak features the inter-camera silhouette otherwise finds groups of similar people.
@@ -87,30 +106,10 @@ def choose_number_of_clusters(
             place = tried.index(_best(scores))
             below, above = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
             try_numbers(_geometric(below, above, max(num_candidates // 3, 2)))
-    candidates = np.array(sorted(scores), dtype=np.int64)
-    values = np.array([scores[number] for number in candidates.tolist()], dtype=np.float64)
-    if not (values > 0).any():
-        return ClusterCount(number=1, score=0.0, candidates=candidates, scores=values)
+    if not any(score > 0 for score in scores.values()):
+        return ClusterCount(number=1, score=0.0)
     best = _best(scores)
-    return ClusterCount(number=best, score=scores[best], candidates=candidates, scores=values)
-
-
-def mean_silhouette(distance: FloatArray, labels: IntArray, *, camera_ids: IntArray | None = None) -> float:
-    """Return the mean silhouette of a partition into at least 2 clusters.
-
-    Args:
-        distance: Symmetric; the diagonal counts as 0. Negative distances (Eq. 5) are all raised by one constant.
-            Shape (n, n).
-        labels: Clusters 0..k-1. Shape (n,).
-        camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
-
-    Raises:
-        ValueError: If there are fewer than 2 clusters.
-    """
-    if labels.max() < 1:
-        raise ValueError("A silhouette compares clusters; it needs at least 2, got 1.")
-    comparisons = comparisons_of(distance, np.arange(len(distance)), camera_ids=camera_ids)
-    return float(np.concatenate([silhouettes(labels, c) for c in comparisons]).mean())
+    return ClusterCount(number=best, score=scores[best])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +155,6 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> npt.NDArray[np.floa
     )
 
 
-def sampled_columns(num_crops: int, max_columns: int = MAX_COLUMNS) -> IntArray:
-    """Return the crops whose silhouettes are averaged: all, or `max_columns` evenly spaced ones. Shape (c,)."""
-    return np.unique(np.linspace(0, num_crops - 1, min(num_crops, max_columns)).round().astype(np.int64))
-
-
 def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntArray | None = None) -> list[Comparison]:
     """Return who is compared with whom: all with the columns, or each camera's columns with the other cameras' crops.
 
@@ -178,7 +172,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
     everyone, places = np.arange(len(distance)), np.arange(len(columns))
     raised = distance - min(0.0, float(distance.min()))
     raised[columns, places] = 0
-    raised[raised < _ROUNDING] = 0  # copies of one crop have no structure
+    raised[raised < ROUNDING] = 0  # copies of one crop have no structure
     if camera_ids is None:
         return [Comparison(everyone, columns, raised, counts_itself=True)]
     comparisons = []

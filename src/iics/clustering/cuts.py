@@ -1,28 +1,88 @@
-"""Cuts of a dendrogram (Eq. 4): at a number of clusters, at a distance, or at a quantile of all pair distances.
+"""Cuts of a dendrogram (Eq. 4): into a number of clusters, at a distance, or at a quantile of all pair distances.
 
 One dendrogram serves every cut. `iics.clustering.cluster_count` chooses the number without labels.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
-from scipy.spatial.distance import squareform
 
-from iics.clustering.average_linkage import FloatArray, check_square
+from iics.clustering.distances import Distances, Memory
 from iics.clustering.merges import Linkage
 from iics.crops import IntArray
+
+logger = logging.getLogger(__name__)
+
+
+class FixedNumber:
+    """A fixed number of clusters, never more than half as many as there are crops; see `Clustering`."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def look(self, _distances: Distances, _camera_ids: IntArray | None) -> None:
+        """Need nothing."""
+
+    def cluster(self, distances: Distances, _seen: None, *, min_number: int) -> IntArray:  # noqa: ARG002
+        """See `Clustering`."""
+        linkage = distances.linkage()
+        number, least = max(1, self.expected_number(len(distances))), distances.num_parts(linkage)
+        if number < least:
+            logger.warning(
+                "The graph of neighbours falls into %d parts, more than the %d clusters asked for; each part becomes a "
+                "cluster or more. Raise distance.graph_neighbours or the number of clusters.",
+                least,
+                number,
+            )
+        return cut_number(linkage, max(number, least))
+
+    def expected_number(self, num_crops: int) -> int:
+        """See `Clustering`."""
+        return min(self.number, num_crops // 2)
+
+    def memory(self, _distances: Memory, _num_crops: int) -> int:
+        """Return 0."""
+        return 0
+
+
+class QuantileCut:
+    """Clusters of what merges below the distance that a fraction q of all pairs does not exceed; see `Clustering`."""
+
+    def __init__(self, q: float) -> None:
+        self.q = q
+
+    def look(self, distances: Distances, _camera_ids: IntArray | None) -> float | None:
+        """Return where the cut lies; None if there is no pair."""
+        return distances.quantile(self.q) if len(distances) > 1 else None
+
+    def cluster(self, distances: Distances, seen: float | None, *, min_number: int) -> IntArray:  # noqa: ARG002
+        """See `Clustering`."""
+        linkage = distances.linkage()
+        return cut_number(linkage, 1) if seen is None else cut_distance(linkage, seen)
+
+    def expected_number(self, num_crops: int) -> int:
+        """See `Clustering`."""
+        return guessed_number(num_crops)
+
+    def memory(self, distances: Memory, num_crops: int) -> int:
+        """See `Clustering`."""
+        return distances.quantile_memory(num_crops)
+
+
+def guessed_number(num_crops: int) -> int:
+    """Return a guess at a number of clusters that is not fixed: one for four crops."""
+    return num_crops // 4
 
 
 def cut_number(linkage: Linkage, num_clusters: int) -> IntArray:
     """Return labels with exactly `num_clusters` clusters, whatever heights are tied: the first n - k merges.
 
     Args:
-        linkage: Result of `average_linkage`.
+        linkage: Result of `linkage_in_place`.
         num_clusters: Number of clusters k, from 1 to the number of crops n.
 
     Returns:
@@ -56,39 +116,7 @@ def cut_distance(linkage: Linkage, distance_threshold: float) -> IntArray:
     return cut_number(linkage, len(linkage) + 1 - num_merges)
 
 
-def quantile_distance(distance: FloatArray, q: float) -> float:
-    """Return the smallest distance that a fraction `q` of all pairs does not exceed.
-
-    Found by partition, not by sorting: O(n^2) time, a copy of the upper half in memory.
-
-    Args:
-        distance: Symmetric; the diagonal is not read. Shape (n, n), n at least 2.
-        q: Fraction of pairs, in [0, 1].
-
-    Raises:
-        ValueError: If `q` is out of range, the distance is not square, or there is no pair.
-    """
-    check_square(distance)
-    if not 0 <= q <= 1:
-        raise ValueError(f"q is a fraction of all pairs and must lie in [0, 1], got {q}.")
-    if len(distance) < 2:
-        raise ValueError("A quantile of pair distances needs at least 2 crops, got 1.")
-    pairs = squareform(distance, checks=False).astype(np.float32, copy=False)  # as precise as heights are
-    rank = max(math.ceil(q * len(pairs)) - 1, 0)
-    pairs.partition(rank)
-    return float(pairs[rank])
-
-
-def cut_quantile(linkage: Linkage, distance: FloatArray, q: float) -> IntArray:
-    """Return labels of the dendrogram cut at `quantile_distance(distance, q)`; one crop is one cluster."""
-    if len(distance) != len(linkage) + 1:
-        raise ValueError(f"linkage joins {len(linkage) + 1} crops, but distance has shape {distance.shape}.")
-    if len(distance) == 1:
-        return cut_number(linkage, 1)
-    return cut_distance(linkage, quantile_distance(distance, q))
-
-
-def number_by_first_appearance(labels: npt.NDArray[np.integer[Any]]) -> IntArray:
+def number_by_first_appearance(labels: IntArray) -> IntArray:
     """Return the same partition with labels 0..k-1 in the order in which they first occur."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)

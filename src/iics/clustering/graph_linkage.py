@@ -2,7 +2,7 @@
 
 Exactly the average linkage of the matrix that holds each edge's distance and, for all other pairs, one distance `far`:
 with closeness w = far - d, 0 without an edge, the mean distance of two clusters is far - sum(w) / (size * size), and
-sums of w are sums over edges. Nearest-neighbour chain as in `average_linkage`; memory linear in the edges.
+sums of w are sums over edges. Nearest-neighbour chain as in `linkage_in_place`; memory linear in the edges.
 """
 
 from __future__ import annotations

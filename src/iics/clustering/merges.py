@@ -13,7 +13,8 @@ IntVector = npt.NDArray[np.integer[Any]]
 Heights = npt.NDArray[np.float64]
 Linkage = npt.NDArray[np.float64]
 
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
+"""What may come of rounding alone, of float32 distances."""
 
 
 def in_order_of_height(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
@@ -31,7 +32,7 @@ def in_order_of_height(first: IntVector, second: IntVector, heights: Heights) ->
     """
     order = np.argsort(heights, kind="stable")
     sorted_heights = heights[order]
-    sorted_heights[(sorted_heights < 0) & (sorted_heights > -_ROUNDING)] = 0
+    sorted_heights[(sorted_heights < 0) & (sorted_heights > -ROUNDING)] = 0
     return _number(first[order], second[order], sorted_heights)
 
 

@@ -19,7 +19,7 @@ from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
 from iics.evaluation.similarity_blocks import Features
 from iics.evaluation.thresholds_of_pairs import PersonPairs, Similarities, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
-from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.cosine import CosineSimilarity
 
 MAX_CROPS = 3000
 """Crops of each side that are compared, if there are more: 9 million pairs. What is scarce is people, not pairs."""

@@ -19,15 +19,22 @@ from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import CosineRows, rows_in_a_block
 from iics.evaluation.labels import EvaluationLabels
 from iics.memory import free_memory
-from iics.similarity.crop_similarity import CosineSimilarity
-from iics.similarity.neighbour_graph import neighbour_graph
-from iics.similarity.reciprocal import neighbours_needed, reciprocal_weights
-from iics.similarity.reranking import RerankingForm, check_reranking, farthest_or_one
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.neighbour_graph import graph_memory, neighbour_graph
+from iics.similarity.reciprocal import neighbours_needed, reciprocal_memory, reciprocal_weights
+from iics.similarity.reranking import (
+    K1,
+    K2,
+    LAMBDA,
+    RerankingForm,
+    check_reranking,
+    farthest_or_one,
+    jaccard_part,
+)
 from iics.similarity.sparse_overlap import SparseRows
 
 FloatArray = npt.NDArray[np.float32]
 
-_BYTES_PER_NEIGHBOUR = 90  # as for the neighbour graph of labelling
 _TILES = 3 * 4 * 2048**2  # of the neighbour graph, transposed and compared
 
 
@@ -45,9 +52,9 @@ class Reranking:
         EvaluationError: If one is out of range.
     """
 
-    k1: int = 20
-    k2: int = 6
-    lambda_value: float = 0.3
+    k1: int = K1
+    k2: int = K2
+    lambda_value: float = LAMBDA
     form: RerankingForm = "paper"
 
     def __post_init__(self) -> None:
@@ -96,18 +103,16 @@ class RerankedRows:
         distance += 1
         distance *= (self._lambda / self._farthest[block])[:, None]
         overlap = self._weights.overlap_rows(np.arange(block.start, block.stop))[:, len(self._plain.queries) :]
-        np.subtract(1, overlap, out=overlap)
-        overlap *= 1 - self._lambda
-        distance[:, self._counted] += overlap
+        distance[:, self._counted] += jaccard_part(overlap, self._lambda)
         return distance
 
 
 def reranking_memory(num_crops: int, num_features: int, reranking: Reranking) -> int:
     """Return the most bytes that re-ranking takes beside the features given; docs/performance.md has measured ones."""
-    members = 4 * (reranking.k1 + 1) * (reranking.k1 // 2 + 2)
-    graph = _BYTES_PER_NEIGHBOUR * max(reranking.k1 + 1, reranking.k2)
-    rows = 3 * 4 * rows_in_a_block(num_crops)
-    return num_crops * (4 * num_features + members + graph + rows) + _TILES
+    weights = reciprocal_memory(num_crops, reranking.k1)
+    graph = graph_memory(num_crops, max(reranking.k1 + 1, reranking.k2))
+    rows = 3 * 4 * num_crops * rows_in_a_block(num_crops)
+    return 4 * num_crops * num_features + weights + graph + rows + _TILES
 
 
 def check_reranking_memory(num_crops: int, num_features: int, reranking: Reranking, *, still_to_come: int = 0) -> None:

@@ -18,7 +18,7 @@ from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, sam
 from iics.evaluation.similarity_blocks import Features, similarity_blocks
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import MatchThreshold
-from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.cosine import CosineSimilarity
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from iics.crops import DISTRACTOR_IDENTITY, IntArray
 
+NO_CLUSTER = -1
+"""Label of a crop that belongs to no cluster: it takes no part in training."""
+
 
 @dataclass(frozen=True, eq=False)
 class PseudoLabels:
     """The cluster of each crop, used as its training target.
 
     Attributes:
-        labels: Clusters 0..num_clusters-1, none empty. Read-only copy. Shape (n,).
+        labels: Clusters 0..num_clusters-1, none empty; -1 for crops of none. Read-only copy. Shape (n,).
         num_clusters: Number of clusters.
 
     Raises:
@@ -36,11 +39,11 @@ class PseudoLabels:
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or len(labels) == 0 or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"labels must be integers of shape (crops,), got {labels.dtype} {labels.shape}.")
-        found = np.unique(labels)
+        found = np.unique(labels[labels != NO_CLUSTER])
         if not np.array_equal(found, np.arange(self.num_clusters)):
             raise ValueError(
                 f"{self.num_clusters} clusters need labels 0 to {self.num_clusters - 1} without gaps, "
-                f"got {len(found)} different ones from {found[0]} to {found[-1]}."
+                f"got {len(found)} different ones from {min(found, default=-1)} to {max(found, default=-1)}."
             )
         labels = labels.astype(np.int64)  # a copy
         labels.setflags(write=False)
@@ -49,7 +52,18 @@ class PseudoLabels:
     @property
     def sizes(self) -> IntArray:
         """Number of crops of each cluster. Shape (num_clusters,)."""
-        return np.bincount(self.labels, minlength=self.num_clusters)
+        return np.bincount(self.labels[self.is_labelled], minlength=self.num_clusters)
+
+    @property
+    def is_labelled(self) -> npt.NDArray[np.bool_]:
+        """Whether each crop belongs to a cluster. Shape (n,)."""
+        is_labelled: npt.NDArray[np.bool_] = self.labels != NO_CLUSTER
+        return is_labelled
+
+    @property
+    def num_labelled(self) -> int:
+        """Number of crops that belong to a cluster."""
+        return int(self.is_labelled.sum())
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,8 @@ class PseudoLabelStatistics:
         pairwise_precision: Of the pairs in one cluster, the fraction of one identity; 1 if no cluster has two crops.
         pairwise_recall: Of the pairs of one identity, the fraction in one cluster; 1 if no identity has two crops.
 
-    The last four are None without identities; crops of identity 0 and below are left out of them.
+    The last four are None without identities; crops of identity 0 and below are left out of them. Crops of no cluster
+    are left out of everything but the number of all crops in `largest_share`.
     """
 
     num_clusters: int
@@ -102,18 +117,20 @@ def describe_pseudo_labels(
         identity_ids: Identity of each crop, -1 junk, 0 a distractor; None if unknown. Shape (n,).
 
     Raises:
-        ValueError: If the lengths differ.
+        ValueError: If the lengths differ, or there is no cluster.
     """
-    labels, sizes = pseudo_labels.labels, pseudo_labels.sizes
+    labels, sizes, is_labelled = pseudo_labels.labels, pseudo_labels.sizes, pseudo_labels.is_labelled
+    if len(sizes) == 0:
+        raise ValueError(f"None of {len(labels)} crops belongs to a cluster; there is nothing to describe.")
     cameras = _same_length(camera_ids, labels, "camera_ids")
-    by_camera = contingency_matrix(labels, cameras, sparse=True)
+    by_camera = contingency_matrix(labels[is_labelled], cameras[is_labelled], sparse=True)
     entropy = _conditional_entropy(by_camera)
     num_cameras = len(np.unique(cameras))
     found, counts = np.unique(sizes, return_counts=True)
     agreement: dict[str, float] = {}
     if identity_ids is not None:
         identities = _same_length(identity_ids, labels, "identity_ids")
-        is_person = identities > DISTRACTOR_IDENTITY
+        is_person = (identities > DISTRACTOR_IDENTITY) & is_labelled
         if is_person.any():
             agreement = _agreement(contingency_matrix(labels[is_person], identities[is_person], sparse=True))
     return PseudoLabelStatistics(

@@ -16,7 +16,7 @@ def stage_stability(before: IntArray | None, after: IntArray, camera_ids: IntArr
     """Return how far a stage's clusters agree with those of the round before; None if there are none to compare with.
 
     Args:
-        before: Clusters of the round before; -1 where a camera sat out. None in the first round. Shape (n,).
+        before: Clusters of the round before; -1 for crops of none. None in the first round. Shape (n,).
         after: Clusters of this round, likewise. Shape (n,).
         camera_ids: Camera of each crop if each camera is clustered by itself (stage 1): the mean over cameras, by
             their crops. None compares all crops at once (stage 2). Shape (n,).
@@ -24,6 +24,8 @@ def stage_stability(before: IntArray | None, after: IntArray, camera_ids: IntArr
     if before is None:
         return None
     takes_part = (before >= 0) & (after >= 0)
+    if not takes_part.any():
+        return None
     if camera_ids is None:
         groups = [np.flatnonzero(takes_part)]
     else:

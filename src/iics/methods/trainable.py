@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.device import processes_here
-from iics.errors import TrainingError
-from iics.labelling.labelling import labelling_memory, max_dense_crops
+from iics.errors import TrainingError, check_setting, named
+from iics.labelling.labeller import labeller_of, max_dense_crops
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone import backbone_spec
-from iics.similarity.faiss_search import check_faiss
+from iics.similarity.by_name import SEARCHES, SIMILARITIES
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +29,9 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
             memory.
-        SettingsError: If a package that the settings ask for is not installed.
+        SettingsError: If what the settings name does not exist, does not go together or is not installed.
     """
+    check_choices(settings)
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
         raise TrainingError(
@@ -41,8 +41,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     sizes = np.bincount(crops.camera_ids).tolist()
     if max(sizes) < 2:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
-    if settings.distance.neighbour_search == "faiss":
-        check_faiss()
+    SEARCHES[settings.distance.neighbour_search].check()
     compared = max(sizes) if settings.stages == "stage1" else len(crops)
     if compared > max_dense_crops(settings.distance):
         logger.warning(
@@ -65,13 +64,34 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         )
 
 
+def check_choices(settings: Settings) -> None:
+    """Refuse names that nothing is called by, and choices that do not go together.
+
+    Raises:
+        SettingsError: If there are such.
+    """
+    for clusters in (settings.stage1.clusters, settings.stage2.clusters):
+        labeller = labeller_of(settings.distance, clusters)
+    chosen = settings.stage2.similarity
+    similarity = named(SIMILARITIES, chosen, what="stage2.similarity")
+    check_setting(
+        settings.stages != "stage2" or not similarity.needs_scores,
+        f"Without stage 1 there are no classifier scores: stages stage2 needs stage2.similarity cnn, not {chosen}.",
+    )
+    check_setting(
+        similarity.has_features or not labeller.search.needs_features,
+        f"distance.neighbour_search {settings.distance.neighbour_search} compares features; stage2.similarity "
+        f"{chosen} needs exact.",
+    )
+
+
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
     """Return the most bytes that the features of crops, and comparing and clustering them take, on this machine.
 
     Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
 
-    With a number of clusters that is not fixed, how many scores there will be is a guess: a cluster for four crops of a
-    camera. Stage 2 asks again once it knows (`check_scores_fit`).
+    With a number of clusters that is not fixed, how many scores there will be is a guess. Stage 2 asks again once it
+    knows (`check_scores_fit`).
 
     Args:
         sizes: Crops of each camera.
@@ -79,14 +99,14 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
     """
     num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
     features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
-    distance, clusters = settings.distance, settings.stage1.clusters
-    groups = groups_that_fit(sizes, max_dense_crops(distance))
-    memory = partial(labelling_memory, distance=distance, num_features=width)
-    stage1 = max(sum(memory(sizes[camera], clusters=clusters) for camera in group) for group in groups)
-    stage2 = memory(num_crops, clusters=settings.stage2.clusters)
-    if settings.stages == "both" and settings.stage2.similarity != "cnn":
-        num_scores = sum(min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4 for size in sizes)
-        stage2 += 4 * num_crops * num_scores * processes_here()
+    of_camera = labeller_of(settings.distance, settings.stage1.clusters)
+    of_all = labeller_of(settings.distance, settings.stage2.clusters)
+    groups = groups_that_fit(sizes, of_camera.max_dense_crops)
+    stage1 = max(sum(of_camera.memory(sizes[camera], num_features=width) for camera in group) for group in groups)
+    stage2 = of_all.memory(num_crops, num_features=width)
+    if settings.stages == "both":
+        num_scores = sum(of_camera.clustering.expected_number(size) for size in sizes)
+        stage2 += SIMILARITIES[settings.stage2.similarity].memory(num_crops, num_scores) * processes_here()
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
     return (BYTES_OF_PROCESS + features) * processes_here() + labelling  # one process holds the matrix of all pairs
 

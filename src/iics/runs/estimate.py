@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iics.config import ClusterSettings, Settings
+from iics.config import Settings
 from iics.runs.loggers import check_loggers
 from iics.pixels.cache_folder import cache_folder
 from iics.crops import DataSplits
@@ -27,6 +27,7 @@ from iics.memory import free_memory
 from iics.models.reid_model import starting_problem
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
+from iics.labelling.labeller import labeller_of
 from iics.methods.trainable import check_trainable, predicted_memory
 
 SECONDS_A_PHASE = 4.0
@@ -223,7 +224,8 @@ def _network_works(
 def _clusterings(settings: Settings, sizes: list[int]) -> list[tuple[RepeatedWork, Speed]]:
     """Return the clusterings of both stages, extrapolated: pairs grow with the square of the crops."""
     num_crops, num_cameras = sum(sizes), len(sizes)
-    num_scores = sum(_num_clusters(size, settings.stage1.clusters) for size in sizes)
+    in_cameras = labeller_of(settings.distance, settings.stage1.clusters).clustering
+    num_scores = sum(in_cameras.expected_number(size) for size in sizes)
     found = []
     for name, groups, compares_scores in (("stage 1", sizes, False), ("stage 2", [num_crops], True)):
         speed = probe_clustering(
@@ -238,11 +240,6 @@ def _clusterings(settings: Settings, sizes: list[int]) -> list[tuple[RepeatedWor
         each = factor * speed.seconds
         found.append((RepeatedWork(f"{name}: clustering", "clustering", settings.rounds, each, what), speed))
     return found
-
-
-def _num_clusters(size: int, clusters: ClusterSettings) -> int:
-    """Return the outputs of a camera's head; a cluster for four crops where the number is not fixed."""
-    return min(clusters.number, size // 2) if clusters.rule == "fixed" else size // 4
 
 
 def _existing(folder: Path) -> Path:

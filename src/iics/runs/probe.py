@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iics.config import ClusterSettings, DistanceSettings, Settings
+from iics.config import Settings
 from iics.crops import CropSet
 from iics.pixels.images import load_pixels
 from iics.measure import measured
@@ -19,9 +19,9 @@ from iics.speed.synthetic import SyntheticCrops, synthetic_crops
 from iics.speed.training_speed import finisher
 from iics.speed.training_work import Phase, Work, Workload, our_work, training_context
 from iics.models.backbone import backbone_spec
-from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.cosine import CosineSimilarity
 from iics.training.engine import Engine
-from iics.labelling.labelling import label_crops, max_dense_crops
+from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
 
 CROPS_READ, CROPS_CLUSTERED, MAX_SCORES = 256, 1500, 10_000
 
@@ -137,20 +137,16 @@ def probe_clustering(
     on_graph = num_crops > max_dense_crops(settings.distance)
     distance = replace(settings.distance, max_dense_crops=few - 1 if on_graph else few)
     clusters = settings.stage2.clusters if compares_scores else settings.stage1.clusters
-    work = _clustering(crops, distance, clusters, mu=settings.stage2.mu if compares_scores else None)
+    work = _clustering(crops, labeller_of(distance, clusters), mu=settings.stage2.mu if compares_scores else None)
     first = _seconds_of(work)
     done = measured(work)
     return Speed(done.seconds, max(first - done.seconds, 0.0), few, few, done.peak_bytes)
 
 
-def _clustering(
-    crops: SyntheticCrops, distance: DistanceSettings, clusters: ClusterSettings, *, mu: float | None
-) -> Callable[[], object]:
+def _clustering(crops: SyntheticCrops, labeller: Labeller, *, mu: float | None) -> Callable[[], object]:
     if mu is None:
-        return lambda: label_crops(CosineSimilarity(crops.features), distance=distance, clusters=clusters)
-    return lambda: label_crops(
-        crops.similarity(mu=mu), distance=distance, clusters=clusters, camera_ids=crops.camera_ids.astype(np.int64)
-    )
+        return lambda: labeller.label(CosineSimilarity(crops.features))
+    return lambda: labeller.label(crops.similarity(mu=mu), camera_ids=crops.camera_ids.astype(np.int64))
 
 
 def _workload(settings: Settings, phase: Phase, units: int) -> Workload:

@@ -26,7 +26,7 @@ from iics.models.reid_model import ReidModel, create_model
 from iics.runs.checkpoint import Checkpoint
 from iics.training.distributed import Processes, joined_processes
 from iics.training.engine import Engine, at_work, choose_engine
-from iics.labelling.labelling import with_resolved_route
+from iics.labelling.labeller import with_resolved_route
 from iics.training.progress import ProgressCallback, ProgressEvent
 from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.runs.loggers import check_loggers

@@ -13,16 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from iics.crops import IntArray
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
-from iics.similarity.reciprocal import reciprocal_weights
-from iics.similarity.reranking import check_reranking
 
 FloatMatrix = npt.NDArray[np.float32]
 FloatVector = npt.NDArray[np.float32]
 IntVector = npt.NDArray[np.integer[Any]]
 
-_SAMPLED_ROWS = 256
+_SAMPLED_ROWS = 256  # that tell how far apart crops are which are no neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +62,22 @@ class DistanceGraph:
             raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
 
 
+class Distance(Protocol):
+    """A way from similarities to the distances that are clustered, chosen by name (`iics.similarity.by_name`)."""
+
+    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+        """Return the distance of every pair, finite and exactly symmetric, as an array of its own. Shape (n, n)."""
+
+    def near(self, similarity: CropSimilarity, graph: NeighbourGraph) -> CropDistance:
+        """Return the same distance as far as the neighbours tell, without the matrix."""
+
+    def num_neighbours(self, num_crops: int) -> int:
+        """Return how many nearest crops of each decide it."""
+
+    def memory(self, num_crops: int) -> int:
+        """Return the most bytes it takes beside its result."""
+
+
 class CropDistance(Protocol):
     """Distance of any crops; smaller is closer."""
 
@@ -71,61 +86,6 @@ class CropDistance(Protocol):
 
     def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
         """Return the distances of the pairs (first[i], second[i]), whose similarity is known. Shape (len(first),)."""
-
-
-class PlainDistance:
-    """1 - similarity, 0 between a crop and itself."""
-
-    def __init__(self, similarity: CropSimilarity) -> None:
-        self._similarity = similarity
-
-    def rows(self, crops: IntVector) -> FloatMatrix:
-        """See `CropDistance`."""
-        distance = 1 - self._similarity.block(crops, slice(None))
-        distance[np.arange(len(crops)), crops] = 0
-        return distance
-
-    def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:  # noqa: ARG002
-        """See `CropDistance`."""
-        return 1 - similarity
-
-
-class RerankedDistance:
-    """The k-reciprocal distance of 1 - similarity; see `k_reciprocal_distance`.
-
-    Args:
-        similarity: Of n crops.
-        graph: Their neighbours, as many as k1 and k2 need.
-        k1: As for `k_reciprocal_distance`.
-        k2: As for `k_reciprocal_distance`.
-        lambda_value: As for `k_reciprocal_distance`.
-
-    Raises:
-        ValueError: If a setting is out of range.
-    """
-
-    def __init__(
-        self, similarity: CropSimilarity, graph: NeighbourGraph, *, k1: int, k2: int, lambda_value: float
-    ) -> None:
-        check_reranking(k1, k2, lambda_value)
-        self._plain = PlainDistance(similarity)
-        self._weights = reciprocal_weights(graph.neighbours, lambda p, q: 1 - similarity.pairs(p, q), k1=k1, k2=k2)
-        self._lambda = np.float32(lambda_value)
-
-    def rows(self, crops: IntVector) -> FloatMatrix:
-        """See `CropDistance`."""
-        return self._mixed(self._weights.overlap_rows(crops), self._plain.rows(crops))
-
-    def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
-        """See `CropDistance`."""
-        return self._mixed(self._weights.overlap_pairs(first, second), 1 - similarity)
-
-    def _mixed(self, overlap: FloatMatrix, distance: FloatMatrix) -> FloatMatrix:
-        jaccard = np.subtract(1, overlap, out=overlap)
-        jaccard *= 1 - self._lambda
-        distance *= self._lambda
-        distance += jaccard
-        return distance
 
 
 def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGraph:
@@ -145,7 +105,17 @@ def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatVector) -> f
     num_crops, k = graph.neighbours.shape
     if k == num_crops:
         return float(edges.max(initial=0)) + 1
-    crops = np.unique(np.linspace(0, num_crops - 1, min(num_crops, _SAMPLED_ROWS)).round().astype(np.int64))
+    crops = evenly_spaced(num_crops, _SAMPLED_ROWS)
     sampled = distance.rows(crops).astype(np.float64)
     np.put_along_axis(sampled, graph.neighbours[crops], 0, axis=1)
     return float(sampled.sum() / (len(crops) * (num_crops - k)))
+
+
+def distance_graph_memory(num_crops: int) -> int:
+    """Return the bytes that the sample takes which tells how far crops without an edge are apart."""
+    return 4 * _SAMPLED_ROWS * num_crops
+
+
+def evenly_spaced(num_crops: int, most: int) -> IntArray:
+    """Return all crops, or `most` of them, evenly spaced, where there are more. Shape (c,)."""
+    return np.unique(np.linspace(0, num_crops - 1, min(num_crops, most)).round().astype(np.int64))

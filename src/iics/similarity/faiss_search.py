@@ -18,7 +18,7 @@ import torch
 
 from iics.errors import SettingsError
 from iics.similarity.crop_similarity import CropSimilarity
-from iics.similarity.neighbour_graph import NeighbourGraph, in_order
+from iics.similarity.neighbour_graph import NeighbourGraph, NeighbourSearch, graph_memory, in_order
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -51,9 +51,9 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
         ValueError: If a feature is not finite.
     """
     check_faiss()
-    features = similarity.search_features()
-    if features is None:
+    if similarity.features is None:
         raise SettingsError("distance.neighbour_search faiss compares features; Eq. 9 alone needs exact.")
+    features = similarity.features.cpu().contiguous().numpy()
     if not np.isfinite(features.sum(axis=1)).all():
         raise ValueError("features hold NaN or infinite values; check the model they were computed with.")
     num_crops = len(similarity)
@@ -90,3 +90,14 @@ def _search(features: FloatMatrix, k: int) -> npt.NDArray[np.int64]:
         index.nprobe = num_cells
         found[is_short] = index.search(features[is_short], k)[1]
     return np.asarray(found, dtype=np.int64)
+
+
+FAISS = NeighbourSearch(
+    approximate_neighbour_graph,
+    is_exact=False,
+    needs_features=True,
+    memory=lambda num_crops, num_neighbours, num_features: (
+        graph_memory(num_crops, num_neighbours) + 3 * 4 * num_crops * min(num_features, DIMENSIONS)
+    ),
+    check=check_faiss,
+)

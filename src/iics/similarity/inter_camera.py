@@ -1,10 +1,20 @@
-"""Inter-camera similarity (Eq. 5): features and score overlap to one matrix."""
+"""Inter-camera similarity (Eq. 5): features and score overlap, to one matrix, or by the pair and the block."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
-_BLOCK_ROWS = 1024
+from iics.similarity.cosine import CosineSimilarity, check_features, products
+from iics.similarity.crop_similarity import ComparedCrops, Crops, CropSimilarity, SimilarityKind, UpperBounds
+from iics.similarity.overlap_similarity import OverlapSimilarity
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
 
 
 def inter_camera_similarity(
@@ -28,20 +38,96 @@ def inter_camera_similarity(
         ValueError: If `mu` is negative, NaN or infinite, or shapes or `out` do not belong together.
     """
     check_mu(mu)
-    num_crops = _check_features(features)
+    num_crops = check_features(features)
     if overlap.shape != (num_crops, num_crops):
         raise ValueError(
             f"{num_crops} features need an overlap of {num_crops} x {num_crops}, got {tuple(overlap.shape)}."
         )
     if cameras.shape != (num_crops,):
         raise ValueError(f"{num_crops} features need {num_crops} cameras, got shape {tuple(cameras.shape)}.")
-    return _fill(features, out, raised_by=(overlap, cameras, mu))
+
+    def raise_across(block: Tensor, rows: slice) -> None:
+        across = cameras[rows, None] != cameras[None, rows.start :]
+        block.add_(overlap[rows, rows.start :] * across, alpha=mu)
+
+    return products(features, out, raise_across)
 
 
-def cosine_similarity(features: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Return f.f' of every pair: Eq. 5 without its second term, exactly symmetric. Shapes (n, d) to (n, n)."""
-    _check_features(features)
-    return _fill(features, out, raised_by=None)
+class InterCameraSimilarity:
+    """Cosine, raised for pairs of different cameras by mu times their overlap (Eq. 5).
+
+    Args:
+        features: L2-normalised rows. Shape (n, d), float32.
+        overlap: Of the same crops.
+        camera_ids: Camera of each crop. Shape (n,).
+        mu: Weight of the overlap.
+
+    Raises:
+        ValueError: If `mu` is out of range or the lengths differ.
+    """
+
+    compares_scores = True
+
+    def __init__(self, features: Tensor, overlap: OverlapSimilarity, camera_ids: Tensor, *, mu: float) -> None:
+        check_mu(mu)
+        if not len(features) == len(overlap) == len(camera_ids):
+            raise ValueError(
+                f"{len(features)} features need as many scores and cameras, got {len(overlap)} and {len(camera_ids)}."
+            )
+        self.cosine = CosineSimilarity(features)
+        self.overlap = overlap
+        self.cameras = camera_ids
+        self.mu = mu
+
+    def __len__(self) -> int:
+        return len(self.cosine)
+
+    @property
+    def features(self) -> Tensor:
+        """The features: the overlap moves few neighbours. Shape (n, d)."""
+        return self.cosine.features
+
+    @property
+    def bounds(self) -> UpperBounds:
+        """Cosines, raised by mu for pairs of different cameras: no overlap exceeds 1."""
+        return UpperBounds(self._raised_cosines, self._settle)
+
+    def matrix(self) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        overlap = self.overlap.all_pairs()
+        features, cameras = self.features.to(overlap.device), self.cameras.to(overlap.device)
+        return inter_camera_similarity(features, overlap, cameras, mu=self.mu, out=overlap).cpu().numpy()
+
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        cameras = self.cameras.cpu().numpy()
+        raised = self.overlap.block(rows, columns)
+        raised *= np.float32(self.mu) * (cameras[rows][:, None] != cameras[columns][None, :])
+        raised += self.cosine.block(rows, columns)
+        return raised
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropSimilarity`."""
+        similarity = self.cosine.pairs(first, second)
+        across = self._across(first, second)
+        similarity[across] += np.float32(self.mu) * self.overlap.pairs(first[across], second[across])
+        return similarity
+
+    def _raised_cosines(self, rows: slice, columns: slice) -> FloatMatrix:
+        bounds = self.features[rows] @ self.features[columns].T
+        return bounds.add_(self.cameras[rows, None] != self.cameras[None, columns], alpha=self.mu).cpu().numpy()
+
+    def _settle(self, bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+        """Return bound - mu * (1 - J) for pairs of different cameras."""
+        similarity = bounds.copy()
+        across = self._across(first, second)
+        similarity[across] -= np.float32(self.mu) * (1 - self.overlap.pairs(first[across], second[across]))
+        return similarity
+
+    def _across(self, first: IntVector, second: IntVector) -> IntVector:
+        """Return the places of pairs of different cameras."""
+        cameras = self.cameras.cpu().numpy()
+        return np.flatnonzero(cameras[first] != cameras[second])
 
 
 def check_mu(mu: float) -> None:
@@ -54,30 +140,10 @@ def check_mu(mu: float) -> None:
         raise ValueError(f"mu must be at least 0 and finite, got {mu}.")
 
 
-def _fill(features: Tensor, out: Tensor | None, *, raised_by: tuple[Tensor, Tensor, float] | None) -> Tensor:
-    num_crops = len(features)
-    if out is None:
-        out = features.new_empty(num_crops, num_crops)
-    if out.shape != (num_crops, num_crops) or out.dtype != features.dtype:
-        raise ValueError(
-            f"out must be {num_crops} x {num_crops} {features.dtype} for {num_crops} features, "
-            f"got {tuple(out.shape)} {out.dtype}."
-        )
-    for start in range(0, num_crops, _BLOCK_ROWS):
-        rows = slice(start, min(start + _BLOCK_ROWS, num_crops))
-        block = features[rows] @ features[start:].T  # the upper half; the lower is its mirror image
-        if raised_by is not None:
-            overlap, cameras, mu = raised_by
-            across = cameras[rows, None] != cameras[None, start:]
-            block.add_(overlap[rows, start:] * across, alpha=mu)
-        square = block[:, : len(block)]
-        square.copy_(square.triu() + square.triu(1).T)  # a matrix product may round f.g and g.f differently
-        out[rows, start:] = block
-        out[start:, rows] = block.T
-    return out
+def _compare(crops: ComparedCrops) -> CropSimilarity:
+    if crops.mu == 0:
+        return CosineSimilarity(crops.features)  # the same numbers, without an overlap that weighs nothing
+    return InterCameraSimilarity(crops.features, OverlapSimilarity.of(crops), crops.camera_ids, mu=crops.mu)
 
 
-def _check_features(features: Tensor) -> int:
-    if features.ndim != 2:
-        raise ValueError(f"features must have shape (crops, dimensions), got {tuple(features.shape)}.")
-    return len(features)
+INTER_CAMERA = SimilarityKind(_compare, needs_scores=True, has_features=True)

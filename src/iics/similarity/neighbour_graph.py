@@ -6,8 +6,9 @@ memory is linear in the number of crops.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -22,6 +23,7 @@ Neighbours = npt.NDArray[np.int32]
 IntVector = npt.NDArray[np.integer[Any]]
 
 _BLOCK = 2048
+_BYTES_PER_NEIGHBOUR = 90  # measured: the graph, what is sorted, and the distances made of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,37 @@ class NeighbourGraph:
     num_certain: IntVector
 
 
+class FindNeighbours(Protocol):
+    """A similarity to its neighbour graph, as `neighbour_graph`."""
+
+    def __call__(self, similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
+        """Return crops near every crop."""
+
+
+@dataclass(frozen=True)
+class NeighbourSearch:
+    """A way to find neighbours, chosen by name (`iics.similarity.by_name`).
+
+    Attributes:
+        find: A similarity to its neighbour graph.
+        is_exact: Whether `num_certain` of what it finds means something.
+        needs_features: Whether it searches by features.
+        memory: Crops, neighbours and length of features to the bytes it takes beside the graph.
+        check: Refuses if what it needs is not installed.
+    """
+
+    find: FindNeighbours
+    is_exact: bool
+    needs_features: bool
+    memory: Callable[[int, int, int], int]
+    check: Callable[[], None]
+
+
+def graph_memory(num_crops: int, num_neighbours: int) -> int:
+    """Return the bytes that a neighbour graph takes, and the distances made of it."""
+    return _BYTES_PER_NEIGHBOUR * num_crops * num_neighbours
+
+
 def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
     """Return the nearest crops of every crop by an exact search.
 
@@ -50,21 +83,22 @@ def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> Neigh
         similarity: Of n crops.
         num_neighbours: Crops k to keep for each, itself included. Clipped to n.
     """
-    num_crops = len(similarity)
+    num_crops, cheap = len(similarity), similarity.bounds
     k = min(num_neighbours, num_crops)
+    compare = similarity.block if cheap is None else cheap.block
     bounds = np.full((num_crops, k), -np.inf, np.float32)
     found = np.zeros((num_crops, k), np.int32)
     for top in range(0, num_crops, _BLOCK):
         rows = slice(top, min(top + _BLOCK, num_crops))
         for left in range(top, num_crops, _BLOCK):
             columns = slice(left, min(left + _BLOCK, num_crops))
-            tile = similarity.upper_bounds(rows, columns)
+            tile = compare(rows, columns)
             with torch_threads():
                 _offer(tile, top, left, bounds, found)
                 if left > top:  # every pair is compared once and serves both crops
                     _offer(np.ascontiguousarray(tile.T), left, top, bounds, found)
     crops = np.repeat(np.arange(num_crops, dtype=np.int32), k)
-    exact = similarity.settle(bounds.ravel(), crops, found.ravel()).reshape(num_crops, k)
+    exact = bounds if cheap is None else cheap.settle(bounds.ravel(), crops, found.ravel()).reshape(num_crops, k)
     last_bounds = bounds[:, -1] if k < num_crops else np.full(num_crops, -np.inf, np.float32)
     return in_order(found, exact, last_bounds=last_bounds)
 
@@ -92,10 +126,44 @@ def _offer(tile: FloatMatrix, top: int, left: int, best: FloatMatrix, found: Nei
         values, crops = best[top + i], found[top + i]
         for j in range(tile.shape[1]):
             value = np.float32(np.inf) if top + i == left + j else tile[i, j]
-            if not value > values[last]:  # on a tie the smaller index came first and stays
-                continue
-            place = last
-            while place > 0 and values[place - 1] < value:
-                values[place], crops[place] = values[place - 1], crops[place - 1]
-                place -= 1
-            values[place], crops[place] = value, left + j
+            if value > values[last]:  # on a tie the smaller index came first and stays
+                _insert(values, crops, value, left + j)
+
+
+def nearest(distance: FloatMatrix, k: int) -> Neighbours:
+    """Return the k nearest crops of each in a matrix, itself first, then by (distance, index). Shape (n, k)."""
+    with torch_threads():
+        return _nearest(distance, k)
+
+
+@kernel(parallel=True)
+def _nearest(distance: FloatMatrix, k: int) -> Neighbours:
+    num_crops = len(distance)
+    found = np.empty((num_crops, k), np.int32)
+    for p in numba.prange(num_crops):
+        closeness = np.full(k, -np.inf, np.float32)
+        closeness[0] = np.inf  # the crop itself keeps the first place, whatever duplicates it has
+        found[p, 0] = p
+        for q in range(num_crops):
+            if -distance[p, q] > closeness[k - 1] and q != p:
+                _insert(closeness, found[p], -distance[p, q], q)
+    return found
+
+
+@kernel()
+def _insert(values: FloatVector, crops: Neighbours, value: np.float32, crop: int) -> None:
+    """Put a crop into a list ordered by value, behind those of at least its own; the last drops out."""
+    place = len(values) - 1
+    while place > 0 and values[place - 1] < value:
+        values[place], crops[place] = values[place - 1], crops[place - 1]
+        place -= 1
+    values[place], crops[place] = value, crop
+
+
+EXACT = NeighbourSearch(
+    neighbour_graph,
+    is_exact=True,
+    needs_features=False,
+    memory=lambda _crops, _neighbours, _features: 0,
+    check=lambda: None,
+)

@@ -29,6 +29,11 @@ def neighbours_needed(num_crops: int, k1: int, k2: int) -> int:
     return min(max(k1 + 1, k2), num_crops)
 
 
+def reciprocal_memory(num_crops: int, k1: int) -> int:
+    """Return the most bytes that `reciprocal_weights` takes: the expanded sets."""
+    return 4 * num_crops * (k1 + 1) * (k1 // 2 + 2)
+
+
 def reciprocal_weights(
     neighbours: Neighbours, pair_distance: PairDistance, *, k1: int, k2: int, covers_more: bool = False
 ) -> SparseRows:

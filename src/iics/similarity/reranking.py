@@ -1,22 +1,30 @@
 """Re-ranking: k-reciprocal distance (Zhong et al., CVPR 2017), from one distance matrix to a better one.
 
 Crops are compared by the Jaccard distance of their reciprocal neighbours' weights (`reciprocal`), mixed with the
-distance given: (1 - lambda) * Jaccard + lambda * distance.
+distance given: (1 - lambda) * Jaccard + lambda * distance. The distance `reranked` of the paper's rows marked ++.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from iics.config import DistanceSettings
 from iics.kernels import kernel, torch_threads
-from iics.similarity.reciprocal import Neighbours, neighbours_needed, reciprocal_weights
+from iics.similarity.crop_similarity import CropSimilarity
+from iics.similarity.neighbour_graph import NeighbourGraph, nearest
+from iics.similarity.plain_distance import NearPlainDistance, one_minus
+from iics.similarity.reciprocal import neighbours_needed, reciprocal_memory, reciprocal_weights
 from iics.similarity.sparse_overlap import mirror_lower
 
 FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
+
+K1, K2, LAMBDA = DistanceSettings.k1, DistanceSettings.k2, DistanceSettings.lambda_value
 
 RerankingForm = Literal["paper", "published"]
 """`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it."""
@@ -24,8 +32,71 @@ RerankingForm = Literal["paper", "published"]
 _TILE = 128
 
 
+class RerankedDistance:
+    """See `iics.similarity.distance_graph.Distance`.
+
+    Args:
+        k1: As for `k_reciprocal_distance`.
+        k2: As for `k_reciprocal_distance`.
+        lambda_value: As for `k_reciprocal_distance`.
+
+    Raises:
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(self, *, k1: int, k2: int, lambda_value: float) -> None:
+        check_reranking(k1, k2, lambda_value)
+        self._k1, self._k2, self._lambda = k1, k2, lambda_value
+
+    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+        """Return the k-reciprocal distance of 1 - similarity.
+
+        Raises:
+            ValueError: If a similarity is not finite.
+        """
+        return k_reciprocal_distance(
+            one_minus(similarity), k1=self._k1, k2=self._k2, lambda_value=self._lambda, overwrite=True
+        )
+
+    def near(self, similarity: CropSimilarity, graph: NeighbourGraph) -> NearRerankedDistance:
+        """Return the same from neighbours, as many as k1 and k2 need."""
+        return NearRerankedDistance(similarity, graph, k1=self._k1, k2=self._k2, lambda_value=self._lambda)
+
+    def num_neighbours(self, num_crops: int) -> int:
+        """Return how many k1 and k2 need."""
+        return neighbours_needed(num_crops, self._k1, self._k2)
+
+    def memory(self, num_crops: int) -> int:
+        """Return what the weights take."""
+        return reciprocal_memory(num_crops, self._k1)
+
+
+class NearRerankedDistance:
+    """The k-reciprocal distance of any crops, from their neighbours."""
+
+    def __init__(
+        self, similarity: CropSimilarity, graph: NeighbourGraph, *, k1: int, k2: int, lambda_value: float
+    ) -> None:
+        self._plain = NearPlainDistance(similarity)
+        self._weights = reciprocal_weights(graph.neighbours, lambda p, q: 1 - similarity.pairs(p, q), k1=k1, k2=k2)
+        self._lambda = np.float32(lambda_value)
+
+    def rows(self, crops: IntVector) -> FloatMatrix:
+        """See `CropDistance`."""
+        return self._mixed(self._weights.overlap_rows(crops), self._plain.rows(crops))
+
+    def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropDistance`."""
+        return self._mixed(self._weights.overlap_pairs(first, second), 1 - similarity)
+
+    def _mixed(self, overlap: FloatMatrix, distance: FloatMatrix) -> FloatMatrix:
+        distance *= self._lambda
+        distance += jaccard_part(overlap, self._lambda)
+        return distance
+
+
 def k_reciprocal_distance(
-    distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3, overwrite: bool = False
+    distance: FloatMatrix, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA, overwrite: bool = False
 ) -> FloatMatrix:
     """Return the k-reciprocal distance: (1 - lambda) * Jaccard + lambda * distance, made symmetric.
 
@@ -60,7 +131,9 @@ def k_reciprocal_distance(
     return reranked
 
 
-def published_distance(distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lambda_value: float = 0.3) -> FloatMatrix:
+def published_distance(
+    distance: FloatMatrix, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA
+) -> FloatMatrix:
     """Return the distance as the program computes it that its authors published and other toolboxes took over.
 
     It departs from `k_reciprocal_distance` in three places: each crop's distances are divided by the largest of them
@@ -85,8 +158,17 @@ def published_distance(distance: FloatMatrix, *, k1: int = 20, k2: int = 6, lamb
     scaled /= farthest_or_one(scaled.max(axis=1))[:, None]
     neighbours = nearest(scaled, neighbours_needed(len(scaled), k1, k2))
     weights = reciprocal_weights(neighbours, lambda p, q: scaled[p, q], k1=k1, k2=k2, covers_more=True)
-    jaccard: FloatMatrix = 1 - weights.overlap_rows(np.arange(len(scaled)))
-    return np.float32(1 - lambda_value) * jaccard + np.float32(lambda_value) * scaled
+    mixed = jaccard_part(weights.overlap_rows(np.arange(len(scaled))), np.float32(lambda_value))
+    scaled *= np.float32(lambda_value)
+    mixed += scaled
+    return mixed
+
+
+def jaccard_part(overlap: FloatMatrix, lambda_value: np.float32) -> FloatMatrix:
+    """Return (1 - lambda) * (1 - overlap), the part of the mixture that neighbours make, in place."""
+    np.subtract(1, overlap, out=overlap)
+    overlap *= 1 - lambda_value
+    return overlap
 
 
 def farthest_or_one(farthest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -125,34 +207,6 @@ def _row_sums(distance: FloatMatrix) -> npt.NDArray[np.float64]:
             total += distance[p, q]
         sums[p] = total
     return sums
-
-
-def nearest(distance: FloatMatrix, k: int) -> Neighbours:
-    """Return the k nearest of each crop, itself first, then ordered by (distance, index). Shape (n, k)."""
-    with torch_threads():
-        return _nearest(distance, k)
-
-
-@kernel(parallel=True)
-def _nearest(distance: FloatMatrix, k: int) -> Neighbours:
-    num_crops = len(distance)
-    found = np.empty((num_crops, k), np.int32)
-    for p in numba.prange(num_crops):
-        values = np.full(k, np.inf, np.float32)
-        values[0] = -np.inf  # the crop itself keeps the first place, whatever duplicates it has
-        found[p, 0] = p
-        for q in range(num_crops):
-            d = distance[p, q]
-            if d >= values[k - 1] or q == p:  # on a tie the smaller index came first and stays
-                continue
-            place = k - 1
-            while values[place - 1] > d:
-                values[place] = values[place - 1]
-                found[p, place] = found[p, place - 1]
-                place -= 1
-            values[place] = d
-            found[p, place] = q
-    return found
 
 
 @kernel(parallel=True)

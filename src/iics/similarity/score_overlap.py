@@ -9,6 +9,8 @@ Three ways lead to the same J: tiles (`dense_overlap`), an index of the large sc
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,13 @@ _ROW_SUM_TOLERANCE = 1e-3
 _BLOCK_ROWS = 512
 # A score compared through the index costs as much as this many in a tile: 31 to 46 measured (docs/performance.md).
 _INDEXED_COST = 50
+
+
+class OverlapFunction(Protocol):
+    """Scores of C heads to the overlap of all pairs, as `score_overlap`."""
+
+    def __call__(self, scores: Tensor, *, num_cameras: int) -> Tensor:
+        """Return J. Shapes (n, K) to (n, n)."""
 
 
 def score_overlap(scores: Tensor, *, num_cameras: int) -> Tensor:

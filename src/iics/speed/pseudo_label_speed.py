@@ -18,12 +18,13 @@ from torch import Tensor
 from iics.clustering.average_linkage import FloatMatrix, linkage_in_place
 from iics.clustering.merges import Linkage
 from iics.config import ClusterSettings, DistanceSettings
-from iics.labelling.labelling import label_crops
+from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import PseudoLabels
 from iics.measure import measured
 from iics.similarity.inter_camera import inter_camera_similarity
+from iics.similarity.neighbour_graph import nearest
 from iics.similarity.reciprocal import reciprocal_weights
-from iics.similarity.reranking import k_reciprocal_distance, nearest
+from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import large_scores, score_overlap
 from iics.speed.plain import PlainReranking, score_overlap_rows
 from iics.speed.synthetic import SyntheticCrops
@@ -78,15 +79,9 @@ def warm_up(crops: SyntheticCrops) -> None:
 
 def label(crops: SyntheticCrops, *, max_dense: int, neighbours: int = 100, search: str = "exact") -> PseudoLabels:
     """Return the pseudo-labels of stage 2, re-ranked, as many clusters as there are identities."""
-    return label_crops(
-        crops.similarity(mu=MU),
-        distance=DistanceSettings(
-            max_dense_crops=max_dense,
-            graph_neighbours=neighbours,
-            neighbour_search="faiss" if search == "faiss" else "exact",
-        ),
-        clusters=ClusterSettings(number=max(2, len(np.unique(crops.identity_ids)))),
-    )
+    distance = DistanceSettings(max_dense_crops=max_dense, graph_neighbours=neighbours, neighbour_search=search)
+    clusters = ClusterSettings(number=max(2, len(np.unique(crops.identity_ids))))
+    return labeller_of(distance, clusters).label(crops.similarity(mu=MU))
 
 
 def measure_labelling(

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
+from iics.similarity.inter_camera import InterCameraSimilarity
+from iics.similarity.overlap_similarity import OverlapSimilarity
 
 IntVector = npt.NDArray[np.integer[Any]]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,12 +14,12 @@ from torch.nn import functional as F
 from iics.config import Settings
 from iics.crops import CropSet, IntArray
 from iics.errors import TrainingError
-from iics.labelling.labelling import cluster, max_dense_crops, prepare
-from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.labeller import labeller_of
+from iics.labelling.pseudo_labels import NO_CLUSTER, PseudoLabels, describe_pseudo_labels
 from iics.methods.method import Stage, StageResult, State
 from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead
-from iics.similarity.crop_similarity import CosineSimilarity
+from iics.similarity.cosine import CosineSimilarity
 from iics.training.batches import stage1_batches, stage1_steps
 from iics.training.context import TrainingContext
 from iics.training.losses import check_loss
@@ -28,8 +27,6 @@ from iics.training.step import LossOf, train_step, training_steps
 from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
-
-NO_CLUSTER = -1
 
 
 def train_stage1(context: TrainingContext, _state: State) -> StageResult:
@@ -47,19 +44,20 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
     cameras = cameras_that_take_part(context.crops)
     raw = context.raw_features()
 
-    pseudo_labels = label_cameras(context, l2_normalise(raw), cameras)
+    cameras, pseudo_labels = with_clusters(context, cameras, label_cameras(context, l2_normalise(raw), cameras))
     similarity = context.compare_pairs(raw)
     heads = [
         BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)
         for labels in pseudo_labels
     ]
-    num_steps = settings.epochs * stage1_steps(
-        [len(crops) for crops in cameras], crops_per_camera=settings.crops_per_camera, rule=settings.steps_per_epoch
-    )
     labels = np.full(len(context.crops), NO_CLUSTER, dtype=np.int64)
     for crops, found in zip(cameras, pseudo_labels, strict=True):
         labels[crops] = found.labels
-    loss = _train_heads(context, heads, cameras, torch.from_numpy(labels), num_steps)
+    labelled = [crops[labels[crops] != NO_CLUSTER] for crops in cameras]
+    num_steps = settings.epochs * stage1_steps(
+        [len(crops) for crops in labelled], crops_per_camera=settings.crops_per_camera, rule=settings.steps_per_epoch
+    )
+    loss = _train_heads(context, heads, labelled, torch.from_numpy(labels), num_steps)
     names = [context.crops.camera_names[context.crops.camera_ids[crops[0]]] for crops in cameras]
     statistics = [
         describe_pseudo_labels(found, context.crops.camera_ids[crops], identities_of(context.crops, crops))
@@ -97,23 +95,42 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
 
     Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
     """
-    distance, clusters = context.settings.distance, context.settings.stage1.clusters
+    labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
     processes = context.processes
     largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
     own = largest_first[processes.rank :: processes.count]
     found: list[PseudoLabels] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for group in groups_that_fit([len(cameras[at]) for at in own], max_dense_crops(distance)):
+        for group in groups_that_fit([len(cameras[at]) for at in own], labeller.max_dense_crops):
             places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
-            prepared = [
-                prepare(CosineSimilarity(features[place]), distance=distance, clusters=clusters) for place in places
-            ]
-            for labels in pool.map(partial(cluster, clusters=clusters), prepared):
+            prepared = [labeller.prepare(CosineSimilarity(features[place])) for place in places]
+            for labels in pool.map(labeller.cluster, prepared):
                 found.append(labels)
                 context.report("cluster", len(found), len(own))
             del prepared  # before the next group's distances are made
     by_camera = {at: labels for pairs in processes.gather(list(zip(own, found, strict=True))) for at, labels in pairs}
     return [by_camera[at] for at in range(len(cameras))]
+
+
+def with_clusters(
+    context: TrainingContext, cameras: list[IntArray], pseudo_labels: list[PseudoLabels]
+) -> tuple[list[IntArray], list[PseudoLabels]]:
+    """Return cameras and their pseudo-labels without cameras that have no cluster; these sit out, with a warning.
+
+    Raises:
+        TrainingError: If no camera has a cluster.
+    """
+    for crops, found in zip(cameras, pseudo_labels, strict=True):
+        if found.num_clusters == 0:
+            name = context.crops.camera_names[context.crops.camera_ids[crops[0]]]
+            logger.warning("Camera %s has no cluster among its %d crops, so it sits stage 1 out.", name, len(crops))
+    kept = [at for at, found in enumerate(pseudo_labels) if found.num_clusters > 0]
+    if not kept:
+        raise TrainingError(
+            "No camera has a cluster; stage 1 has nothing to learn. Ask for clusters (--stage1.clusters.rule fixed "
+            "--stage1.clusters.number N)."
+        )
+    return [cameras[at] for at in kept], [pseudo_labels[at] for at in kept]
 
 
 def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:

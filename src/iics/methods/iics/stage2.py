@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor
@@ -11,19 +11,15 @@ from torch import Tensor
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError, named
-from iics.labelling.labelling import label_crops, max_dense_crops
+from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.method import Stage, StageResult, State
 from iics.methods.trainable import check_scores_fit
 from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores, heads_of
-from iics.similarity.crop_similarity import (
-    CosineSimilarity,
-    CropSimilarity,
-    InterCameraSimilarity,
-    OverlapSimilarity,
-)
+from iics.similarity.by_name import SIMILARITIES
+from iics.similarity.crop_similarity import ComparedCrops
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
 from iics.training.losses import LOSSES
@@ -63,9 +59,10 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     raw = context.raw_features()
     pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
     if pseudo_labels.num_clusters < 2:
+        found = "put all {} crops into one cluster" if pseudo_labels.num_clusters else "found no cluster of {} crops"
         raise TrainingError(
-            f"Stage 2 put all {len(context.crops)} crops into one cluster; training needs at least 2. Ask for more "
-            "clusters (--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
+            f"Stage 2 {found.format(pseudo_labels.num_labelled)}; training needs at least 2. Ask for more clusters "
+            "(--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
         )
     if pseudo_labels.num_clusters < settings.clusters_per_batch:
         logger.warning(
@@ -98,38 +95,29 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
         mu: Weight of the score overlap in Eq. 5.
     """
     context.report("cluster", 0, 1)
-    settings, distance, processes = context.settings.stage2, context.settings.distance, context.processes
-    overlap = None
-    if settings.similarity != "cnn":
+    settings, processes = context.settings.stage2, context.processes
+    labeller = labeller_of(context.settings.distance, settings.clusters)
+    kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
+    camera_ids = context.crops.camera_ids
+    crops = ComparedCrops(l2_normalise(raw), torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
+    shared = None
+    if kind.needs_scores:
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
         shared = SharedOverlap(processes, classifier_scores(raw, heads), num_cameras=len(heads))
-        overlap = OverlapSimilarity(shared.scores, num_heads=len(heads), compute=shared.matrix)
-        compares_all = len(raw) <= max_dense_crops(distance) and (settings.similarity == "overlap" or mu > 0)
-        if compares_all and not processes.is_first:
-            shared.help()
+        crops = replace(crops, scores=shared.scores, num_heads=len(heads), overlap=shared.matrix)
+    similarity = kind.compare(crops)
+    is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(raw))
+    if shared is not None and is_shared and not processes.is_first:
+        shared.help()
     found = processes.from_first(
-        lambda: label_crops(
-            compare_crops(context, raw, overlap, mu=mu),
-            distance=distance,
-            clusters=settings.clusters,
-            camera_ids=context.crops.camera_ids,
+        lambda: labeller.label(
+            similarity,
+            camera_ids=camera_ids,
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
         )
     )
     context.report("cluster", 1, 1)
     return found
-
-
-def compare_crops(
-    context: TrainingContext, raw: Tensor, overlap: OverlapSimilarity | None, *, mu: float
-) -> CropSimilarity:
-    """Return the similarity that is clustered: Eq. 5, Eq. 9 alone, or, without scores, the features' cosine."""
-    if overlap is None:
-        return CosineSimilarity(l2_normalise(raw))
-    if context.settings.stage2.similarity == "overlap":
-        return overlap
-    cameras = torch.from_numpy(context.crops.camera_ids.copy()).to(raw.device)
-    return InterCameraSimilarity(l2_normalise(raw), overlap, cameras, mu=mu)
 
 
 def _train(context: TrainingContext, num_features: int, pseudo_labels: PseudoLabels) -> dict[str, float]:
@@ -139,7 +127,7 @@ def _train(context: TrainingContext, num_features: int, pseudo_labels: PseudoLab
     loss = make(num_features, pseudo_labels.num_clusters, settings, context.generator).to(context.model.device)
     labels = torch.from_numpy(pseudo_labels.labels.copy())
     batch_size = settings.clusters_per_batch * settings.crops_per_cluster
-    num_steps = steps_of_epochs(settings.epochs, num_crops=len(labels), batch_size=batch_size)
+    num_steps = steps_of_epochs(settings.epochs, num_crops=pseudo_labels.num_labelled, batch_size=batch_size)
     return train_on_labels(
         context,
         loss,

@@ -5,19 +5,35 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from iics.clustering.average_linkage import average_linkage
+from iics.clustering import near_pairs
+from iics.clustering.average_linkage import AllPairs, linkage_in_place
 from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
-from iics.clustering.cuts import cut_number, cut_quantile
+from iics.clustering.cuts import cut_distance, cut_number
+from iics.clustering.near_pairs import NearPairs
 from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import SettingsError
-from iics.labelling import labelling
-from iics.labelling.labelling import label_crops, labelling_memory, max_dense_crops
-from iics.similarity.crop_similarity import CosineSimilarity, InterCameraSimilarity, OverlapSimilarity
+from iics.labelling import labeller
+from iics.labelling.labeller import labeller_of, max_dense_crops
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.inter_camera import InterCameraSimilarity
+from iics.similarity.overlap_similarity import OverlapSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.training.randomness import crop_order
 
 COSINE = DistanceSettings(kind="cosine")
 AUTO = ClusterSettings(rule="auto")
+
+
+def average_linkage(distance: np.ndarray) -> np.ndarray:
+    return linkage_in_place(np.array(distance, dtype=np.float32))
+
+
+def label_crops(similarity, *, distance, clusters, **given):
+    return labeller_of(distance, clusters).label(similarity, **given)
+
+
+def prepare(similarity, *, distance, clusters, **given):
+    return labeller_of(distance, clusters).prepare(similarity, **given)
 
 
 def from_angles(degrees):
@@ -88,7 +104,7 @@ def test_three_clusters_are_the_three_groups(similarity):
 def test_quantile_cuts_at_the_share_of_pairs(similarity):
     labels = label_crops(similarity, distance=COSINE, clusters=ClusterSettings(rule="quantile", quantile=0.1))
     distance = 1 - similarity.matrix()
-    assert labels.labels.tolist() == cut_quantile(average_linkage(distance), distance, 0.1).tolist()
+    assert labels.labels.tolist() == cut_distance(average_linkage(distance), AllPairs(distance).quantile(0.1)).tolist()
     assert 3 < labels.num_clusters < 30
 
 
@@ -292,10 +308,10 @@ def test_the_quantile_of_the_graph_is_that_of_all_pairs(quantile, distance_kind)
     settings = {"kind": distance_kind, "k1": 10, "graph_neighbours": 180}
     similarity, clusters = people_similarity("cosine")[0], ClusterSettings(rule="quantile", quantile=quantile)
     dense, graph = (
-        labelling.prepare(similarity, distance=DistanceSettings(max_dense_crops=most, **settings), clusters=clusters)
+        prepare(similarity, distance=DistanceSettings(max_dense_crops=most, **settings), clusters=clusters)
         for most in (180, 179)
     )
-    assert graph.threshold == pytest.approx(dense.threshold, abs=3e-6)
+    assert graph.seen == pytest.approx(dense.seen, abs=3e-6)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 14, 24, 40, 54, 82])  # rounding put the threshold of some below the merge
@@ -314,9 +330,9 @@ def test_a_quantile_cut_of_the_graph_joins_the_pair_it_lies_at(seed):
 def test_the_quantile_of_many_crops_is_that_of_a_sample(monkeypatch):
     similarity, clusters = people_similarity("cosine")[0], ClusterSettings(rule="quantile", quantile=0.1)
     distance = DistanceSettings(kind="cosine", max_dense_crops=1)
-    exact = labelling.prepare(similarity, distance=distance, clusters=clusters).threshold
-    monkeypatch.setattr(labelling, "MAX_COLUMNS", 45)
-    sampled = labelling.prepare(similarity, distance=distance, clusters=clusters).threshold
+    exact = prepare(similarity, distance=distance, clusters=clusters).seen
+    monkeypatch.setattr(near_pairs, "MOST_SAMPLED", 45)
+    sampled = prepare(similarity, distance=distance, clusters=clusters).seen
     assert sampled != exact
     assert sampled == pytest.approx(exact, rel=0.05)
 
@@ -324,10 +340,10 @@ def test_the_quantile_of_many_crops_is_that_of_a_sample(monkeypatch):
 def test_the_automatic_number_of_many_crops_comes_from_a_sample(monkeypatch):
     similarity, cameras = people_similarity("cosine")
     distance = DistanceSettings(kind="cosine", max_dense_crops=1)
-    monkeypatch.setattr(labelling, "_SAMPLED_BYTES", 4 * 180 * 60)
-    prepared = labelling.prepare(similarity, distance=distance, clusters=AUTO, camera_ids=cameras)
-    assert sum(len(comparison.columns) for comparison in prepared.comparisons) == 60
-    labels = labelling.cluster(prepared, clusters=AUTO)
+    monkeypatch.setattr(near_pairs, "_SAMPLED_BYTES", 4 * 180 * 60)
+    prepared = prepare(similarity, distance=distance, clusters=AUTO, camera_ids=cameras)
+    assert sum(len(comparison.columns) for comparison in prepared.seen) == 60
+    labels = labeller_of(distance, AUTO).cluster(prepared)
     assert abs(labels.num_clusters - 30) <= 3
 
 
@@ -361,8 +377,8 @@ def test_approximate_neighbours_of_overlap_alone_are_refused():
 @pytest.mark.parametrize(("most", "is_graph"), [(31, False), (30, False), (29, True), (1, True)])
 def test_all_pairs_are_compared_up_to_the_number_set(similarity, most, is_graph):
     distance = DistanceSettings(kind="cosine", max_dense_crops=most)
-    prepared = labelling.prepare(similarity, distance=distance, clusters=AUTO)
-    assert isinstance(prepared.distances, labelling.DistanceGraph) == is_graph
+    prepared = prepare(similarity, distance=distance, clusters=AUTO)
+    assert isinstance(prepared.distances, NearPairs) == is_graph
 
 
 @pytest.mark.parametrize(
@@ -370,18 +386,18 @@ def test_all_pairs_are_compared_up_to_the_number_set(similarity, most, is_graph)
     [(12 * 100**2, 100), (12 * 100**2 - 1, 99), (24 * 2**30, 46_340), (None, 20_000)],
 )
 def test_all_pairs_are_compared_up_to_a_third_of_memory(monkeypatch, memory, expected):
-    monkeypatch.setattr(labelling, "total_memory", lambda: memory)
+    monkeypatch.setattr(labeller, "total_memory", lambda: memory)
     assert max_dense_crops(DistanceSettings()) == expected
     assert max_dense_crops(DistanceSettings(max_dense_crops=7)) == 7
 
 
 def test_little_memory_takes_the_graph(similarity, monkeypatch):
-    monkeypatch.setattr(labelling, "total_memory", lambda: 12 * 29**2)
-    prepared = labelling.prepare(similarity, distance=COSINE, clusters=ClusterSettings(number=3))
-    assert isinstance(prepared.distances, labelling.DistanceGraph)
-    monkeypatch.setattr(labelling, "total_memory", lambda: 12 * 30**2)
-    prepared = labelling.prepare(similarity, distance=COSINE, clusters=ClusterSettings(number=3))
-    assert prepared.distances.shape == (30, 30)
+    monkeypatch.setattr(labeller, "total_memory", lambda: 12 * 29**2)
+    prepared = prepare(similarity, distance=COSINE, clusters=ClusterSettings(number=3))
+    assert isinstance(prepared.distances, NearPairs)
+    monkeypatch.setattr(labeller, "total_memory", lambda: 12 * 30**2)
+    prepared = prepare(similarity, distance=COSINE, clusters=ClusterSettings(number=3))
+    assert prepared.distances.matrix.shape == (30, 30)
 
 
 @pytest.mark.parametrize(
@@ -392,15 +408,15 @@ def test_little_memory_takes_the_graph(similarity, monkeypatch):
 def test_memory_of_all_pairs_worked_by_hand(rule, expected):
     distance = DistanceSettings(max_dense_crops=10_000)
     members = 4 * 10_000 * 21 * 12  # of the expanded sets of re-ranking
-    assert labelling_memory(10_000, distance, ClusterSettings(rule=rule), num_features=512) == expected + members
+    assert labeller_of(distance, ClusterSettings(rule=rule)).memory(10_000, num_features=512) == expected + members
 
 
 def test_memory_of_the_graph_worked_by_hand():
     settings = DistanceSettings(kind="cosine", max_dense_crops=1, graph_neighbours=50)
-    memory = labelling_memory(1000, settings, ClusterSettings(), num_features=512)
+    memory = labeller_of(settings, ClusterSettings()).memory(1000, num_features=512)
     assert memory == 1000 * (90 * 50 + 4 * 256)
     with_faiss = replace(settings, neighbour_search="faiss")
-    assert labelling_memory(1000, with_faiss, ClusterSettings(), num_features=512) == memory + 1000 * (
+    assert labeller_of(with_faiss, ClusterSettings()).memory(1000, num_features=512) == memory + 1000 * (
         90 * 50 + 3 * 4 * 256
     )
 
@@ -408,8 +424,8 @@ def test_memory_of_the_graph_worked_by_hand():
 def test_memory_of_the_graph_grows_with_crops_and_neighbours():
     fixed = ClusterSettings()
     one, more, wider = (
-        labelling_memory(
-            crops, DistanceSettings(max_dense_crops=1, graph_neighbours=neighbours), fixed, num_features=512
+        labeller_of(DistanceSettings(max_dense_crops=1, graph_neighbours=neighbours), fixed).memory(
+            crops, num_features=512
         )
         for crops, neighbours in ((100_000, 100), (300_000, 100), (100_000, 200))
     )
@@ -423,7 +439,7 @@ def test_memory_of_the_graph_grows_with_crops_and_neighbours():
 def test_the_graph_takes_less_memory_than_all_pairs(rule, num_crops):
     clusters = ClusterSettings(rule=rule)
     graph, dense = (
-        labelling_memory(num_crops, DistanceSettings(max_dense_crops=most), clusters, num_features=512)
+        labeller_of(DistanceSettings(max_dense_crops=most), clusters).memory(num_crops, num_features=512)
         for most in (num_crops - 1, num_crops)
     )
     assert graph < dense

@@ -1,0 +1,82 @@
+"""What a clustering sees of distances, all pairs or near ones, and what a clustering is.
+
+`iics.clustering.by_name` lists the clusterings. To add one, write a file with a `Clustering` in it and give it a line
+there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.clustering.merges import Linkage
+from iics.crops import IntArray
+
+FloatMatrix = npt.NDArray[np.float32]
+
+MOST_SAMPLED = 4000
+"""Crops that stand for all where there are more."""
+
+
+class Memory(Protocol):
+    """What looking at distances takes, beside the distances."""
+
+    def sample_memory(self, num_crops: int) -> int:
+        """Return the most bytes that work on `Distances.sample` takes."""
+
+    def quantile_memory(self, num_crops: int) -> int:
+        """Return the bytes that `Distances.quantile` takes."""
+
+
+class Distances(Memory, Protocol):
+    """Distances of n crops; smaller is closer."""
+
+    def __len__(self) -> int:
+        """Return the number of crops."""
+
+    def sample(self) -> tuple[IntArray, FloatMatrix]:
+        """Return all crops or evenly spaced ones, shape (c,), and the distances of all to them, shape (n, c).
+
+        The distances may be those that are clustered: they must not be changed.
+        """
+
+    def quantile(self, q: float) -> float:
+        """Return the smallest distance that a fraction q of all pairs does not exceed; n is at least 2."""
+
+    def to_cluster(self) -> Distances:
+        """Return what is left to be clustered once nothing is looked at any more."""
+
+    def linkage(self) -> Linkage:
+        """Return the merges of average linkage; uses up the distances, one core, and no interpreter lock."""
+
+    def num_parts(self, linkage: Linkage) -> int:
+        """Return how many parts there are between which no distance is known."""
+
+
+class Clustering(Protocol):
+    """Distances to clusters, in two steps: one uses every core, the other can run for several cameras at once."""
+
+    def look(self, distances: Distances, camera_ids: IntArray | None) -> Any:
+        """Return what has to be known of distances before they are used up.
+
+        Args:
+            distances: Of n crops. Unchanged.
+            camera_ids: Camera of each crop if there are several. Shape (n,).
+        """
+
+    def cluster(self, distances: Distances, seen: Any, *, min_number: int) -> IntArray:
+        """Return the cluster of each crop, 0..k-1 without gaps; -1 for a crop that belongs to none. Shape (n,).
+
+        Args:
+            distances: As left by `Distances.to_cluster`; used up.
+            seen: What `look` returned.
+            min_number: Smallest number of clusters, where the number is chosen.
+        """
+
+    def expected_number(self, num_crops: int) -> int:
+        """Return how many clusters there will be, or a guess."""
+
+    def memory(self, distances: Memory, num_crops: int) -> int:
+        """Return the most bytes it takes beside the distances."""

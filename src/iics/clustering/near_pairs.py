@@ -1,0 +1,77 @@
+"""Near pairs: distances of crops and their neighbours, where a matrix of all pairs does not fit into memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from iics.clustering.distances import MOST_SAMPLED
+from iics.clustering.graph_linkage import graph_linkage
+from iics.clustering.merges import ROUNDING, Linkage
+from iics.crops import IntArray
+from iics.similarity.distance_graph import CropDistance, DistanceGraph, evenly_spaced
+
+FloatMatrix = npt.NDArray[np.float32]
+
+_SAMPLED_BYTES = 1e9
+
+
+class NearPairs:
+    """Distances of near pairs of n crops; all others count as equally far. See `Distances`.
+
+    Args:
+        graph: Of the near pairs.
+        between: Distances of any crops, to look at a sample of them; None where nothing is looked at.
+    """
+
+    def __init__(self, graph: DistanceGraph, between: CropDistance | None = None) -> None:
+        self.graph = graph
+        self._between = between
+
+    def __len__(self) -> int:
+        return self.graph.num_crops
+
+    def sample(self) -> tuple[IntArray, FloatMatrix]:
+        """See `Distances`."""
+        columns, rows = self._sampled_rows()
+        return columns, rows.T
+
+    def quantile(self, q: float) -> float:
+        """Return the quantile over a sample, rounded up as heights are rounded."""
+        crops, rows = self._sampled_rows()
+        is_other = np.ones(rows.shape, dtype=np.bool_)
+        is_other[np.arange(len(crops)), crops] = False
+        return float(np.quantile(rows[is_other], q, method="inverted_cdf")) + ROUNDING
+
+    def to_cluster(self) -> NearPairs:
+        """Return the graph alone."""
+        return NearPairs(self.graph)
+
+    def linkage(self) -> Linkage:
+        """See `Distances`."""
+        return graph_linkage(self.graph)
+
+    def num_parts(self, linkage: Linkage) -> int:
+        """Return how many parts no edge joins: they merge last, at `far`, and in an order that means nothing."""
+        return 1 + int((linkage[:, 2] >= self.graph.far).sum())
+
+    def _sampled_rows(self) -> tuple[IntArray, FloatMatrix]:
+        if self._between is None:
+            raise ValueError("These distances can only be clustered: look at them before.")
+        crops = evenly_spaced(len(self), _num_sampled(len(self)))
+        return crops, self._between.rows(crops)
+
+    @staticmethod
+    def sample_memory(num_crops: int) -> int:
+        """Return the most bytes that choosing a number by a sample takes: three times the sample."""
+        return 3 * 4 * num_crops * _num_sampled(num_crops)
+
+    @staticmethod
+    def quantile_memory(num_crops: int) -> int:
+        """Return what the sample and a copy of it take."""
+        return NearPairs.sample_memory(num_crops)
+
+
+def _num_sampled(num_crops: int) -> int:
+    """Return how many crops' distances to all others are looked at."""
+    return min(num_crops, MOST_SAMPLED, max(1, int(_SAMPLED_BYTES / (4 * num_crops))))

@@ -1,0 +1,158 @@
+"""A labeller: similarity to pseudo-labels, the same in both stages, by one distance and one clustering.
+
+All pairs are compared while their distances fit; beyond that, each crop and its neighbours. Work comes in two parts:
+what uses every core (`prepare`), and the clustering, which uses one and can run for several cameras
+at once (`cluster`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from iics.clustering.average_linkage import AllPairs
+from iics.clustering.by_name import CLUSTERINGS
+from iics.clustering.distances import Clustering, Distances
+from iics.clustering.near_pairs import NearPairs
+from iics.config import ClusterSettings, DistanceSettings, Settings
+from iics.crops import IntArray
+from iics.errors import named
+from iics.labelling.pseudo_labels import PseudoLabels
+from iics.memory import total_memory
+from iics.similarity.by_name import DISTANCES, SEARCHES
+from iics.similarity.crop_similarity import CropSimilarity
+from iics.similarity.distance_graph import Distance, distance_graph, distance_graph_memory
+from iics.similarity.neighbour_graph import NeighbourGraph, NeighbourSearch, graph_memory
+
+logger = logging.getLogger(__name__)
+
+_SHARE_OF_MEMORY = 3
+_CROPS_WHERE_MEMORY_IS_UNKNOWN = 20_000
+_SHARE_UNCERTAIN = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Distances that wait for their clustering.
+
+    Attributes:
+        distances: Clustering uses them up.
+        seen: What the clustering has to know of them.
+    """
+
+    distances: Distances
+    seen: Any
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """How crops get pseudo-labels.
+
+    Attributes:
+        distance: What is clustered.
+        clustering: Distances to clusters, and to crops that belong to none.
+        max_dense_crops: Crops up to which all pairs are compared.
+        num_neighbours: Neighbours each crop is compared with beyond that, itself included.
+        search: What finds them.
+    """
+
+    distance: Distance
+    clustering: Clustering
+    max_dense_crops: int
+    num_neighbours: int
+    search: NeighbourSearch
+
+    def label(
+        self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None, min_number: int = 2
+    ) -> PseudoLabels:
+        """Return pseudo-labels of crops.
+
+        Args:
+            similarity: Larger is closer. Of n crops.
+            camera_ids: Camera of each crop if there are several, for the automatic number. Shape (n,).
+            min_number: Smallest automatic number.
+
+        Raises:
+            ValueError: If a similarity is not finite.
+        """
+        return self.cluster(self.prepare(similarity, camera_ids=camera_ids), min_number=min_number)
+
+    def prepare(self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None) -> Prepared:
+        """Return the distances to cluster; see `label`."""
+        distances: Distances
+        if self.compares_all_pairs(len(similarity)):
+            distances = AllPairs(self.distance.all_pairs(similarity))
+        else:
+            graph = self.search.find(similarity, num_neighbours=self.num_neighbours)
+            if self.search.is_exact:
+                _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
+            between = self.distance.near(similarity, graph)
+            distances = NearPairs(distance_graph(between, graph), between)
+        return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
+
+    def cluster(self, prepared: Prepared, *, min_number: int = 2) -> PseudoLabels:
+        """Return the pseudo-labels of prepared distances; see `label`. Uses one core and no interpreter lock."""
+        labels = self.clustering.cluster(prepared.distances, prepared.seen, min_number=min_number)
+        return PseudoLabels(labels, num_clusters=int(np.max(labels)) + 1)
+
+    def compares_all_pairs(self, num_crops: int) -> bool:
+        """Return whether so many crops are compared in pairs, not with their neighbours only."""
+        return num_crops <= self.max_dense_crops
+
+    def memory(self, num_crops: int, *, num_features: int) -> int:
+        """Return the most bytes that labelling takes beside features and scores.
+
+        docs/performance.md has measured ones.
+        """
+        needed = self.distance.memory(num_crops)
+        if self.compares_all_pairs(num_crops):
+            return needed + AllPairs.memory(num_crops) + self.clustering.memory(AllPairs, num_crops)
+        needed += graph_memory(num_crops, self.num_neighbours)
+        needed += self.search.memory(num_crops, self.num_neighbours, num_features)
+        return needed + max(distance_graph_memory(num_crops), self.clustering.memory(NearPairs, num_crops))
+
+
+def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labeller:
+    """Return the labeller that settings name.
+
+    Raises:
+        SettingsError: If they name something that does not exist.
+    """
+    return Labeller(
+        distance=named(DISTANCES, distance.kind, what="distance.kind")(distance),
+        clustering=named(CLUSTERINGS, clusters.rule, what="clusters.rule")(clusters),
+        max_dense_crops=max_dense_crops(distance),
+        num_neighbours=distance.graph_neighbours,
+        search=named(SEARCHES, distance.neighbour_search, what="distance.neighbour_search"),
+    )
+
+
+def max_dense_crops(distance: DistanceSettings) -> int:
+    """Return the number of crops up to which all pairs are compared."""
+    if distance.max_dense_crops > 0:
+        return distance.max_dense_crops
+    memory = total_memory()
+    return _CROPS_WHERE_MEMORY_IS_UNKNOWN if memory is None else math.isqrt(memory // _SHARE_OF_MEMORY // 4)
+
+
+def with_resolved_route(settings: Settings) -> Settings:
+    """Return settings that name how many crops are compared in pairs, so that another machine resumes the same way."""
+    return replace(settings, distance=replace(settings.distance, max_dense_crops=max_dense_crops(settings.distance)))
+
+
+def _warn_of_uncertain_neighbours(graph: NeighbourGraph, needed: int) -> None:
+    """Say so if a crop that was not found could be among the neighbours that a distance uses (large mu)."""
+    num_uncertain = int((graph.num_certain < needed).sum())
+    if num_uncertain > _SHARE_UNCERTAIN * len(graph.num_certain):
+        logger.warning(
+            "Of %d of %d crops, some of the %d neighbours used in re-ranking may not be the nearest, because the score "
+            "overlap weighs much. Raise distance.graph_neighbours above %d.",
+            num_uncertain,
+            len(graph.num_certain),
+            needed,
+            graph.neighbours.shape[1],
+        )

@@ -1,0 +1,120 @@
+"""Cosine of features: the similarity `cnn`, and the first term of Eq. 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from iics.kernels import REORDERED, kernel, torch_threads
+from iics.similarity.crop_similarity import Crops, SimilarityKind, where_the_matrix_fits
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
+
+_BLOCK_ROWS = 1024
+
+
+class CosineSimilarity:
+    """Cosine of features.
+
+    Args:
+        features: L2-normalised rows. Shape (n, d), float32.
+    """
+
+    bounds = None
+    compares_scores = False
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features.detach()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def matrix(self) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return cosine_similarity(where_the_matrix_fits(self.features)).cpu().numpy()
+
+    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+        """See `CropSimilarity`."""
+        return (_of(self.features, rows) @ _of(self.features, columns).T).cpu().numpy()
+
+    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+        """See `CropSimilarity`."""
+        with torch_threads():
+            return _cosines(self.features.cpu().numpy(), first, second)
+
+
+CNN = SimilarityKind(lambda crops: CosineSimilarity(crops.features), needs_scores=False, has_features=True)
+
+
+def cosine_similarity(features: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Return f.f' of every pair, exactly symmetric. Shapes (n, d) to (n, n)."""
+    return products(features, out)
+
+
+def products(
+    features: Tensor, out: Tensor | None, raise_block: Callable[[Tensor, slice], None] | None = None
+) -> Tensor:
+    """Return f.f' of every pair, perhaps raised, exactly symmetric; half of the time is saved by symmetry.
+
+    Args:
+        features: Shape (n, d).
+        out: Where to write. Shape (n, n).
+        raise_block: Adds to products, in place, of some rows with the columns from the first of these rows on.
+    """
+    num_crops = check_features(features)
+    if out is None:
+        out = features.new_empty(num_crops, num_crops)
+    if out.shape != (num_crops, num_crops) or out.dtype != features.dtype:
+        raise ValueError(
+            f"out must be {num_crops} x {num_crops} {features.dtype} for {num_crops} features, "
+            f"got {tuple(out.shape)} {out.dtype}."
+        )
+    for start in range(0, num_crops, _BLOCK_ROWS):
+        rows = slice(start, min(start + _BLOCK_ROWS, num_crops))
+        block = features[rows] @ features[start:].T  # the upper half; the lower is its mirror image
+        if raise_block is not None:
+            raise_block(block, rows)
+        square = block[:, : len(block)]
+        square.copy_(square.triu() + square.triu(1).T)  # a matrix product may round f.g and g.f differently
+        out[rows, start:] = block
+        out[start:, rows] = block.T
+    return out
+
+
+def check_features(features: Tensor) -> int:
+    """Return how many rows of features there are.
+
+    Raises:
+        ValueError: If they are no rows.
+    """
+    if features.ndim != 2:
+        raise ValueError(f"features must have shape (crops, dimensions), got {tuple(features.shape)}.")
+    return len(features)
+
+
+def _of(features: Tensor, crops: Crops) -> Tensor:
+    return features[crops] if isinstance(crops, slice) else features[torch.tensor(crops, device=features.device)]
+
+
+@kernel(fastmath=REORDERED)
+def _dot(a: FloatVector, b: FloatVector) -> np.float32:
+    total = np.float32(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel(parallel=True)
+def _cosines(features: FloatMatrix, first: IntVector, second: IntVector) -> FloatVector:
+    cosines = np.empty(len(first), np.float32)
+    for pair in numba.prange(len(first)):
+        cosines[pair] = _dot(features[first[pair]], features[second[pair]])
+    return cosines

@@ -1,0 +1,102 @@
+"""1 - similarity: the distance `cosine` of the paper's rows marked +, and what re-ranking starts from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from iics.kernels import kernel, torch_threads
+from iics.similarity.crop_similarity import CropSimilarity
+from iics.similarity.neighbour_graph import NeighbourGraph
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.integer[Any]]
+
+_ASYMMETRY_TOLERANCE = 1e-4
+_TILE = 128
+
+
+class PlainDistance:
+    """See `iics.similarity.distance_graph.Distance`."""
+
+    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+        """Return 1 - similarity of every pair.
+
+        Raises:
+            ValueError: If one is not finite, or they are not symmetric but for rounding.
+        """
+        distance = one_minus(similarity)
+        if check_distance(distance) > 0:
+            distance = (distance + distance.T) / np.float32(2)  # a chain of nearest clusters could run in circles
+        return distance
+
+    def near(self, similarity: CropSimilarity, _graph: NeighbourGraph) -> NearPlainDistance:
+        """Return 1 - similarity, which needs no neighbours."""
+        return NearPlainDistance(similarity)
+
+    def num_neighbours(self, _num_crops: int) -> int:
+        """Return 0: each pair decides its own distance."""
+        return 0
+
+    def memory(self, _num_crops: int) -> int:
+        """Return 0: it is computed in place."""
+        return 0
+
+
+class NearPlainDistance:
+    """1 - similarity, 0 between a crop and itself."""
+
+    def __init__(self, similarity: CropSimilarity) -> None:
+        self._similarity = similarity
+
+    def rows(self, crops: IntVector) -> FloatMatrix:
+        """See `CropDistance`."""
+        distance = 1 - self._similarity.block(crops, slice(None))
+        distance[np.arange(len(crops)), crops] = 0
+        return distance
+
+    def from_similarity(self, similarity: FloatVector, _first: IntVector, _second: IntVector) -> FloatVector:
+        """See `CropDistance`."""
+        return 1 - similarity
+
+
+def one_minus(similarity: CropSimilarity) -> FloatMatrix:
+    """Return 1 - similarity of every pair, in one matrix. Shape (n, n)."""
+    matrix = similarity.matrix()
+    return np.subtract(1, matrix, out=matrix)
+
+
+def check_distance(distance: FloatMatrix) -> float:
+    """Return the largest difference between mirrored entries; the diagonal plays no part.
+
+    Raises:
+        ValueError: If the distance is not finite or not symmetric but for rounding.
+    """
+    with torch_threads():
+        gap = float(_largest_asymmetry(distance).max())
+    if not math.isfinite(gap):
+        raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
+    if gap > _ASYMMETRY_TOLERANCE:
+        raise ValueError(f"distance must be symmetric; two mirrored entries differ by {gap:.3g}.")
+    return gap
+
+
+@kernel(parallel=True)
+def _largest_asymmetry(d: FloatMatrix) -> FloatVector:
+    """Return the largest |d(i, j) - d(j, i)| of each tile of rows; infinite if one of the two is not finite."""
+    num_rows = len(d)
+    gaps = np.zeros((num_rows + _TILE - 1) // _TILE, np.float32)
+    for tile in numba.prange(len(gaps)):
+        top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
+        for left in range(0, bottom, _TILE):
+            for i in range(top, bottom):
+                for j in range(left, min(left + _TILE, i)):
+                    gap = abs(d[i, j] - d[j, i])
+                    if not gap <= gaps[tile]:  # two infinite entries differ by NaN
+                        gaps[tile] = np.inf if np.isnan(gap) else gap
+    return gaps
