@@ -48,6 +48,7 @@ STEPS = [
     {"speed"},
     {"runs"},
     {"reports"},
+    {"progress_display"},
     {"trained_run"},
     {"gallery"},
     {"page"},
