@@ -49,6 +49,7 @@ STEPS = [
     {"speed"},
     {"runs"},
     {"reports"},
+    {"progress_display"},
     {"trained_run"},
     {"gallery"},
     {"page"},

@@ -1,12 +1,14 @@
-"""A run folder holds a report whenever a round is recorded, and a report that fails ends no run."""
+"""From Python as from the command line: rounds are measured, reported, and the model is calibrated in the end."""
 
+import io
+import json
 import logging
 from dataclasses import replace
 
 import pytest
 
 import iics
-from iics import trained_run as reported_training
+from iics import trained_run
 from iics.runs import rounds
 
 
@@ -39,11 +41,11 @@ def test_resuming_reports_what_follows_and_a_fault_of_the_report_ends_no_run(sto
 
     (stopped / "report.html").unlink()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(reported_training, "write_report", fail)
+        patch.setattr(trained_run, "write_report", fail)
         run = iics.resume(stopped, people.train)
     assert run.history[-1]["round"] == 2
     assert f"The report of {stopped} was not written (ZeroDivisionError: no page today)." in caplog.text
-    reported_training.keep_report(stopped)
+    trained_run.keep_report(stopped)
     assert "round 2 of 2." in (stopped / "report.html").read_text()
 
 
@@ -58,3 +60,87 @@ def test_records_are_told_of_once_written_and_not_before_training(people, tiny_s
         after_record=lambda folder: told.append(len((folder / "metrics.jsonl").read_text().splitlines())),
     )
     assert told == [2, 3]  # the first line is that of round 0
+
+
+# --- query and gallery
+
+
+@pytest.fixture(scope="module")
+def measured(people, tiny_settings, tmp_path_factory):
+    """A run of one round that is measured, with its folder."""
+    out = tmp_path_factory.mktemp("measured") / "run"
+    settings = replace(tiny_settings, rounds=1, loggers=())
+    run = iics.train(people.train, settings=settings, out=out, query=people.query, gallery=people.gallery)
+    return out, run
+
+
+def test_query_and_gallery_are_measured_before_training_and_after_every_round(measured):
+    records = [json.loads(line) for line in (measured[0] / "metrics.jsonl").read_text().splitlines()]
+    assert [record["round"] for record in records] == [0, 1]
+    assert all(0 < record["evaluation"]["mean_ap"] <= 1 for record in records)
+
+
+def test_a_measured_run_leaves_rankings_a_card_and_a_calibrated_model(measured):
+    out, run = measured
+    assert all((out / name).exists() for name in ("contact_sheet.png", "camera_pairs.json", "model.md", "report.html"))
+    assert iics.load_model(out / "model.safetensors").header.match_thresholds == run.model.header.match_thresholds
+    assert run.model.header.match_thresholds.split == "query against gallery"
+
+
+def test_a_finished_run_is_compared_with_the_query_it_was_measured_on(measured, people):
+    out, _ = measured
+    same = iics.resume(out, people.train, query=people.query, gallery=people.gallery)
+    assert same.model.header.match_thresholds is not None
+    with pytest.raises(iics.IicsError, match="are not the same"):
+        iics.resume(out, people.train, query=people.gallery, gallery=people.query)
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"), [("every-round", [True, True, True]), ("end", [True, False, True]), ("never", [])]
+)
+def test_a_run_is_measured_when_it_is_asked_to(people, tiny_settings, tmp_path, when, expected):
+    settings = replace(tiny_settings, stages="stage1", rounds=2, loggers=())
+    splits = people.query, people.gallery
+    run = iics.train(
+        people.train, settings=settings, out=tmp_path / "run", query=splits[0], gallery=splits[1], evaluate=when
+    )
+    measured = [
+        json.loads(line)["evaluation"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert ([bool(values) for values in measured] if when != "never" else [v for v in measured if v]) == expected
+    assert (tmp_path / "run" / "camera_pairs.json").exists() == (when != "never")
+    assert (run.model.header.match_thresholds is None) == (when == "never")
+
+
+def test_what_the_caller_measures_stands_beside_the_scores(people, tiny_settings, tmp_path):
+    def own(model, round_number):
+        return {"own": round_number} if round_number else None
+
+    settings = replace(tiny_settings, stages="stage1", rounds=1, loggers=())
+    tests = {"query": people.query, "gallery": people.gallery}
+    iics.train(people.train, settings=settings, out=tmp_path / "run", **tests, after_round=own)
+    before, after = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    assert "own" not in before["evaluation"]
+    assert after["evaluation"]["own"] == 1
+    assert 0 < after["evaluation"]["mean_ap"] <= 1
+
+
+def test_a_query_without_a_gallery_is_refused(people, tiny_settings, tmp_path):
+    with pytest.raises(iics.IicsError) as caught:
+        iics.train(people.train, settings=tiny_settings, out=tmp_path / "run", query=people.query)
+    assert str(caught.value) == "There is a query and no gallery; one is searched in the other. Give both or none."
+
+
+def test_a_gallery_without_identities_is_refused(people, tiny_settings, tmp_path):
+    nameless = people.gallery.without_identities()
+    with pytest.raises(iics.IicsError, match=r"has no identities to measure against\. Leave out both\."):
+        iics.train(people.train, settings=tiny_settings, out=tmp_path / "run", query=people.query, gallery=nameless)
+    assert not (tmp_path / "run").exists()
+
+
+def test_progress_is_shown_on_request(people, tiny_settings, tmp_path, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    settings = replace(tiny_settings, stages="stage1", rounds=1, loggers=())
+    iics.train(people.train, settings=settings, out=tmp_path / "run", progress=True)
+    assert "round 1/1  stage 1: train" in shown.getvalue()

@@ -1,25 +1,36 @@
-"""Training whose run folder always holds report.html: `iics.train` and `iics.resume`.
+"""A whole training: `iics.train` and `iics.resume`, as the command `iics train` does it, too.
 
-The page is written anew whenever a round is recorded, also for a run that is stopped later: some two seconds.
+Rounds are measured where there is a query and a gallery, the run folder holds report.html after every round (some two
+seconds) and model.md in the end, and the model knows which similarity means the same person.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from iics.config import Settings
-from iics.crops import CropSet
+from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
+from iics.progress_display import training_display
+from iics.reports.measuring import Measuring
 from iics.reports.model_card import write_model_card
 from iics.reports.report import write_report
 from iics.runs import rounds
 from iics.runs.rounds import AtEnd, TrainingRun
 from iics.runs.run import AfterRound
+from iics.runs.run_folder import RunFolder
+from iics.runs.same_pictures import check_measured_on
+from iics.training.distributed import Processes, joined_processes
 from iics.training.progress import ProgressCallback
 
 logger = logging.getLogger(__name__)
+
+When = Literal["every-round", "end", "never"]
+"""When a run is measured: also before training, unless never."""
 
 
 def train(
@@ -27,11 +38,14 @@ def train(
     *,
     settings: Settings,
     out: Path | str,
+    query: CropSet | None = None,
+    gallery: CropSet | None = None,
+    evaluate: When = "every-round",
     source: Mapping[str, str] | None = None,
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     at_end: AtEnd | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool = False,
 ) -> TrainingRun:
     """Train a model on unlabelled crops and keep everything in a new run folder, with a report of the rounds so far.
 
@@ -41,80 +55,131 @@ def train(
         crops: At least two cameras. Identities, if there are any, are only measured against.
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
+        query: Crops with identities; with a gallery, mAP and CMC are measured, and the model is calibrated on both.
+        gallery: Crops with identities that the query is searched in.
+        evaluate: When to measure: before training and every-round, or at the end; or never.
         source: Where the crops come from, recorded in the run folder.
-        measured_on: Crops that `after_round` measures on, by name, e.g. "query"; who resumes must have the same.
-        after_round: Called before training and after each round, e.g. to evaluate.
-        at_end: Called with the finished run while its folder is still held, e.g. to calibrate the model.
-        progress: Told about every step.
+        measured_on: Other crops that `after_round` measures on, by name; who resumes must have the same.
+        after_round: Called before training and after each round, to measure something else.
+        at_end: Called with the finished run while its folder is still held.
+        progress: Told about every step; True shows it, on a terminal, in a notebook or as lines.
 
     Raises:
-        DataError: If `crops` is None, as the train split of data that is only measured or searched.
+        DataError: If `crops` is None, as the train split of data that is only measured or searched; or if there is one
+            of query and gallery alone, or one without identities.
         IicsError: As `iics.runs.rounds.train`; a report that cannot be written is only warned of.
     """
-    return rounds.train(
-        _given(crops),
-        settings=settings,
-        out=out,
-        source=source,
-        measured_on=measured_on,
-        after_round=after_round,
-        after_record=keep_report,
-        at_end=_then(at_end),
-        progress=progress,
-    )
+    data = _data(_given(crops), query, gallery)
+    with joined_processes() as processes, _listener(progress, processes) as listener:
+        return train_on(
+            data,
+            settings=settings,
+            out=Path(out),
+            evaluate=evaluate if query is not None else "never",
+            source=source or {},
+            measured_on=measured_on,
+            after_round=after_round,
+            at_end=at_end,
+            progress=listener,
+        )
 
 
 def resume(
     out: Path | str,
     crops: CropSet,
     *,
+    query: CropSet | None = None,
+    gallery: CropSet | None = None,
+    evaluate: When = "every-round",
     measured_on: Mapping[str, CropSet] | None = None,
     after_round: AfterRound | None = None,
     at_end: AtEnd | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool = False,
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
 
     Args:
         out: The run folder.
         crops: The pictures it was started with, wherever they lie now and in any order.
-        measured_on: As in `train`; what is given is compared with what the run was measured on.
+        query: As in `train`; what is given is compared with what the run was measured on.
+        gallery: Likewise.
+        evaluate: As in `train`.
+        measured_on: Likewise compared.
         after_round: As in `train`.
         at_end: As in `train`.
         progress: As in `train`.
 
     Raises:
-        IicsError: As `iics.runs.rounds.resume`; a report that cannot be written is only warned of.
+        IicsError: As `train` and `iics.runs.rounds.resume`; a report that cannot be written is only warned of.
     """
-    return rounds.resume(
-        out,
-        _given(crops),
-        measured_on=measured_on,
-        after_round=after_round,
+    data = _data(_given(crops), query, gallery)
+    with joined_processes() as processes, _listener(progress, processes) as listener:
+        return resume_on(
+            Path(out),
+            data,
+            evaluate=evaluate if query is not None else "never",
+            measured_on=measured_on,
+            after_round=after_round,
+            at_end=at_end,
+            progress=listener,
+        )
+
+
+def train_on(
+    data: DataSplits,
+    *,
+    settings: Settings,
+    out: Path,
+    evaluate: When,
+    source: Mapping[str, str],
+    measured_on: Mapping[str, CropSet] | None = None,
+    after_round: AfterRound | None = None,
+    at_end: AtEnd | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Train on data as its reader found it; see `train`. It is measured if query and gallery have identities."""
+    tests = _tests(data, evaluate)
+    measuring = _measuring(tests, evaluate, settings, out, progress, after_round)
+    return rounds.train(
+        data.to_train_on(),
+        settings=settings,
+        out=out,
+        source=source,
+        measured_on={**tests, **(measured_on or {})},
+        after_round=measuring if tests else after_round,
         after_record=keep_report,
-        at_end=_then(at_end),
+        at_end=_end(measuring if evaluate != "never" else None, data, at_end),
         progress=progress,
     )
 
 
-def _given(crops: CropSet | None) -> CropSet:
-    if crops is None:
-        raise DataError(
-            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
-            "has instead."
-        )
-    return crops
-
-
-def _then(at_end: AtEnd | None) -> AtEnd:
-    """Return what happens at the end of a run: its model card is written, then what the caller wants."""
-
-    def end(run: TrainingRun) -> None:
-        write_model_card(run.folder)
-        if at_end is not None:
-            at_end(run)
-
-    return end
+def resume_on(
+    out: Path,
+    data: DataSplits,
+    *,
+    evaluate: When,
+    measured_on: Mapping[str, CropSet] | None = None,
+    after_round: AfterRound | None = None,
+    at_end: AtEnd | None = None,
+    progress: ProgressCallback | None = None,
+) -> TrainingRun:
+    """Go on with a run on data as its reader found it; see `resume`."""
+    with joined_processes() as processes:  # whose first alone may see the folder
+        settings = processes.from_first(lambda: RunFolder.open(out).settings())
+        pictures = RunFolder.open(out).pictures() if processes.is_first else None
+    tests = _tests(data, evaluate)
+    if pictures is not None and tests:
+        tests = check_measured_on(tests, pictures, settings, run=out)
+    measuring = _measuring(tests, evaluate, settings, out, progress, after_round)
+    return rounds.resume(
+        out,
+        data.to_train_on(),
+        measured_on=measured_on,
+        after_round=measuring if tests else after_round,
+        after_record=keep_report,
+        at_end=_end(measuring if evaluate != "never" else None, data, at_end),
+        progress=progress,
+    )
 
 
 def keep_report(folder: Path) -> None:
@@ -129,3 +194,76 @@ def keep_report(folder: Path) -> None:
             error,
             folder,
         )
+
+
+def _tests(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
+    """Return what is measured on, by name; nothing if it has no identities, or nothing is to be measured."""
+    query, gallery = data.query, data.gallery
+    if evaluate == "never" or query is None or gallery is None:
+        return {}
+    has_identities = query.identity_ids is not None and gallery.identity_ids is not None
+    return {"query": query, "gallery": gallery} if has_identities else {}
+
+
+def _measuring(
+    tests: Mapping[str, CropSet],
+    evaluate: When,
+    settings: Settings,
+    folder: Path,
+    progress: ProgressCallback | None,
+    also: AfterRound | None,
+) -> Measuring:
+    def is_due(round_number: int) -> bool:
+        return evaluate == "every-round" or round_number in (0, settings.rounds)
+
+    own = {"": (tests["query"], tests["gallery"])} if tests else {}
+    return Measuring(own, is_due=is_due, settings=settings, folder=folder, progress=progress, also=also)
+
+
+def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) -> AtEnd:
+    """Return what happens at the end: the model card, what its similarities mean, then what the caller wants."""
+
+    def end(run: TrainingRun) -> None:
+        write_model_card(run.folder)
+        if measuring is not None:
+            measuring.calibrate(run, data)
+        if at_end is not None:
+            at_end(run)
+
+    return end
+
+
+def _given(crops: CropSet | None) -> CropSet:
+    if crops is None:
+        raise DataError(
+            "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
+            "has instead."
+        )
+    return crops
+
+
+def _data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> DataSplits:
+    """Return crops and what is measured on as one data set.
+
+    Raises:
+        DataError: If one of query and gallery is missing, or has no identities.
+    """
+    for name, other, split in (("query", "gallery", gallery), ("gallery", "query", query)):
+        if split is None and (query is not None or gallery is not None):
+            raise DataError(f"There is a {name} and no {other}; one is searched in the other. Give both or none.")
+    for name, split in (("query", query), ("gallery", gallery)):
+        if split is not None and split.identity_ids is None:
+            raise DataError(f"The {name}, {split.name}, has no identities to measure against. Leave out both.")
+    return DataSplits(crops.name, train=crops, query=query, gallery=gallery)
+
+
+@contextmanager
+def _listener(progress: ProgressCallback | bool, processes: Processes) -> Iterator[ProgressCallback | None]:
+    """Yield who is told about every step; only the first of several processes shows anything."""
+    if not isinstance(progress, bool):
+        yield progress
+    elif progress and processes.is_first:
+        with training_display() as display:
+            yield display
+    else:
+        yield None

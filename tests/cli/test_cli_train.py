@@ -12,9 +12,8 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import Evaluator, _defaults
+from iics.cli.train import _defaults
 from iics.labelling.labeller import with_resolved_route
-from iics.models.reid_model import load_model
 from iics.runs.run_folder import RunFolder
 
 
@@ -115,20 +114,6 @@ def test_folder_without_identities_trains_and_is_not_measured(iics, folder_peopl
     (record,) = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
     assert record["evaluation"] == {}
     assert record["stage2"]["pseudo_labels"]["adjusted_rand_index"] is None
-
-
-@pytest.mark.parametrize(
-    ("when", "expected"),
-    [("every-round", [True, True, True]), ("end", [True, False, True]), ("never", [])],
-)
-def test_flag_says_after_which_rounds_is_measured(trained, people, tiny_settings, when, expected, tmp_path):
-    model = load_model(trained[0] / "model.safetensors")
-    settings = replace(tiny_settings, rounds=2)
-    evaluator = Evaluator(people, when=when, settings=settings, folder=tmp_path, progress=lambda event: None)
-    callback = evaluator.callback()
-    measured = [] if callback is None else [bool(callback(model, round_number)) for round_number in (0, 1, 2)]
-    assert measured == expected
-    assert (tmp_path / "camera_pairs.json").exists() == (when != "never")
 
 
 @pytest.mark.parametrize("place", ["{run}", "{run}/", "={run}"])

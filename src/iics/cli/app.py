@@ -15,9 +15,9 @@ import tyro
 from iics.cli.gallery_model import model_of_gallery
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
-from iics.cli.progress import count_display
 from iics.cli.source import DataSource
 from iics.home_folder import expanded
+from iics.progress_display import count_display
 from iics.ranges import BATCH, check_ranges, number, whole
 
 if TYPE_CHECKING:

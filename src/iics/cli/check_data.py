@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from iics.cli.estimate_text import estimate_text
 from iics.cli.parse import parse
-from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.cli.train import PresetName, fitting_preset
 from iics.errors import SettingsError
 from iics.pixels.picture_file import check_picture_path, write_picture
+from iics.progress_display import count_display
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits

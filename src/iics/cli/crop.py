@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from iics.cli.parse import parse
-from iics.cli.progress import SECONDS_BETWEEN_LINES, count_of
 from iics.home_folder import expanded
+from iics.progress_display import SECONDS_BETWEEN_LINES, count_of
 from iics.video.crop_settings import CropSettings
 
 

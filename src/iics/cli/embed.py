@@ -13,8 +13,8 @@ import tyro
 from iics.atomic import write_atomically
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
-from iics.cli.progress import count_display
 from iics.errors import DataError
+from iics.progress_display import count_display
 from iics.ranges import BATCH, check_ranges
 
 

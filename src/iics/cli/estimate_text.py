@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iics.cli.progress import format_seconds
+from iics.progress_display import format_seconds
 
 if TYPE_CHECKING:
     from iics.runs.estimate import RepeatedWork, RunEstimate

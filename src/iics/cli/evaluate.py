@@ -11,7 +11,6 @@ import tyro
 
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
-from iics.cli.progress import count_display
 from iics.cli.protocol_choice import (
     DEFAULT_REPEATS,
     ProtocolChoice,
@@ -24,6 +23,7 @@ from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.errors import EvaluationError, SettingsError
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
+from iics.progress_display import count_display
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import tyro
 
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
-from iics.cli.progress import count_display
 from iics.cli.source import DataSource, SourceFlags
 from iics.errors import DataError, ExportError, WriteError
 from iics.export.input_form import AS_DECODED, TOOLS, Channels, InputForm, Layout, Tool, Values
+from iics.progress_display import count_display
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits

@@ -14,7 +14,7 @@ import tyro
 from iics.cli.gallery_crops import SplitName, named_crops
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
-from iics.cli.progress import count_display, count_of
+from iics.progress_display import count_display, count_of
 from iics.ranges import BATCH, check_ranges
 from iics.shown_name import shown
 

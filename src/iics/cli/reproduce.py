@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 import tyro
 
 from iics.cli.parse import parse
-from iics.cli.progress import count_of, training_display
 from iics.cli.source import BenchmarkName, DataSource
 from iics.errors import DataError, SettingsError
 from iics.home_folder import expanded
+from iics.progress_display import count_of, training_display
 from iics.ranges import check_ranges, whole
 from iics.shown_name import shown
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from iics.cli.machine import console
-from iics.cli.progress import count_of, format_seconds
+from iics.progress_display import count_of, format_seconds
 from iics.shown_name import shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import tyro
 from rich.console import Console
@@ -18,18 +18,18 @@ from rich.table import Table
 from iics import presets
 from iics.cli.given_flags import flags_of, given_flags
 from iics.cli.parse import parse
-from iics.cli.progress import count_of, format_seconds, training_display
-from iics.cli.run_evaluator import Evaluator
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError, WeightsError
 from iics.home_folder import expanded
+from iics.progress_display import count_of, format_seconds, training_display
 from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
     from iics.runs.rounds import TrainingRun
+    from iics.trained_run import When
     from iics.training.distributed import Processes
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
@@ -99,7 +99,7 @@ def _check_settings(settings: Settings) -> None:
 
 
 def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
-    from iics.trained_run import train
+    from iics.trained_run import train_on
 
     crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
@@ -109,18 +109,7 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     if processes.is_first:
         _print_start(command, crops, out, processes)
     with _resume_hint(out, processes), _display(processes) as progress:
-        evaluator = Evaluator(splits, when=command.evaluate, settings=settings, folder=out, progress=progress)
-        after_round = evaluator.callback()
-        run = train(
-            crops,
-            settings=settings,
-            out=out,
-            source=values,
-            measured_on=evaluator.measured_on(),
-            after_round=after_round,
-            at_end=evaluator.calibrate,
-            progress=progress,
-        )
+        run = train_on(splits, settings=settings, out=out, evaluate=command.evaluate, source=values, progress=progress)
     if processes.is_first:
         _print_end(run)
     return 0
@@ -133,39 +122,22 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.runs.run_folder import RunFolder
-    from iics.runs.same_pictures import check_measured_on
-    from iics.trained_run import resume
+    from iics.trained_run import resume_on
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
-
-        def read() -> tuple[dict[str, str], Settings]:
-            folder = RunFolder.open(run_path)
-            return folder.source(), folder.settings()
-
-        values, settings = processes.from_first(read)
+        values = processes.from_first(lambda: RunFolder.open(run_path).source())
         source = _source_of_run(run_path, values, data_dir)
         splits = source.load()
         if processes.is_first:
             print(f"Going on with {run_path}.", file=sys.stderr)
         with _resume_hint(run_path, processes), _display(processes) as progress:
-            evaluator = Evaluator(
-                splits, when=values["evaluate"], settings=settings, folder=run_path, progress=progress
-            )
-            folder = RunFolder.open(run_path) if processes.is_first else None
-            pictures = None if folder is None else folder.pictures()
-            if pictures is not None:
-                tests = check_measured_on(evaluator.measured_on(), pictures, settings, run=run_path)
-                evaluator = evaluator.on(tests)
 
-            def end(finished: TrainingRun) -> None:
+            def end(_finished: TrainingRun) -> None:
                 if data_dir is not None:
                     RunFolder.open(run_path).move_source(source.to_values())
-                evaluator.calibrate(finished)
 
-            run = resume(
-                run_path, splits.to_train_on(), after_round=evaluator.callback(), at_end=end, progress=progress
-            )
+            run = resume_on(run_path, splits, evaluate=cast("When", values["evaluate"]), at_end=end, progress=progress)
         if processes.is_first:
             _print_end(run)
     return 0

@@ -13,9 +13,9 @@ import tyro
 from iics.cli.index import describe, report_failures
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
-from iics.cli.progress import count_of
 from iics.errors import check_setting
 from iics.home_folder import expanded
+from iics.progress_display import count_of
 from iics.ranges import BATCH, check_ranges, number
 from iics.shown_name import shown
 

@@ -13,17 +13,13 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from iics.crops import DataSplits
 from iics.errors import RunFolderError, WriteError
-from iics.evaluation.evaluate import check_scorable, numbers
-from iics.evaluation.ranked_results import EvaluatedModel
-from iics.models.reid_model import ReidModel
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
-from iics.reports.run_rankings import write_rankings
+from iics.reports.measuring import Measuring
 from iics.runs.run_files import METRICS, is_number, read_records
 from iics.trained_run import resume, train
-from iics.training.progress import ProgressCallback, ProgressEvent
+from iics.training.progress import ProgressCallback
 
 OTHER = "other_"
 
@@ -85,10 +81,18 @@ class RunStore:
         Raises:
             IicsError: As `iics.train` and `iics.resume`.
         """
-        evaluator = _Evaluator(run, self.folder(run), progress)
-        measured_on = {split.name: split for test in run.tests for split in check_measurable(test)}
+        tests = [check_measurable(test) for test in run.tests]
+        measuring = Measuring(
+            dict(zip(("", OTHER), tests, strict=False)),
+            is_due=lambda round_number: round_number == run.settings.rounds,
+            settings=run.settings,
+            folder=self.folder(run),
+            progress=progress,
+        )
+        measured_on = {split.name: split for test in tests for split in test}
+        listener = False if progress is None else progress
         if self.state(run) == "started":
-            resume(self.folder(run), run.train, measured_on=measured_on, after_round=evaluator, progress=progress)
+            resume(self.folder(run), run.train, measured_on=measured_on, after_round=measuring, progress=listener)
         else:
             train(
                 run.train,
@@ -96,8 +100,8 @@ class RunStore:
                 out=self.folder(run),
                 source={**source, "evaluate": "end", "crops": run.train.name},
                 measured_on=measured_on,
-                after_round=evaluator,
-                progress=progress,
+                after_round=measuring,
+                progress=listener,
             )
 
     @contextmanager
@@ -125,48 +129,3 @@ class RunStore:
 
     def _records(self, run: PlannedRun) -> list[dict[str, Any]]:
         return read_records(self.folder(run))
-
-
-class _Evaluator:
-    """Measures a run's model after its last round, on everything the run is tested on; its rankings stay in its folder.
-
-    They are those on its own test set.
-    """
-
-    def __init__(self, run: PlannedRun, folder: Path, progress: ProgressCallback | None) -> None:
-        self._run, self._folder, self._progress = run, folder, progress
-        for test in run.tests:
-            check_scorable(*check_measurable(test))
-
-    def __call__(self, model: ReidModel, round_number: int) -> Mapping[str, float]:
-        if round_number < self._run.settings.rounds:
-            return {}
-        scores: dict[str, float] = {}
-        for prefix, test in zip(("", OTHER), self._run.tests, strict=False):
-            evaluated = self._measure(model, test)
-            scores |= {prefix + name: value for name, value in numbers(evaluated.result).items()}
-            if not prefix:
-                write_rankings(evaluated, self._folder)
-        return scores
-
-    def _measure(self, model: ReidModel, test: DataSplits) -> EvaluatedModel:
-        query, gallery = check_measurable(test)
-        rounds, total, done = self._run.settings.rounds, len(query) + len(gallery), 0
-
-        def count(num_done: int) -> None:
-            nonlocal done
-            done += num_done
-            if self._progress is not None:
-                self._progress(
-                    ProgressEvent(
-                        round_number=rounds,
-                        num_rounds=rounds,
-                        work="evaluate",
-                        done=done,
-                        total=total,
-                        num_images=num_done,
-                    )
-                )
-
-        batch_size = self._run.settings.inference_batch_size
-        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, progress=count)

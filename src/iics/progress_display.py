@@ -1,4 +1,4 @@
-"""Progress on standard error: a live display on a terminal, plain lines elsewhere."""
+"""Progress as people see it: a live display on a terminal or in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ _TRAINING_BAR_WIDTH = 6  # leaves room for the longest texts beside it in 80 col
 
 @contextmanager
 def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]:
-    """Yield a callback that shows stage, round, loss, images per second and time left; on standard error by default."""
+    """Yield a callback that shows stage, round, loss, images per second and time left.
+
+    Args:
+        stream: Where; by default below the cell of a notebook, and on standard error elsewhere.
+    """
+    in_notebook = stream is None and Console().is_jupyter
     stream = stream or sys.stderr
     pace = Pace()
-    if not stream.isatty():
+    if not stream.isatty() and not in_notebook:
         lines = PlainLines(stream, pace)
         yield lines.show
         return
@@ -34,7 +39,8 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(file=stream), transient=True) as bars:
+    console = Console() if in_notebook else Console(file=stream)
+    with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("starting", total=None, speed="", left="")
 
         def show(event: ProgressEvent) -> None:
@@ -130,7 +136,8 @@ class PlainLines:
             self._pace.speed(),
             self._pace.time_left(event),
         ]
-        print("  ".join(part for part in parts if part), file=self._stream, flush=True)
+        self._stream.write("  ".join(part for part in parts if part) + "\n")
+        self._stream.flush()
 
 
 def place(event: ProgressEvent) -> str:

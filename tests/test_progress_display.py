@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from iics.cli.progress import Pace, PlainLines, count_display, format_seconds, training_display
+from iics.progress_display import Pace, PlainLines, count_display, format_seconds, training_display
 from iics.training.progress import ProgressEvent
 
 COLUMNS = 200
@@ -183,13 +183,18 @@ def test_standard_error_is_looked_up_when_the_display_starts(monkeypatch):
 def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("iics.cli.progress.Pace", lambda: Pace(clock))
+    monkeypatch.setattr("iics.progress_display.Pace", lambda: Pace(clock))
     stream = Terminal()
     with training_display(stream) as show:
         for round_number in (12, 13):
             for done, num_images, seconds in ((1, 128, 10), (32621, 12340, 1390)):
                 event = step(
-                    done, 32621, phase="stage 1: features", round_number=round_number, num_rounds=40, num_images=num_images
+                    done,
+                    32621,
+                    phase="stage 1: features",
+                    round_number=round_number,
+                    num_rounds=40,
+                    num_images=num_images,
                 )
                 show(event)
                 clock.now += seconds
@@ -201,7 +206,7 @@ def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
 def test_live_line_of_a_training_phase_shows_the_latest_loss_in_80_columns(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("iics.cli.progress.Pace", lambda: Pace(clock))
+    monkeypatch.setattr("iics.progress_display.Pace", lambda: Pace(clock))
     stream = Terminal()
     with training_display(stream) as show:
         for round_number in (12, 13):
