@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +21,7 @@ from iics.models.reid_model import ReidModel
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
 from iics.reports.run_rankings import write_rankings
+from iics.runs.record import RoundRecord
 from iics.runs.run_files import read_records
 from iics.trained_run import resume, train
 from iics.training.progress import ProgressCallback, ProgressEvent
@@ -53,14 +54,13 @@ class RunStore:
     def scores(self, run: PlannedRun) -> Mapping[str, float] | None:
         """Return what a finished run measured after its last round, by name; None if it is not finished."""
         records = self._records(run)
-        if not records or records[-1].get("round") != run.settings.rounds:
+        if not records or records[-1].number != run.settings.rounds:
             return None
-        evaluation: Mapping[str, float] = records[-1]["evaluation"]
-        return evaluation or None
+        return records[-1].scores or None
 
     def seconds(self, run: PlannedRun) -> float:
         """Return how long a run has trained so far."""
-        return float(sum(sum(record.get("seconds", {}).values()) for record in self._records(run)))
+        return float(sum(record.all_seconds for record in self._records(run)))
 
     def make(self, run: PlannedRun, *, source: Mapping[str, str], progress: ProgressCallback | None = None) -> None:
         """Train a run that is not finished, from the start or from where it was stopped, and measure it at the end.
@@ -111,7 +111,7 @@ class RunStore:
         finally:
             lock.release()
 
-    def _records(self, run: PlannedRun) -> list[dict[str, Any]]:
+    def _records(self, run: PlannedRun) -> list[RoundRecord]:
         return read_records(self.folder(run))
 
 
