@@ -11,18 +11,18 @@ from sklearn.metrics import adjusted_rand_score
 
 from iics.computing_settings import PixelSettings
 from iics.config import ClusterSettings
-from iics.readers.benchmarks import load_market_layout
-from iics.pixels.images import load_pixels
 from iics.errors import RunFolderError, TrainingError
-from iics.models.reid_model import load_model
+from iics.labelling.labeller import with_resolved_route
 from iics.methods import trainable
 from iics.methods.by_name import METHODS
 from iics.methods.iics.stage1 import STAGE_1
-from iics.labelling.labeller import with_resolved_route
-from iics.training.randomness import crop_order
+from iics.models.reid_model import load_model
+from iics.pixels.images import load_pixels
+from iics.readers.benchmarks import load_market_layout
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_hold import held
+from iics.training.randomness import crop_order
 
 MEASURED = (
     "adjusted_rand_index",

@@ -14,8 +14,8 @@ import torch
 from iics.crops import CropSet
 from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead, heads_of
-from iics.settings_json import to_json
 from iics.runs.run_folder import Checkpoint, RunFolder
+from iics.settings_json import to_json
 
 
 @pytest.fixture
@@ -210,7 +210,12 @@ def test_checkpoint_comes_back_as_it_was(folder):
     saved = checkpoint(state={"heads": [dict(head.state_dict())], "memory": {"age": 3, "who": ["a", None]}})
     folder.save_checkpoint(saved)
     loaded = folder.latest_checkpoint()
-    assert (loaded.place, loaded.stage, loaded.record, loaded.history) == ((0, 0), "stage1", saved.record, saved.history)
+    assert (loaded.place, loaded.stage, loaded.record, loaded.history) == (
+        (0, 0),
+        "stage1",
+        saved.record,
+        saved.history,
+    )
     assert torch.equal(loaded.labels["stage1"], saved.labels["stage1"])
     assert loaded.labels_before == {}
     assert all(torch.equal(loaded.backbone[key], saved.backbone[key]) for key in saved.backbone)

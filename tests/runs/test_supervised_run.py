@@ -11,9 +11,9 @@ import torch
 
 from iics.config import SupervisedSettings
 from iics.errors import RunFolderError, TrainingError
-from iics.models.reid_model import load_model
 from iics.methods import trainable
 from iics.methods.by_name import method_of
+from iics.models.reid_model import load_model
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 

@@ -223,21 +223,21 @@ def _print_end(run: TrainingRun) -> None:
     """Print what came of it and where it lies."""
     from iics.models.score_meaning import summary_lines
     from iics.reports.model_card import MODEL_CARD
+    from iics.runs.record import RoundRecord
 
-    last = run.history[-1]
-    before, after = run.history[0]["evaluation"], last["evaluation"]
-    if after and run.history[0]["round"] == 0:
+    records = [RoundRecord.of(values) for values in run.history]
+    before, after = records[0], records[-1]
+    if after.scores and before.number == 0:
         table = Table(title="Query against gallery, in %")
         for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
             table.add_column(heading, justify="right" if heading else "left")
-        for name, values in (("before training", before), (f"after {count_of(last['round'], 'round')}", after)):
-            cells = [values.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
+        for name, record in (("before training", before), (f"after {count_of(after.number, 'round')}", after)):
+            cells = [record.scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:
         print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
-    seconds = sum(sum(record.get("seconds", {}).values()) for record in run.history)
-    print(f"Trained for {format_seconds(seconds)}.")
+    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Model card:     {run.folder / MODEL_CARD}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")

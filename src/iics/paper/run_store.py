@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -17,7 +17,8 @@ from iics.errors import RunFolderError, WriteError
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
 from iics.reports.measuring import Measuring
-from iics.runs.run_files import METRICS, is_number, read_records
+from iics.runs.record import RoundRecord
+from iics.runs.run_files import METRICS, read_records
 from iics.trained_run import resume, train
 from iics.training.progress import ProgressCallback
 
@@ -53,22 +54,22 @@ class RunStore:
             RunFolderError: If its metrics are damaged, or hold no scores, as those that something else trained.
         """
         records = self._records(run)
-        if not records or records[-1].get("round") != run.settings.rounds:
+        if not records or records[-1].number != run.settings.rounds:
             return None
-        evaluation: Mapping[str, Any] | None = records[-1].get("evaluation")
+        last = records[-1]
         needed = ["mean_ap", OTHER + "mean_ap"][: len(run.tests)]
-        wrong = [name for name in [*needed, *(evaluation or {})] if evaluation and not is_number(evaluation.get(name))]
-        if "evaluation" not in records[-1] or wrong:
+        wrong = [name for name in [*needed, *last.evaluation] if last.evaluation and name not in last.scores]
+        if "evaluation" not in last.values or wrong:
             raise RunFolderError(
                 f"{self.folder(run) / METRICS}, last line, has no number at {wrong[0] if wrong else 'evaluation'}, "
                 "where the scores of a finished run stand. Restore it from a copy, or delete the folder: iics "
                 "reproduce makes the run anew."
             )
-        return evaluation or None
+        return last.scores or None
 
     def seconds(self, run: PlannedRun) -> float:
         """Return how long a run has trained so far."""
-        return float(sum(sum(record.get("seconds", {}).values()) for record in self._records(run)))
+        return float(sum(record.all_seconds for record in self._records(run)))
 
     def make(self, run: PlannedRun, *, source: Mapping[str, str], progress: ProgressCallback | None = None) -> None:
         """Train a run that is not finished, from the start or from where it was stopped, and measure it at the end.
@@ -127,5 +128,5 @@ class RunStore:
         finally:
             lock.release()
 
-    def _records(self, run: PlannedRun) -> list[dict[str, Any]]:
+    def _records(self, run: PlannedRun) -> list[RoundRecord]:
         return read_records(self.folder(run))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from iics.reports.picture import CLUSTERS, PERCENT, ReportFigure, figure_of_curves, note_of, number_at
+from iics.reports.picture import CLUSTERS, PERCENT, ReportFigure, figures_of_curves, note_of
 from iics.reports.plot_cluster_sizes import cluster_sizes_figure
-from iics.reports.reported_run import NumberOf, Record, ReportedRun, at, over_cameras
+from iics.reports.told_run import Clustering, NumberOf, ToldRun
+from iics.runs.record import ClusterRecord, RoundRecord
 
-_LABELS = ("stage2", "pseudo_labels")
 _AGREEMENT = {
     "adjusted_rand_index": "ARI",
     "normalized_mutual_information": "NMI",
@@ -17,86 +17,96 @@ _AGREEMENT = {
 }
 
 
-def cluster_figures(run: ReportedRun) -> Iterator[ReportFigure]:
+def cluster_figures(run: ToldRun) -> Iterator[ReportFigure]:
     """Yield the pictures of clusters; those of agreement with identities only where there are identities."""
-    yield from _numbers(run)
-    yield from _sizes(run)
+    clusterings = sorted(run.clusterings, key=lambda one: one.in_cameras)  # over all cameras first
+    yield from _numbers(run, clusterings)
+    for one in run.over_all_cameras:
+        yield from _sizes(run, one)
     yield from _mixing(run)
-    yield from _stability(run)
-    yield from _agreement(run)
+    yield from _stability(run, clusterings)
+    for one in clusterings:
+        yield from _agreement(run, one)
 
 
-def _numbers(run: ReportedRun) -> Iterator[ReportFigure]:
+def _numbers(run: ToldRun, clusterings: list[Clustering]) -> Iterator[ReportFigure]:
     counts = [
-        run.curve("all cameras", number_at(*_LABELS, "num_clusters")),
-        run.curve("all cameras, of one crop", number_at(*_LABELS, "num_singletons")),
-        run.curve("within a camera, mean", _over_cameras("num_clusters")),
-        run.curve("within a camera, of one crop", _over_cameras("num_singletons")),
+        run.curve(name, one.number(key))
+        for one in clusterings
+        for name, key in ((_mean(one), "num_clusters"), (f"{one.where}, of one crop", "num_singletons"))
     ]
     caption = (
         "Each cluster stands for a person. Their number should settle near that of the people; clusters of one crop "
         "teach little."
     )
-    yield from figure_of_curves(run, CLUSTERS, counts, title="Clusters by round", unit="clusters", caption=caption)
+    yield from figures_of_curves(run, CLUSTERS, counts, title="Clusters by round", unit="clusters", caption=caption)
 
 
-def _sizes(run: ReportedRun) -> Iterator[ReportFigure]:
-    sized = [record for record in run.trained if at(record, *_LABELS, "size_counts")]
+def _sizes(run: ToldRun, one: Clustering) -> Iterator[ReportFigure]:
+    found = {record.number: _clusters(one, record) for record in run.trained}
+    sized = [(f"round {number}", of.size_counts) for number, of in found.items() if of is not None and of.size_counts]
     if sized:
-        shown = [sized[0], sized[-1]] if len(sized) > 1 else sized
-        moments = {f"round {record['round']}": at(record, *_LABELS, "size_counts") for record in shown}
+        moments = dict([sized[0], sized[-1]])
+        title = f"Sizes of clusters over all cameras{one.suffix}"
         yield ReportFigure(
             CLUSTERS,
-            cluster_sizes_figure(moments, title="Sizes of clusters over all cameras", note=note_of(run)),
+            cluster_sizes_figure(moments, title=title, note=note_of(run)),
             "A few very large clusters mean that people were thrown together, a tall first bar that crops were left "
             "alone.",
         )
 
 
-def _mixing(run: ReportedRun) -> Iterator[ReportFigure]:
+def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
     mixing = [
-        run.curve("mix of cameras in a cluster", number_at(*_LABELS, "camera_entropy_normalized"), scale=PERCENT),
-        run.curve("clusters of two cameras or more", _share_across, scale=PERCENT),
-        run.curve("crops in the largest cluster", number_at(*_LABELS, "largest_share"), scale=PERCENT),
+        run.curve(name + one.suffix, number_of, scale=PERCENT)
+        for one in run.over_all_cameras
+        for name, number_of in (
+            ("mix of cameras in a cluster", one.number("camera_entropy_normalized")),
+            ("clusters of two cameras or more", _share_across(one)),
+            ("crops in the largest cluster", one.number("largest_share")),
+        )
     ]
     caption = (
         "The mix is the entropy of the cameras in a cluster, in % of the most there could be. Near 0, clusters follow "
         "cameras and not people."
     )
-    yield from figure_of_curves(run, CLUSTERS, mixing, title="Cameras within clusters", unit="%", caption=caption)
+    yield from figures_of_curves(run, CLUSTERS, mixing, title="Cameras within clusters", unit="%", caption=caption)
 
 
-def _stability(run: ReportedRun) -> Iterator[ReportFigure]:
-    stability = [
-        run.curve("all cameras", number_at("stage2", "stability", "adjusted_rand_index")),
-        run.curve("within a camera, mean", number_at("stage1", "stability", "adjusted_rand_index")),
-    ]
+def _stability(run: ToldRun, clusterings: list[Clustering]) -> Iterator[ReportFigure]:
+    stability = [run.curve(_mean(one), one.stability) for one in clusterings]
     unit = "ARI with the round before"
     caption = (
         "Agreement of a round's clusters with those of the round before: 1 the same, 0 unrelated. It should rise. "
         "Needs no identities."
     )
-    yield from figure_of_curves(run, CLUSTERS, stability, title="Stability of clusters", unit=unit, caption=caption)
+    yield from figures_of_curves(run, CLUSTERS, stability, title="Stability of clusters", unit=unit, caption=caption)
 
 
-def _agreement(run: ReportedRun) -> Iterator[ReportFigure]:
+def _agreement(run: ToldRun, one: Clustering) -> Iterator[ReportFigure]:
+    curves = [run.curve(name, one.number(key)) for key, name in _AGREEMENT.items()]
+    title = f"Agreement with identities, {one.where}"
     caption = (
         "Precision: of the pairs in one cluster, how many are one person. Recall: of the pairs of one person, how many "
         "are in one cluster. Only measured; nothing is learned from identities."
     )
-    for where, numbers in (
-        ("all cameras", {key: number_at(*_LABELS, key) for key in _AGREEMENT}),
-        ("within a camera", {key: _over_cameras(key) for key in _AGREEMENT}),
-    ):
-        curves = [run.curve(_AGREEMENT[key], number_of) for key, number_of in numbers.items()]
-        title = f"Agreement with identities, {where}"
-        yield from figure_of_curves(run, CLUSTERS, curves, title=title, unit="", caption=caption)
+    yield from figures_of_curves(run, CLUSTERS, curves, title=title, unit="", caption=caption)
 
 
-def _over_cameras(key: str) -> NumberOf:
-    return lambda record: over_cameras(record, key)
+def _mean(one: Clustering) -> str:
+    return f"{one.where}, mean" if one.in_cameras else one.where
 
 
-def _share_across(record: Record) -> float | None:
-    across = at(record, *_LABELS, "num_across_cameras")
-    return None if across is None else across / at(record, *_LABELS, "num_clusters")
+def _clusters(one: Clustering, record: RoundRecord) -> ClusterRecord | None:
+    stage = one.at(record)
+    return None if stage is None else stage.clusters
+
+
+def _share_across(one: Clustering) -> NumberOf:
+    def share(record: RoundRecord) -> float | None:
+        found = _clusters(one, record)
+        if found is None or found.num_across_cameras is None or not found.num_clusters:
+            return None
+        return found.num_across_cameras / found.num_clusters
+
+    return share

@@ -62,15 +62,15 @@ def model_card(facts: ModelFacts) -> str:
     thresholds = facts.match_thresholds
     text = environment.from_string(source).render(
         front_matter=_front_matter(facts),
-        name=facts.name,
-        is_supervised=facts.is_supervised,
-        progress=facts.progress,
-        data_name=facts.data_name,
+        name=facts.run.name,
+        is_supervised=facts.run.is_supervised,
+        progress=facts.run.progress,
+        data_name=facts.run.data_name,
         num_crops=facts.num_crops,
         num_cameras=facts.num_cameras,
         identities=facts.use_of_identities,
         data_note=_DATA_NOTES.get(facts.reader, ""),
-        cameras=list((facts.crops_per_camera or {}).items()),
+        cameras=list((facts.run.crops_per_camera or {}).items()),
         results=facts.results,
         protocol=facts.protocol,
         labels=facts.pseudo_labels,
@@ -92,13 +92,17 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     fields: dict[str, Any] = {
         "library_name": "iics",
         "pipeline_tag": "image-feature-extraction",
-        "tags": ["person-re-identification", "supervised" if facts.is_supervised else "unsupervised", facts.backbone],
+        "tags": [
+            "person-re-identification",
+            "supervised" if facts.run.is_supervised else "unsupervised",
+            facts.backbone,
+        ],
     }
     spec = BACKBONES.get(facts.backbone)
     if facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
         fields["base_model"] = f"timm/{spec.timm_name}"
     if facts.scores:
-        name = printable(facts.data_name)
+        name = printable(facts.run.data_name)
         metrics = [
             {"type": kind, "name": shown, "value": round(100 * value, 2)}
             for kind, shown, value in (
@@ -110,7 +114,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
         task = {"type": "image-feature-extraction", "name": "person re-identification"}
         dataset = {"type": printable(facts.reader) or "own", "name": f"{name} (query against gallery)"}
         results = [{"task": task, "dataset": dataset, "metrics": metrics}]
-        fields["model-index"] = [{"name": facts.name, "results": results}]
+        fields["model-index"] = [{"name": facts.run.name, "results": results}]
     return front_matter(fields)
 
 

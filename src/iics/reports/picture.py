@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iics.reports.plot_curves import Curve, curves_figure
-from iics.reports.reported_run import NumberOf, Record, ReportedRun, number
+from iics.reports.plot_curves import MOST_CURVES, Curve, curves_figure
+from iics.reports.told_run import ToldRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,27 +43,18 @@ class ReportFigure:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
-def figure_of_curves(
-    run: ReportedRun, section: str, curves: Sequence[Curve], *, title: str, unit: str, caption: str
+def figures_of_curves(
+    run: ToldRun, section: str, curves: Sequence[Curve], *, title: str, unit: str, caption: str
 ) -> Iterator[ReportFigure]:
-    """Yield the figure of those curves that have values, if any has."""
+    """Yield the figure of those curves that have values, if any has; several of more than can be told apart in one."""
     kept = [curve for curve in curves if curve.values]
-    if kept:
-        yield ReportFigure(section, curves_figure(kept, title=title, note=note_of(run), unit=unit), caption)
+    for start in range(0, len(kept), MOST_CURVES):
+        numbered = f"{title} ({start // MOST_CURVES + 1})" if start else title
+        figure = curves_figure(kept[start : start + MOST_CURVES], title=numbered, note=note_of(run), unit=unit)
+        yield ReportFigure(section, figure, "" if start else caption)
 
 
-def number_at(*path: str) -> NumberOf:
-    """Return what reads the number at a place in a record, None where it is missing."""
-
-    def number_of(record: Record) -> float | None:
-        return number(record, *path)
-
-    return number_of
-
-
-def note_of(run: ReportedRun) -> str:
+def note_of(run: ToldRun) -> str:
     """Return what stands below each picture: data, how many crops, seed."""
-    return (
-        f"{run.data.get('name', 'unknown data')}, {run.data.get('num_crops', '?')} crops trained on, "
-        f"seed {run.settings.get('seed', '?')}."
-    )
+    crops, seed = run.data.get("num_crops", "?"), run.settings.get("seed", "?")
+    return f"{run.data_name}, {crops} crops trained on, seed {seed}."

@@ -12,6 +12,7 @@ from iics.reports.plot_style import COLOURS, DASHES, MARKERS, drawable, legend_a
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_CURVES = len(COLOURS)
 _MOST_MARKED = 25
 _ROOM = 0.06  # of the axis, above the highest marker
 
@@ -49,8 +50,8 @@ def curves_figure(curves: Sequence[Curve], *, title: str, note: str, unit: str) 
     """
     from matplotlib.ticker import MultipleLocator
 
-    if not 1 <= len(curves) <= len(COLOURS) or not all(curve.rounds for curve in curves):
-        raise ValueError(f"1 to {len(COLOURS)} curves, each with a value, can be told apart; got {len(curves)}.")
+    if not 1 <= len(curves) <= MOST_CURVES or not all(curve.rounds for curve in curves):
+        raise ValueError(f"1 to {MOST_CURVES} curves, each with a value, can be told apart; got {len(curves)}.")
     with style():
         figure, (ax,) = new_figure(title, note)
         for curve, colour, dash, marker in zip(curves, COLOURS, DASHES, MARKERS, strict=False):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.crops import IntArray
 from iics.reports.plot_style import BLUE, GREEN, ORANGE, VERMILLION, legend_above, new_figure, style
+from iics.runs.record import SimilarityRecord
 from iics.similarity.pair_histograms import bin_edges, counts_of_all_bins
 
 if TYPE_CHECKING:
@@ -52,17 +53,15 @@ class SimilarityPanel:
                 raise ValueError(f"{len(counts)} bins of {kind} need one edge more, got {len(self.edges)}.")
 
     @classmethod
-    def from_record(cls, similarity: Mapping[str, Any], title: str, kinds: Sequence[str]) -> SimilarityPanel:
-        """Return the panel of what metrics.jsonl holds as "similarity" of a stage.
+    def from_record(cls, similarity: SimilarityRecord, title: str, kinds: Sequence[str]) -> SimilarityPanel:
+        """Return the panel of what a stage recorded.
 
         Args:
-            similarity: `PairHistograms` as a mapping.
+            similarity: Of the stage.
             title: The moment.
             kinds: Which kinds of pairs to draw.
         """
-        return cls(
-            title, bin_edges(), {kind: counts_of_all_bins(similarity["pairs"][kind]["counts"]) for kind in kinds}
-        )
+        return cls(title, bin_edges(), {kind: counts_of_all_bins(similarity.counts[kind]) for kind in kinds})
 
 
 def similarity_figure(

@@ -1,4 +1,4 @@
-"""report.html: a run on one page. A `ReportedRun` in, text out that needs neither network nor scripts.
+"""report.html: a run on one page. A `ToldRun` in, text out that needs neither network nor scripts.
 
 Pictures lie in the page as data; every text is escaped by the template, for names of files and cameras may be anything.
 """
@@ -17,16 +17,21 @@ import jinja2
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
+from iics.reports.camera_pairs_file import CameraPairMatrices
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
-from iics.reports.reported_run import REMAKE_SHEET, Record, ReportedRun, at, number, over_cameras
+from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text, term_of
 from iics.reports.warnings import run_warnings
+from iics.runs.record import stage_title
+from iics.runs.run_files import read_bytes
+from iics.settings_json import leaves
 from iics.shown_name import shown
 
 REPORT = "report.html"
 _TEMPLATE = "report_template.html"
 _PICTURE_QUALITY = 88
+_REMAKE_SHEET = "Delete it, or write it anew with iics evaluate --contact-sheet."
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,9 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         WriteError: If the report cannot be written.
     """
     path = out or folder / REPORT
-    page = report_html(ReportedRun.read(folder))
+    picture = folder / "contact_sheet.png"
+    ranked_lists = read_bytes(picture, way_out=_REMAKE_SHEET) if picture.exists() else None
+    page = report_html(ToldRun.read(folder), ranked_lists=ranked_lists, camera_pairs=CameraPairMatrices.read(folder))
     write_atomically(path, page.encode(errors="replace"))  # bytes of names that are no UTF-8 become question marks
     return path
 
@@ -70,29 +77,41 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
         RunFolderError: If it is no run folder, or something in it cannot be read.
         WriteError: If a picture cannot be written.
     """
-    figures = run_figures(ReportedRun.read(folder))
+    figures = run_figures(ToldRun.read(folder), CameraPairMatrices.read(folder))
     return [file for drawn in figures for file in save_figure(drawn.figure, out / drawn.file_name)]
 
 
-def report_html(run: ReportedRun) -> str:
-    """Return the page of a run."""
+def report_html(
+    run: ToldRun, *, ranked_lists: bytes | None = None, camera_pairs: CameraPairMatrices | None = None
+) -> str:
+    """Return the page of a run.
+
+    Args:
+        run: The run.
+        ranked_lists: The picture contact_sheet.png; None if there is none.
+        camera_pairs: Accuracy by pair of cameras; None if it was not recorded.
+
+    Raises:
+        RunFolderError: If the picture cannot be decoded.
+    """
+    kind = "supervised training on identities" if run.is_supervised else "training without identities"
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_as_shown
     )
     source = resources.files("iics.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         name=run.name,
-        data=run.data.get("name", "unknown data"),
-        progress=_progress(run),
+        data=run.data_name,
+        progress=f"{kind}, {run.progress}",
         tiles=list(_tiles(run)),
         warnings=run_warnings(run),
         has_rounds=bool(run.trained),
-        sections=_sections(run_figures(run)),
-        ranked_lists=_ranked_lists(run.ranked_lists),
+        sections=_sections(run_figures(run, camera_pairs)),
+        ranked_lists=_ranked_lists(ranked_lists),
         rounds=_round_table(run),
         data_rows=_data_rows(run),
         phases=_phase_table(run),
-        settings=list(_leaves(run.settings)),
+        settings=[(name, setting_text(value) or "-") for name, value in leaves(run.settings)],
     )
 
 
@@ -116,7 +135,7 @@ def _ranked_lists(picture: bytes | None) -> str | None:
         with Image.open(io.BytesIO(picture)) as image:
             image.convert("RGB").save(content, format="JPEG", quality=_PICTURE_QUALITY)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # of damaged files
-        raise RunFolderError(f"contact_sheet.png of the run is no whole picture ({error}). {REMAKE_SHEET}") from error
+        raise RunFolderError(f"contact_sheet.png of the run is no whole picture ({error}). {_REMAKE_SHEET}") from error
     return data_uri(content.getvalue(), "image/jpeg")
 
 
@@ -129,84 +148,79 @@ def _sections(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]
     return sections
 
 
-def _progress(run: ReportedRun) -> str:
-    done, planned = (run.trained[-1]["round"] if run.trained else 0), run.settings.get("rounds", "?")
-    kind = "supervised training on identities" if run.is_supervised else "training without identities"
-    return f"{kind}, round {done} of {planned}" + ("" if done == planned else " (not finished)")
-
-
-def _tiles(run: ReportedRun) -> Iterator[tuple[str, str]]:
+def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
     """Yield the few numbers that are asked for first: name and value."""
     for key, name in (("mean_ap", "mAP"), ("rank1", "rank-1")):
-        measured = [record for record in run.records if number(record, "evaluation", key) is not None]
+        measured = [record for record in run.records if key in record.scores]
         if measured:
-            first, last = (_percent(number(record, "evaluation", key)) for record in (measured[0], measured[-1]))
-            yield name, f"{first} → {last} %" if measured[0]["round"] == 0 and len(measured) > 1 else f"{last} %"
-    if run.trained and (clusters := at(run.trained[-1], "stage2", "pseudo_labels", "num_clusters")) is not None:
-        yield "clusters", f"{clusters}"
+            first, last = (_percent(record.scores[key]) for record in (measured[0], measured[-1]))
+            yield name, f"{first} → {last} %" if measured[0].number == 0 and len(measured) > 1 else f"{last} %"
+    for one in run.over_all_cameras:
+        if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
+            yield f"clusters{one.suffix}", f"{clusters}"
     if (num_crops := run.data.get("num_crops")) is not None:
         yield "crops trained on", f"{num_crops}"
     if run.crops_per_camera:
         yield "cameras", f"{len(run.crops_per_camera)}"
-    seconds = sum(sum((record.get("seconds") or {}).values()) for record in run.trained)
-    if seconds:
-        yield "training time", _duration(seconds)
+    if run.seconds:
+        yield "training time", _duration(run.seconds)
 
 
-def _round_table(run: ReportedRun) -> Table:
+def _round_table(run: ToldRun) -> Table:
     """Return the main numbers of each round; rounds and columns without a number are left out."""
-    columns: dict[str, Callable[[Record], str]] = {
-        "mAP %": lambda r: _percent(number(r, "evaluation", "mean_ap")),
-        "rank-1 %": lambda r: _percent(number(r, "evaluation", "rank1")),
-        "rank-5 %": lambda r: _percent(number(r, "evaluation", "rank5")),
-        "rank-10 %": lambda r: _percent(number(r, "evaluation", "rank10")),
-        "loss, stage 1": lambda r: _number(at(r, "stage1", "loss")),
-        "loss, stage 2": lambda r: _number(at(r, "stage2", "loss")),
-        "loss": lambda r: _number(at(r, "supervised", "loss")),
-        "clusters": lambda r: _text(at(r, "stage2", "pseudo_labels", "num_clusters")),
-        "single crops": lambda r: _text(at(r, "stage2", "pseudo_labels", "num_singletons")),
-        "largest %": lambda r: _percent(at(r, "stage2", "pseudo_labels", "largest_share")),
-        "camera mix %": lambda r: _percent(at(r, "stage2", "pseudo_labels", "camera_entropy_normalized")),
-        "stability": lambda r: _number(at(r, "stage2", "stability", "adjusted_rand_index")),
-        "ARI, stage 1": lambda r: _number(over_cameras(r, "adjusted_rand_index")),
-        "ARI, stage 2": lambda r: _number(at(r, "stage2", "pseudo_labels", "adjusted_rand_index")),
-    }
-    rows = {str(record["round"]): [cell(record) for cell in columns.values()] for record in run.records}
+    is_one = len(run.stages) == 1
+    scores = {"mean_ap": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
+    columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
+        *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
+        *(
+            (
+                "loss" if is_one and stage_title(stage) == stage else f"loss, {stage_title(stage)}",
+                term_of(stage, "loss"),
+                _number,
+            )
+            for stage in run.stages
+        ),
+    ]
+    for one in run.over_all_cameras:
+        columns += [
+            (f"clusters{one.suffix}", one.number("num_clusters"), _text),
+            (f"single crops{one.suffix}", one.number("num_singletons"), _text),
+            (f"largest %{one.suffix}", one.number("largest_share"), _percent),
+            (f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),
+            (f"stability{one.suffix}", one.stability, _number),
+        ]
+    columns += [
+        (f"ARI, {stage_title(one.stage)}", one.number("adjusted_rand_index"), _number) for one in run.clusterings
+    ]
+    rows = {record.number: [shown(number_of(record)) for _, number_of, shown in columns] for record in run.records}
     has_number = [any(column) for column in zip(*rows.values(), strict=True)]
-    kept = tuple((number, *compress(cells, has_number)) for number, cells in rows.items() if any(cells))
-    return Table(("round", *compress(columns, has_number)), kept)
+    kept = tuple((str(number), *compress(cells, has_number)) for number, cells in rows.items() if any(cells))
+    return Table(("round", *compress([heading for heading, _, _ in columns], has_number)), kept)
 
 
-def _phase_table(run: ReportedRun) -> Table:
+def _phase_table(run: ToldRun) -> Table:
     """Return seconds and speed of each phase, in all rounds together and in the last."""
     total: dict[str, float] = {}
     for record in run.trained:
-        for phase, values in (record.get("phases") or {}).items():
-            total[phase] = total.get(phase, 0.0) + values.get("seconds", 0.0)
-    last = (run.trained[-1].get("phases") or {}) if run.trained else {}
+        for phase, values in record.phases.items():
+            total[phase] = total.get(phase, 0.0) + (values.get("seconds") or 0.0)
+    last = run.trained[-1].phases if run.trained else {}
     rows = tuple(
-        (
-            phase.replace("_", ": ", 1).replace("stage", "stage "),
-            _duration(seconds),
-            _number(last.get(phase, {}).get("images_per_second")),
-        )
+        (_phase_name(phase, run.stages), _duration(seconds), _number(last.get(phase, {}).get("images_per_second")))
         for phase, seconds in total.items()
     )
     return Table(("phase", "all rounds", "crops per second, last round"), rows)
 
 
-def _data_rows(run: ReportedRun) -> list[tuple[str, str]]:
+def _phase_name(phase: str, stages: Sequence[str]) -> str:
+    """Return a phase for people: "stage 1: features" for stage1_features; names of stages may hold the same mark."""
+    stage = max((stage for stage in stages if phase.startswith(f"{stage}_")), key=len, default=phase)
+    return stage_title(stage) + phase.removeprefix(stage).replace("_", ": ", 1)
+
+
+def _data_rows(run: ToldRun) -> list[tuple[str, str]]:
     rows = [(name, str(value)) for name, value in run.data.items() if not isinstance(value, Mapping) and value != ""]
     return rows + [(f"camera {name}", f"{count} crops") for name, count in (run.crops_per_camera or {}).items()]
-
-
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            yield f"{prefix}{name}", text or "-"
 
 
 def _percent(value: float | None) -> str:

@@ -6,12 +6,11 @@ look, not a verdict.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from iics.reports.reported_run import ALL_CAMERAS, ReportedRun, at, num_crops_of, number, statistics_of
+from iics.reports.told_run import FoundClusters, ToldRun, score_of
+from iics.runs.record import ClusterRecord, stage_title
 
 HALF = 0.5
 GIANT_SHARE, GIANT_FACTOR = 0.1, 5
@@ -43,27 +42,20 @@ class RunWarning:
     advice: str
 
 
-def run_warnings(run: ReportedRun) -> list[RunWarning]:
+def run_warnings(run: ToldRun) -> list[RunWarning]:
     """Return all warnings of a run, from its last round unless they compare rounds."""
     if not run.trained:
         return []
     return [warning for find in _FINDERS for warning in find(run)]
 
 
-def _giant_cluster(run: ReportedRun) -> Iterator[RunWarning]:
-    def is_giant(statistics: Mapping[str, Any]) -> bool:
-        share, number = statistics.get("largest_share", 0), statistics.get("num_clusters", 1)
-        return bool(share > HALF or share >= max(GIANT_SHARE, GIANT_FACTOR / number))
-
-    found = {name: values for name, values in _looked_at(run).items() if is_giant(values)}
+def _giant_cluster(run: ToldRun) -> Iterator[RunWarning]:
+    found = {one.where: one.clusters.largest_share or 0 for one in _looked_at(run) if _is_giant(one.clusters)}
     if found:
-        shares = _listed(
-            [f"{100 * values['largest_share']:.0f} % of the crops of {name}" for name, values in found.items()]
-        )
-        holds_most = any(values["largest_share"] > HALF for values in found.values())
+        shares = _listed([f"{100 * share:.0f} % of the crops of {where}" for where, share in found.items()])
         yield RunWarning(
-            "One giant cluster" if holds_most else "A cluster far larger than the others",
-            f"In round {run.trained[-1]['round']} one cluster holds {shares}. Different people seem to share a "
+            "One giant cluster" if max(found.values()) > HALF else "A cluster far larger than the others",
+            f"In round {run.trained[-1].number} one cluster holds {shares}. Different people seem to share a "
             "pseudo-label, and training pulls them together until their features are the same.",
             "Look at that cluster in pseudo_labels/. Ask for more clusters (--stage2.clusters.rule fixed "
             "--stage2.clusters.number N, stage1 likewise), lower the learning rates, and check the crops for "
@@ -71,20 +63,30 @@ def _giant_cluster(run: ReportedRun) -> Iterator[RunWarning]:
         )
 
 
-def _camera_pure_clusters(run: ReportedRun) -> Iterator[RunWarning]:
-    statistics = at(run.trained[-1], "stage2", "pseudo_labels")
-    if statistics is None or "camera_entropy_normalized" not in statistics or _num_cameras(run) == 1:
-        return
-    entropy, across = statistics["camera_entropy_normalized"], statistics.get("num_across_cameras")
+def _is_giant(clusters: ClusterRecord) -> bool:
+    share, number = clusters.largest_share or 0, clusters.num_clusters or 1
+    return share > HALF or share >= max(GIANT_SHARE, GIANT_FACTOR / number)
+
+
+def _camera_pure_clusters(run: ToldRun) -> Iterator[RunWarning]:
+    for one in run.last_clusters():
+        if not one.in_camera and run.num_cameras != 1:
+            yield from _camera_pure(one)
+
+
+def _camera_pure(found: FoundClusters) -> Iterator[RunWarning]:
+    entropy, across = found.clusters.camera_entropy_normalized, found.clusters.num_across_cameras
     advice = (
         "Raise the weight of the score overlap (--stage2.mu), ask for fewer clusters over all cameras "
         "(--stage2.clusters.rule fixed --stage2.clusters.number N), keep --norm aibn, and train more rounds. If no "
         "person is seen by two cameras, there is nothing to find: that is a property of the footage."
     )
+    if entropy is None:
+        return
     if across == 0 or (across is None and entropy < 1e-9):
         yield RunWarning(
             "No cluster spans two cameras",
-            f"All {statistics['num_clusters']} clusters over all cameras hold crops of a single camera each, so "
+            f"All {found.clusters.num_clusters} clusters over {found.where} hold crops of a single camera each, so "
             "nothing teaches the model to find people across cameras.",
             advice,
         )
@@ -97,34 +99,29 @@ def _camera_pure_clusters(run: ReportedRun) -> Iterator[RunWarning]:
         )
 
 
-def _many_singletons(run: ReportedRun) -> Iterator[RunWarning]:
+def _many_singletons(run: ToldRun) -> Iterator[RunWarning]:
     found = []
-    for name, values in _looked_at(run).items():
-        num_crops = num_crops_of(values)
-        if num_crops and values.get("num_singletons", 0) > SINGLETON_SHARE * num_crops:
-            found.append(f"{values['num_singletons']} of {num_crops} crops of {name}")
+    for one in _looked_at(run):
+        num_crops, single = one.clusters.num_crops, one.clusters.num_singletons or 0
+        if num_crops and single > SINGLETON_SHARE * num_crops:
+            found.append(f"{single} of {num_crops} crops of {one.where}")
     if found:
         yield RunWarning(
             "Many crops are alone in their cluster",
-            f"In round {run.trained[-1]['round']}: {_listed(found)}. They have no partner to be compared with.",
+            f"In round {run.trained[-1].number}: {_listed(found)}. They have no partner to be compared with.",
             "Ask for fewer clusters (--stage1.clusters.number, --stage2.clusters.number with the rule fixed, or the "
             "rule auto), give more crops of each person, or leave out crops of poor quality.",
         )
 
 
-def _as_many_clusters_as_allowed(run: ReportedRun) -> Iterator[RunWarning]:
-    statistics = statistics_of(run.trained[-1])
-    num_crops = {name: num_crops_of(values) or 0 for name, values in statistics.items()}
-    capped = [
-        name
-        for name, values in statistics.items()
-        if num_crops[name] >= 4 and values.get("num_clusters") == num_crops[name] // 2
-    ]
+def _as_many_clusters_as_allowed(run: ToldRun) -> Iterator[RunWarning]:
+    counted = [(one, one.clusters.num_crops or 0) for one in run.last_clusters()]
+    capped = [(one, crops) for one, crops in counted if crops >= 4 and one.clusters.num_clusters == crops // 2]
     # A few small cameras are nothing: the paper asks for 600 clusters, more than its smallest cameras allow.
-    in_cameras = sum(number for name, number in num_crops.items() if name != ALL_CAMERAS)
-    in_capped = sum(num_crops[name] for name in capped if name != ALL_CAMERAS)
-    if ALL_CAMERAS in capped or in_capped > HALF * in_cameras:
-        found = [f"{statistics[name]['num_clusters']} of {name}" for name in capped]
+    in_cameras = sum(crops for one, crops in counted if one.in_camera)
+    in_capped = sum(crops for one, crops in capped if one.in_camera)
+    if any(not one.in_camera for one, _ in capped) or in_capped > HALF * in_cameras:
+        found = [f"{one.clusters.num_clusters} of {one.where}" for one, _ in capped]
         yield RunWarning(
             "As many clusters as are allowed",
             f"{_listed(found)}: one for every two crops, the most there may be. A fixed number was too large for the "
@@ -134,15 +131,18 @@ def _as_many_clusters_as_allowed(run: ReportedRun) -> Iterator[RunWarning]:
         )
 
 
-def _loss(run: ReportedRun) -> Iterator[RunWarning]:
+def _loss(run: ToldRun) -> Iterator[RunWarning]:
     stuck, broken, idle = [], [], []
-    for stage, name in (("stage1", "stage 1"), ("stage2", "stage 2"), ("supervised", "supervised training")):
-        losses = [value for record in run.trained if (value := at(record, stage, "loss")) is not None]
-        idle += [f"{name} in round {record['round']}" for record in run.trained if at(record, stage, "num_steps") == 0]
-        if any(not math.isfinite(loss) for loss in losses):
+    for stage in run.stages:
+        name = title if (title := stage_title(stage)) != stage else f"{stage} training"
+        taken = [(record.number, record.stages[stage]) for record in run.trained if stage in record.stages]
+        losses = [did.terms["loss"] for _, did in taken if "loss" in did.terms]
+        known = [loss for loss in losses if loss is not None]
+        idle += [f"{name} in round {number}" for number, did in taken if did.num_steps == 0]
+        if len(known) < len(losses):
             broken.append(name)
-        elif len(losses) >= 3 and losses[-1] >= losses[0]:
-            stuck.append(f"{name} from {losses[0]:.2f} to {losses[-1]:.2f}")
+        elif len(known) >= 3 and known[-1] >= known[0]:
+            stuck.append(f"{name} from {known[0]:.2f} to {known[-1]:.2f}")
     if broken:
         yield RunWarning(
             "The loss is not a number",
@@ -163,27 +163,32 @@ def _loss(run: ReportedRun) -> Iterator[RunWarning]:
         )
 
 
-def _cameras_that_sat_out(run: ReportedRun) -> Iterator[RunWarning]:
-    took_part = at(run.trained[-1], "stage1", "pseudo_labels")
-    if took_part is None:
-        return
+def _cameras_that_sat_out(run: ToldRun) -> Iterator[RunWarning]:
+    for one in run.clusterings:
+        stage = one.at(run.trained[-1])
+        missing = _missing(run, stage.by_camera) if stage is not None and one.in_cameras else []
+        if missing:
+            title = stage_title(one.stage)
+            yield RunWarning(
+                f"A camera sat {title} out",
+                f"Left out: {_listed(missing)}. {title[0].upper()}{title[1:]} compares crops within a camera and needs "
+                "at least 2 of them.",
+                "Give that camera more crops, or leave it out of the data.",
+            )
+
+
+def _missing(run: ToldRun, took_part: Mapping[str, ClusterRecord]) -> list[str]:
     counts = run.crops_per_camera
     if counts is not None:
-        missing = [f"camera {name} (crops: {count})" for name, count in counts.items() if name not in took_part]
-    else:  # runs of older versions do not tell which cameras there were
-        known = [num_crops_of(values) for values in took_part.values()]
-        left = int(run.data.get("num_crops", 0)) - sum(number for number in known if number is not None)
-        missing = [f"{left} crops of small cameras"] if left > 0 and None not in known else []
-    if missing:
-        yield RunWarning(
-            "A camera sat stage 1 out",
-            f"Left out: {_listed(missing)}. Stage 1 compares crops within a camera and needs at least 2 of them.",
-            "Give that camera more crops, or leave it out of the data.",
-        )
+        return [f"camera {name} (crops: {count})" for name, count in counts.items() if name not in took_part]
+    # Runs of older versions do not tell which cameras there were.
+    known = [clusters.num_crops for clusters in took_part.values()]
+    left = int(run.data.get("num_crops", 0)) - sum(number for number in known if number is not None)
+    return [f"{left} crops of small cameras"] if left > 0 and None not in known else []
 
 
-def _accuracy(run: ReportedRun) -> Iterator[RunWarning]:
-    curve = run.curve("mAP", lambda record: number(record, "evaluation", "mean_ap"))
+def _accuracy(run: ToldRun) -> Iterator[RunWarning]:
+    curve = run.curve("mAP", score_of("mean_ap"))
     if len(curve.values) < 2:
         return
     last, best = curve.values[-1], max(curve.values)
@@ -204,7 +209,7 @@ def _accuracy(run: ReportedRun) -> Iterator[RunWarning]:
         )
 
 
-_FINDERS: Sequence[Callable[[ReportedRun], Iterator[RunWarning]]] = (
+_FINDERS: Sequence[Callable[[ToldRun], Iterator[RunWarning]]] = (
     _giant_cluster,
     _camera_pure_clusters,
     _many_singletons,
@@ -215,18 +220,13 @@ _FINDERS: Sequence[Callable[[ReportedRun], Iterator[RunWarning]]] = (
 )
 
 
-def _looked_at(run: ReportedRun) -> dict[str, Mapping[str, Any]]:
-    """Return the statistics of the last round, without those of cameras with a handful of crops."""
-    return {
-        name: values
-        for name, values in statistics_of(run.trained[-1]).items()
-        if name == ALL_CAMERAS or (num_crops_of(values) or FEWEST_CROPS) >= FEWEST_CROPS
-    }
-
-
-def _num_cameras(run: ReportedRun) -> int | None:
-    counts = run.crops_per_camera or at(run.trained[-1], "stage1", "pseudo_labels")
-    return None if counts is None else len(counts)
+def _looked_at(run: ToldRun) -> list[FoundClusters]:
+    """Return the clusters of the last round, without those of cameras with a handful of crops."""
+    return [
+        one
+        for one in run.last_clusters()
+        if not one.in_camera or (one.clusters.num_crops or FEWEST_CROPS) >= FEWEST_CROPS
+    ]
 
 
 def _listed(items: Sequence[str]) -> str:

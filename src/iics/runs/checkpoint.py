@@ -15,7 +15,8 @@ from torch import Tensor
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.runs.run_files import fault_of_record, parse_json, read_bytes
+from iics.runs.record import RecordError, RoundRecord
+from iics.runs.run_files import parse_json, read_bytes
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -88,7 +89,14 @@ def read_checkpoint(file: Path) -> Checkpoint:
         checkpoint = Checkpoint(**(_of_first_version(values) if "heads" in values else values))
         _check(checkpoint)
     except (
-        pickle.UnpicklingError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, EOFError, RunFolderError
+        pickle.UnpicklingError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        EOFError,
+        RunFolderError,
     ) as error:
         raise DamagedError(f"cannot be read ({error})") from error
     return checkpoint
@@ -122,11 +130,13 @@ def _check(checkpoint: Checkpoint) -> None:
     for stage, labels in (*checkpoint.labels.items(), *checkpoint.labels_before.items()):
         if not isinstance(labels, Tensor):
             raise TypeError(f"the clusters of {stage} are of type {type(labels).__name__}")
-    for text in checkpoint.history:
-        fault = fault_of_record(parse_json(text, where="its history"))
-        if fault is not None:
-            raise TypeError(f"a record {fault}")
-    parse_json(checkpoint.record, where="its record")
+    lines = [parse_json(text, where="its history") for text in checkpoint.history]
+    at_work = {"round": checkpoint.round_index + 1, **parse_json(checkpoint.record, where="its record")}
+    try:
+        for values in (*lines, at_work):
+            RoundRecord.of(values)
+    except RecordError as error:
+        raise TypeError(f"a record {error}") from error
 
 
 def _of_first_version(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,21 +14,21 @@ import numpy as np
 import torch
 
 from iics.config import Settings
-from iics.runs.loggers import check_loggers
-from iics.pixels.cache_folder import cache_folder
 from iics.crops import DataSplits
-from iics.training.batches import stage1_steps
 from iics.device import choose_device
 from iics.errors import TrainingError
+from iics.labelling.labeller import labeller_of
 from iics.measure import measured
+from iics.memory import free_memory
+from iics.methods.trainable import check_trainable, predicted_memory
+from iics.models.reid_model import starting_problem
+from iics.pixels.cache_folder import cache_folder
+from iics.runs.loggers import check_loggers
 from iics.runs.probe import Speed, probe_clustering, probe_phase, probe_reading
 from iics.speed.training_work import Phase
-from iics.memory import free_memory
-from iics.models.reid_model import starting_problem
+from iics.training.batches import stage1_steps
 from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
-from iics.labelling.labeller import labeller_of
-from iics.methods.trainable import check_trainable, predicted_memory
 
 SECONDS_A_PHASE = 4.0
 

@@ -1,7 +1,7 @@
 """Where a round's record can go beside metrics.jsonl: TensorBoard, Weights & Biases, MLflow, each chosen by name.
 
-A logger is opened for a run folder, given each round's record (a line of metrics.jsonl, read) and closed. Which records
-it still lacks, and what happens when it fails, is told in `training/run_log.py`. Packages are imported when a logger is
+A logger is opened for a run folder, given each round's record and closed. Which records
+it still lacks, and what happens when it fails, is told in `runs/run_log.py`. Packages are imported when a logger is
 opened; those that are extras are looked for before a run starts.
 """
 
@@ -13,16 +13,17 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from iics.config import LoggerName, Settings
 from iics.errors import SettingsError
+from iics.runs.record import ClusterRecord, RoundRecord
 from iics.settings_json import leaves
 from iics.shown_name import shown
 
@@ -60,7 +61,7 @@ class RunLogger(Protocol):
     def last_round(self) -> int:
         """Last round held when opened, which may not be what was remembered before a kill; -1 if none."""
 
-    def log_round(self, record: Mapping[str, Any]) -> None:
+    def log_round(self, record: RoundRecord) -> None:
         """Log one round's record, at the round as step, and leave it where a kill does not lose it."""
 
     def close(self, *, is_finished: bool) -> None:
@@ -80,12 +81,12 @@ class TensorBoardLogger:
         # Readers drop what was logged for rounds from `purge_step` on: of a start that was killed while it wrote.
         self._writer = SummaryWriter(str(start.folder / "tensorboard"), purge_step=start.last_round + 1)
 
-    def log_round(self, record: Mapping[str, Any]) -> None:
+    def log_round(self, record: RoundRecord) -> None:
         """Write the record's numbers and histograms to disk."""
         for name, value in flatten(record):
-            self._writer.add_scalar(name, value, record["round"])
+            self._writer.add_scalar(name, value, record.number)
         for name, values in histograms(record).items():
-            self._writer.add_histogram(name, values, record["round"])
+            self._writer.add_histogram(name, values, record.number)
         self._writer.flush()
 
     def close(self, *, is_finished: bool) -> None:  # noqa: ARG002
@@ -120,10 +121,10 @@ class WandbLogger:
         self.run_id: str = self._run.id
         self.last_round: int = start.last_round if self._run.offline else self._run.starting_step - 1
 
-    def log_round(self, record: Mapping[str, Any]) -> None:
+    def log_round(self, record: RoundRecord) -> None:
         """Hand the record's numbers and histograms to W&B."""
         values = {name: self._histogram(values) for name, values in histograms(record).items()}
-        self._run.log({**dict(flatten(record)), **values}, step=record["round"], commit=True)
+        self._run.log({**dict(flatten(record)), **values}, step=record.number, commit=True)
 
     def close(self, *, is_finished: bool) -> None:
         """Upload what is left and mark the run as finished or failed."""
@@ -151,10 +152,10 @@ class MlflowLogger:
             logged = self._client.get_metric_history(self.run_id, "round")
             self.last_round = max((metric.step for metric in logged), default=-1)
 
-    def log_round(self, record: Mapping[str, Any]) -> None:
+    def log_round(self, record: RoundRecord) -> None:
         """Store the record's numbers."""
         now = int(time.time() * 1000)
-        metrics = [self._metric(_mlflow_name(name), value, now, record["round"]) for name, value in flatten(record)]
+        metrics = [self._metric(_mlflow_name(name), value, now, record.number) for name, value in flatten(record)]
         metrics.sort(key=lambda metric: metric.key == "round")  # last: where it is, all are
         for first in range(0, len(metrics), _MLFLOW_METRICS_AT_ONCE):
             self._client.log_batch(self.run_id, metrics=metrics[first : first + _MLFLOW_METRICS_AT_ONCE])
@@ -218,30 +219,28 @@ def _check_wandb_key() -> None:
         raise SettingsError(f"Logger wandb has no API key. {ways_out}")
 
 
-def flatten(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the numbers of a nested record under names joined by slashes."""
-    for name, value in leaves(record, separator="/"):
+def flatten(record: RoundRecord) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a record under names joined by slashes."""
+    for name, value in leaves(record.values, separator="/"):
         if isinstance(value, int | float):
             yield shown(name), float(value)
 
 
-def histograms(record: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return what a record holds many values of: alphas; sizes of clusters in stage 1, its cameras, and stage 2."""
-    cameras = {
-        shown(f"stage1/cluster_sizes/{camera}"): _sizes(statistics)
-        for camera, statistics in record.get("stage1", {}).get("pseudo_labels", {}).items()
-    }
-    found = {"alphas": np.array(list(record["alpha"].values()), dtype=np.float64), **cameras}
-    if cameras:
-        found["stage1/cluster_sizes"] = np.concatenate(list(cameras.values()))
-    if "pseudo_labels" in record.get("stage2", {}):
-        found["stage2/cluster_sizes"] = _sizes(record["stage2"]["pseudo_labels"])
+def histograms(record: RoundRecord) -> dict[str, npt.NDArray[np.float64]]:
+    """Return what a record holds many values of: alphas; sizes of the clusters of each stage, and of its cameras."""
+    found = {"alphas": np.array(list(record.alpha.values()), dtype=np.float64)}
+    for name, stage in record.stages.items():
+        cameras = {camera: _sizes(clusters) for camera, clusters in stage.by_camera.items()}
+        found |= {shown(f"{name}/cluster_sizes/{camera}"): sizes for camera, sizes in cameras.items()}
+        sizes = [*cameras.values(), *([] if stage.clusters is None else [_sizes(stage.clusters)])]
+        if sizes:
+            found[shown(f"{name}/cluster_sizes")] = np.concatenate(sizes)
     return {name: values for name, values in found.items() if len(values)}
 
 
-def _sizes(statistics: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-    """Return the size of each cluster, ascending, from pairs of size and number of clusters."""
-    pairs = np.array(statistics["size_counts"], dtype=np.int64)
+def _sizes(clusters: ClusterRecord) -> npt.NDArray[np.float64]:
+    """Return the size of each cluster, ascending."""
+    pairs = np.array(clusters.size_counts or [], dtype=np.int64).reshape(-1, 2)
     return np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.float64)
 
 

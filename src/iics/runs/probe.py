@@ -13,15 +13,15 @@ import numpy as np
 
 from iics.config import Settings
 from iics.crops import CropSet
-from iics.pixels.images import load_pixels
+from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
 from iics.measure import measured
+from iics.models.backbone import backbone_spec
+from iics.pixels.images import load_pixels
+from iics.similarity.cosine import CosineSimilarity
 from iics.speed.synthetic import SyntheticCrops, synthetic_crops
 from iics.speed.training_speed import finisher
 from iics.speed.training_work import Phase, Work, Workload, our_work, training_context
-from iics.models.backbone import backbone_spec
-from iics.similarity.cosine import CosineSimilarity
 from iics.training.engine import Engine
-from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
 
 CROPS_READ, CROPS_CLUSTERED, MAX_SCORES = 256, 1500, 10_000
 

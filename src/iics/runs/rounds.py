@@ -18,17 +18,14 @@ import torch
 
 from iics.config import Settings
 from iics.crops import CropSet
-from iics.pixels.pixel_cache import Digests, open_pixels
-from iics.pixels.pixel_source import PixelSource, Reordered
 from iics.device import choose_device
 from iics.errors import TrainingError
-from iics.models.reid_model import ReidModel, create_model
-from iics.runs.checkpoint import Checkpoint
-from iics.training.distributed import Processes, joined_processes
-from iics.training.engine import Engine, at_work, choose_engine
 from iics.labelling.labeller import with_resolved_route
-from iics.training.progress import ProgressCallback, ProgressEvent
-from iics.training.randomness import crop_order, seeded_starting_weights
+from iics.methods.by_name import ends_round, method_of, stages_of
+from iics.models.reid_model import ReidModel, create_model
+from iics.pixels.pixel_cache import Digests, open_pixels
+from iics.pixels.pixel_source import PixelSource, Reordered
+from iics.runs.checkpoint import Checkpoint
 from iics.runs.loggers import check_loggers
 from iics.runs.run import AfterRecord, AfterRound, Run
 from iics.runs.run_crops import TRAIN, RunCrops
@@ -40,8 +37,11 @@ from iics.runs.same_pictures import (
     digests_of,
     in_order_of_the_run,
 )
+from iics.training.distributed import Processes, joined_processes
+from iics.training.engine import Engine, at_work, choose_engine
+from iics.training.progress import ProgressCallback, ProgressEvent
+from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.training.step_memory import check_step_fits
-from iics.methods.by_name import ends_round, method_of, stages_of
 
 logger = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from iics.models.backbone import alpha_by_block
 from iics.models.reid_model import ReidModel
 from iics.pixels.pixel_source import PixelSource
 from iics.runs.checkpoint import Checkpoint
+from iics.runs.record import RoundRecord, StageRecord
 from iics.runs.recorded import recorded
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_log import RunLog
@@ -137,8 +138,7 @@ class Run:
     def _history_before(self) -> list[str]:
         if self.after_round is None:
             return []
-        evaluation = self._evaluation(0)
-        return [json.dumps({"round": 0, "alpha": alpha_by_block(self.model.backbone), "evaluation": evaluation})]
+        return [self._record(0, {}).line]
 
     def _train_stage(self, current: RoundAtWork, round_index: int, stage: Stage) -> None:
         """Train one stage, record what it did, and take its time, in all and by work."""
@@ -159,7 +159,7 @@ class Run:
         )
         result = stage.train(context, current.state)
         current.state = result.state
-        current.record[stage.name] = result.record
+        current.record[stage.name] = recorded(result.record, by=stage.title)
         if result.labels is not None:
             before = current.labels_before.get(stage.name)
             stability = stage_stability(before, result.labels, self.crops.camera_ids if stage.in_cameras else None)
@@ -168,6 +168,7 @@ class Run:
         current.record.setdefault("seconds", {})[stage.name] = round(time.perf_counter() - started, 2)
         phases = {f"{stage.name}_{work}": numbers for work, numbers in times.summary().items()}
         current.record.setdefault("phases", {}).update(phases)
+        StageRecord.of(current.record[stage.name], stage.name)  # a method's mistake ends the run before it is saved
 
     def _save(self, current: RoundAtWork, round_index: int, stage_index: int, history: list[str]) -> None:
         if ends_round(self.settings, stage_index):
@@ -195,18 +196,17 @@ class Run:
 
     def _finish_round(self, current: RoundAtWork, round_index: int, history: list[str]) -> None:
         """Evaluate a round whose stages are saved, write its pseudo-labels, add its line to `history`."""
-        record = {
-            "round": round_index + 1,
-            **current.record,
-            "alpha": alpha_by_block(self.model.backbone),
-            "evaluation": self._evaluation(round_index + 1),
-        }
+        record = self._record(round_index + 1, current.record)
         if self.folder is not None and current.labels:
             self.folder.write_pseudo_labels(round_index, self.crops, current.labels)
-        history.append(json.dumps(record))
+        history.append(record.line)
         self._write_metrics(history)
         if self.folder is not None and self.after_record is not None:
             self.after_record(self.folder.path)
+
+    def _record(self, number: int, of_stages: Mapping[str, Any]) -> RoundRecord:
+        alpha = alpha_by_block(self.model.backbone)
+        return RoundRecord.of({"round": number, **of_stages, "alpha": alpha, "evaluation": self._evaluation(number)})
 
     def _evaluation(self, round_number: int) -> dict[str, Any]:
         after_round = self.after_round

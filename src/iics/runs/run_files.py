@@ -6,14 +6,12 @@ Every reader of a run goes through here: resuming, the report, the model card, t
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from iics.errors import RunFolderError
 from iics.regular_file import open_regular
-from iics.similarity.pair_histograms import BINS_PER_UNIT
+from iics.runs.record import RecordError, RoundRecord
 
 METRICS = "metrics.jsonl"
 LARGEST = 2**53
@@ -108,7 +106,7 @@ BEFORE_A_RUN_BEGINS = frozenset({"checkpoints", "pseudo_labels", "data.json", "c
 """What may lie in a folder whose run was killed before settings.json was written."""
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
+def read_records(folder: Path) -> list[RoundRecord]:
     """Return the records of metrics.jsonl, one a round; none if there is no such file.
 
     Raises:
@@ -117,124 +115,22 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     return [record for _, record in read_lines(folder)]
 
 
-def read_lines(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+def read_lines(folder: Path) -> list[tuple[str, RoundRecord]]:
     """Return the lines of metrics.jsonl, each with the record it holds; see `read_records`."""
     file = folder / METRICS
     if not file.exists():
         return []
-    found: list[tuple[str, dict[str, Any]]] = []
+    found: list[tuple[str, RoundRecord]] = []
     for number, line in enumerate(read_text(file, way_out=_REBUILD).splitlines(), start=1):
         where = f"{file}, line {number},"
-        record = parse_json(line, where=where, way_out=_REBUILD)
-        wrong = fault_of_record(record)
-        if wrong is None and found and record["round"] != found[-1][1]["round"] + 1:
-            wrong = f"is of round {record['round']}, after round {found[-1][1]['round']}"
-        if wrong is not None:
-            raise RunFolderError(f"{where} {wrong}. {_REBUILD}")
+        try:
+            record = RoundRecord.of(parse_json(line, where=where, way_out=_REBUILD))
+            if found and record.number != found[-1][1].number + 1:
+                raise RecordError(f"is of round {record.number}, after round {found[-1][1].number}")
+        except RecordError as error:
+            raise RunFolderError(f"{where} {error}. {_REBUILD}") from error
         found.append((line, record))
     return found
-
-
-def fault_of_record(record: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a round's record, None if nothing is. Older versions recorded less."""
-    if not _is_count(record.get("round")):
-        return f"names no round: round must be a whole number from 0, got {record.get('round')!r}"
-    for path, needs in _FIELDS.items():
-        for name, value in _found(record, path.split("."), ""):
-            if not _KINDS[needs](value):
-                return f"has no {needs} at {name}, got {str(value)[:60]!r}"
-    return None
-
-
-def _found(values: Any, path: list[str], prefix: str) -> list[tuple[str, Any]]:
-    """Return what lies at a path, with its full name: * stands for every name, and what is missing is left out."""
-    if not path:
-        return [(prefix, values)]
-    if not isinstance(values, Mapping):
-        return []
-    names = list(values) if path[0] == "*" else [path[0]] if path[0] in values else []
-    return [
-        found for name in names for found in _found(values[name], path[1:], f"{prefix}.{name}" if prefix else str(name))
-    ]
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value that JSON held is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(map(_is_count, pair)) for pair in value
-    )
-
-
-def _is_histogram(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and _is_bin(pair[0]) and _is_count(pair[1]) for pair in value
-    )
-
-
-def _is_bin(value: Any) -> bool:
-    return isinstance(value, int) and -BINS_PER_UNIT <= value < BINS_PER_UNIT
-
-
-_KINDS = {
-    "object": lambda value: isinstance(value, Mapping),
-    "object or null": lambda value: value is None or isinstance(value, Mapping),
-    "number": is_number,
-    "number or null": lambda value: value is None or is_number(value),
-    "count": _is_count,
-    "pairs of counts": _is_pairs,
-    "histogram": _is_histogram,
-}
-_LABEL_NUMBERS = ("num_clusters", "num_singletons", "largest_share", "camera_entropy_normalized", "num_across_cameras")
-
-
-def _label_fields(path: str) -> dict[str, str]:
-    return {
-        path: "object",
-        f"{path}.size_counts": "pairs of counts",
-        **{f"{path}.{name}": "number" for name in _LABEL_NUMBERS},
-    }
-
-
-def _stage_fields(stage: str) -> dict[str, str]:
-    return {
-        stage: "object",
-        **{f"{stage}.{name}": "number or null" for name in ("loss", "triplet", "accuracy")},
-        f"{stage}.num_steps": "count",
-        f"{stage}.stability": "object or null",
-        f"{stage}.stability.*": "number or null",
-        f"{stage}.similarity": "object or null",
-        f"{stage}.similarity.num_sampled": "count",
-        f"{stage}.similarity.pairs": "object",
-        f"{stage}.similarity.pairs.*": "object",
-        f"{stage}.similarity.pairs.*.counts": "histogram",
-    }
-
-
-_FIELDS = {
-    "seconds": "object",
-    "seconds.*": "number",
-    "phases": "object",
-    "phases.*": "object",
-    "phases.*.*": "number or null",
-    "alpha": "object",
-    "alpha.*": "number",
-    "evaluation": "object or null",
-    **_stage_fields("stage1"),
-    **_stage_fields("stage2"),
-    **_stage_fields("supervised"),
-    "stage1.pseudo_labels": "object",
-    **_label_fields("stage1.pseudo_labels.*"),
-    **_label_fields("stage2.pseudo_labels"),
-}
-"""What is read of a record, and what it must be where it is there."""
 
 
 def _no_number(name: str) -> Any:

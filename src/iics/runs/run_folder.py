@@ -39,16 +39,17 @@ from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
 from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of
 from iics.models.reid_model import ReidModel
-from iics.settings_json import from_json, leaves, to_json
 from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
 from iics.runs.run_files import check_is_run, is_unbegun, read_lines, read_text
 from iics.runs.run_hold import held
+from iics.settings_json import from_json, leaves, to_json
 
 logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = ("pixels.", "engine.", "device", "loggers")
+
 
 class RunFolder:
     """Reads and writes one run's folder.
@@ -278,9 +279,7 @@ class RunFolder:
         """Write metrics.jsonl anew: one line a round."""
         write_atomically(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
 
-    def write_pseudo_labels(
-        self, round_index: int, crops: CropSet, labels: Mapping[str, IntArray]
-    ) -> None:
+    def write_pseudo_labels(self, round_index: int, crops: CropSet, labels: Mapping[str, IntArray]) -> None:
         """Write the clusters of a round as a table, in the order of the paths; -1 for crops that are in none.
 
         Args:

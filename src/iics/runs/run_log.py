@@ -18,6 +18,7 @@ from iics.atomic import write_atomically
 from iics.config import LoggerName, Settings
 from iics.errors import RunFolderError
 from iics.runs.loggers import LOGGERS, LoggerStart, RunLogger
+from iics.runs.record import RoundRecord
 from iics.runs.run_files import read_json
 
 logger = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ class RunLog:
             WriteError: If loggers.json cannot be written.
         """
         for line in history:
-            record = json.loads(line)
-            number: int = record["round"]
+            record = RoundRecord.of(json.loads(line))
+            number = record.number
             for name, opened in list(self._open.items()):
                 if number <= self._states[name].last_round:
                     continue

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from iics.config import Settings
 from iics.crops import CropSet
+from iics.errors import TrainingError
 from iics.pixels.images import checked_num_threads
 from iics.pixels.pixel_cache import Digests, file_digests
-from iics.errors import TrainingError
-from iics.training.distributed import Processes
 from iics.runs.run_crops import RunCrops, contents_fingerprint
+from iics.training.distributed import Processes
 
 _MOST_NAMED = 4
 
