@@ -156,7 +156,10 @@ def test_with_alpha_1_it_is_timms_network_in_evaluation_and_with_bn_in_training(
             layer.mix.alpha.fill_(1.0)
         torch.testing.assert_close(ours(images(2)), theirs(images(2)), rtol=1e-3, atol=1e-5)
         given = images(4, 64, 64).double()  # norms over few pixels make much of rounding
-        torch.testing.assert_close(plain(given), theirs.double().train()(given), rtol=1e-4, atol=1e-6)
+        torch.manual_seed(0)  # of a drop layer before the classifier
+        expected = theirs.double().train()(given)
+        torch.manual_seed(0)
+        torch.testing.assert_close(plain(given), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", TRAINED + SLOW)
