@@ -37,7 +37,13 @@ FOUND = {
     "repvgg_a0": (1280, ("stages.2", "stages.3"), ("stages.3.0.conv_1x1.conv", "stages.3.0.conv_kxk.conv")),
     "densenet121": (
         1024,
-        ("features.transition2", "features.denseblock3", "features.transition3", "features.denseblock4", "features.norm5"),
+        (
+            "features.transition2",
+            "features.denseblock3",
+            "features.transition3",
+            "features.denseblock4",
+            "features.norm5",
+        ),
         ("features.transition3.pool",),
     ),
 }
@@ -118,7 +124,9 @@ def test_a_relu_that_serves_two_norms_stays_where_it_is():
 )
 def test_blocks_are_found_however_they_are_nested(name, block, others):
     found = {
-        path.removeprefix(f"{block}.") for path, place in backbone_spec(name).structure.norms.items() if place.block == block
+        path.removeprefix(f"{block}.")
+        for path, place in backbone_spec(name).structure.norms.items()
+        if place.block == block
     }
     assert others <= found
 
@@ -129,7 +137,9 @@ def test_input_and_weights_are_those_that_timm_names():
     assert (resnet.timm_name, resnet.pretrained.interpolation) == ("resnet50.tv_in1k", "bilinear")
     assert backbone_spec("resnet50.a1_in1k").pretrained.interpolation == "bicubic"
     assert backbone_spec("regnetx_002").pretrained.repository == "timm/regnetx_002.pycls_in1k"
-    model = create_model(ModelSettings(backbone="tf_efficientnetv2_b0.in1k", weights="none"), device=torch.device("cpu"))
+    model = create_model(
+        ModelSettings(backbone="tf_efficientnetv2_b0.in1k", weights="none"), device=torch.device("cpu")
+    )
     assert (model.header.mean, model.header.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -230,7 +240,9 @@ def test_timms_own_file_of_a_network_with_squeeze_and_excitation_is_read(tmp_pat
 def test_ibn_takes_the_first_norm_of_each_block():
     with torch.device("meta"):
         paths = list(aibn_of(build_network("regnetx_002", norm="ibn")))
-    assert paths == [f"s{stage}.b{block}.conv1.bn" for stage, count in ((3, 4), (4, 7)) for block in range(1, count + 1)]
+    assert paths == [
+        f"s{stage}.b{block}.conv1.bn" for stage, count in ((3, 4), (4, 7)) for block in range(1, count + 1)
+    ]
 
 
 def test_a_norm_behind_a_pooling_is_no_aibn_layer():
@@ -265,7 +277,10 @@ def test_a_norm_keeps_its_drop_layer_and_activation():
         ("mobilenet_v2", r"Did you mean .*mobilenet"),
         ("hf-hub:timm/resnet50", r"^Unknown backbone 'hf-hub:timm/resnet50'"),
         ("resnet50.of_my_own", r"has no weights 'of_my_own' of resnet50\. It has .*tv_in1k"),
-        ("vit_tiny_patch16_224", r"^The backbone vit_tiny_patch16_224 cannot be used: it has no batch norms .*LayerNorm"),
+        (
+            "vit_tiny_patch16_224",
+            r"^The backbone vit_tiny_patch16_224 cannot be used: it has no batch norms .*LayerNorm",
+        ),
         ("convnext_atto", r"has no batch norms \(its norms are .*LayerNorm2d"),
         ("levit_128s", r"^The backbone levit_128s cannot be used: it does not run on crops of any size"),
     ],
@@ -277,6 +292,8 @@ def test_a_name_that_is_no_backbone_is_refused_with_what_is_missing(name, messag
 
 def test_a_network_whose_branches_differ_at_stride_1_needs_stride_2():
     with torch.device("meta"):
-        with pytest.raises(SettingsError, match=r"^The last stage of inception_v3 cannot keep .* Give --last-stride 2\.$"):
+        with pytest.raises(
+            SettingsError, match=r"^The last stage of inception_v3 cannot keep .* Give --last-stride 2\.$"
+        ):
             build_network("inception_v3", norm="aibn")
         assert aibn_of(build_network("inception_v3", norm="aibn", last_stride=2))

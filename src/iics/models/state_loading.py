@@ -12,7 +12,9 @@ from iics.models.foreign_checkpoint import COUNTER
 _ALPHA = ".mix.alpha"
 
 
-def load_state(backbone: nn.Module, state: Mapping[str, Tensor], *, source: str, classifier: tuple[str, ...] = ()) -> None:
+def load_state(
+    backbone: nn.Module, state: Mapping[str, Tensor], *, source: str, classifier: tuple[str, ...] = ()
+) -> None:
     """Load a state dict, ignoring the ImageNet classifier, and refuse anything that does not fit.
 
     Args:
