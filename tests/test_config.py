@@ -66,6 +66,12 @@ def test_what_is_not_given_keeps_its_default():
     assert read({"stage2": {"clusters": {"number": 30}}}).stage2.clusters == ClusterSettings(number=30)
 
 
+def test_a_setting_that_older_versions_had_is_read_and_forgotten_where_they_had_it():
+    assert read({"engine": {"memory_format": "contiguous", "parts": 2}}).engine == EngineSettings(parts=2)
+    with pytest.raises(SettingsError, match=r"distance has an unknown setting 'memory_format'\."):
+        read({"distance": {"memory_format": "contiguous"}})
+
+
 def test_a_whole_number_does_for_a_fraction():
     assert read({"stage2": {"mu": 0}}).stage2.mu == 0.0
     assert isinstance(read({"stage2": {"mu": 0}}).stage2.mu, float)

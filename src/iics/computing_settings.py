@@ -29,8 +29,6 @@ class EngineSettings:
 
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone should gain from it."""
-    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
-    """Order of images and weights in memory."""
     compile: bool = False
     """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
     parts: Annotated[int, whole(1, 1024)] = 1

@@ -26,7 +26,7 @@ class ModelSettings:
     """The network that makes the features."""
 
     backbone: str = "resnet50"
-    """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
+    """Backbone by its timm name; any with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
     weights: str = "imagenet"
     """Start from `imagenet`, `none` (random), a trained run or its model, or a file of others (docs/evaluation.md)."""
     norm: NormKind = "aibn"

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from iics.computing_settings import EngineSettings
 from iics.config import Settings
 from iics.errors import SettingsError, check_setting
 
 T = TypeVar("T")
 
+_RETIRED = {EngineSettings: {"memory_format"}}
+"""Settings of older versions that changed no result; run folders still name them."""
 _MOST = 2**64  # no setting is larger, seeds included; NaN is not below it
 
 
@@ -51,6 +54,7 @@ def _from_mapping(kind: type[T], values: Any, *, where: str) -> T:
     if not isinstance(values, Mapping):
         raise SettingsError(f"{where} must be an object with settings, got {values!r}.")
     hints = typing.get_type_hints(kind)
+    values = {key: value for key, value in values.items() if key not in _RETIRED.get(kind, ())}
     for key in values:
         if key not in hints:
             near = difflib.get_close_matches(str(key), hints, n=1)

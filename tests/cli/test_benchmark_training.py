@@ -81,8 +81,10 @@ def test_the_same_as_json(iics):
         (["--only"], "--only needs a value, got none; leave --only out if nothing is meant."),
         (["--norm-shapes", 8, 4, 1, 1], "--norm-shapes needs maps of more than one pixel, got 8 4 1 1."),
         (
-            ["--backbone=resnet51"],
-            "Unknown backbone 'resnet51'; known are resnet50, resnet18, efficientnet_lite0.",
+            ["--backbone=vit_tiny_patch16_224"],
+            "The backbone vit_tiny_patch16_224 cannot be used: it has no batch norms (its norms are LayerNorm). Needed "
+            "is a network of timm with batch norms, which AIBN and the groups of stage 1 replace, e.g. resnet50, "
+            "resnet18 or efficientnet_lite0.",
         ),
         (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
     ],

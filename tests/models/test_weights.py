@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from iics.errors import WeightsError
-from iics.models.backbone import _create_timm_model, backbone_spec, create_backbone
+from iics.models.backbone import create_backbone
 from iics.models.state_loading import load_state
+from iics.models.timm_networks import create_network
 from iics.models.torchvision_import import import_torchvision
 from iics.models.weights import imagenet_package_weights, read_weights, to_timm_keys
 
@@ -62,7 +63,7 @@ def test_the_package_weights_give_the_features_of_the_architecture_they_were_tra
     import_torchvision()
     timm = importlib.import_module("timm")
     ours = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="avg").eval()
-    load_state(ours, imagenet_package_weights(PACKAGE), source=PACKAGE, backbones=())
+    load_state(ours, imagenet_package_weights(PACKAGE), source=PACKAGE)
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         expected = theirs.extract_features(images)
@@ -118,7 +119,7 @@ def test_loaded_weights_reach_every_layer_and_the_classifier_is_ignored(tmp_path
 def test_torchvisions_resnet50_has_the_keys_and_shapes_we_need(torchvision_models):
     with torch.device("meta"):  # shapes alone, no memory
         theirs = torchvision_models.resnet50(weights=None).state_dict()
-        ours = _create_timm_model(backbone_spec("resnet50")).state_dict()
+        ours = create_network("resnet50").state_dict()
     assert {key: value.shape for key, value in theirs.items() if not key.startswith("fc.")} == {
         key: value.shape for key, value in ours.items()
     }

@@ -7,7 +7,7 @@ import pytest
 
 from iics import presets
 from iics.config import Settings
-from iics.models.backbone import BACKBONES, alpha_by_block, create_backbone
+from iics.models.backbone import alpha_by_block, backbone_spec, create_backbone
 from iics.paper import paper_results
 from iics.paper.variants import LAYERS, TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TargetName, variants_of
 
@@ -125,9 +125,9 @@ def test_table_4s_positions_are_there_and_add_up(backbone):
     assert last < later < without_first < all_layers
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", LAYERS)
 def test_layers_3_and_4_are_the_default_position_of_every_backbone(backbone):
-    assert (*LAYERS[backbone][3], *LAYERS[backbone][4]) == BACKBONES[backbone].later_half
+    assert (*LAYERS[backbone][3], *LAYERS[backbone][4]) == backbone_spec(backbone).later_half
 
 
 def test_resnets_first_and_second_layer_are_table_4s():

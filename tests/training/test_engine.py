@@ -94,13 +94,10 @@ def test_what_was_asked_for_goes_before_what_would_be_chosen(processor, backbone
 
 
 def test_every_setting_reaches_the_engine():
-    settings = EngineSettings(
-        precision="bf16", memory_format="contiguous", compile=True, parts=3, deterministic=False, threads=5
-    )
+    settings = EngineSettings(precision="bf16", compile=True, parts=3, deterministic=False, threads=5)
     assert choose_engine(settings, backbone="resnet50", device=CUDA) == Engine(
         device=CUDA,
         dtype=torch.bfloat16,
-        memory_format=torch.contiguous_format,
         compiles=True,
         num_parts=3,
         is_deterministic=False,
@@ -155,12 +152,13 @@ def test_an_engine_says_what_was_chosen(engine, expected):
 def test_what_was_chosen_is_said_at_the_start_and_is_what_trains(people, tiny_settings, tmp_path, monkeypatch, caplog):
     runs = []
     monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: runs.append(run) or [])
-    settings = replace(tiny_settings, engine=EngineSettings(precision="bf16", memory_format="contiguous", parts=2))
+    settings = replace(tiny_settings, engine=EngineSettings(precision="bf16", parts=2))
     with caplog.at_level(logging.INFO, logger="iics.runs.rounds"):
         train(people.train, settings=settings, out=tmp_path / "run")
-    assert caplog.messages == ["Computing on cpu, bf16, contiguous, not compiled, batches in 2 parts, 1 thread."]
-    assert runs[0].engine == Engine(dtype=torch.bfloat16, memory_format=torch.contiguous_format, num_parts=2)
-    assert all(p.is_contiguous() for p in runs[0].model.backbone.parameters())
+    assert caplog.messages == ["Computing on cpu, bf16, channels_last, not compiled, batches in 2 parts, 1 thread."]
+    assert runs[0].engine == Engine(dtype=torch.bfloat16, num_parts=2)
+    weights = [p for p in runs[0].model.backbone.parameters() if p.ndim == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
 # --- the process at work

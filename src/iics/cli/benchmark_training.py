@@ -38,7 +38,7 @@ class TrainingSpeedCommand:
     """What of ours is changed, one at a time: norm (to bn), precision (to the one that was not chosen; bf16 is slow on
     processors without it), memory-format (to contiguous), compile (takes minutes). May be empty."""
     backbone: str = "resnet50"
-    """Backbone by its timm name: resnet50, resnet18 or efficientnet_lite0."""
+    """Backbone by its timm name; any with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height of a crop, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128

@@ -24,7 +24,7 @@ class ForeignWeights:
     """Measure weights that others trained, instead of MODEL: `imagenet`, a file in torchvision's or timm's key names,
     or a checkpoint of the authors of IICS, BoT, fast-reid, layumi or torchreid."""
     backbone: str = "resnet50"
-    """What --weights are of: resnet50, resnet18 or efficientnet_lite0."""
+    """What --weights are of: a timm name with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to for --weights, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128

@@ -32,12 +32,13 @@ _NOT_COMPUTED = {
 _IMAGENET_BLUE_FIRST = (0.406, 0.456, 0.485)
 
 
-def recognised(state: State, file: Path) -> ForeignCheckpoint:
+def recognised(state: State, file: Path, *, is_complete: bool = False) -> ForeignCheckpoint:
     """Return whose a state dict is, under our names, and what its network computes.
 
     Args:
         state: Tensors by name, without wrapper and the `module.` of a parallel network.
         file: Where they were; layumi's options lie beside it.
+        is_complete: Whether it has every tensor of the backbone that was asked for: then none of its parts is strange.
 
     Raises:
         WeightsError: If it is of a network that we cannot compute.
@@ -47,10 +48,10 @@ def recognised(state: State, file: Path) -> ForeignCheckpoint:
         return ForeignCheckpoint("A checkpoint of the authors of IICS", ours, 1, "bicubic", norm="aibn")
     for pattern, part in _NOT_COMPUTED.items():
         key = next((key for key in state if re.search(pattern, key)), None)
-        if key is not None:
+        if key is not None and not is_complete:
             raise WeightsError(
-                f"{file} is of a network with {part} ({key}), which is not computed here. Needed is a ResNet-50 or "
-                "ResNet-18, plain or IBN-a, or an EfficientNet-Lite0."
+                f"{file} is of a network with {part} ({key}), which is not computed here. Needed is a ResNet, plain or "
+                "IBN-a, an EfficientNet-Lite0, or timm's file of the same backbone."
             )
     read = next((read for is_theirs, read in _LAYOUTS if is_theirs(state)), _plain)
     return with_joined_halves(read(state, file))

@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import Tensor
 
 from iics.errors import WeightsError
-from iics.models.torchvision_import import import_torchvision
+from iics.models.timm_networks import pretrained_input
 from iics.models.weights import imagenet_package_weights, read_weights
 
 logger = logging.getLogger(__name__)
@@ -65,9 +65,12 @@ def download_problem(timm_name: str) -> str | None:
     from huggingface_hub import constants
 
     what = f"Cannot download the ImageNet weights {timm_name}"
+    repository = pretrained_input(timm_name).repository
+    if repository is None:
+        return f"{what}: timm knows of none on the Hugging Face hub."
     if constants.HF_HUB_OFFLINE:
         return f"{what}: HF_HUB_OFFLINE is set, and they were not downloaded before."
-    url = huggingface_hub.hf_hub_url(_repository(timm_name), _FILE)
+    url = huggingface_hub.hf_hub_url(repository, _FILE)
     answers: list[str | None] = []
 
     def ask() -> None:
@@ -97,31 +100,24 @@ def ways_out() -> str:
     )
 
 
-def _repository(timm_name: str) -> str:
-    return f"timm/{timm_name}"
-
-
 def _stored_file(timm_name: str) -> Path | None:
     """Return where a download of before is: in the Hugging Face cache, or torchvision's file in that of torch.hub."""
     import huggingface_hub
     import torch
 
-    found = huggingface_hub.try_to_load_from_cache(_repository(timm_name), _FILE)
+    known = pretrained_input(timm_name)
+    found = None if known.repository is None else huggingface_hub.try_to_load_from_cache(known.repository, _FILE)
     if isinstance(found, str):
         return Path(found)
-    import_torchvision()
-    from timm.models import get_pretrained_cfg
-
-    url = getattr(get_pretrained_cfg(timm_name), "url", None) or ""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    return file if url and file.is_file() else None
+    file = Path(torch.hub.get_dir()) / "checkpoints" / known.url.rpartition("/")[2]
+    return file if known.url and file.is_file() else None
 
 
 def _downloaded_file(timm_name: str) -> Path:
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.hf_hub_download(_repository(timm_name), _FILE))
+        return Path(huggingface_hub.hf_hub_download(str(pretrained_input(timm_name).repository), _FILE))
     except Exception as error:  # the hub's errors, httpx's and the disk's share no parent but this
         reason = str(error).partition("\n")[0]
         raise WeightsError(

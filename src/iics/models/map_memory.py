@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 
 _KEEPS_ITS_INPUT = (nn.Conv2d, nn.Linear, GroupedBatchNorm2d, AdaptiveInstanceBatchNorm2d)
-"""Layers whose gradient needs what they were given; activations are part of the norms, other layers are small."""
+_ACTIVATIONS = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish, nn.LeakyReLU)
+"""Layers whose gradient needs what they were given. ReLU is part of the norms, or keeps what the next layer keeps."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def map_numbers(backbone: nn.Module, *, height: int, width: int) -> MapNumbers:
 
     shapes = copy.deepcopy(backbone).to("meta").eval()
     for module in shapes.modules():
-        if isinstance(module, _KEEPS_ITS_INPUT):
+        if isinstance(module, _KEEPS_ITS_INPUT + _ACTIVATIONS):
             module.register_forward_hook(count)
     with torch.no_grad():
         shapes(torch.empty(1, 3, height, width, device="meta"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
-from iics.models.backbone import BACKBONES, backbone_spec
+from iics.models.backbone import backbone_spec
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts
@@ -35,6 +36,7 @@ CONTENTS_KEY = "iics_contents"
 FORMAT_VERSION = 2
 """2 says what networks of others compute another way; a file of format 1 is a network of ours."""
 _LARGEST_CROP = 4096
+_NAME = re.compile(r"\w[\w.]{0,99}")
 _LENGTH_BYTES = 8  # of a safetensors file: how long its JSON is
 
 
@@ -43,7 +45,7 @@ class ModelHeader:
     """Everything that is needed to use the weights, stored in the model file as JSON.
 
     Attributes:
-        backbone: Key of `iics.models.backbone.BACKBONES`.
+        backbone: By name. Whether there is such a one shows when it is built: timm takes seconds to be asked.
         norm: Normalisation in the norm stages.
         norm_stages: Module paths whose norms were replaced.
         alpha_sharing: Which layers share one alpha.
@@ -77,7 +79,6 @@ class ModelHeader:
 
     def __post_init__(self) -> None:
         choices: tuple[tuple[str, tuple[object, ...]], ...] = (
-            ("backbone", tuple(BACKBONES)),
             ("norm", get_args(NormKind)),
             ("alpha_sharing", get_args(AlphaSharing)),
             ("last_stride", (1, 2)),
@@ -86,6 +87,8 @@ class ModelHeader:
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r:.80}")
+        if not isinstance(self.backbone, str) or not _NAME.fullmatch(self.backbone):
+            raise ValueError(f"backbone must be the name of a network, got {self.backbone!r:.80}")
         for name, least, most in (
             ("height", 32, _LARGEST_CROP),
             ("width", 32, _LARGEST_CROP),
@@ -114,8 +117,8 @@ class ModelHeader:
             alpha_sharing=settings.alpha_sharing,
             height=settings.height,
             width=settings.width,
-            mean=spec.mean,
-            std=spec.std,
+            mean=spec.pretrained.mean,
+            std=spec.pretrained.std,
             last_stride=settings.last_stride,
         )
 

@@ -104,21 +104,14 @@ class InstanceBatchNorm2d(nn.Module):
         return y
 
 
-def fit_parts(
-    backbone: nn.Module, parts: NetworkParts, *, strided: tuple[str, ...], last_stride: int, num_features: int
-) -> None:
-    """Give a network, before its norms are replaced, the stride and parts that it has to have.
+def fit_parts(backbone: nn.Module, parts: NetworkParts, *, num_features: int) -> None:
+    """Give a network, before its norms are replaced, the parts that it has to have.
 
     Args:
         backbone: Of timm; changed in place.
         parts: All but those of the norms. Any but the default ones need a ResNet.
-        strided: Convolutions that carry the stride of the last stage.
-        last_stride: Their stride.
         num_features: Numbers the network puts out without a neck.
     """
-    for path in strided:
-        conv = backbone.get_submodule(path)
-        conv.stride = (last_stride, last_stride)  # type: ignore[assignment]  # torch types attributes Tensor | Module
     if not parts.stem_relu:
         backbone.act1 = nn.Identity()
     if parts.stem_pool == "rounded up":

@@ -22,7 +22,7 @@ _OF_POOLING_AND_NECK = ("global_pool.", "fc.")
 
 
 def foreign_checkpoint(
-    weights: str, *, timm_name: str, package: str | None, interpolation: Interpolation
+    weights: str, *, timm_name: str, package: str | None, interpolation: Interpolation, tensors: frozenset[str]
 ) -> ForeignCheckpoint:
     """Return the weights that a name stands for, and what their own network computes.
 
@@ -31,6 +31,7 @@ def foreign_checkpoint(
         timm_name: Name of the ImageNet weights.
         package: Installed package that carries those, None for timm's download.
         interpolation: How pictures were resized for those.
+        tensors: Names of all tensors of the backbone.
 
     Raises:
         WeightsError: If the weights cannot be had, or are of a network that we cannot compute.
@@ -38,7 +39,8 @@ def foreign_checkpoint(
     if weights == "imagenet":
         state = imagenet_weights(timm_name, package=package)
         return ForeignCheckpoint("ImageNet weights", state, 2, interpolation, assumed=())
-    return recognised(read_weights(weights), Path(weights))
+    state = read_weights(weights)
+    return recognised(state, Path(weights), is_complete=tensors <= state.keys())
 
 
 def backbone_alone(checkpoint: ForeignCheckpoint, *, source: str, last_stride: int) -> ForeignCheckpoint:

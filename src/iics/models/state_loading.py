@@ -12,24 +12,26 @@ from iics.models.foreign_checkpoint import COUNTER
 _ALPHA = ".mix.alpha"
 
 
-def load_state(backbone: nn.Module, state: Mapping[str, Tensor], *, source: str, backbones: tuple[str, ...]) -> None:
+def load_state(
+    backbone: nn.Module, state: Mapping[str, Tensor], *, source: str, classifier: tuple[str, ...] = ()
+) -> None:
     """Load a state dict, ignoring the ImageNet classifier, and refuse anything that does not fit.
 
     Args:
         backbone: Changed in place.
         state: Tensors under our names; alphas and counters may be missing.
         source: What to call them in messages.
-        backbones: Networks that there are, to be named if the tensors look like one of them.
+        classifier: Modules of the ImageNet classifier, beside those of torchvision and the usual ones of timm.
 
     Raises:
         WeightsError: If a tensor is missing, unknown or of another shape.
     """
     wanted = {key: value for key, value in backbone.state_dict().items() if not key.endswith(COUNTER)}
-    classifier = ("fc.", "classifier.", "head.fc.")
+    ignored = ("fc.", "classifier.", "head.fc.", *(f"{module}." for module in classifier))
     given = {
         key: value
         for key, value in state.items()
-        if not key.endswith(COUNTER) and (key in wanted or not key.startswith(classifier))
+        if not key.endswith(COUNTER) and (key in wanted or not key.startswith(ignored))
     }
     if not any(key.endswith(_ALPHA) for key in given):  # norms of others have none
         given |= {key: value for key, value in wanted.items() if key.endswith(_ALPHA)}
@@ -41,12 +43,12 @@ def load_state(backbone: nn.Module, state: Mapping[str, Tensor], *, source: str,
             raise WeightsError(
                 f"{source} does not fit the backbone: it {problem} {len(keys)} of {len(wanted)} "
                 f"tensors, the first is {keys[0]}. Needed are torchvision's or timm's key names of the same backbone, "
-                f"or a checkpoint of a program that is known.{_network_hint(given, backbones)}"
+                f"or a checkpoint of a program that is known.{_network_hint(given)}"
             )
     backbone.load_state_dict(given, strict=False)
 
 
-def _network_hint(state: Mapping[str, Tensor], backbones: tuple[str, ...]) -> str:
+def _network_hint(state: Mapping[str, Tensor]) -> str:
     """Return which ResNet tensors seem to be of, for the end of a message; "" if that cannot be told."""
     if not any(key.startswith("layer3.") for key in state):
         return ""
@@ -55,6 +57,4 @@ def _network_hint(state: Mapping[str, Tensor], backbones: tuple[str, ...]) -> st
     name = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50", (23, True): "resnet101"}.get(
         (depth, has_bottlenecks)
     )
-    if name is None:
-        return ""
-    return f" It looks like a {name}{'' if name in backbones else ', which is not among the backbones'}."
+    return "" if name is None else f" It looks like a {name}."

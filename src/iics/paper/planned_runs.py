@@ -19,7 +19,7 @@ from iics.paper.study import Study
 from iics.paper.variants import TargetName, variants_of
 from iics.settings_json import leaves
 
-_COMPUTING = ("device", "loggers", "pixels.", "engine.threads", "engine.memory_format", "distance.max_dense_crops")
+_COMPUTING = ("device", "loggers", "pixels.", "engine.threads", "distance.max_dense_crops")
 """Settings that a result does not depend on, or (the last) that are chosen by the machine."""
 _LONGEST_DIFFERENCE = 40
 

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from iics.atomic import write_atomically
-from iics.models.backbone import BACKBONES
+from iics.models.backbone import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
 from iics.reports.markdown import Markdown, escaped, front_matter, printable
@@ -98,7 +98,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
             facts.backbone,
         ],
     }
-    spec = BACKBONES.get(facts.backbone)
+    spec = known_backbone(facts.backbone)
     if facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
         fields["base_model"] = f"timm/{spec.timm_name}"
     if facts.scores:
@@ -143,7 +143,7 @@ def _limits(facts: ModelFacts, thresholds: MatchThresholds | None) -> list[str]:
 
 
 def _weights_origin(facts: ModelFacts) -> str:
-    spec = BACKBONES.get(facts.backbone)
+    spec = known_backbone(facts.backbone)
     if facts.weights == "none":
         return "Training started from random weights."
     if facts.weights != "imagenet":

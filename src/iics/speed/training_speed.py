@@ -142,8 +142,9 @@ def _variants(
         yield f"ours, aibn, {other.precision}", "aibn", chosen(other)
     if "memory-format" in options:
         is_last = usual.memory_format == torch.channels_last
-        other = replace(settings, memory_format="contiguous" if is_last else "channels_last")
-        yield f"ours, aibn, {other.memory_format}", "aibn", chosen(other)
+        other_format = torch.contiguous_format if is_last else torch.channels_last
+        name = "contiguous" if is_last else "channels_last"
+        yield f"ours, aibn, {name}", "aibn", replace(usual, memory_format=other_format)
     if "compile" in options:
         compiled = chosen(replace(settings, compile=True))
         if compiled.compiles:

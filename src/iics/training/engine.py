@@ -28,7 +28,7 @@ class Engine:
     Attributes:
         device: Where.
         dtype: Of convolutions and products: float32, or bfloat16 by autocast. Statistics and weights stay float32.
-        memory_format: Of images and weights.
+        memory_format: Of images and weights: channels last, and contiguous only where the two are compared.
         compiles: Whether torch.compile makes the network's code, if it can.
         num_parts: Parts a batch is computed in, one after another.
         is_deterministic: Whether a GPU may only use operations that give the same bits every time.
@@ -84,7 +84,6 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
     return Engine(
         device=device,
         dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
-        memory_format=torch.channels_last if settings.memory_format == "channels_last" else torch.contiguous_format,
         compiles=settings.compile,
         num_parts=settings.parts,
         is_deterministic=settings.deterministic,

@@ -1,0 +1,237 @@
+"""What has to be known of a network to re-identify with it, found by running it once on shapes without numbers.
+
+Blocks, stages and strides are not written down by name: a network of timm says where its stages end (`feature_info`),
+and its calls on a crop of 256 x 256 say at which resolution each layer works and what follows a norm.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iics.errors import SettingsError
+
+_SIDE = 256  # pixels of the crop
+_LATER_SIDE = _SIDE // 16  # where the later half begins: layer3 of a ResNet
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+@dataclass(frozen=True)
+class NormPlace:
+    """Where a batch norm is in its network.
+
+    Attributes:
+        stage: Module path of its stage (layer3 of a ResNet).
+        block: Module path of its block (a bottleneck), None for a norm that is a stage of its own.
+        activation: Module path of the ReLU that is called right behind it and by nothing else; None if there is none.
+        is_pooled: Whether its maps are one pixel, which has no instance statistics.
+    """
+
+    stage: str
+    block: str | None
+    activation: str | None
+    is_pooled: bool
+
+
+@dataclass(frozen=True)
+class BackboneStructure:
+    """A network as re-identification sees it.
+
+    Attributes:
+        num_features: Length of a feature vector.
+        norms: Batch norms by module path, in the order of their calls.
+        later_half: Module paths of the stages from the one on in which maps come down to a sixteenth.
+        strided: Layers that bring maps to their last resolution; empty if it cannot be left out.
+        is_dense: Whether no convolution is split into groups.
+        tensors: Names of its weights and statistics.
+    """
+
+    num_features: int
+    norms: dict[str, NormPlace]
+    later_half: tuple[str, ...]
+    strided: tuple[str, ...]
+    is_dense: bool
+    tensors: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a layer: heights of its maps before and behind, 0 for what is no map."""
+
+    path: str
+    height: int
+    made: int
+
+
+def find_structure(name: str, network: nn.Module) -> BackboneStructure:
+    """Return what there is to know of a network.
+
+    Args:
+        name: What to call it in messages.
+        network: Of timm, on torch's meta device; its last stride is changed.
+
+    Raises:
+        SettingsError: If it has no batch norms to replace, or takes no crops of any size.
+    """
+    modules = dict(network.named_modules())
+    norms = [path for path, module in modules.items() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        kinds = sorted({type(m).__name__ for m in modules.values() if "norm" in type(m).__name__.lower()})
+        raise _refused(name, f"it has no batch norms (its norms are {', '.join(kinds) or 'none'})")
+    try:
+        calls, activations, num_features = _trace(network, norms)
+    except Exception as error:  # a network of others may fail in any way at a size that it was not made for
+        raise _refused(name, f"it does not run on crops of any size ({str(error).splitlines()[0]:.200})") from error
+    parents = _lists_of_stages(network)
+    places = {
+        call.path: NormPlace(
+            stage=_stage(call.path, parents),
+            block=_block(call.path, _stage(call.path, parents), modules, norms),
+            activation=activations.get(call.path),
+            is_pooled=call.made == 1,
+        )
+        for call in calls
+        if call.path in norms
+    }
+    later_half = _later_half(calls, parents, places)
+    if not later_half:
+        raise _refused(name, "it has no batch norms in its later half")
+    convolutions = [module for module in modules.values() if isinstance(module, nn.Conv2d)]
+    return BackboneStructure(
+        num_features=num_features,
+        norms=places,
+        later_half=later_half,
+        strided=_strided(network, calls, norms),
+        is_dense=all(conv.groups == 1 for conv in convolutions),
+        tensors=frozenset(key for key in network.state_dict() if not key.endswith("num_batches_tracked")),
+    )
+
+
+def set_last_stride(network: nn.Module, strided: Iterable[str]) -> None:
+    """Let the last stage keep its resolution: convolutions get stride 1, poolings go, as timm builds its stages."""
+    for path in strided:
+        layer = network.get_submodule(path)
+        if isinstance(layer, nn.Conv2d):
+            layer.stride = (1, 1)
+        else:
+            parent, _, child = path.rpartition(".")
+            setattr(network.get_submodule(parent), child, nn.Identity())
+
+
+def _refused(name: str, reason: str) -> SettingsError:
+    return SettingsError(
+        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm with batch norms, which AIBN and the "
+        "groups of stage 1 replace, e.g. resnet50, resnet18 or efficientnet_lite0."
+    )
+
+
+def _lists_of_stages(network: nn.Module) -> set[str]:
+    """Return the module paths whose children are stages: where `feature_info` names two or more; the network itself."""
+    known: Any = getattr(network, "feature_info", None) or ()
+    named = [str(info["module"]) for info in known]
+    parents = {path.rpartition(".")[0] for path in named}
+    return {""} | {parent for parent in parents if sum(path.startswith(f"{parent}.") for path in named) > 1}
+
+
+def _trace(network: nn.Module, norms: list[str]) -> tuple[list[_Call], dict[str, str], int]:
+    """Return all calls of layers, the activation of each norm that has one, and the number of features."""
+    calls: list[_Call] = []
+    candidates: dict[str, str] = {}
+    fresh: list[tuple[str, Tensor, int]] = []  # what a norm made, and nothing was called since
+    own = set(norms)
+
+    def before(path: str, module: nn.Module, given: tuple[Any, ...]) -> None:
+        x = given[0] if given else None
+        if isinstance(module, nn.Identity) or path.rpartition(".")[0] in own:
+            return
+        if fresh:
+            norm, made, version = fresh.pop()
+            # The same tensor in the same version: a shortcut that was added in place has another. In place itself:
+            # whoever reads the norm's output later reads it activated.
+            is_behind = x is made and x._version == version
+            if is_behind and isinstance(module, nn.ReLU | nn.ReLU6) and module.inplace:
+                candidates[norm] = path
+
+    def behind(path: str, given: tuple[Any, ...], made: Any) -> None:
+        calls.append(_Call(path, _height(given[0] if given else None), _height(made)))
+        if path in own and type(network.get_submodule(path)) is nn.BatchNorm2d:
+            fresh[:] = [(path, made, made._version)]
+
+    for path, module in network.named_modules():
+        if path in own or not any(True for _ in module.children()):
+            module.register_forward_pre_hook(lambda module, given, path=path: before(path, module, given))
+            module.register_forward_hook(lambda _, given, made, path=path: behind(path, given, made))
+    features = _run(network)
+    times = Counter(call.path for call in calls)
+    activations = {norm: act for norm, act in candidates.items() if times[norm] == times[act] == 1}
+    return calls, activations, features.shape[1]
+
+
+def _run(network: nn.Module) -> Tensor:
+    with torch.no_grad():
+        features = network.eval()(torch.empty(1, 3, _SIDE, _SIDE, device="meta"))
+    if not isinstance(features, Tensor) or features.ndim != 2:
+        raise ValueError("its output is no feature vector")
+    return features
+
+
+def _height(value: Any) -> int:
+    return value.shape[2] if isinstance(value, Tensor) and value.ndim == 4 else 0
+
+
+def _stage(path: str, parents: set[str]) -> str:
+    """Return the stage of a layer: the module beside those that `feature_info` names, as deep as may be."""
+    return _child_of(max((p for p in parents if not p or path.startswith(p + ".")), key=len), path)
+
+
+def _block(path: str, stage: str, modules: dict[str, nn.Module], norms: list[str]) -> str | None:
+    """Return the block of a norm: the first module below its stage that is no mere list of others.
+
+    Where no module of a stage has two norms, stage and block are one: some networks list their blocks as stages.
+    """
+    if path == stage:
+        return None
+    owners = Counter(_child_of(stage, norm) for norm in norms if norm.startswith(stage + "."))
+    if type(modules[stage]) not in _CONTAINERS and max(owners.values()) < 2:
+        return stage
+    block = stage
+    while (child := _child_of(block, path)) != path:
+        block = child
+        if type(modules[block]) not in _CONTAINERS:
+            break
+    return block
+
+
+def _child_of(parent: str, path: str) -> str:
+    """Return the module path right below `parent` on the way to `path`."""
+    rest = path.removeprefix(parent + ".") if parent else path
+    child = rest.partition(".")[0]
+    return f"{parent}.{child}" if parent else child
+
+
+def _later_half(calls: list[_Call], parents: set[str], places: dict[str, NormPlace]) -> tuple[str, ...]:
+    stages = list(dict.fromkeys(_stage(call.path, parents) for call in calls))
+    first = next((_stage(call.path, parents) for call in calls if 1 < call.made <= _LATER_SIDE), None)
+    later = [] if first is None else stages[stages.index(first) :]
+    replaced = {place.stage for place in places.values() if not place.is_pooled}
+    return tuple(stage for stage in later if stage in replaced)
+
+
+def _strided(network: nn.Module, calls: list[_Call], norms: list[str]) -> tuple[str, ...]:
+    """Return the layers that halve maps to the last resolution, if the network still runs without."""
+    halving = [call for call in calls if call.height == 2 * call.made > 2]
+    last = min((call.made for call in halving), default=0)
+    if last > min(call.made for call in calls if call.path in norms and call.made > 1):
+        return ()  # the last resolution comes about another way
+    strided = tuple(dict.fromkeys(call.path for call in halving if call.made == last))
+    try:
+        set_last_stride(network, strided)
+        _run(network)
+    except Exception:  # branches that no longer have one size fail in as many ways as there are to join them
+        return ()
+    return strided
