@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from iics.data.csv_text import csv_text
 from iics.data.plausible_times import implausibility, seconds_of_date
 from iics.errors import DataError
 from iics.evaluation.formula_cells import plain_cell, safe_cell
@@ -71,7 +72,7 @@ def marks_table(marks: Iterable[Mark]) -> str:
     Raises:
         DataError: If a field is too long to be read again, or cannot be written as UTF-8.
     """
-    return "".join(_line(row) for row in [(*MARK_COLUMNS, CHECK_COLUMN), *map(_cells, marks)])
+    return csv_text([(*MARK_COLUMNS, CHECK_COLUMN), *map(_cells, marks)])
 
 
 def _cells(mark: Mark) -> list[str]:
@@ -91,12 +92,6 @@ def _cells(mark: Mark) -> list[str]:
 def _checksum(cells: Iterable[str]) -> str:
     """Return a checksum that a spreadsheet does not take for a number."""
     return f"c{zlib.crc32(chr(0).join(cells).encode(errors='surrogateescape')):08x}"
-
-
-def _line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # fields with a character of the line's end are quoted
-    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def read_marks(file: Path) -> tuple[Mark, ...]:

@@ -119,11 +119,11 @@ def _is_unborn(path: Path) -> bool:
 
 def _check_collection(path: Path, recorded: _Contents | None) -> None:
     schema = _json(path, _SCHEMA)
-    if recorded is not None and _schema_checksum(schema) != recorded.schema:
-        if recorded.token == _token(schema) or _holds_recorded_rows(path, recorded):
-            raise _DamageError(f"{_place(path / _SCHEMA)} is not as it was written: it is of another gallery, or changed")
     if recorded is not None and recorded.token != _token(schema):
+        _check_is_another(path, schema, recorded)
         recorded = None
+    elif recorded is not None and _schema_checksum(schema) != recorded.schema:
+        raise _DamageError(f"{_place(path / _SCHEMA)} is not as it was written")
     has_manifest = (path / _MANIFEST).is_file()
     if not has_manifest and (recorded is not None or (path / "partitions").is_dir()):
         raise _DamageError(f"{_place(path / _MANIFEST)} is gone")
@@ -144,10 +144,12 @@ def _check_collection(path: Path, recorded: _Contents | None) -> None:
             raise _DamageError(f"{_place(path / name)} is not as it was written")
 
 
-def _holds_recorded_rows(path: Path, recorded: _Contents) -> bool:
-    """Return whether rows that were noted are still there, byte for byte: then no other collection took the name."""
+def _check_is_another(path: Path, schema: Mapping[str, Any], recorded: _Contents) -> None:
+    """Refuse another model's schema beside rows that were noted: then no other collection took the name."""
     rows = {name: of for name, of in recorded.files.items() if fnmatch(name, _DATA_FILES)}
-    return any((path / name).is_file() and _fingerprint(path / name) == of for name, of in rows.items())
+    has_rows = any((path / name).is_file() and _fingerprint(path / name) == of for name, of in rows.items())
+    if has_rows and _schema_checksum(schema) != recorded.schema:
+        raise _DamageError(f"{_place(path / _SCHEMA)} is not as it was written: it is of another gallery")
 
 
 def _check_readable(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -237,7 +237,8 @@ class Run:
             "evaluation": self._evaluation(round_index + 1),
         }
         if self.folder is not None and self.settings.stages != "supervised":
-            self.folder.write_pseudo_labels(round_index, self.crops, current.stage1_labels, current.stage2_labels)
+            labels = current.stage1_labels, current.stage2_labels
+            record["pseudo_labels"] = self.folder.write_pseudo_labels(round_index, self.crops, *labels)
         history.append(json.dumps(record))
         self._write_metrics(history)
         if self.folder is not None and self.after_record is not None:

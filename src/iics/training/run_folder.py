@@ -17,9 +17,7 @@ wandb/, mlflow.db  likewise, unless the environment names another place
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
@@ -35,13 +33,14 @@ import numpy as np
 from iics.atomic import write_atomically
 from iics.config import Settings
 from iics.data.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
+from iics.data.csv_text import csv_text
 from iics.errors import RunFolderError, WriteError
 from iics.models.reid_model import ReidModel
 from iics.settings_json import from_json, to_json
 from iics.training.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 from iics.training.run_crops import RunCrops
 from iics.training.run_data import RunData
-from iics.training.run_files import check_is_run, is_unbegun, read_lines, read_text
+from iics.training.run_files import check_is_run, is_unbegun, labels_hash, read_lines, read_text
 from iics.training.run_hold import held
 
 logger = logging.getLogger(__name__)
@@ -164,9 +163,9 @@ class RunFolder:
         known = self.data().values.get("settings")
         if known is not None and known != _settings_fingerprint(settings):
             raise RunFolderError(
-                f"{file} is not what this run began with: it is another run's, or was edited. Restore it from a copy, "
-                "or start a new run with these settings. (pixels, engine, device, loggers and the place of weights may "
-                "be changed.)"
+                f"{file} is not what this run began with: it, or data.json beside it, is another run's or was edited. "
+                "Restore it from a copy, or start a new run with these settings. (pixels, engine, device, loggers and "
+                "the place of weights may be changed.)"
             )
         return settings
 
@@ -273,18 +272,21 @@ class RunFolder:
 
     def write_pseudo_labels(
         self, round_index: int, crops: CropSet, stage1: IntArray | None, stage2: IntArray | None
-    ) -> None:
-        """Write the clusters of a round as a table, in the order of the paths; -1 where a camera sat out."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
+    ) -> str:
+        """Write the clusters of a round as a table, in the order of the paths; -1 where a camera sat out.
+
+        Returns:
+            Hash of the table, `labels_hash`.
+        """
         box_columns = () if crops.boxes is None else BOX_COLUMNS
-        table.writerow(["path", *box_columns, "camera", "stage1_cluster", "stage2_cluster"])
+        rows: list[list[Any]] = [["path", *box_columns, "camera", "stage1_cluster", "stage2_cluster"]]
         boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
         for i in sorted(range(len(crops)), key=lambda i: (crops.paths[i], boxes[i])):
             camera = crops.camera_names[crops.camera_ids[i]]
             row: list[Any] = [crops.paths[i].as_posix(), *boxes[i], camera]
-            table.writerow(row + ["" if labels is None else labels[i] for labels in (stage1, stage2)])
-        write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", text.getvalue())
+            rows.append(row + ["" if labels is None else labels[i] for labels in (stage1, stage2)])
+        write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", csv_text(rows))
+        return labels_hash(rows)
 
     def save_model(self, model: ReidModel) -> None:
         """Write the model as it is now."""

@@ -1,8 +1,8 @@
 """Detections of a video on disk, a line a frame, so that a killed run does not have to detect them again.
 
 Detecting is nearly all the time that cropping takes. Everything after it is done again from the start, to the same
-result: the tracker has a state that cannot be stored. Before each line stands a checksum of it; from the first line that
-a disk has changed, all is detected again.
+result: the tracker has a state that cannot be stored. Before each line stands a checksum of it; from the first line
+that a disk has changed, all is detected again.
 """
 
 from __future__ import annotations
