@@ -45,7 +45,7 @@ def run_features(
     """
     file = run / FEATURES_FILE
     key = f"{model_fingerprint(model)} {crops.fingerprint()} shown {VERSION}"
-    kept = _kept(file, key, len(crops))
+    kept = kept_features(file, key, len(crops))
     if kept is not None:
         return kept
     features = model.embed(crops, batch_size=batch_size, progress=progress)
@@ -58,7 +58,7 @@ def run_features(
     return features
 
 
-def _kept(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
+def kept_features(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
     """Return the features in a file; None if there are none of this key, or the file is damaged."""
     if not file.exists():
         return None
