@@ -289,7 +289,7 @@ def kinds(commands, request, model, folder_people, market_people, drawn_people, 
             is_any_taken=True,
         )
 
-    short_flags = [*tiny_flags, "--rounds=1"]
+    short_flags = [flag for flag in tiny_flags if not flag.startswith("--rounds")] + ["--rounds=1"]
     features = lambda folder, _: {"features": (folder / "f.npz").read_bytes()}  # noqa: E731
     return {
         "resuming a stopped run": run_kind("stopped", lambda folder: ["train", "--resume", folder]),
