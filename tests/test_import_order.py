@@ -18,6 +18,7 @@ GROUND = {
     "atomic",
     "computing_settings",
     "config",
+    "csv_text",
     "device",
     "kernels",
     "measure",

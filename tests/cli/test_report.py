@@ -1,6 +1,10 @@
 import json
 import shutil
 
+import torch
+
+from iics.models.reid_model import load_model
+
 
 def test_training_ends_with_a_report(trained):
     out, finished = trained
@@ -33,6 +37,20 @@ def test_pictures_can_be_written_as_files(iics, trained, tmp_path):
     finished = iics("report", out, "--out", tmp_path / "page.html", "--figures", tmp_path / "figures")
     assert f"{tmp_path}/figures/accuracy-by-round.pdf\n" in finished.stdout
     assert (tmp_path / "figures" / "alpha-1-is-batch-0-instance-normalisation.svg").is_file()
+
+
+def test_a_run_folder_with_another_runs_model_is_not_measured(refusal, iics, trained, market_people, tmp_path):
+    out, _ = trained
+    run = shutil.copytree(out, tmp_path / "run")
+    model = load_model(run / "model.safetensors")
+    with torch.no_grad():
+        next(model.backbone.parameters()).add_(0.1)
+    model.save(run / "model.safetensors")
+    asked = "market-layout", "--data-dir", market_people
+    told = refusal("evaluate", run, *asked)
+    assert told.startswith(f"{run}/model.safetensors is not the model of this run's last checkpoint")
+    shutil.rmtree(run / "checkpoints")
+    assert iics("evaluate", run, *asked).code == 0
 
 
 def test_other_folders_are_refused(refusal, tmp_path):

@@ -94,14 +94,32 @@ def test_another_table_is_refused(tmp_path, text):
     ],
 )
 def test_a_damaged_line_is_named(tmp_path, column, value, complaint):
-    cells = marks_table([MARK]).splitlines()
     row = {**{name: getattr(MARK, name) for name in MARK_COLUMNS}, "camera": "a", "path": "p", column: value}
-    (tmp_path / "marks.csv").write_text(f"{cells[0]}\n{','.join(str(row[name]) for name in MARK_COLUMNS)}\n")
+    (tmp_path / "marks.csv").write_text(
+        f"{','.join(MARK_COLUMNS)}\n{','.join(str(row[name]) for name in MARK_COLUMNS)}\n"
+    )
     with pytest.raises(DataError, match=rf"marks\.csv, line 2: .*{complaint}"):
         read_marks(tmp_path / "marks.csv")
 
 
 def test_a_torn_line_is_named(tmp_path):
-    (tmp_path / "marks.csv").write_text(marks_table([MARK])[:-20])
-    with pytest.raises(DataError, match="line 2 has 6 fields, a mark has 10"):
+    (tmp_path / "marks.csv").write_text(marks_table([MARK])[:-30])
+    with pytest.raises(DataError, match="line 2 has 6 fields, a mark has 11"):
         read_marks(tmp_path / "marks.csv")
+
+
+def test_a_line_that_a_disk_changed_is_named_and_one_that_was_changed_by_hand_is_read(tmp_path):
+    file, table = tmp_path / "marks.csv", marks_table([replace(MARK, crop_id="c2"), MARK])
+    changed = table.replace(",3,0.75,", ",3,0.76,")
+    file.write_text(changed)
+    with pytest.raises(DataError, match=r"marks\.csv, line 2 is not as iics app wrote it\. .* empty its check\.$"):
+        read_marks(file)
+    header, *lines = changed.splitlines()
+    file.write_text("\n".join([header, *(line.rpartition(",")[0] + "," for line in lines)]))
+    assert [mark.similarity for mark in read_marks(file)] == [0.76, 0.76]
+
+
+def test_a_table_of_an_older_version_has_no_checks_and_is_read(tmp_path):
+    lines = [line.rpartition(",")[0] for line in marks_table([MARK]).splitlines()]
+    (tmp_path / "marks.csv").write_text("\n".join(lines))
+    assert read_marks(tmp_path / "marks.csv") == (MARK,)

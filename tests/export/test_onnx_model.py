@@ -52,8 +52,41 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_damaged_file_is_named(exported, tmp_path, length):
     file = tmp_path / "torn.onnx"
     file.write_bytes(exported[:length])
-    with pytest.raises(ExportError, match=r"torn\.onnx is no ONNX file or is damaged: "):
+    with pytest.raises(ExportError, match=r"torn\.onnx is (no ONNX file or is damaged: |not as iics export wrote)"):
         OnnxModel(file)
+
+
+@pytest.mark.parametrize("place", [0.01, 0.3, 0.6, 0.9, 0.99])
+def test_a_flipped_bit_is_noticed(exported, tmp_path, place):
+    content = bytearray(exported)
+    content[int(place * len(content))] ^= 4
+    (tmp_path / "flipped.onnx").write_bytes(content)
+    with pytest.raises(ExportError, match=r"flipped\.onnx is not as iics export wrote it: "):
+        OnnxModel(tmp_path / "flipped.onnx")
+
+
+@pytest.mark.parametrize("key", ["preprocessing", "iics", "contents"])
+def test_metadata_that_was_changed_is_noticed(exported, key):
+    model = onnx.load_from_string(exported)
+    entry = next(entry for entry in model.metadata_props if entry.key == key)
+    entry.value = f"{entry.value[:-1]}{'0' if entry.value[-1] != '0' else '1'}"
+    with pytest.raises(ExportError, match="The exported model is not as iics export wrote it"):
+        OnnxModel(model.SerializeToString())
+
+
+def test_a_file_without_a_hash_of_an_older_version_or_another_program_is_read_as_far_as_it_can_be(exported):
+    model = onnx.load_from_string(exported)
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != "contents"}
+    helper.set_model_props(model, kept)
+    assert OnnxModel(model.SerializeToString()).num_features == 512
+    helper.set_model_props(model, {**kept, "preprocessing": kept["preprocessing"][:-9]})
+    with pytest.raises(ExportError, match="The exported model is damaged: it does not say how crops go into it"):
+        OnnxModel(model.SerializeToString())
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(ExportError, match=r"cannot be read: it is a folder, no regular file\.$"):
+        OnnxModel(tmp_path)
 
 
 def test_a_file_of_another_program_is_refused(tmp_path):

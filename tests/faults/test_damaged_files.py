@@ -13,15 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from iics.cli.app import AppCommand, _browser
 from iics.config import ModelSettings
-from iics.models.reid_model import create_model
+from iics.errors import IicsError
+from iics.evaluation.marks import Mark, marks_table
+from iics.export.onnx_file import export_onnx
+from iics.export.onnx_model import OnnxModel
+from iics.models.fingerprint import model_fingerprint
+from iics.models.reid_model import create_model, load_model
 
 pytestmark = pytest.mark.slow
 MOST_FILES = int(os.environ.get("IICS_TEST_DAMAGES", "4"))
 SEED = 7
+READ_TO_BROWSE = ("data.json", "metrics.jsonl", "model.safetensors", "pseudo_labels", "cluster_features.npz")
 
 
 def missing(file, _other, _draw):
@@ -106,6 +114,8 @@ class Kind:
     command: Callable[[Path], list]
     result: Callable[[Path, object], dict]
     named: Callable[[Path], tuple[str, ...]] = lambda file: (file.name,)
+    is_any_taken: bool = False
+    """Whether the user names the file itself, so that another one of its kind is what was asked for."""
 
 
 def files_of(folder):
@@ -126,6 +136,10 @@ def run_result(folder, _answer):
     found["metrics.jsonl"] = [{key: value for key, value in line.items() if key not in times} for line in lines]
     found["model.md"] = re.sub(rb"trained for .* minutes", b"", found.get("model.md", b""))
     return {name: data for name, data in found.items() if not name.startswith("checkpoints/")}
+
+
+def all_files(folder, _answer):
+    return {str(name): (folder / name).read_bytes() for name in files_of(folder)}
 
 
 def printed(folder, answer):
@@ -171,15 +185,19 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def kinds(commands, runs, model, folder_people, market_people, drawn_people, root):
+def kinds(commands, request, model, folder_people, market_people, drawn_people, tiny_flags, root):
     """The kinds of folders by name, each made when it is asked for."""
     query = next((market_people / "query").iterdir())
 
     def run_kind(name, command, result=run_result):
-        return lambda: Kind(runs[name, 0], runs[name, 1], command, result)
+        def made():
+            runs = request.getfixturevalue("runs")
+            return Kind(runs[name, 0], runs[name, 1], command, result)
+
+        return made
 
     def model_kind(command, result):
-        return lambda: Kind(model(0).parent, model(1).parent, command, result)
+        return lambda: Kind(model(0).parent, model(1).parent, command, result, is_any_taken=True)
 
     def gallery():
         models = [model(seed) for seed in (0, 1)]
@@ -212,9 +230,66 @@ def kinds(commands, runs, model, folder_people, market_people, drawn_people, roo
             root / "crops 0",
             root / "crops 1",
             lambda folder: ["crop", clips[1], "--out", folder, *flags],
-            lambda folder, _: {str(name): (folder / name).read_bytes() for name in files_of(folder)},
+            all_files,
         )
 
+    def video_at_work():
+        clip = drawn_people.write_clip(root / "blue.mp4", [drawn_people.RED, drawn_people.GREEN], num_frames=12)
+        flags = ["--camera=lobby", "--detector=hog", "--min-height=85"]
+        for name, wanted in (("at work", ".jpg"), ("at work, another", "report.json")):
+            out, order = root / name, {"folder": root, "watched": str(root / name)}
+            changes = commands.run("crop", clip, "--out", out, *flags, **order).changes
+            shutil.rmtree(out)
+            at = next(number for number, what in enumerate(changes, 1) if "/.blue" in what and wanted in what)
+            commands.run("crop", clip, "--out", out, *flags, **order, at_change=at)
+            assert list(out.rglob("detections.jsonl")), changes
+        return Kind(
+            root / "at work",
+            root / "at work, another",
+            lambda folder: ["crop", clip, "--out", folder, *flags],
+            all_files,
+        )
+
+    def pixels():
+        for number, people in enumerate((folder_people, market_people / "query")):
+            place = root / f"cache {number}"
+            camera = [] if number == 0 else ["--camera=door"]
+            out = ["--out", root / f"cached {number}", "--pixels.cache-dir", place, "--pixels.source", "cache"]
+            answer = commands.run("train", "folder", "--data-dir", people, *camera, *out, *short_flags, folder=root)
+            assert number == 1 or answer.code == 0, answer.end
+        return Kind(
+            root / "cache 0",
+            root / "cache 1",
+            lambda folder: [
+                *("train", "folder", "--data-dir", folder_people, "--out", folder.parent / "run", *short_flags),
+                *("--pixels.cache-dir", folder, "--pixels.source", "cache"),
+            ],
+            lambda folder, _: {
+                name: run_result(folder.parent / "run", None)[name] for name in ("model.safetensors", "metrics.jsonl")
+            },
+        )
+
+    def marked():
+        file = model(0)
+        fingerprint = model_fingerprint(load_model(file))
+        for number in (0, 1):
+            (root / f"marks {number}").mkdir()
+            marks = [
+                Mark(
+                    "2026-03-01T08:00:00+00:00", f"q{at}", "q", f"c{at}", "p", "door", verdict, at + 1, 0.9, fingerprint
+                )
+                for at, verdict in enumerate(["right", "wrong", "right", "right"][: 4 - number])
+            ]
+            (root / f"marks {number}" / "marks.csv").write_text(marks_table(marks))
+        return Kind(
+            root / "marks 0",
+            root / "marks 1",
+            lambda folder: ["evaluate", file, "--marks", folder / "marks.csv", "--json"],
+            printed,
+            is_any_taken=True,
+        )
+
+    short_flags = [flag for flag in tiny_flags if not flag.startswith("--rounds")] + ["--rounds=1"]
     features = lambda folder, _: {"features": (folder / "f.npz").read_bytes()}  # noqa: E731
     return {
         "resuming a stopped run": run_kind("stopped", lambda folder: ["train", "--resume", folder]),
@@ -234,6 +309,9 @@ def kinds(commands, runs, model, folder_people, market_people, drawn_people, roo
         ),
         "searching a gallery": gallery,
         "cropping another video": crops,
+        "going on with a video": video_at_work,
+        "training on cached pixels": pixels,
+        "evaluating marks": marked,
     }
 
 
@@ -246,6 +324,9 @@ KINDS = (
     "exporting",
     "searching a gallery",
     "cropping another video",
+    "going on with a video",
+    "training on cached pixels",
+    "evaluating marks",
 )
 
 
@@ -269,10 +350,55 @@ def test_damaged_files_are_named_or_do_not_matter(commands, kinds, tmp_path, out
         what = f"{name}, {file} {way.__name__.replace('_', ' ')}"
         draw = random.Random(f"{SEED} {what}")
         other = others[file]
-        if way is file_of_another and (other is None or other.read_bytes() == (kind.whole / file).read_bytes()):
+        if way is file_of_another and (kind.is_any_taken or is_alike(kind.whole / file, other)):
             continue
         folder, answer = tried(number, lambda folder, of=(file, way, other, draw): of[1](folder / of[0], *of[2:]))
         outcomes.add(what, *judged(kind, folder, answer, file, expected))
+        shutil.rmtree(folder.parent)
+    outcomes.check(f"damaged files, {name}")
+
+
+def browsed(folder):
+    """Return what the page tells of a run's clusters."""
+    browser = _browser(folder, AppCommand("g.db", run=folder))
+    return [browser.last.labels.tolist(), browser.last.names, [path.name for path in browser.last.crops.paths]]
+
+
+def embedded(folder):
+    return OnnxModel(folder / "model.onnx", threads=1).embed(np.full((2, 64, 32, 3), 90, np.uint8)).tolist()
+
+
+@pytest.mark.parametrize("name", ["browsing a run", "an exported model"])
+def test_damaged_files_that_no_short_command_reads_are_named_or_do_not_matter(name, model, request, tmp_path, outcomes):
+    if name == "browsing a run":
+        runs = request.getfixturevalue("runs")
+        whole, other, read = runs["finished", 0], runs["finished", 1], browsed
+        shutil.copytree(whole, tmp_path / "browsed")
+        read(tmp_path / "browsed")
+        whole = tmp_path / "browsed"  # with its features
+        files = [file for file in files_of(whole) if file.parts[0] in READ_TO_BROWSE]
+    else:
+        for seed in (0, 1):
+            (tmp_path / f"onnx {seed}").mkdir()
+            (tmp_path / f"onnx {seed}" / "model.onnx").write_bytes(export_onnx(load_model(model(seed))))
+        whole, other, read, files = tmp_path / "onnx 0", tmp_path / "onnx 1", embedded, [Path("model.onnx")]
+    expected = read(whole)
+    for number, (file, way) in enumerate((file, way) for file in files for way in WAYS):
+        what = f"{name}, {file} {way.__name__.replace('_', ' ')}"
+        another = match_of(file, other)
+        if way is file_of_another and (file.name == "model.onnx" or is_alike(whole / file, another)):
+            continue
+        folder = tmp_path / str(number) / "run"
+        shutil.copytree(whole, folder)
+        way(folder / file, another, random.Random(f"{SEED} {what}"))
+        try:
+            is_same = read(folder) == expected
+            outcomes.add(what, "the same result" if is_same else "another result", not is_same)
+        except IicsError as error:
+            is_named = file.name in str(error)
+            outcomes.add(what, "named in a sentence" if is_named else f"not named: {error}", not is_named)
+        except Exception as error:  # what a user would see as a traceback
+            outcomes.add(what, f"traceback: {error!r}", is_failure=True)
         shutil.rmtree(folder.parent)
     outcomes.check(f"damaged files, {name}")
 
@@ -290,6 +416,10 @@ def judged(kind, folder, answer, file, expected):
         return f"no result: {error}", True
     differs = [name for name in expected if name != str(file) and result.get(name) != expected[name]]
     return ("the same result", False) if not differs else (f"another result: {', '.join(differs)}", True)
+
+
+def is_alike(file, other):
+    return other is None or other.read_bytes() == file.read_bytes()
 
 
 def match_of(file, other):

@@ -1,10 +1,15 @@
 """Training while the disk is full or read-only, or data changes: one sentence, and later the unbroken run's bits."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
+
+from iics.config import ModelSettings
+from iics.models.reid_model import create_model
 
 pytestmark = pytest.mark.slow
 MEGABYTES = 120
@@ -65,6 +70,38 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_when_there_is_room(small_
         problem = f"{stopped.end}\n{last.end}\n{difference(bits(kept), unbroken[0])}"
         outcomes.add(what, outcome if is_right else problem, not is_right)
     outcomes.check("runs on a full disk")
+
+
+def test_indexing_on_a_full_disk_is_a_sentence_and_goes_on_when_there_is_room(
+    small_disk, commands, folder_people, market_people, tmp_path, outcomes
+):
+    disk, there = small_disk
+    model = tmp_path / "model.safetensors"
+    torch.manual_seed(0)
+    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    create_model(settings, device=torch.device("cpu")).save(model)
+    query = next((market_people / "query").iterdir())
+
+    def indexed(who, folder, **order):
+        return who.run("index", folder / "g.db", folder_people, "--model", model, folder=who.home, **order)
+
+    def matches(who, folder):
+        answer = who.run("search", folder / "g.db", query, "--json", "--top", 100, folder=who.home)
+        assert answer.code == 0, answer.end
+        return [(match["crop_id"], round(match["similarity"], 5)) for match in json.loads(answer.stdout)["matches"]]
+
+    assert indexed(commands, tmp_path).code == 0
+    expected = matches(commands, tmp_path)
+    for number, free in enumerate((0, 4, 12, 40, 200, 1000)):
+        folder = disk / f"index-{number}"
+        fill = f"mkdir {folder}; head -c {MEGABYTES * 1024 - free}K /dev/zero > {disk}/ballast 2>/dev/null; true"
+        stopped = indexed(there, folder, before=fill)
+        last = indexed(there, folder, before=f"rm -f {disk}/ballast")
+        is_right = (stopped.sentence or stopped.code == 0) and last.code == 0 and matches(there, folder) == expected
+        outcome = "sentence, then indexed" if stopped.sentence else "indexed all the same"
+        outcomes.add(f"{free} KB free", outcome if is_right else f"{stopped.end}\n{last.end}", not is_right)
+        there.run("--version", folder=there.home, before=f"rm -rf {folder}")
+    outcomes.check("indexing on a full disk")
 
 
 def test_a_read_only_disk_is_a_sentence_and_the_run_goes_on_when_it_can_be_written(

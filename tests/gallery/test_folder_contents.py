@@ -6,6 +6,7 @@ import pytest
 
 from iics.errors import GalleryError
 from iics.gallery import folder_contents
+from iics.gallery.connection import connect, disconnect
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.folder_contents import CONTENTS, check_contents, record_contents
 from iics.gallery.gallery import Gallery
@@ -107,6 +108,33 @@ def test_a_collection_whose_folder_is_gone_is_named(whole, tmp_path):
     shutil.rmtree(folder / "collections" / "iics")
     with pytest.raises(GalleryError, match="its folder collections/iics is gone"):
         Gallery.open(str(folder))
+
+
+def test_the_schema_of_another_models_gallery_is_not_taken_for_its_own(whole, tmp_path, model, angles, stored_row):
+    folder, other = tmp_path / "people.db", tmp_path / "others.db"
+    shutil.copytree(whole, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("iics.gallery.gallery.model_fingerprint", lambda _: "0" * 16)
+        with Gallery.open_or_create(str(other), model=model) as gallery:
+            gallery.write([stored_row("0")], angles([0.0]))
+    shutil.copy(next(other.rglob("schema.json")), next(folder.rglob("schema.json")))
+    with pytest.raises(GalleryError, match=r"schema\.json is not as it was written: it is of another gallery"):
+        Gallery.open(str(folder))
+
+
+def test_a_collection_made_anew_for_another_model_by_others_opens(whole, tmp_path, model, angles, stored_row):
+    folder = tmp_path / "people.db"
+    shutil.copytree(whole, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("iics.gallery.connection.record_contents", lambda _: None)  # as a server, or a killed process
+        patch.setattr("iics.gallery.gallery.model_fingerprint", lambda _: "0" * 16)
+        client = connect(str(folder), is_new=False)
+        client.drop_collection("iics")
+        with Gallery.open_or_create(str(folder), model=model) as gallery:
+            gallery.write([stored_row(str(number)) for number in range(30)], angles([float(k) for k in range(1, 31)]))
+            gallery.flush()
+        disconnect(client, str(folder))
+    assert num_found(folder) == 30
 
 
 def test_an_older_manifest_is_not_taken_for_the_last(whole, tmp_path):

@@ -336,3 +336,12 @@ def test_bad_sizes_and_threads_are_refused(crops, source):
     for options in ({"height": 0}, {"num_threads": 0}):
         with pytest.raises(ValueError, match="must be at least 1"):
             open_pixels(crops, **SIZE | options, source=source)
+
+
+def test_a_folder_in_place_of_the_file_is_named(crops, tmp_path):
+    open_pixels(crops, height=8, width=4, cache_dir=str(tmp_path))
+    (file,) = tmp_path.glob("*.npy")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(WriteError, match=rf"^Pixels cannot be kept in .*{file.name}: it is a folder"):
+        open_pixels(crops, height=8, width=4, source="cache", cache_dir=str(tmp_path))

@@ -38,9 +38,9 @@ def test_they_come_back_from_the_file_as_they_were(began, tmp_path):
 
 
 def test_names_of_any_kind_come_back(tmp_path):
-    strange = RunCrops.of({TRAIN: (crops(["a,\n1.png", 'b"2.png', "c\udcff.png"]), digests(1, 2, 3))})
+    strange = RunCrops.of({TRAIN: (crops(["a,\n1.png", 'b"2.png', "c\udcff.png", "d\r.png"]), digests(1, 2, 3, 4))})
     strange.write(tmp_path)
-    assert RunCrops.read(tmp_path, num_crops=3).splits == strange.splits
+    assert RunCrops.read(tmp_path, num_crops=4).splits == strange.splits
 
 
 def test_order_and_names_may_change(began):

@@ -148,7 +148,7 @@ def test_settings_of_another_run_are_refused_and_those_of_the_machine_may_change
     (folder.path / "settings.json").write_text(to_json(elsewhere))
     assert folder.settings() == elsewhere
     (folder.path / "settings.json").write_text(to_json(replace(tiny_settings, seed=5)))
-    with pytest.raises(RunFolderError, match=r"settings\.json is not what this run began with"):
+    with pytest.raises(RunFolderError, match=r"settings\.json is not what this run began with: it, or data\.json"):
         folder.settings()
 
 

@@ -54,6 +54,19 @@ def test_a_torn_last_line_is_dropped(tmp_path, torn):
     assert path.read_bytes() == whole
 
 
+def test_from_the_first_line_that_a_disk_changed_all_is_detected_again(tmp_path):
+    path = tmp_path / "journal"
+    first = read(path, FRAMES, CountingDetector())
+    whole = path.read_bytes()
+    for place in range(whole.index(b"\n") + 1, len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        detector = CountingDetector(start=whole[:place].count(b"\n") - 1)  # lines before the changed one, but the key
+        assert read(path, FRAMES, detector) == first
+        assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"frame": 0, "found": []}\n'])
 def test_a_file_without_its_key_is_begun_anew(tmp_path, content):
     path = tmp_path / "journal"

@@ -75,7 +75,12 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
 
     Raises:
         WeightsError: If there is none, or it cannot be read.
+        RunFolderError: If the model in a run folder is another run's.
     """
     from iics.models.reid_model import load_model
 
+    if path.is_dir():
+        from iics.runs.run_whole import check_model_in
+
+        check_model_in(path)
     return load_model(path_of_model(path), device=choose_device(device))

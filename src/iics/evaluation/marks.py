@@ -2,7 +2,8 @@
 
 One line a mark: when, which query, which crop, the verdict, and how similar the model found the two. A query is known
 by the hash of its file, so that its mark is found again whatever the file is called. Texts that a spreadsheet would
-take for formulas stand behind an apostrophe in the file, and are read without it.
+take for formulas stand behind an apostrophe in the file, and are read without it. The last cell is a checksum of the
+others, empty in a line made or changed by hand; tables of older versions have none.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from iics.csv_text import csv_text
 from iics.errors import DataError
 from iics.evaluation.formula_cells import plain_cell, safe_cell
 from iics.plausible_times import implausibility, seconds_of_date
@@ -60,6 +63,7 @@ class Mark:
 _MOST_DIGITS = 18  # of a rank: Python makes no number of more than 4,300
 
 MARK_COLUMNS = tuple(field.name for field in fields(Mark))
+CHECK_COLUMN = "check"
 
 
 def marks_table(marks: Iterable[Mark]) -> str:
@@ -68,11 +72,11 @@ def marks_table(marks: Iterable[Mark]) -> str:
     Raises:
         DataError: If a field is too long to be read again, or cannot be written as UTF-8.
     """
-    return "".join(_line(row) for row in [MARK_COLUMNS, *map(_cells, marks)])
+    return csv_text([(*MARK_COLUMNS, CHECK_COLUMN), *map(_cells, marks)])
 
 
 def _cells(mark: Mark) -> list[str]:
-    """Return the fields of a mark as text, each such that it can be read again."""
+    """Return the fields of a mark as text, each such that it can be read again, and their checksum."""
     values = {name: getattr(mark, name) for name in MARK_COLUMNS}
     cells = {name: safe_cell(value) if isinstance(value, str) else str(value) for name, value in values.items()}
     for name, cell in cells.items():
@@ -82,13 +86,12 @@ def _cells(mark: Mark) -> list[str]:
             cell.encode(errors="surrogateescape")
         except UnicodeEncodeError as error:
             raise DataError(f"The {name} of a mark, {cell!r}, cannot be written: {error.reason}.") from error
-    return list(cells.values())
+    return [*cells.values(), _checksum(cells.values())]
 
 
-def _line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # fields with a character of the line's end are quoted
-    return text.getvalue().removesuffix("\r\n") + "\n"
+def _checksum(cells: Iterable[str]) -> str:
+    """Return a checksum that a spreadsheet does not take for a number."""
+    return f"c{zlib.crc32(chr(0).join(cells).encode(errors='surrogateescape')):08x}"
 
 
 def read_marks(file: Path) -> tuple[Mark, ...]:
@@ -108,19 +111,28 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         header = next(rows, None)
     except csv.Error as error:
         raise DataError(f"{file}, line 1: {error}.") from error
-    if header is None or tuple(header) != MARK_COLUMNS:
+    num_checks = 0 if header is None else header[len(MARK_COLUMNS) :].count(CHECK_COLUMN)
+    if header is None or tuple(header) != (*MARK_COLUMNS, *[CHECK_COLUMN] * num_checks) or num_checks > 1:
         raise DataError(
             f"{file} is no table of marks: its first line must be {','.join(MARK_COLUMNS)}. iics app writes one."
         )
     try:
-        return tuple(_mark(row, f"{file}, line {rows.line_num}") for row in rows)
+        return tuple(_mark(row, f"{file}, line {rows.line_num}", num_checks) for row in rows)
     except csv.Error as error:
         raise DataError(f"{file}, line {rows.line_num}: {error}.") from error
 
 
-def _mark(row: list[str], place: str) -> Mark:
-    if len(row) != len(MARK_COLUMNS):
-        raise DataError(f"{place} has {len(row)} fields, a mark has {len(MARK_COLUMNS)}. Restore or remove the line.")
+def _mark(row: list[str], place: str, num_checks: int) -> Mark:
+    if len(row) != len(MARK_COLUMNS) + num_checks:
+        raise DataError(
+            f"{place} has {len(row)} fields, a mark has {len(MARK_COLUMNS) + num_checks}. Restore or remove the line."
+        )
+    *row, check = row if num_checks else [*row, ""]
+    if check and check != _checksum(row):
+        raise DataError(
+            f"{place} is not as iics app wrote it. Restore or remove the line; if it was changed on purpose, empty its "
+            f"{CHECK_COLUMN}."
+        )
     values = dict(zip(MARK_COLUMNS, map(plain_cell, row), strict=True))
     verdict, rank, similarity = values["verdict"], values["rank"], values["similarity"]
     if verdict not in get_args(Verdict):

@@ -13,6 +13,7 @@ from typing import Any
 
 from iics.export.input_form import InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, PREPROCESSING, check_packages
+from iics.export.own_hash import KEY, UNKNOWN, with_own_hash
 from iics.pixels.pixel_source import Pixels
 
 _CROPS_AT_ONCE = 16
@@ -56,15 +57,15 @@ def quantised(exported: bytes, pixels: Pixels) -> bytes:
         )
         result = onnx.load(str(out))
     onnx.helper.set_model_props(result, metadata)
-    content: bytes = result.SerializeToString()
-    return content
+    return with_own_hash(result.SerializeToString())
 
 
 def _metadata_of(exported: Any) -> dict[str, str]:
     """Return the metadata of a float32 file without thresholds, which hold for its features only; the card says so."""
     metadata = {entry.key: entry.value for entry in exported.metadata_props}
     header = {key: value for key, value in json.loads(metadata[HEADER]).items() if key != "match_thresholds"}
-    return {**metadata, HEADER: json.dumps(header), MODEL_CARD: metadata.get(MODEL_CARD, "") + _CARD_NOTE}
+    card = metadata.get(MODEL_CARD, "") + _CARD_NOTE
+    return {**metadata, HEADER: json.dumps(header), MODEL_CARD: card, KEY: UNKNOWN}
 
 
 class _CropReader:

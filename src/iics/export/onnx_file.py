@@ -14,6 +14,7 @@ from iics.errors import ExportError
 from iics.export.deployed_network import DeployedNetwork
 from iics.export.input_form import AS_DECODED, InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, OUTPUT, PREPROCESSING, OnnxModel, check_packages
+from iics.export.own_hash import KEY, UNKNOWN, with_own_hash
 from iics.models.features import l2_normalise
 from iics.models.model_header import header_values
 from iics.models.reid_model import ReidModel
@@ -64,8 +65,7 @@ def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "
     proto = program.model_proto
     _remove_traces(proto)
     onnx.helper.set_model_props(proto, _metadata(model, form, card))
-    content: bytes = proto.SerializeToString()
-    return content
+    return with_own_hash(proto.SerializeToString())
 
 
 def _remove_traces(proto: Any) -> None:
@@ -144,6 +144,7 @@ def _metadata(model: ReidModel, form: InputForm, card: str) -> dict[str, str]:
         HEADER: json.dumps(values),
         PREPROCESSING: json.dumps(preprocessing),
         MODEL_CARD: "\n\n".join(part for part in (card, _what_it_takes(form, *size)) if part),
+        KEY: UNKNOWN,
     }
 
 

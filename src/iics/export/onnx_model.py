@@ -14,9 +14,11 @@ from PIL import Image
 
 from iics.errors import ExportError
 from iics.export.input_form import InputForm
+from iics.export.own_hash import check_own_hash
 from iics.models.pixel_arrays import picture_of
 from iics.models.reid_model import resize_picture
 from iics.pixels.pixel_source import Pixels
+from iics.regular_file import open_regular
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "images", "features"
@@ -48,9 +50,12 @@ class OnnxModel:
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if HEADER not in self.metadata or PREPROCESSING not in self.metadata:
             raise ExportError(f"{_name(file)} was not written by iics export: it does not say how crops go into it.")
-        self.form = InputForm.from_metadata(json.loads(self.metadata[PREPROCESSING]))
-        self.height, self.width = self.form.size(tuple(self._session.get_inputs()[0].shape[1:]))
-        self.num_features: int = self._session.get_outputs()[0].shape[1]
+        try:
+            self.form = InputForm.from_metadata(json.loads(self.metadata[PREPROCESSING]))
+            self.height, self.width = self.form.size(tuple(self._session.get_inputs()[0].shape[1:]))
+            self.num_features: int = self._session.get_outputs()[0].shape[1]
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ExportError(f"{_name(file)} is damaged: it does not say how crops go into it ({error}).") from error
 
     @property
     def header(self) -> dict[str, Any]:
@@ -123,8 +128,8 @@ def _open(file: Path | str | bytes, threads: int) -> Any:
     """Return an onnxruntime session on the CPU."""
     if importlib.util.find_spec("onnxruntime") is None:
         raise ExportError("Running an exported file needs the package onnxruntime: pip install 'iics[export]'.")
-    if not isinstance(file, bytes) and not Path(file).is_file():
-        raise ExportError(f"There is no file {file}; iics export writes one.")
+    content = file if isinstance(file, bytes) else _read(file)
+    check_own_hash(content, name=_name(file))
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -132,12 +137,21 @@ def _open(file: Path | str | bytes, threads: int) -> Any:
     options.log_severity_level = 3  # errors: its warnings are about its own choice of kernels
     # Threads that wait for work must not take cores from whoever prepares the next crops.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    source = file if isinstance(file, bytes) else str(file)
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no parent but this
         reason = " ".join(str(error).split())
         raise ExportError(f"{_name(file)} is no ONNX file or is damaged: {reason}") from error
+
+
+def _read(file: Path | str) -> bytes:
+    try:
+        with open_regular(file) as opened:
+            return opened.read()
+    except FileNotFoundError as error:
+        raise ExportError(f"There is no file {file}; iics export writes one.") from error
+    except OSError as error:
+        raise ExportError(f"{file} cannot be read: {error.strerror or error}.") from error
 
 
 def _name(file: Path | str | bytes) -> str:

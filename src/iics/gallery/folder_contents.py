@@ -15,6 +15,7 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 CONTENTS = "contents.json"
 _COLLECTIONS, _SCHEMA, _MANIFEST = "collections", "schema.json", "manifest.json"
+_DATA_FILES = "partitions/*/data/*.parquet"
 _BLOCK = 1 << 22
 _WAY_OUT = "Nothing was changed. Restore the folder from a backup, or index the crops into a new one."
 
@@ -118,8 +120,9 @@ def _is_unborn(path: Path) -> bool:
 def _check_collection(path: Path, recorded: _Contents | None) -> None:
     schema = _json(path, _SCHEMA)
     if recorded is not None and recorded.token != _token(schema):
+        _check_is_another(path, schema, recorded)
         recorded = None
-    if recorded is not None and _schema_checksum(schema) != recorded.schema:
+    elif recorded is not None and _schema_checksum(schema) != recorded.schema:
         raise _DamageError(f"{_place(path / _SCHEMA)} is not as it was written")
     has_manifest = (path / _MANIFEST).is_file()
     if not has_manifest and (recorded is not None or (path / "partitions").is_dir()):
@@ -139,6 +142,14 @@ def _check_collection(path: Path, recorded: _Contents | None) -> None:
             raise _DamageError(f"{_place(path / name)} is gone")
         if _fingerprint(path / name) != fingerprint:
             raise _DamageError(f"{_place(path / name)} is not as it was written")
+
+
+def _check_is_another(path: Path, schema: Mapping[str, Any], recorded: _Contents) -> None:
+    """Refuse another model's schema beside rows that were noted: then no other collection took the name."""
+    rows = {name: of for name, of in recorded.files.items() if fnmatch(name, _DATA_FILES)}
+    has_rows = any((path / name).is_file() and _fingerprint(path / name) == of for name, of in rows.items())
+    if has_rows and _schema_checksum(schema) != recorded.schema:
+        raise _DamageError(f"{_place(path / _SCHEMA)} is not as it was written: it is of another gallery")
 
 
 def _check_readable(path: Path, manifest: Mapping[str, Any]) -> None:

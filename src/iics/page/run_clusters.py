@@ -19,6 +19,7 @@ from iics.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
 from iics.errors import DataError, RunFolderError
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 from iics.runs.run_data import RunData
+from iics.runs.run_files import METRICS, labels_hash, read_records
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
 _LARGEST = 2**31
@@ -38,12 +39,14 @@ class ClusterTable:
         cameras: Camera name of each crop. Length n.
         labels: Cluster of each crop, -1 for a crop of a camera that sat out. Shape (n,).
         names: What each cluster is called. Length k.
+        file: The table.
     """
 
     places: tuple[_Place, ...]
     cameras: tuple[str, ...]
     labels: IntArray
     names: tuple[str, ...]
+    file: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,7 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
     file = run / "pseudo_labels" / f"round-{round_number:03d}.csv"
     try:
         text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (OSError, csv.Error) as error:
         raise RunFolderError(f"Cannot read {file}: {error}.") from error
@@ -104,10 +108,21 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
     num_crops = RunData.read(run).values.get("num_crops", len(rows)) if has_data else len(rows)
     if len(rows) != num_crops:
         raise RunFolderError(f"{file} lists {len(rows)} crops, and the run has {num_crops}. Restore it from a copy.")
+    _check_hash(run, round_number, lines, file)
     names = natural_order(name for name in clusters if name is not None)
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([-1 if name is None else numbers[name] for name in clusters], dtype=np.int64)
-    return ClusterTable(places, cameras, labels, tuple(names))
+    return ClusterTable(places, cameras, labels, tuple(names), file)
+
+
+def _check_hash(run: Path, round_number: int, lines: Sequence[Sequence[str]], file: Path) -> None:
+    """Refuse a table that is not the one that the record of its round tells of; older versions recorded none."""
+    known = {record.number: record.values.get("pseudo_labels") for record in read_records(run)}.get(round_number)
+    if known is not None and known != labels_hash(lines):
+        raise RunFolderError(
+            f"{file} is not what {METRICS} says this run wrote: it was changed, or is another's. Restore it from a "
+            "copy."
+        )
 
 
 def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
@@ -166,7 +181,7 @@ def clusters_of(table: ClusterTable, data: DataSplits | None) -> RunClusters:
         if (indices := _indices(table, split)) is not None:
             return RunClusters(split.subset(indices).without_identities(), table.labels, table.names)
     raise DataError(
-        f"The crops of the run are not in {data.name} any more: {table.places[0][0]} or others are missing there. The "
+        f"The crops of {table.file} are not in {data.name} any more: {table.places[0][0]} or others are missing. The "
         "clusters can be browsed while the data lies where the run read it."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def run_features(
     """
     file = run / FEATURES_FILE
     key = f"{model_fingerprint(model)} {crops.fingerprint()} shown {VERSION}"
-    kept = _kept(file, key, len(crops))
+    kept = kept_features(file, key, len(crops))
     if kept is not None:
         return kept
     features = model.embed(crops, batch_size=batch_size, progress=progress)
@@ -57,7 +58,7 @@ def run_features(
     return features
 
 
-def _kept(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
+def kept_features(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
     """Return the features in a file; None if there are none of this key, or the file is damaged."""
     if not file.exists():
         return None
@@ -66,6 +67,6 @@ def _kept(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | Non
             features: npt.NDArray[np.float32] = kept["features"]
             is_ours = str(kept["key"]) == key and features.ndim == 2 and features.dtype == np.float32
             return features if is_ours and len(features) == num_crops and np.isfinite(features).all() else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         logger.warning("%s is damaged (%s); the features are computed anew.", file, error)
         return None

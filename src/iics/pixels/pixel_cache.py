@@ -40,7 +40,7 @@ from iics.pixels.images import (
 )
 from iics.pixels.pixel_decoder import PixelDecoder
 from iics.pixels.pixel_source import Pixels, PixelSource
-from iics.regular_file import check_regular
+from iics.regular_file import UnfitFileError, check_regular
 from iics.shown_picture import VERSION
 
 logger = logging.getLogger(__name__)
@@ -189,7 +189,8 @@ def _kept_pixels(
             with locked(file, wait=True):
                 return _built(crops, digests, file, shape, num_threads=num_threads, progress=progress)
     except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
-        raise _CannotKeepError(f"Pixels cannot be kept in {folder}: {error}.") from error
+        place = file if isinstance(error, UnfitFileError) else folder
+        raise _CannotKeepError(f"Pixels cannot be kept in {place}: {error}.") from error
     if progress is not None:
         progress(len(crops))
     return pixels

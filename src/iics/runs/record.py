@@ -19,7 +19,7 @@ from iics.similarity.pair_histograms import BINS_PER_UNIT
 Pairs = Sequence[Sequence[int]]
 """Pairs of whole numbers, as lines and statistics hold them: a size and how many clusters have it, say."""
 
-_OF_THE_ROUND = ("round", "seconds", "phases", "alpha", "evaluation")
+_OF_THE_ROUND = ("round", "seconds", "phases", "alpha", "evaluation", "pseudo_labels")
 _NO_TERMS = ("num_steps", "pseudo_labels", "similarity", "stability")
 _DRAWN_BY_NAME = ("loss", "triplet", "accuracy")
 

@@ -198,7 +198,8 @@ class Run:
         """Evaluate a round whose stages are saved, write its pseudo-labels, add its line to `history`."""
         record = self._record(round_index + 1, current.record)
         if self.folder is not None and current.labels:
-            self.folder.write_pseudo_labels(round_index, self.crops, current.labels)
+            labels_hash = self.folder.write_pseudo_labels(round_index, self.crops, current.labels)
+            record = RoundRecord.of({**record.values, "pseudo_labels": labels_hash})
         history.append(record.line)
         self._write_metrics(history)
         if self.folder is not None and self.after_record is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from iics.atomic import write_atomically
 from iics.crops import CropSet
+from iics.csv_text import csv_text
 from iics.errors import RunFolderError
 from iics.runs.run_files import read_text
 
@@ -59,12 +60,12 @@ class RunCrops:
 
     def write(self, folder: Path) -> None:
         """Write them into a run folder, atomically."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(_COLUMNS)
-        for split, crops in self.splits.items():
-            table.writerows((split, crop.path, crop.camera, crop.identity, crop.contents) for crop in crops)
-        write_atomically(folder / CROPS, text.getvalue())
+        rows = [
+            (split, crop.path, crop.camera, crop.identity, crop.contents)
+            for split, crops in self.splits.items()
+            for crop in crops
+        ]
+        write_atomically(folder / CROPS, csv_text([_COLUMNS, *rows]))
 
     @classmethod
     def read(cls, folder: Path, *, num_crops: int) -> RunCrops | None:

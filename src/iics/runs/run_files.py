@@ -5,8 +5,10 @@ Every reader of a run goes through here: resuming, the report, the model card, t
 
 from __future__ import annotations
 
+import hashlib
 import json
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from iics.errors import RunFolderError
@@ -69,6 +71,16 @@ def parse_json(text: str, *, where: str, way_out: str = _RESTORE) -> dict[str, A
 def read_json(file: Path, *, way_out: str = _RESTORE) -> dict[str, Any]:
     """Return the names and values in a file of JSON; see `parse_json`."""
     return parse_json(read_text(file, way_out=way_out), where=str(file), way_out=way_out)
+
+
+def labels_hash(rows: Iterable[Sequence[object]]) -> str:
+    """Return a short hash of a table of pseudo-labels, the same wherever the pictures lie.
+
+    Args:
+        rows: Its lines, the header first: the path of a picture, then what the table says of it.
+    """
+    lines = (chr(0).join(map(str, (PurePosixPath(str(path)).name, *others))) for path, *others in rows)
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def check_is_run(folder: Path) -> None:

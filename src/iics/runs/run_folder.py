@@ -17,9 +17,7 @@ wandb/, mlflow.db  likewise, unless the environment names another place
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import uuid
@@ -36,13 +34,14 @@ import numpy as np
 from iics.atomic import write_atomically
 from iics.config import Settings
 from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
+from iics.csv_text import csv_text
 from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of
 from iics.models.reid_model import ReidModel
 from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
-from iics.runs.run_files import check_is_run, is_unbegun, read_lines, read_text
+from iics.runs.run_files import check_is_run, is_unbegun, labels_hash, read_lines, read_text
 from iics.runs.run_hold import held
 from iics.settings_json import from_json, leaves, to_json
 
@@ -168,9 +167,9 @@ class RunFolder:
         known = self.data().values.get("deciding_settings")
         if known is not None and known != _settings_fingerprint(settings):
             raise RunFolderError(
-                f"{file} is not what this run began with: it is another run's, or was edited. Restore it from a copy, "
-                "or start a new run with these settings. (pixels, engine, device, loggers and the place of weights may "
-                "be changed.)"
+                f"{file} is not what this run began with: it, or data.json beside it, is another run's or was edited. "
+                "Restore it from a copy, or start a new run with these settings. (pixels, engine, device, loggers and "
+                "the place of weights may be changed.)"
             )
         return settings
 
@@ -279,24 +278,26 @@ class RunFolder:
         """Write metrics.jsonl anew: one line a round."""
         write_atomically(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
 
-    def write_pseudo_labels(self, round_index: int, crops: CropSet, labels: Mapping[str, IntArray]) -> None:
+    def write_pseudo_labels(self, round_index: int, crops: CropSet, labels: Mapping[str, IntArray]) -> str:
         """Write the clusters of a round as a table, in the order of the paths; -1 for crops that are in none.
 
         Args:
             round_index: From 0.
             crops: In the order of the labels.
             labels: Clusters by the name of the stage that found them; a column each. Shapes (n,).
+
+        Returns:
+            Hash of the table, `labels_hash`.
         """
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
         box_columns = () if crops.boxes is None else BOX_COLUMNS
-        table.writerow(["path", *box_columns, "camera", *(f"{stage}_cluster" for stage in labels)])
+        rows: list[list[Any]] = [["path", *box_columns, "camera", *(f"{stage}_cluster" for stage in labels)]]
         boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
         for i in sorted(range(len(crops)), key=lambda i: (crops.paths[i], boxes[i])):
             camera = crops.camera_names[crops.camera_ids[i]]
             row: list[Any] = [crops.paths[i].as_posix(), *boxes[i], camera]
-            table.writerow(row + [found[i] for found in labels.values()])
-        write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", text.getvalue())
+            rows.append(row + [found[i] for found in labels.values()])
+        write_atomically(self.path / "pseudo_labels" / f"round-{round_index + 1:03d}.csv", csv_text(rows))
+        return labels_hash(rows)
 
     def save_model(self, model: ReidModel) -> None:
         """Write the model as it is now."""

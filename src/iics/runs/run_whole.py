@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor
 
 from iics.errors import RunFolderError, SettingsError
@@ -30,6 +32,23 @@ def check_whole(folder: RunFolder) -> None:
         return
     if checkpoint is not None:
         check_own_metrics(folder, folder.read_metrics(), checkpoint)
+        check_own_model(folder, checkpoint)
+
+
+def check_model_in(path: Path) -> None:
+    """Refuse the model in a run folder if it is not the run's; nothing else of the folder need be whole.
+
+    Raises:
+        RunFolderError: If the run is finished, and its model is not that of its last checkpoint.
+        WeightsError: If the model is damaged.
+    """
+    try:
+        folder = RunFolder.open(path)
+        checkpoint = folder.latest_checkpoint()
+        folder.settings()
+    except (RunFolderError, SettingsError):  # no run, or one that cannot be gone on with: a model it has all the same
+        return
+    if checkpoint is not None:
         check_own_model(folder, checkpoint)
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from iics.csv_text import csv_text
 from iics.errors import VideoError
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
@@ -43,7 +44,7 @@ def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
         VideoError: If it cannot be read, is not what was written, or a row lacks its path or tracklet.
     """
     try:
-        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode()
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
@@ -63,8 +64,4 @@ def table_hash(text: str) -> str:
 
 def table_text(rows: Iterable[Mapping[str, object]]) -> str:
     """Return rows as CSV under a line of headings."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])

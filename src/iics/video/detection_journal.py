@@ -1,12 +1,14 @@
 """Detections of a video on disk, a line a frame, so that a killed run does not have to detect them again.
 
 Detecting is nearly all the time that cropping takes. Everything after it is done again from the start, to the same
-result: the tracker has a state that cannot be stored.
+result: the tracker has a state that cannot be stored. Before each line stands a checksum of it; from the first line
+that a disk has changed, all is detected again.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,7 +86,8 @@ class DetectionJournal:
 
     def _write(self, entry: dict[str, object]) -> None:
         try:
-            self._file.write(json.dumps(entry).encode() + b"\n")
+            text = json.dumps(entry).encode()
+            self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
             self._file.flush()
         except OSError as error:
             raise WriteError(f"Cannot write {self._path}: {error.strerror or error}.") from error
@@ -92,8 +95,11 @@ class DetectionJournal:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     """Return the entry of a whole line, an empty one for anything else."""
+    checksum, _, text = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+        return {}
     try:
-        entry = json.loads(line) if line.endswith(b"\n") else None
+        entry = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
