@@ -58,3 +58,25 @@ def test_records_are_told_of_once_written_and_not_before_training(people, tiny_s
         after_record=lambda folder: told.append(len((folder / "metrics.jsonl").read_text().splitlines())),
     )
     assert told == [2, 3]  # the first line is that of round 0
+
+
+def test_whatever_is_measured_and_whenever_there_is_a_report_and_a_card(people, tiny_settings, tmp_path, caplog):
+    measured = [
+        None,
+        {},
+        {"rank1": 0.5},
+        {"by_camera": {"door": {"rank1": 0.25}}, "note": "words", "is_best": True},
+        {"mean_ap": float("nan"), "rank5": "high", "rank10": [0.5, 0.75], "rank1": 0.75},
+    ]
+    settings = replace(tiny_settings, stages="stage1", rounds=4, loggers=())
+    with caplog.at_level(logging.WARNING):
+        run = iics.train(
+            people.train,
+            settings=settings,
+            out=tmp_path / "run",
+            after_round=lambda model, round_number: measured[round_number],
+        )
+    assert "was not written" not in caplog.text
+    assert [record["evaluation"] for record in run.history][:4] == [{}, *measured[1:4]]
+    assert "rank-1</dt><dd>75.0 %" in (run.folder / "report.html").read_text()
+    assert "| after round 4 | - | 75.0 | - | - | - |" in (run.folder / "model.md").read_text()

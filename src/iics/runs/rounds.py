@@ -53,7 +53,8 @@ class TrainingRun:
     Attributes:
         model: The model after the last round.
         folder: Where everything lies.
-        history: One record a round, as in metrics.jsonl; the first is round 0 if there was an `after_round`.
+        history: One record a round, of plain values as in metrics.jsonl; the first is round 0 if there was an
+            `after_round`. `iics.runs.record.RoundRecord.of` reads one into types.
     """
 
     model: ReidModel
