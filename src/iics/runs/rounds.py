@@ -41,7 +41,7 @@ from iics.runs.same_pictures import (
     in_order_of_the_run,
 )
 from iics.training.step_memory import check_step_fits
-from iics.methods.by_name import ends_round, method_of, stages_of
+from iics.methods.by_name import ends_round, method_of, stages_of, with_own_settings
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def train(
         WriteError: If something cannot be written.
     """
     with joined_processes() as processes, ExitStack() as held:
-        settings = processes.from_first(lambda: with_resolved_route(settings))
+        settings = with_own_settings(processes.from_first(lambda: with_resolved_route(settings)))
         _check_same_crops_everywhere(crops, processes)
         method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
