@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from iics.config import SupervisedSettings
-from iics.errors import RunFolderError, TrainingError
+from iics.errors import RunFolderError, SettingsError, TrainingError
 from iics.models.reid_model import load_model
 from iics.methods import trainable
+from iics.methods.by_name import method_of
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 
@@ -21,7 +22,7 @@ from iics.runs.run_folder import RunFolder
 def settings(tiny_settings):
     """Two rounds of four steps."""
     supervised = SupervisedSettings(epochs=1, identities_per_batch=4, crops_per_identity=4)
-    return replace(tiny_settings, stages="supervised", supervised=supervised)
+    return replace(tiny_settings, method="supervised", supervised=supervised)
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +117,9 @@ def test_crops_without_identities_are_refused_before_anything_is_written(people,
 
 def test_no_memory_is_asked_for_clustering(people, settings, monkeypatch):
     monkeypatch.setattr(trainable, "free_memory", lambda: 1)
-    trainable.check_trainable(people.train, settings)
+    method_of(settings).check(people.train, settings)
     with pytest.raises(TrainingError, match="needs about"):
-        trainable.check_trainable(people.train, replace(settings, stages="both"))
+        method_of(replace(settings, method="iics")).check(people.train, replace(settings, method="iics"))
 
 
 # --- resuming
@@ -128,13 +129,14 @@ def same_checkpoints(first, second):
     """Compare head and optimiser of the newest checkpoints, bit by bit."""
     one, other = (RunFolder.open(folder).latest_checkpoint() for folder in (first, second))
     buffers = [
-        [state["momentum_buffer"] for state in checkpoint.optimiser["state"].values()] for checkpoint in (one, other)
+        [state["momentum_buffer"] for state in checkpoint.state["optimiser"]["state"].values()]
+        for checkpoint in (one, other)
     ]
     assert len(buffers[0]) > 100
     return (
-        one.optimiser["param_groups"] == other.optimiser["param_groups"]
+        one.state["optimiser"]["param_groups"] == other.state["optimiser"]["param_groups"]
         and all(torch.equal(a, b) for a, b in zip(*buffers, strict=True))
-        and all(torch.equal(value, other.heads[0][key]) for key, value in one.heads[0].items())
+        and all(torch.equal(value, other.state["loss"][key]) for key, value in one.state["loss"].items())
     )
 
 
@@ -149,6 +151,25 @@ def test_run_stopped_in_round_2_resumes_to_the_same_result(
     assert read_metrics(folder) == resumed.history
     assert same_weights(folder, run.folder)
     assert same_checkpoints(folder, run.folder)
+
+
+def test_a_run_of_the_first_version_goes_on_to_the_same_result(
+    finished, people, tmp_path, without_seconds, same_weights, as_first_version
+):
+    run, at_round_2 = finished
+    folder = shutil.copytree(at_round_2, tmp_path / "run")
+    as_first_version(folder)
+    resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
+    assert without_seconds(resumed.history) == without_seconds(run.history)
+    assert same_weights(folder, run.folder)
+    assert same_checkpoints(folder, run.folder)
+
+
+def test_an_unknown_loss_is_refused_before_anything_is_written(people, settings, tmp_path):
+    settings = replace(settings, supervised=replace(settings.supervised, loss="triplet"))
+    with pytest.raises(SettingsError, match=r"^There is no loss 'triplet'; there is classifier-triplet\."):
+        train(people.train, settings=settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("in_round", "at_step"), [(1, 3), (2, 2)])

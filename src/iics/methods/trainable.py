@@ -11,12 +11,13 @@ import numpy as np
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.device import processes_here
-from iics.errors import TrainingError
+from iics.errors import TrainingError, named
 from iics.labelling.labelling import labelling_memory, max_dense_crops
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone import backbone_spec
 from iics.similarity.faiss_search import check_faiss
+from iics.training.losses import LOSSES
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
             memory.
-        SettingsError: If a package that the settings ask for is not installed.
+        SettingsError: If there is no such loss, or a package that the settings ask for is not installed.
     """
+    named(LOSSES, settings.stage2.loss, what="loss")
     if crops.num_cameras < 2:
         camera = crops.camera_names[crops.camera_ids[0]]
         raise TrainingError(

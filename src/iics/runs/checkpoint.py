@@ -88,7 +88,9 @@ def read_checkpoint(file: Path) -> Checkpoint:
         values = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
         checkpoint = Checkpoint(**(_of_first_version(values) if "heads" in values else values))
         _check(checkpoint)
-    except (pickle.UnpicklingError, RuntimeError, TypeError, ValueError, KeyError, EOFError, RunFolderError) as error:
+    except (
+        pickle.UnpicklingError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, EOFError, RunFolderError
+    ) as error:
         raise DamagedError(f"cannot be read ({error})") from error
     return checkpoint
 
@@ -144,6 +146,7 @@ def _of_first_version(values: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "round_index": values["round_index"],
+        # Its record names the stages of the round that were done; the settings, which say which there are, are not here.
         "stage_index": sum(name in record for name in _FIRST_VERSION_STAGES) - 1,
         "stage": stage,
         "backbone": values["backbone"],
