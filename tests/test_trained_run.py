@@ -7,7 +7,10 @@ import pytest
 
 import iics
 from iics import trained_run as reported_training
+from iics.reports.pictures import run_figures
+from iics.reports.told_run import ToldRun
 from iics.runs import rounds
+from iics.training.losses import LOSSES, ClassifierAndTriplet
 
 
 class Stopped(BaseException):
@@ -80,3 +83,25 @@ def test_whatever_is_measured_and_whenever_there_is_a_report_and_a_card(people, 
     assert [record["evaluation"] for record in run.history][:4] == [{}, *measured[1:4]]
     assert "rank-1</dt><dd>75.0 %" in (run.folder / "report.html").read_text()
     assert "| after round 4 | - | 75.0 | - | - | - |" in (run.folder / "model.md").read_text()
+
+
+def test_what_a_loss_names_is_recorded_and_drawn(people, tiny_settings, tmp_path, monkeypatch):
+    class WithTerms(ClassifierAndTriplet):
+        def forward(self, features, labels, crop_ids):
+            terms = super().forward(features, labels, crop_ids)
+            return {**terms, "spread": features.var(dim=0).mean(), "empty": features.new_tensor(float("nan"))}
+
+    def with_terms(num_features, num_labels, settings, generator):
+        weights = {"triplet_weight": settings.triplet_weight, "triplet_margin": settings.triplet_margin}
+        return WithTerms(num_features, num_labels, generator=generator, **weights)
+
+    monkeypatch.setitem(LOSSES, "with-terms", with_terms)
+    stage2 = replace(tiny_settings.stage2, similarity="cnn", loss="with-terms")
+    settings = replace(tiny_settings, stages="stage2", stage2=stage2, rounds=1, loggers=())
+    run = iics.train(people.train, settings=settings, out=tmp_path / "run")
+    (record,) = run.history
+    assert record["stage2"]["spread"] > 0
+    assert record["stage2"]["empty"] is None
+    assert ToldRun.read(run.folder).records[0].term("stage2", "spread") == record["stage2"]["spread"]
+    (picture,) = [one for one in run_figures(ToldRun.read(run.folder)) if one.title == "Other terms by round"]
+    assert picture.figure.axes[0].get_legend_handles_labels()[1] == ["stage 2, spread"]
