@@ -189,7 +189,12 @@ def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
         for round_number in (12, 13):
             for done, num_images, seconds in ((1, 128, 10), (32621, 12340, 1390)):
                 event = step(
-                    done, 32621, phase="stage 1: features", round_number=round_number, num_rounds=40, num_images=num_images
+                    done,
+                    32621,
+                    phase="stage 1: features",
+                    round_number=round_number,
+                    num_rounds=40,
+                    num_images=num_images,
                 )
                 show(event)
                 clock.now += seconds

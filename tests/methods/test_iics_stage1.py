@@ -184,7 +184,11 @@ def test_heads_follow_the_order_of_the_camera_names_whatever_the_order_of_the_cr
     crops = make_crops([10, 6, 8])
     result = train_stage1(make_context(crops.subset(np.arange(24)[::-1])), {})
     assert list(result.record["pseudo_labels"]) == ["a", "b", "c"]
-    assert [head["weight"].shape[0] for head in result.state["heads"]] == [5, 3, 4]  # 6 clusters, never more than half the crops
+    assert [head["weight"].shape[0] for head in result.state["heads"]] == [
+        5,
+        3,
+        4,
+    ]  # 6 clusters, never more than half the crops
 
 
 def test_backbone_and_heads_learn(make_crops, make_context):

@@ -12,7 +12,14 @@ class Clock:
 
 def event(work, done, total, num_images=0, loss=None):
     return ProgressEvent(
-        round_number=1, num_rounds=2, stage="stage 1", work=work, done=done, total=total, num_images=num_images, loss=loss
+        round_number=1,
+        num_rounds=2,
+        stage="stage 1",
+        work=work,
+        done=done,
+        total=total,
+        num_images=num_images,
+        loss=loss,
     )
 
 

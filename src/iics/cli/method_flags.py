@@ -20,7 +20,9 @@ def with_own_flags(command: type[Any], own: type) -> type[Any]:
     settings = make_dataclass("Settings", [("own", own, field(default_factory=own))], bases=(Settings,), frozen=True)
     hint = Annotated[settings, tyro.conf.arg(name="")]
     named = [("settings", hint, field(default_factory=settings))]
-    return make_dataclass(command.__name__, named, bases=(command,), frozen=True, namespace={"__doc__": command.__doc__})
+    return make_dataclass(
+        command.__name__, named, bases=(command,), frozen=True, namespace={"__doc__": command.__doc__}
+    )
 
 
 def plain(settings: Settings) -> Settings:
