@@ -55,6 +55,8 @@ def flags_of(kind: type, *, defaults: Any = None, prefix: str = "", place: tuple
     meanings = field_texts(kind)
     for field in dataclasses.fields(kind):
         hint, marks = _without_marks(hints[field.name])
+        if tyro.conf.Suppress in marks:
+            continue
         inner = (*place, field.name)
         default = _default(field) if defaults is None else getattr(defaults, field.name)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):

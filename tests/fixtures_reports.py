@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from iics.reports.reported_run import ReportedRun
+from iics.reports.told_run import ToldRun
+from iics.runs.record import RoundRecord
 
 Record = dict[str, Any]
 
@@ -84,10 +85,10 @@ def make_record(statistics: Callable[..., Record]) -> Callable[..., Record]:
 
 
 @pytest.fixture(scope="session")
-def make_run(make_record: Callable[..., Record]) -> Callable[..., ReportedRun]:
+def make_run(make_record: Callable[..., Record]) -> Callable[..., ToldRun]:
     """Make a run of records, by default of two healthy rounds and the one before training."""
 
-    def make(*records: Record, **changes: Any) -> ReportedRun:
+    def make(*records: Record, **changes: Any) -> ToldRun:
         start = {"round": 0, "alpha": {"layer3.0": 0.5, "layer4.0": 0.5}, "evaluation": {"mean_ap": 0.1, "rank1": 0.2}}
         values: dict[str, Any] = {
             "name": "first",
@@ -98,11 +99,10 @@ def make_run(make_record: Callable[..., Record]) -> Callable[..., ReportedRun]:
                 "model": {"backbone": "resnet18", "norm_stages": []},
             },
             "data": {"name": "people train", "num_crops": 170, "crops_per_camera": {"door": 85, "hall": 85}},
-            "records": records or (start, make_record(1), make_record(2)),
-            "ranked_lists": None,
-            "camera_pairs": None,
             **changes,
         }
-        return ReportedRun(**values)
+        lines = records or (start, make_record(1), make_record(2))
+        values.setdefault("records", tuple(map(RoundRecord.of, lines)))
+        return ToldRun(**values)
 
     return make

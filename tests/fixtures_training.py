@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import shutil
 import warnings
@@ -21,6 +23,7 @@ from iics.config import AugmentSettings, Settings
 from iics.crops import CropSet, DataSplits
 from iics.models.normalization import GroupedBatchNorm2d
 from iics.models.reid_model import ModelHeader, ReidModel
+from iics.runs.checkpoint import Checkpoint, read_checkpoint
 from iics.runs.rounds import TrainingRun, train
 from iics.training.context import TrainingContext
 from iics.training.engine import Engine
@@ -111,6 +114,47 @@ def unbroken(people: DataSplits, tiny_settings: Settings, tmp_path_factory: pyte
         progress=keep_folder,
     )
     return UnbrokenRun(run, at_stage)
+
+
+@pytest.fixture(scope="session")
+def as_first_version() -> Callable[[Path], None]:
+    """Write a run folder's checkpoints, settings and data as versions before 2.0 did, which knew no methods."""
+
+    def rewrite(folder: Path) -> None:
+        for file in (folder / "checkpoints").iterdir():
+            values = _of_first_version(read_checkpoint(file))
+            buffer = io.BytesIO()
+            torch.save(values, buffer)
+            file.write_bytes(buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest())
+        settings = json.loads((folder / "settings.json").read_text())
+        del settings["stage2"]["loss"], settings["supervised"]["loss"]
+        if settings.pop("method") == "supervised":
+            settings["stages"] = "supervised"
+        (folder / "settings.json").write_text(json.dumps(settings))
+        data = json.loads((folder / "data.json").read_text())
+        del data["deciding_settings"]
+        (folder / "data.json").write_text(json.dumps({**data, "settings": "0123456789abcdef"}))
+
+    return rewrite
+
+
+def _of_first_version(checkpoint: Checkpoint) -> dict[str, Any]:
+    state, labels, before = checkpoint.state, checkpoint.labels, checkpoint.labels_before
+    of_loss = {name.removeprefix("head."): tensor for name, tensor in state.get("loss", {}).items()}
+    return {
+        "round_index": checkpoint.round_index,
+        "stage": checkpoint.stage,
+        "backbone": checkpoint.backbone,
+        "heads": [of_loss] if of_loss else state.get("heads", []),
+        "stage1_labels": labels.get("stage1"),
+        "stage2_labels": labels.get("stage2"),
+        "record": checkpoint.record,
+        "history": checkpoint.history,
+        "optimiser": state.get("optimiser"),
+        "stage1_labels_before": before.get("stage1"),
+        "stage2_labels_before": before.get("stage2"),
+        "run": checkpoint.run,
+    }
 
 
 @pytest.fixture(scope="session")

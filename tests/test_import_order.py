@@ -114,6 +114,14 @@ def test_no_two_modules_import_each_other():
     assert len(list(order.static_order())) == len(INNER_MODULES)
 
 
+def test_reports_read_records_and_import_nothing_that_trains():
+    reached = {module for module in INNER_MODULES if module.split(".")[1] == "reports"}
+    while new := {name for module in reached for name in imported_by(module)} - reached:
+        reached |= new
+    assert not {name for name in reached if name.split(".")[1] in ("training", "methods")}
+    assert "iics.runs.record" in reached
+
+
 def test_the_scan_sees_imports():
     assert "iics.methods.iics.stage1" in imported_by("iics.runs.run")
     assert "iics.evaluation.evaluate" in imported_by("iics.evaluation.ranked_results")

@@ -9,7 +9,10 @@ import pytest
 
 import iics
 from iics import trained_run
+from iics.reports.pictures import run_figures
+from iics.reports.told_run import ToldRun
 from iics.runs import rounds
+from iics.training.losses import LOSSES, ClassifierAndTriplet
 
 
 class Stopped(BaseException):
@@ -144,3 +147,47 @@ def test_progress_is_shown_on_request(people, tiny_settings, tmp_path, monkeypat
     settings = replace(tiny_settings, stages="stage1", rounds=1, loggers=())
     iics.train(people.train, settings=settings, out=tmp_path / "run", progress=True)
     assert "round 1/1  stage 1: train" in shown.getvalue()
+
+
+def test_whatever_is_measured_and_whenever_there_is_a_report_and_a_card(people, tiny_settings, tmp_path, caplog):
+    measured = [
+        None,
+        {},
+        {"rank1": 0.5},
+        {"by_camera": {"door": {"rank1": 0.25}}, "note": "words", "is_best": True},
+        {"mean_ap": float("nan"), "rank5": "high", "rank10": [0.5, 0.75], "rank1": 0.75},
+    ]
+    settings = replace(tiny_settings, stages="stage1", rounds=4, loggers=())
+    with caplog.at_level(logging.WARNING):
+        run = iics.train(
+            people.train,
+            settings=settings,
+            out=tmp_path / "run",
+            after_round=lambda model, round_number: measured[round_number],
+        )
+    assert "was not written" not in caplog.text
+    assert [record["evaluation"] for record in run.history][:4] == [{}, *measured[1:4]]
+    assert "rank-1</dt><dd>75.0 %" in (run.folder / "report.html").read_text()
+    assert "| after round 4 | - | 75.0 | - | - | - |" in (run.folder / "model.md").read_text()
+
+
+def test_what_a_loss_names_is_recorded_and_drawn(people, tiny_settings, tmp_path, monkeypatch):
+    class WithTerms(ClassifierAndTriplet):
+        def forward(self, features, labels, crop_ids):
+            terms = super().forward(features, labels, crop_ids)
+            return {**terms, "spread": features.var(dim=0).mean(), "empty": features.new_tensor(float("nan"))}
+
+    def with_terms(num_features, num_labels, settings, generator):
+        weights = {"triplet_weight": settings.triplet_weight, "triplet_margin": settings.triplet_margin}
+        return WithTerms(num_features, num_labels, generator=generator, **weights)
+
+    monkeypatch.setitem(LOSSES, "with-terms", with_terms)
+    stage2 = replace(tiny_settings.stage2, similarity="cnn", loss="with-terms")
+    settings = replace(tiny_settings, stages="stage2", stage2=stage2, rounds=1, loggers=())
+    run = iics.train(people.train, settings=settings, out=tmp_path / "run")
+    (record,) = run.history
+    assert record["stage2"]["spread"] > 0
+    assert record["stage2"]["empty"] is None
+    assert ToldRun.read(run.folder).records[0].term("stage2", "spread") == record["stage2"]["spread"]
+    (picture,) = [one for one in run_figures(ToldRun.read(run.folder)) if one.title == "Other terms by round"]
+    assert picture.figure.axes[0].get_legend_handles_labels()[1] == ["stage 2, spread"]

@@ -7,7 +7,7 @@ command-line help. The presets are in `iics.presets`; JSON in `iics.settings_jso
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -225,6 +225,8 @@ class Settings:
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
     loggers: tuple[LoggerName, ...] = ("tensorboard",)
     """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. May be empty."""
+    own: Annotated[Any, tyro.conf.Suppress, tyro.conf.Fixed] = None
+    """What only the method is told: the dataclass that it names as its `settings`. None if it has none."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import json
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -22,12 +22,20 @@ _MOST = 2**64  # no setting is larger, seeds included; NaN is not below it
 
 
 def to_json(settings: Settings) -> str:
-    """Return settings as indented JSON."""
-    return json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+    """Return settings as indented JSON; without `own` where the method has no settings of its own."""
+    values = dataclasses.asdict(settings)
+    if values["own"] is None:
+        del values["own"]
+    return json.dumps(values, indent=2) + "\n"
 
 
-def from_json(text: str, *, source: Path) -> Settings:
+def from_json(text: str, *, source: Path, own: Callable[[str], type | None] = lambda _: None) -> Settings:
     """Return the settings that `to_json` wrote.
+
+    Args:
+        text: JSON.
+        source: Where it was read, for messages.
+        own: From a method's name to the dataclass of its own settings; by default no method has any.
 
     Raises:
         SettingsError: If the text is no JSON, a key is unknown (the nearest is suggested) or a value does not fit.
@@ -36,9 +44,19 @@ def from_json(text: str, *, source: Path) -> Settings:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source} is no valid JSON: {error}.") from error
-    if isinstance(values, dict) and values.get("stages") == "supervised":  # as versions before 2.0 called the method
-        values = {**values, "stages": "both", "method": "supervised"}
-    return _from_mapping(Settings, values, where=str(source))
+    where, own_values = str(source), None
+    if isinstance(values, dict):
+        if values.get("stages") == "supervised" and "method" not in values:  # as older versions called the method
+            values |= {"stages": "both", "method": "supervised"}
+        own_values = values.pop("own", None)
+    settings = _from_mapping(Settings, values, where=where)
+    kind = own(settings.method)
+    check_setting(
+        kind is not None or own_values is None, f"{where}: the method {settings.method} has no settings of its own."
+    )
+    if kind is None:
+        return settings
+    return dataclasses.replace(settings, own=_from_mapping(kind, own_values or {}, where=f"{where}: own"))
 
 
 def leaves(values: Mapping[str, Any], *, separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -83,12 +83,25 @@ def test_a_folder_of_cameras_has_no_identities(refusal, folder_people, tiny_flag
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("stages", ["both", "stage1", "stage2"])
-def test_other_stages_are_refused_beside_it(refusal, stages):
+@pytest.mark.parametrize("stages", ["stage1", "stage2"])
+def test_stages_of_iics_are_refused_beside_it(refusal, stages):
     flags = ["--stages", stages, "--stage2.similarity", "cnn"]
     assert refusal("train", "sample", "--supervised", *flags) == (
-        f"--supervised trains on identities, --stages {stages} on pseudo-labels; leave one out."
+        f"--stages {stages} is of the method iics; --method supervised has its own stages."
     )
+
+
+def test_another_method_is_refused_beside_it(refusal):
+    assert refusal("train", "sample", "--supervised", "--method", "iics") == (
+        "--supervised is --method supervised, and --method iics another; leave one out."
+    )
+
+
+def test_the_method_by_its_name_is_the_same(refusal, folder_people, tiny_flags, tmp_path):
+    message = refusal(
+        "train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags, "--method", "supervised"
+    )
+    assert message.startswith("--supervised needs identities, and cameras train has none. ")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from iics.models.score_meaning import NOT_CALIBRATED
 from iics.reports.markdown import Markdown, escaped, front_matter
 from iics.reports.model_card import RESPONSIBLE_USE, model_card, write_model_card
 from iics.reports.model_facts import ModelFacts
+from iics.reports.told_run import ToldRun
+from iics.runs.record import RoundRecord
 from iics.shown_name import shown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,7 +60,10 @@ def facts(**changes):
         "versions": {"iics": "0.1.0", "torch": "2.0"},
         "match_thresholds": None,
     }
-    return ModelFacts(**values | changes)
+    values |= changes
+    told = {name: values.pop(name) for name in ("name", "settings", "data", "records")}
+    told["records"] = tuple(map(RoundRecord.of, told["records"]))
+    return ModelFacts(ToldRun(**told), **values)
 
 
 def calibrated():
@@ -108,7 +113,7 @@ def test_results_come_with_their_protocol():
     assert "| after round 2 | 50.0 | 60.0 | 70.0 | - | - |" in card
     assert "Market-1501 protocol: ranked by cosine" in card
     assert "50 queries, 2 of them without an answer" in card
-    data = {name: value for name, value in facts().data.items() if name not in ("evaluate", "data")}
+    data = {name: value for name, value in facts().run.data.items() if name not in ("evaluate", "data")}
     assert "under which protocol was not recorded" in model_card(facts(data=data))
 
 
@@ -120,6 +125,25 @@ def test_what_was_not_measured_is_called_so():
     assert "No identities were used." in card
     assert "model-index" not in yaml_of(card)
     assert NOT_CALIBRATED in card
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rows"),
+    [
+        (None, {"rank1": 0.6}, ["| after round 2 | - | 60.0 | - | - | - |"]),
+        (
+            {"rank5": 1},
+            {"mean_ap": 0.5, "note": "words"},
+            ["| before training | - | - | 100.0 | - | - |", "| after round 2 | 50.0 | - | - | - | - |"],
+        ),
+        ({"mean_ap": 0.5}, {"mean_ap": {"door": 0.5}, "rank1": "high", "rank5": True}, []),
+        ({"mean_ap": 0.5}, {}, []),
+    ],
+)
+def test_whatever_a_caller_measured_the_card_holds_what_there_is(before, after, rows):
+    card = model_card(facts(records=[{"round": 0, "evaluation": before}, {"round": 2, "evaluation": after}]))
+    assert [line for line in card.splitlines() if line.startswith(("| before training", "| after round"))] == rows
+    assert ("Accuracy (mAP, CMC): not measured." in card) == (not rows)
 
 
 def test_a_run_that_has_not_trained_yet_has_a_card():
@@ -134,7 +158,7 @@ def test_the_data_is_told_without_its_place():
     assert "| door | 85 |\n| hall | 85 |\n" in card
     assert "yard" not in card
     assert "somebody" not in card
-    settings = {**facts().settings, "model": {"backbone": "resnet50", "weights": "/home/somebody/start.pth"}}
+    settings = {**facts().run.settings, "model": {"backbone": "resnet50", "weights": "/home/somebody/start.pth"}}
     card = model_card(facts(settings=settings))
     assert "somebody" not in card
     assert "the weights file start.pth" in card
@@ -142,7 +166,7 @@ def test_the_data_is_told_without_its_place():
 
 
 def test_a_supervised_model_says_that_it_was_trained_on_identities():
-    settings = {**facts().settings, "stages": "supervised"}
+    settings = {**facts().run.settings, "stages": "supervised"}
     card = model_card(facts(settings=settings, records=[{"round": 2, "supervised": {"loss": 1.0}}]))
     assert "the model was trained on them" in card
     assert "Training with identities" in card
@@ -191,7 +215,7 @@ def test_it_says_what_the_readme_says_of_responsible_use():
     ],
 )
 def test_names_of_any_kind_are_shown_as_they_are(name):
-    data = {**facts().data, "name": name, "crops_per_camera": {name: 3, "hall": 4}}
+    data = {**facts().run.data, "name": name, "crops_per_camera": {name: 3, "hall": 4}}
     card = model_card(facts(name=name, data=data))
     card.encode()
     (row,) = [line for line in card.splitlines() if re.fullmatch(r"\| .* \| 3 \|", line)]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from iics.reports.plot_similarities import SimilarityPanel, filled_range, similarity_figure
+from iics.runs.record import RoundRecord
 from iics.similarity.pair_histograms import KINDS_BY_CAMERA, KINDS_BY_IDENTITY
 
 
@@ -49,7 +50,7 @@ def test_moments_share_one_axis(moments):
 
 
 def test_a_record_becomes_a_panel(make_record):
-    similarity = make_record(1)["stage1"]["similarity"]
+    similarity = RoundRecord.of(make_record(1)).stages["stage1"].similarity
     made = SimilarityPanel.from_record(similarity, "start", KINDS_BY_CAMERA)
     # Bins 20, 21, 22 of a hundredth each, counted from -100.
     assert made.counts["same_camera"][120:123].tolist() == [1, 2, 1]

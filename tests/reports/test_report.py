@@ -12,7 +12,7 @@ from iics.errors import RunFolderError, WriteError
 from iics.reports.camera_pairs_file import CameraPairMatrices
 from iics.reports.pictures import run_figures
 from iics.reports.report import report_html, write_report, write_run_figures
-from iics.reports.reported_run import ReportedRun
+from iics.reports.told_run import ToldRun
 
 HOSTILE = "<script>alert('x')</script>\"onload=\"$\\frac{ 門 \udcff"
 
@@ -53,7 +53,7 @@ def pairs():
 
 
 def test_the_page_is_one_file_without_network_and_scripts(make_run):
-    page = Page(report_html(make_run(ranked_lists=picture(), camera_pairs=pairs())))
+    page = Page(report_html(make_run(), ranked_lists=picture(), camera_pairs=pairs()))
     assert page.addresses
     assert all(re.match(r"data:image/(svg\+xml|jpeg);base64,", address) for address in page.addresses)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
@@ -64,7 +64,7 @@ def test_the_page_is_one_file_without_network_and_scripts(make_run):
 
 
 def test_the_page_shows_the_run(make_run):
-    page = Page(report_html(make_run(ranked_lists=picture(), camera_pairs=pairs())))
+    page = Page(report_html(make_run(), ranked_lists=picture(), camera_pairs=pairs()))
     assert page.text.startswith("first - IICS run")
     assert "people train; training without identities, round 2 of 2." in page.text
     assert "mAP 10.0 → 32.0 %" in page.text
@@ -151,9 +151,8 @@ def test_names_are_text_and_never_code(make_run, make_record):
         name=HOSTILE,
         data={"name": HOSTILE, "data_dir": HOSTILE, "num_crops": 85, "crops_per_camera": {HOSTILE: 85}},
         settings={"rounds": 1, "seed": 0, "model": {"weights": HOSTILE}},
-        camera_pairs=replace(pairs(), cameras=(HOSTILE, "hall")),
     )
-    page = Page(report_html(run))
+    page = Page(report_html(run, camera_pairs=replace(pairs(), cameras=(HOSTILE, "hall"))))
     assert "script" not in page.tags
     assert page.text.count("<script>alert('x')</script>\"onload=\"") >= 5
 
@@ -187,7 +186,7 @@ def test_a_damaged_picture_is_named(tmp_path):
 
 def test_matrices_of_camera_pairs_may_hold_nothing(make_run):
     nothing = np.full((1, 1), np.nan)
-    page = Page(report_html(make_run(camera_pairs=CameraPairMatrices(("a",), nothing, nothing))))
+    page = Page(report_html(make_run(), camera_pairs=CameraPairMatrices(("a",), nothing, nothing)))
     assert "mAP by pair of cameras" in page.alts
 
 
@@ -198,15 +197,74 @@ def test_rounds_without_numbers_are_left_out_of_the_table(make_run, make_record)
 
 
 def test_every_picture_can_be_written_as_a_file(make_run, tmp_path, monkeypatch):
-    run = make_run(camera_pairs=pairs())
-    monkeypatch.setattr(ReportedRun, "read", lambda folder: run)
+    run = make_run()
+    monkeypatch.setattr(ToldRun, "read", lambda folder: run)
+    pairs().write(tmp_path)
     files = write_run_figures(tmp_path, tmp_path / "figures")
-    assert len({file.stem for file in files}) == len(run_figures(run))
+    assert len({file.stem for file in files}) == len(run_figures(run, pairs()))
     assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
     assert {"accuracy-by-round", "rank-1-by-pair-of-cameras", "pairs-by-person-before-stage-2-of-round-1"} <= {
         file.stem for file in files
     }
     assert all(file.stat().st_size > 1000 for file in files)
+
+
+def legends_of(run):
+    """The curves of each picture that has some, by its title."""
+    drawn = {figure.title: figure.figure.axes[0].get_legend_handles_labels()[1] for figure in run_figures(run)}
+    return {title: names for title, names in drawn.items() if names}
+
+
+def test_the_paper_s_stages_have_their_curves(make_run):
+    legends = legends_of(make_run())
+    assert legends["Loss by round"] == ["stage 1, for each camera", "stage 2", "stage 2, triplet"]
+    assert legends["Crops taken for their own label"] == ["stage 2"]
+    assert legends["Clusters by round"] == [
+        "all cameras",
+        "all cameras, of one crop",
+        "within a camera, mean",
+        "within a camera, of one crop",
+    ]
+    assert legends["Stability of clusters"] == ["all cameras", "within a camera, mean"]
+
+
+def of_another_method(number, statistics):
+    did = {"contrast": 0.5 / number, "loss": 1 / number, "accuracy": 0.5, "entropy": None, "num_steps": 3, "note": "x"}
+    stability = None if number == 1 else {"adjusted_rand_index": 0.5}
+    return {
+        "round": number,
+        "warm_up": {"loss": 2.0},
+        "memory": did | {"pseudo_labels": statistics(), "stability": stability},
+        "seconds": {"warm_up": 1.0, "memory": 2.0},
+        "phases": {"warm_up_train": {"seconds": 1.0}, "memory_label_crops": {"seconds": 2.0}},
+        "alpha": {},
+        "evaluation": {},
+    }
+
+
+def test_any_method_s_stages_are_told_by_their_names(make_run, statistics):
+    run = make_run(*(of_another_method(number, statistics) for number in (1, 2)), data={"num_crops": 85})
+    legends = legends_of(run)
+    assert legends["Loss by round"] == ["warm_up", "memory"]
+    assert legends["Crops taken for their own label"] == ["memory"]
+    assert legends["Other terms by round"] == ["memory, contrast"]  # entropy was never a number
+    assert "Agreement with identities, all cameras" in legends
+    text = Page(report_html(run)).text
+    assert "loss, warm_up loss, memory clusters single crops" in text
+    assert "warm_up: train 2.0 s" in text
+    assert "memory: label_crops 4.0 s" in text
+    assert "clusters 25" in text
+
+
+def test_a_method_of_one_stage_has_one_loss(make_run):
+    run = make_run({"round": 1, "memory": {"loss": 0.25}}, settings={"rounds": 1}, data={})
+    assert "Numbers by round round loss 1 0.25" in Page(report_html(run)).text
+
+
+def test_more_terms_than_colours_take_more_than_one_picture(make_run):
+    terms = {f"term {number}": float(number) for number in range(9)}
+    legends = legends_of(make_run({"round": 1, "memory": terms}))
+    assert [len(legends[title]) for title in ("Other terms by round", "Other terms by round (2)")] == [7, 2]
 
 
 @pytest.mark.parametrize(
@@ -220,10 +278,11 @@ def test_every_picture_can_be_written_as_a_file(make_run, tmp_path, monkeypatch)
         (None, None),
     ],
 )
-def test_whatever_a_caller_measured_there_is_a_report_of_what_there_is(make_run, before, after):
-    run = make_run()
-    records = ({"round": 0, "evaluation": before}, *({**record, "evaluation": after} for record in run.trained))
-    page = Page(report_html(replace(run, records=records)))
+def test_whatever_a_caller_measured_there_is_a_report_of_what_there_is(make_run, make_record, before, after):
+    run = make_run(
+        {"round": 0, "evaluation": before}, *(make_record(number) | {"evaluation": after} for number in (1, 2))
+    )
+    page = Page(report_html(run))
     assert ("Accuracy by round" in " ".join(page.alts)) == (
         any(isinstance((values or {}).get("mean_ap"), float) for values in (before, after))
     )

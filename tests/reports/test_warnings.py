@@ -1,5 +1,4 @@
 import copy
-import math
 from dataclasses import asdict
 
 import numpy as np
@@ -86,6 +85,8 @@ def test_a_giant_cluster_within_a_camera_names_the_camera(make_run, make_record,
 )
 def test_clusters_that_follow_cameras(titles_of, changed, entropy, across, expected):
     record = changed(camera_entropy_normalized=entropy, num_across_cameras=across)
+    if across is None:
+        del record["stage2"]["pseudo_labels"]["num_across_cameras"]
     assert titles_of(record) == ([expected] if expected else [])
 
 
@@ -126,7 +127,7 @@ def test_losses_that_do_not_fall(titles_of, make_record):
 
 def test_losses_that_are_no_numbers(titles_of, make_record):
     record = make_record(1)
-    record["stage1"]["loss"] = math.nan
+    record["stage1"]["loss"] = None  # as NaN is recorded
     assert titles_of(record) == ["The loss is not a number"]
 
 
@@ -182,6 +183,17 @@ def test_records_that_lack_everything_warn_of_nothing(titles_of):
 def test_supervised_rounds_are_looked_at_too(titles_of):
     records = [{"round": number, "supervised": {"loss": 1.0, "num_steps": 5}} for number in (1, 2, 3)]
     assert titles_of(*copy.deepcopy(records)) == ["The loss does not fall"]
+
+
+def test_any_stage_is_looked_at(make_run, statistics):
+    records = [
+        {"round": number, "memory": {"loss": 1.0, "num_steps": 0, "pseudo_labels": statistics(largest_share=0.9)}}
+        for number in (1, 2, 3)
+    ]
+    found = {warning.title: warning.finding for warning in run_warnings(make_run(*records, data={}))}
+    assert found["One giant cluster"].startswith("In round 3 one cluster holds 90 % of the crops of all cameras.")
+    assert found["The loss does not fall"].startswith("From the first round to the last: memory training from 1.00 to")
+    assert found["A stage took no step"].startswith("memory training in round 1, memory training in round 2")
 
 
 def clustered(camera_weight, *, num_people=20, num_cameras=4, num_crops=6, collapse=0.0):

@@ -24,10 +24,15 @@ from iics.runs.loggers import (
     flatten,
     histograms,
 )
+from iics.runs.record import RoundRecord
 from iics.runs.rounds import resume, train
 
 
-def record(number, loss=1.5):
+def record(number, loss=1.5, **changes):
+    return RoundRecord.of(line(number, loss) | changes)
+
+
+def line(number, loss=1.5):
     labels = {"num_clusters": 3, "size_counts": [[1, 2], [4, 1]], "pairwise_recall": None}
     return {
         "round": number,
@@ -72,15 +77,21 @@ def test_histograms_hold_every_cluster_and_every_alpha():
     }
 
 
+def test_any_stage_s_clusters_have_a_histogram():
+    found = histograms(RoundRecord.of({"round": 1, "memory": {"pseudo_labels": {"size_counts": [[3, 2]]}}}))
+    assert {name: values.tolist() for name, values in found.items()} == {"memory/cluster_sizes": [3, 3]}
+
+
 def test_bytes_of_a_camera_that_are_no_letters_are_named_by_number():
     cameras = {"caf\udce9": {"num_clusters": 1, "size_counts": [[2, 1]]}}
     numbers = {"round": 1, "alpha": {}, "stage1": {"pseudo_labels": cameras}}
+    numbers = RoundRecord.of(numbers)
     assert "stage1/pseudo_labels/caf\\udce9/num_clusters" in dict(flatten(numbers))
     assert "stage1/cluster_sizes/caf\\udce9" in histograms(numbers)
 
 
 def test_round_without_stages_and_alphas_has_no_histogram():
-    assert histograms({"round": 0, "alpha": {}}) == {}
+    assert histograms(RoundRecord.of({"round": 0, "alpha": {}})) == {}
 
 
 # --- Refused before a run starts
@@ -331,10 +342,10 @@ def test_mlflow_obeys_its_environment(mlflow_client, start, tmp_path, monkeypatc
 
 
 def test_mlflow_takes_cameras_of_any_name(mlflow_client, start, tmp_path):
-    odd = record(1)
+    odd = line(1)
     odd["stage1"]["pseudo_labels"] = {"car park (2) @north": {"num_clusters": 3, "size_counts": [[2, 3]]}}
     logger = MlflowLogger(start())
-    logger.log_round(odd)
+    logger.log_round(RoundRecord.of(odd))
     client = mlflow_client(tmp_path / "first" / "mlflow.db")
     name = "stage1/pseudo_labels/car park _2_ _north/num_clusters"
     assert history_of(client, logger.run_id, name) == [(1, 3)]
@@ -342,7 +353,7 @@ def test_mlflow_takes_cameras_of_any_name(mlflow_client, start, tmp_path):
 
 def test_more_metrics_than_mlflow_takes_at_once_arrive(mlflow_client, start, tmp_path):
     logger = MlflowLogger(start())
-    logger.log_round({**record(1), "alpha": {f"layer{number}": 0.5 for number in range(1100)}})
+    logger.log_round(record(1, alpha={f"layer{number}": 0.5 for number in range(1100)}))
     client = mlflow_client(tmp_path / "first" / "mlflow.db")
     assert len(client.get_run(logger.run_id).data.metrics) == 1105
 

@@ -39,3 +39,8 @@ def test_a_number_that_is_none_was_not_measured(value):
 def test_what_json_does_not_hold_is_refused(measured, said):
     with pytest.raises(TrainingError, match=said):
         recorded(measured)
+
+
+def test_a_stage_is_named_that_recorded_what_json_does_not_hold():
+    with pytest.raises(TrainingError, match="stage 1 returned loss of type object, which a record cannot hold"):
+        recorded({"loss": object()}, by="stage 1")

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from iics.computing_settings import PixelSettings
 from iics.config import ClusterSettings
-from iics.errors import RunFolderError, TrainingError
+from iics.errors import RunFolderError, SettingsError, TrainingError
 from iics.labelling.labeller import with_resolved_route
 from iics.methods import trainable
 from iics.methods.by_name import METHODS
@@ -288,9 +288,9 @@ def test_run_of_one_stage_leaves_the_other_out(people, one_round, tmp_path, stag
 
 @pytest.mark.parametrize("stage", ["round 1 stage 1", "round 1 stage 2", "round 2 stage 1", "round 2 stage 2"])
 def test_run_stopped_in_any_stage_resumes_to_the_same_result(
-    unbroken, people, stage, without_seconds, read_metrics, same_weights, read_events
+    unbroken, people, tmp_path, stage, without_seconds, read_metrics, same_weights, read_events
 ):
-    folder = unbroken.at_stage[stage]
+    folder = shutil.copytree(unbroken.at_stage[stage], tmp_path / "run")
     torch.manual_seed(99)
     resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
     assert without_seconds(resumed.history) == without_seconds(unbroken.run.history)
@@ -300,6 +300,32 @@ def test_run_stopped_in_any_stage_resumes_to_the_same_result(
     for name in ("round-001.csv", "round-002.csv"):
         table = (folder / "pseudo_labels" / name).read_bytes()
         assert table == (unbroken.run.folder / "pseudo_labels" / name).read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["round 1 stage 2", "round 2 stage 1"])
+def test_a_run_of_the_first_version_goes_on_to_the_same_result(
+    unbroken, people, tmp_path, stage, without_seconds, same_weights, as_first_version
+):
+    folder = shutil.copytree(unbroken.at_stage[stage], tmp_path / "run")
+    as_first_version(folder)
+    resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
+    assert without_seconds(resumed.history) == without_seconds(unbroken.run.history)
+    assert same_weights(folder, unbroken.run.folder)
+
+
+@pytest.mark.parametrize(
+    ("method", "stage2_loss", "hint"),
+    [("icis", "classifier-triplet", "iics"), ("iics", "clasifier-triplet", "classifier-triplet")],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_before_anything_is_written(
+    people, one_round, tmp_path, method, stage2_loss, hint
+):
+    settings = replace(one_round, method=method, stage2=replace(one_round.stage2, loss=stage2_loss))
+    with pytest.raises(
+        SettingsError, match=rf"^There is no (method|loss) '.*'; there is .*{hint}.* Did you mean {hint}\?$"
+    ):
+        train(people.train, settings=settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_run_that_an_exception_stopped_resumes_to_the_same_result(

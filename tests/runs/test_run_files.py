@@ -94,7 +94,7 @@ def test_a_damaged_line_of_metrics_is_named_with_its_field(tmp_path, lines, said
 def test_records_of_older_versions_hold_less(tmp_path):
     assert read_records(tmp_path) == []
     (tmp_path / "metrics.jsonl").write_text('{"round": 0}\n{"round": 1, "evaluation": null, "other": "words"}\n')
-    assert [record["round"] for record in read_records(tmp_path)] == [0, 1]
+    assert [record.number for record in read_records(tmp_path)] == [0, 1]
 
 
 def test_a_holder_that_died_holds_nothing(tmp_path):

@@ -30,8 +30,8 @@ class Recorder:
         return self
 
     def log_round(self, record):
-        self._fail_in(record["round"])
-        self.rounds.append(record["round"])
+        self._fail_in(record.number)
+        self.rounds.append(record.number)
 
     def close(self, *, is_finished):
         self._fail_in("close")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from iics.config import SupervisedSettings
-from iics.errors import RunFolderError, TrainingError
+from iics.errors import RunFolderError, SettingsError, TrainingError
 from iics.methods import trainable
 from iics.methods.by_name import method_of
 from iics.models.reid_model import load_model
@@ -151,6 +151,25 @@ def test_run_stopped_in_round_2_resumes_to_the_same_result(
     assert read_metrics(folder) == resumed.history
     assert same_weights(folder, run.folder)
     assert same_checkpoints(folder, run.folder)
+
+
+def test_a_run_of_the_first_version_goes_on_to_the_same_result(
+    finished, people, tmp_path, without_seconds, same_weights, as_first_version
+):
+    run, at_round_2 = finished
+    folder = shutil.copytree(at_round_2, tmp_path / "run")
+    as_first_version(folder)
+    resumed = resume(folder, people.train, after_round=lambda model, round_number: {"score": round_number})
+    assert without_seconds(resumed.history) == without_seconds(run.history)
+    assert same_weights(folder, run.folder)
+    assert same_checkpoints(folder, run.folder)
+
+
+def test_an_unknown_loss_is_refused_before_anything_is_written(people, settings, tmp_path):
+    settings = replace(settings, supervised=replace(settings.supervised, loss="triplet"))
+    with pytest.raises(SettingsError, match=r"^There is no loss 'triplet'; there is classifier-triplet\."):
+        train(people.train, settings=settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("in_round", "at_step"), [(1, 3), (2, 2)])

@@ -61,7 +61,7 @@ def test_an_ordinary_batch_fits(model, make_crops):
         ),
         (
             {"method": "supervised", "supervised": SupervisedSettings(identities_per_batch=64, crops_per_identity=32)},
-            r"A training step of 2,048 crops at 64x32 .*\(--supervised\.identities-per-batch, --supervised\.crops-per-i",
+            r"A training step of 2,048 crops at 64x32 .*\(--supervised\.identities-per-batch, --supervised\.crops-per",
         ),
         (
             {"inference_batch_size": 4096},

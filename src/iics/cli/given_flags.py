@@ -64,6 +64,8 @@ def flags_of(kind: type, *, prefix: str = "", place: tuple[str, ...] = ()) -> It
         marks: tuple[Any, ...] = ()
         if get_origin(hint) is Annotated:
             hint, marks = get_args(hint)[0], hint.__metadata__
+        if tyro.conf.Suppress in marks:
+            continue
         named = [mark.name for mark in marks if getattr(mark, "name", None) is not None]
         word, inner = named[0] if named else field.name.replace("_", "-"), (*place, field.name)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):

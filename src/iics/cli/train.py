@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from iics import presets
 from iics.cli.given_flags import flags_of, given_flags
+from iics.cli.method_flags import plain, with_own_flags
 from iics.cli.parse import parse
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
@@ -70,7 +71,9 @@ class TrainCommand:
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
-    command = parse(TrainCommand, arguments, command="train", default=_defaults(arguments))
+    kind = _kind(arguments)
+    command = parse(kind, arguments, command="train", default=_defaults(arguments, kind))
+    command = replace(command, settings=plain(command.settings))
     if command.resume is not None:
         return _resume(expanded(command.resume), command.source.data_dir, arguments)
     method = command.settings.method
@@ -167,12 +170,28 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
         yield lambda _: None
 
 
-def _defaults(arguments: list[str]) -> TrainCommand:
+def _kind(arguments: list[str]) -> type[TrainCommand]:
+    """Return the command as its method needs it: some methods have flags of their own.
+
+    Raises:
+        SettingsError: If there is no method of the name that is given.
+    """
+    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    names = [piece.values[0] for piece in given if piece.flag and piece.flag.name == "--method" and piece.values]
+    if not names:
+        return TrainCommand
+    from iics.methods.by_name import own_settings
+
+    own = own_settings(names[-1])
+    return TrainCommand if own is None else with_own_flags(TrainCommand, own)
+
+
+def _defaults(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> TrainCommand:
     """Return the command with the settings of the preset that the arguments name, or that fits their data.
 
     --supervised changes that preset's method here, so that an explicit --method shows by differing from it.
     """
-    given = given_flags(arguments, dict(flags_of(TrainCommand)))
+    given = given_flags(arguments, dict(flags_of(kind)))
     by_flag = {piece.flag.name: piece for piece in given if piece.flag is not None}
     name = "".join(by_flag["--preset"].values[:1]) if "--preset" in by_flag else None
     if name is None:
@@ -181,7 +200,9 @@ def _defaults(arguments: list[str]) -> TrainCommand:
     settings = presets.BY_NAME.get(name or "market1501", Settings())
     if _SUPERVISED in by_flag:
         settings = replace(settings, method="supervised")
-    return replace(TrainCommand(), settings=settings)
+    command = kind()
+    values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    return replace(command, settings=replace(command.settings, **{**values, "own": command.settings.own}))
 
 
 def fitting_preset(source: DataSource) -> PresetName:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from iics.config import Settings
-from iics.errors import named
+from iics.errors import check_setting, named
 from iics.methods.iics.method import IICS
 from iics.methods.method import Method, Stage
 from iics.methods.supervised import SUPERVISED
@@ -21,6 +22,32 @@ def method_of(settings: Settings) -> Method:
         SettingsError: If none is called so.
     """
     return named(METHODS, settings.method, what="method")
+
+
+def own_settings(name: str) -> type | None:
+    """Return the dataclass of what only the method of a name is told; None if there is nothing.
+
+    Raises:
+        SettingsError: If none is called so.
+    """
+    return named(METHODS, name, what="method").settings
+
+
+def with_own_settings(settings: Settings) -> Settings:
+    """Return settings with the method's own: those that are given, or their defaults.
+
+    Raises:
+        SettingsError: If no method is called so, or those that are given are another method's.
+    """
+    kind = own_settings(settings.method)
+    if settings.own is None:
+        return settings if kind is None else replace(settings, own=kind())
+    check_setting(
+        kind is not None and isinstance(settings.own, kind),
+        f"The method {settings.method} takes {'no settings' if kind is None else kind.__name__} of its own, got "
+        f"{type(settings.own).__name__}.",
+    )
+    return settings
 
 
 def stages_of(settings: Settings) -> tuple[Stage, ...]:

@@ -45,7 +45,8 @@ class Stage:
         name: In records, tables and file names, e.g. "stage1".
         title: For people, e.g. "stage 1".
         stream: What its random choices are seeded by, beside seed and round; no two stages of a method share one.
-        train: Trains the model of a context, in place; gets the state that the stage before left, empty at first.
+        train: Trains the model of a context, in place; gets the state that the stage before left, empty at first, and
+            may change it: nobody else holds it.
         batch: How many crops a step of it takes, asked before training.
         has_clusters: Whether it labels crops; tables of clusters have a column for it.
         in_cameras: Whether its clusters are of one camera each.
@@ -68,7 +69,8 @@ class Method:
         stages: The stages of a round in order, under some settings.
         check: Refuses crops that it cannot learn from under some settings, and more of them than fit into memory.
         uses_identities: Whether it learns from identities; others only measure against them.
-        settings: Dataclass of what only this method is told, `Settings.own`; None if it needs nothing more.
+        settings: Dataclass of what only this method is told, with a default for each field: `Settings.own`, and flags
+            --own.NAME of `iics train`. None if it needs nothing more.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]

@@ -90,8 +90,10 @@ def check_identities(crops: CropSet, settings: Settings) -> None:
     """Refuse crops without identities to tell apart, and warn of crops that are left out.
 
     Raises:
+        SettingsError: If there is no such loss.
         TrainingError: If there are no identities, or fewer than 2.
     """
+    named(LOSSES, settings.supervised.loss, what="loss")
     labels = identity_labels(crops)
     num_identities, num_left_out = int(labels.max()) + 1, int((labels == LEFT_OUT).sum())
     if num_identities < 2:

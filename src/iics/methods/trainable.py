@@ -16,6 +16,7 @@ from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone import backbone_spec
 from iics.similarity.by_name import SEARCHES, SIMILARITIES
+from iics.training.losses import LOSSES
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def check_choices(settings: Settings) -> None:
     Raises:
         SettingsError: If there are such.
     """
+    named(LOSSES, settings.stage2.loss, what="loss")
     for clusters in (settings.stage1.clusters, settings.stage2.clusters):
         labeller = labeller_of(settings.distance, clusters)
     chosen = settings.stage2.similarity

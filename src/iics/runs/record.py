@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -101,7 +101,11 @@ class StageRecord:
         is_whole = any(name in labels and not isinstance(labels[name], Mapping) for name in _CLUSTER_KINDS)
         cameras = () if is_whole else labels
         return cls(
-            terms={name: value for name, value in values.items() if name not in _NO_TERMS and _is_term(value)},
+            terms={
+                name: value
+                for name, value in values.items()
+                if name not in _NO_TERMS and _KINDS["number or null"](value)
+            },
             num_steps=_field(values, "num_steps", "count", where),
             clusters=ClusterRecord.of(labels, where_labels) if is_whole else None,
             by_camera={
@@ -231,10 +235,6 @@ def _numbers(values: Mapping[str, Any] | None, where: str, needs: str = "number"
     return {} if values is None else {name: _field(values, name, needs, where) for name in values}
 
 
-def _is_term(value: Any) -> bool:
-    return value is None or _is_number(value)
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -243,29 +243,24 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _are_pairs(value: Any) -> bool:
+def _is_bin(value: Any) -> bool:
+    return isinstance(value, int) and -BINS_PER_UNIT <= value < BINS_PER_UNIT
+
+
+def _are_pairs(value: Any, is_first: Callable[[Any], bool] = _is_count) -> bool:
     return isinstance(value, list | tuple) and all(
-        isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_count, pair)) for pair in value
+        isinstance(pair, list | tuple) and len(pair) == 2 and is_first(pair[0]) and _is_count(pair[1]) for pair in value
     )
 
 
-def _is_histogram(value: Any) -> bool:
-    def is_bin(number: Any) -> bool:
-        return isinstance(number, int) and -BINS_PER_UNIT <= number < BINS_PER_UNIT
-
-    return isinstance(value, list | tuple) and all(
-        isinstance(pair, list | tuple) and len(pair) == 2 and is_bin(pair[0]) and _is_count(pair[1]) for pair in value
-    )
-
-
-_KINDS = {
+_KINDS: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, Mapping),
     "object or null": lambda value: value is None or isinstance(value, Mapping),
     "number": _is_number,
-    "number or null": _is_term,
+    "number or null": lambda value: value is None or _is_number(value),
     "count": _is_count,
     "pairs of counts": _are_pairs,
-    "histogram": _is_histogram,
+    "histogram": lambda value: _are_pairs(value, _is_bin),
 }
 _MEASURED_AGAINST_IDENTITIES = (
     "adjusted_rand_index",

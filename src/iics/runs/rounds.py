@@ -21,7 +21,7 @@ from iics.crops import CropSet
 from iics.device import choose_device
 from iics.errors import TrainingError
 from iics.labelling.labeller import with_resolved_route
-from iics.methods.by_name import ends_round, method_of, stages_of
+from iics.methods.by_name import ends_round, method_of, stages_of, with_own_settings
 from iics.models.reid_model import ReidModel, create_model
 from iics.pixels.pixel_cache import Digests, open_pixels
 from iics.pixels.pixel_source import PixelSource, Reordered
@@ -53,7 +53,8 @@ class TrainingRun:
     Attributes:
         model: The model after the last round.
         folder: Where everything lies.
-        history: One record a round, as in metrics.jsonl; the first is round 0 if there was an `after_round`.
+        history: One record a round, of plain values as in metrics.jsonl; the first is round 0 if there was an
+            `after_round`. `iics.runs.record.RoundRecord.of` reads one into types.
     """
 
     model: ReidModel
@@ -101,7 +102,7 @@ def train(
         WriteError: If something cannot be written.
     """
     with joined_processes() as processes, ExitStack() as held:
-        settings = processes.from_first(lambda: with_resolved_route(settings))
+        settings = with_own_settings(processes.from_first(lambda: with_resolved_route(settings)))
         _check_same_crops_everywhere(crops, processes)
         method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)

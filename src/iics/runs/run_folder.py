@@ -36,7 +36,7 @@ from iics.config import Settings
 from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
 from iics.csv_text import csv_text
 from iics.errors import RunFolderError, WriteError
-from iics.methods.by_name import method_of
+from iics.methods.by_name import method_of, own_settings
 from iics.models.reid_model import ReidModel
 from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 from iics.runs.run_crops import RunCrops
@@ -163,7 +163,7 @@ class RunFolder:
             SettingsError: If they cannot be read.
         """
         file = self.path / "settings.json"
-        settings = from_json(read_text(file), source=file)
+        settings = from_json(read_text(file), source=file, own=own_settings)
         known = self.data().values.get("deciding_settings")
         if known is not None and known != _settings_fingerprint(settings):
             raise RunFolderError(
@@ -322,7 +322,8 @@ def _settings_fingerprint(settings: Settings) -> str:
 
     What a machine decides may be changed in between, and a setting that is added later makes no run another one.
     """
-    defaults = dict(leaves(asdict(Settings())))
+    own = None if settings.own is None else type(settings.own)()
+    defaults = dict(leaves(asdict(Settings(own=own))))
     differing = {name: value for name, value in leaves(asdict(settings)) if value != defaults.get(name)}
     deciding = {name: value for name, value in differing.items() if not name.startswith(_MAY_CHANGE)}
     if "model.weights" in deciding:

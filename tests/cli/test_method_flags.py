@@ -1,0 +1,99 @@
+"""A method's own settings are flags of `iics train`, where that method is named."""
+
+import pickle
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import pytest
+
+from iics.cli import train
+from iics.config import Settings
+from iics.errors import SettingsError
+from iics.methods.by_name import METHODS
+from iics.ranges import check_ranges, number
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the method is told."""
+
+    temperature: Annotated[float, number(0, 10)] = 0.05
+    """How soft it looks at features."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="own.")
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch):
+    """A method "told" with settings of its own."""
+    monkeypatch.setitem(METHODS, "told", replace(METHODS["supervised"], settings=Own))
+
+
+@pytest.fixture
+def settings_of(monkeypatch):
+    """Return the settings that `iics train` starts with, given some flags."""
+
+    def settings(*arguments):
+        seen = []
+        monkeypatch.setattr(train, "_check_weights", lambda found: seen.append(found) or exit(7))
+        with pytest.raises(SystemExit) as caught:
+            train.main(list(arguments))
+        assert caught.value.code == 7
+        return seen[0]
+
+    return settings
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["sample", "--method", "told", "--own.temperature", "0.5"],
+        ["--own.temperature=0.5", "--method=told", "sample"],
+        ["sample", "--own.temperature", "0.5", "--method", "told", "--preset", "sample"],
+    ],
+)
+def test_own_settings_are_flags(settings_of, flags):
+    found = settings_of(*flags)
+    assert found.own == Own(0.5)
+    assert type(found) is Settings
+    assert pickle.loads(pickle.dumps(replace(found, own=None))) == replace(found, own=None)
+
+
+def test_their_defaults_stand_beside_those_of_the_preset(settings_of):
+    found = settings_of("sample", "--method", "told")
+    assert found == replace(settings_of("sample"), method="told", own=Own())
+
+
+def test_methods_without_own_settings_have_none(settings_of):
+    assert settings_of("sample", "--method", "iics") == settings_of("sample")
+    assert settings_of("sample").own is None
+
+
+def test_a_value_out_of_range_is_refused():
+    with pytest.raises(SettingsError, match=r"^own\.temperature must be a number from 0 to 10; got 11"):
+        train.main(["sample", "--method", "told", "--own.temperature", "11"])
+
+
+@pytest.mark.parametrize("flags", [[], ["--method", "iics"], ["--method", "supervised"]])
+def test_the_flags_are_there_with_that_method_alone(capsys, flags):
+    with pytest.raises(SystemExit) as caught:
+        train.main(["sample", *flags, "--own.temperature", "0.5"])
+    assert caught.value.code == 2
+    assert "--own.temperature" in capsys.readouterr().err
+
+
+def test_help_shows_them_with_that_method_alone(capsys):
+    texts = []
+    for flags in ([], ["--method", "told"]):
+        with pytest.raises(SystemExit):
+            train.main([*flags, "--help"])
+        texts.append(capsys.readouterr().out)
+    assert ["--own" in text for text in texts] == [False, True]
+    assert "How soft it looks at features." in texts[1]
+    assert "What shall be" not in texts[1]
+
+
+def test_an_unknown_method_is_refused_with_the_nearest_before_data_is_read():
+    with pytest.raises(SettingsError, match=r"^There is no method 'tolt'; there is .*\. Did you mean told\?$"):
+        train.main(["folder", "--data-dir", "nowhere", "--method", "tolt"])
