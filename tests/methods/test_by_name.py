@@ -41,7 +41,7 @@ def test_all_stages_remain_at_first(tiny_settings):
 def test_a_round_has_the_stages_asked_for_and_ends_with_the_last(settings, names):
     assert [stage.name for stage in stages_of(settings)] == names
     assert [ends_round(settings, index) for index in range(len(names))] == [False] * (len(names) - 1) + [True]
-    assert list(remaining_stages(replace(settings, rounds=3), (0, len(names) - 1)))[0] == (1, 0)
+    assert next(remaining_stages(replace(settings, rounds=3), (0, len(names) - 1))) == (1, 0)
     assert len(list(remaining_stages(replace(settings, rounds=3), None))) == 3 * len(names)
 
 
