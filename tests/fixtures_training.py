@@ -71,7 +71,6 @@ def make_context(tiny_settings: Settings) -> MakeContext:
             pixels=pixels,
             settings=settings,
             generator=torch.Generator().manual_seed(0),
-            report=lambda *event: None,
             network=Engine().network(model.backbone),
         )
 

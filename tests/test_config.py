@@ -133,10 +133,10 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
             {"distance": {"max_dense_crops": 1e4}},
             "run/settings.json: distance: max_dense_crops must be of type int, got 10000.0.",
         ),
-        ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, supervised, got 1."),
+        ({"stages": 1}, "run/settings.json: stages must be one of both, stage1, stage2, got 1."),
         (
             {"stages": ["both"]},
-            "run/settings.json: stages must be one of both, stage1, stage2, supervised, got ['both'].",
+            "run/settings.json: stages must be one of both, stage1, stage2, got ['both'].",
         ),
     ],
 )

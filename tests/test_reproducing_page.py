@@ -27,7 +27,7 @@ def test_the_commands_parse(line):
 
 
 def test_the_numbers_of_runs_are_true(people, tiny_settings):
-    supervised = replace(tiny_settings, stages="supervised")
+    supervised = replace(tiny_settings, method="supervised")
     study = Study("quick", tiny_settings, supervised, people, replace(people, name="other"))
     seen = set()
     for targets, num_runs, num_new in RUNS:

@@ -101,7 +101,7 @@ def test_other_stages_are_refused_beside_it(refusal, stages):
     ],
 )
 def test_it_changes_the_stages_of_any_preset_and_nothing_else(arguments, preset):
-    assert _defaults(arguments).settings == replace(preset, stages="supervised")
+    assert _defaults(arguments).settings == replace(preset, method="supervised")
 
 
 def test_resuming_takes_it_from_the_run(refusal, supervised):

@@ -37,7 +37,17 @@ def clock():
 
 
 def step(done, total=100, *, phase="stage 1: train", round_number=1, num_rounds=4, num_images=32, loss=None):
-    return ProgressEvent(round_number, num_rounds, phase, done, total, num_images, loss)
+    stage, _, work = phase.rpartition(": ")
+    return ProgressEvent(
+        round_number=round_number,
+        num_rounds=num_rounds,
+        stage=stage,
+        work=work,
+        done=done,
+        total=total,
+        num_images=num_images,
+        loss=loss,
+    )
 
 
 def test_speed_is_unknown_after_one_step(clock):
@@ -178,7 +188,10 @@ def test_widest_live_line_fits_a_terminal_of_80_columns(clock, monkeypatch):
     with training_display(stream) as show:
         for round_number in (12, 13):
             for done, num_images, seconds in ((1, 128, 10), (32621, 12340, 1390)):
-                show(ProgressEvent(round_number, 40, "stage 1: features", done, 32621, num_images))
+                event = step(
+                    done, 32621, phase="stage 1: features", round_number=round_number, num_rounds=40, num_images=num_images
+                )
+                show(event)
                 clock.now += seconds
     last = re.split("[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()))[-2]
     assert re.fullmatch(r"round 13/40  stage 1: features +━+ 32621/32621 1234 images/s 10 h 53 min left *", last), last
@@ -193,7 +206,7 @@ def test_live_line_of_a_training_phase_shows_the_latest_loss_in_80_columns(clock
     with training_display(stream) as show:
         for round_number in (12, 13):
             for done, num_images, loss, seconds in ((1, 128, 99.99, 10), (2444, 12340, 38.666, 1390)):
-                show(ProgressEvent(round_number, 40, "stage 1: train", done, 2444, num_images, loss))
+                show(step(done, 2444, round_number=round_number, num_rounds=40, num_images=num_images, loss=loss))
                 clock.now += seconds
     last = re.split("[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()))[-2]
     assert re.fullmatch(r"round 13/40  stage 1: loss 38\.67 +━+ 2444/2444 1234 images/s 10 h 53 min left *", last), last

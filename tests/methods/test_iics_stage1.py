@@ -10,8 +10,8 @@ import torch
 from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import TrainingError
 from iics.labelling.labeller import labeller_of
+from iics.labelling.pseudo_labels import NO_CLUSTER
 from iics.methods.iics.stage1 import (
-    NO_CLUSTER,
     cameras_that_take_part,
     groups_that_fit,
     label_cameras,
@@ -19,6 +19,7 @@ from iics.methods.iics.stage1 import (
 )
 from iics.models.normalization import GroupedBatchNorm2d
 from iics.similarity.cosine import CosineSimilarity
+from iics.training.progress import ProgressEvent
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def test_loss_is_the_sum_over_cameras(make_crops, make_context, stage1_settings)
     settings = stage1_settings(
         backbone_learning_rate=1e-9, head_learning_rate=1e-9, clusters=ClusterSettings(number=6), crops_per_camera=4
     )
-    result = train_stage1(make_context(make_crops([12, 8, 12]), settings=settings))
-    assert result.metrics.loss == pytest.approx(math.log(6) + math.log(4) + math.log(6), abs=0.02)
+    result = train_stage1(make_context(make_crops([12, 8, 12]), settings=settings), {})
+    assert result.record["loss"] == pytest.approx(math.log(6) + math.log(4) + math.log(6), abs=0.02)
 
 
 def test_batches_hold_every_cameras_group_in_order_of_the_cameras(
@@ -53,18 +54,18 @@ def test_batches_hold_every_cameras_group_in_order_of_the_cameras(
             batches.append(((inputs[0][:, 0, 0, 0] * 255 / 100).round().int().tolist(), norm.groups.size))
 
     context.model.backbone.register_forward_pre_hook(note)
-    result = train_stage1(context)
-    assert batches == [([0] * 4 + [1] * 4 + [2] * 4, 4)] * result.metrics.num_steps
+    result = train_stage1(context, {})
+    assert batches == [([0] * 4 + [1] * 4 + [2] * 4, 4)] * result.record["num_steps"]
 
 
 def test_camera_with_one_crop_sits_out_with_a_warning_that_names_it(make_crops, make_context, caplog):
     with caplog.at_level(logging.WARNING):
-        result = train_stage1(make_context(make_crops([6, 1, 8])))
+        result = train_stage1(make_context(make_crops([6, 1, 8])), {})
     assert [record.getMessage() for record in caplog.records] == [
         "Camera b has 1 crop(s); stage 1 needs at least 2, so it sits out."
     ]
-    assert len(result.heads) == 2
-    assert list(result.metrics.pseudo_labels) == ["a", "c"]
+    assert len(result.state["heads"]) == 2
+    assert list(result.record["pseudo_labels"]) == ["a", "c"]
     assert result.labels[6] == NO_CLUSTER
     assert (np.delete(result.labels, 6) >= 0).all()
 
@@ -119,10 +120,14 @@ def test_cameras_clustered_at_once_get_the_labels_of_one_by_one(
 
 def test_every_camera_clustered_is_reported(make_crops, make_context):
     events = []
-    context = replace(make_context(make_crops([8, 9, 1, 7])), report=lambda *event: events.append(event))
+    context = replace(make_context(make_crops([8, 9, 1, 7])), progress=events.append, stage="stage 1", round_index=1)
     features = torch.nn.functional.normalize(torch.randn(25, 8, generator=torch.Generator().manual_seed(0)))
     label_cameras(context, features, cameras_that_take_part(context.crops))
-    assert events == [("stage 1: cluster", done, 3, 0, None) for done in (1, 2, 3)]
+    assert events == [
+        ProgressEvent(round_number=2, num_rounds=2, stage="stage 1", work="cluster", done=done, total=3)
+        for done in (1, 2, 3)
+    ]
+    assert {event.phase for event in events} == {"stage 1: cluster"}
 
 
 @pytest.mark.parametrize(
@@ -156,34 +161,38 @@ def test_groups_hold_every_camera_once_in_order_and_fit(seed):
 @pytest.mark.parametrize("rule", ["shortest", "mean", "longest"])
 def test_camera_smaller_than_its_share_of_a_batch_still_gives_steps(make_crops, make_context, stage1_settings, rule):
     settings = stage1_settings(epochs=2, crops_per_camera=8, steps_per_epoch=rule)
-    result = train_stage1(make_context(make_crops([20, 3]), settings=settings))
+    result = train_stage1(make_context(make_crops([20, 3]), settings=settings), {})
     # Epochs of max(1, 3 // 8), 11.5 // 8 and 20 // 8 steps.
-    assert result.metrics.num_steps == 2 * {"shortest": 1, "mean": 1, "longest": 2}[rule]
-    assert math.isfinite(result.metrics.loss)
+    assert result.record["num_steps"] == 2 * {"shortest": 1, "mean": 1, "longest": 2}[rule]
+    assert math.isfinite(result.record["loss"])
 
 
 def test_heads_have_as_many_outputs_as_clusters_were_found(make_crops, make_context, stage1_settings):
     settings = stage1_settings(clusters=ClusterSettings(rule="quantile", quantile=0.2))
     context = make_context(make_crops([20, 12, 7]), settings=settings)
-    result = train_stage1(context)
-    outputs = [head.weight.shape[0] for head in result.heads]
+    result = train_stage1(context, {})
+    outputs = [head["weight"].shape[0] for head in result.state["heads"]]
     labels = [result.labels[context.crops.camera_ids == camera] for camera in range(3)]
     assert outputs == [camera.max() + 1 for camera in labels]
-    assert outputs == [statistics.num_clusters for statistics in result.metrics.pseudo_labels.values()]
+    assert outputs == [statistics["num_clusters"] for statistics in result.record["pseudo_labels"].values()]
     assert len(set(outputs)) > 1
 
 
 def test_heads_follow_the_order_of_the_camera_names_whatever_the_order_of_the_crops(make_crops, make_context):
     crops = make_crops([10, 6, 8])
-    result = train_stage1(make_context(crops.subset(np.arange(24)[::-1])))
-    assert list(result.metrics.pseudo_labels) == ["a", "b", "c"]
-    assert [head.weight.shape[0] for head in result.heads] == [5, 3, 4]  # 6 clusters, never more than half the crops
+    result = train_stage1(make_context(crops.subset(np.arange(24)[::-1])), {})
+    assert list(result.record["pseudo_labels"]) == ["a", "b", "c"]
+    assert [head["weight"].shape[0] for head in result.state["heads"]] == [
+        5,
+        3,
+        4,
+    ]  # 6 clusters, never more than half the crops
 
 
 def test_backbone_and_heads_learn(make_crops, make_context):
     context = make_context(make_crops([12, 12]))
     before = {name: value.clone() for name, value in context.model.backbone.named_parameters()}
-    result = train_stage1(context)
+    result = train_stage1(context, {})
     assert all(not torch.equal(before[name], value) for name, value in context.model.backbone.named_parameters())
-    assert all((head.norm.bias == 0).all() for head in result.heads)
-    assert all((head.norm.weight != 1).any() for head in result.heads)
+    assert all((head["norm.bias"] == 0).all() for head in result.state["heads"])
+    assert all((head["norm.weight"] != 1).any() for head in result.state["heads"])

@@ -8,9 +8,11 @@ from torch import nn
 
 from iics.config import ClusterSettings
 from iics.errors import TrainingError
-from iics.methods.iics.stage2 import compare_crops, mu_schedule, train_stage2
+from iics.methods.iics.stage2 import mu_schedule, train_stage2
+from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.similarity.overlap_similarity import OverlapSimilarity
+from iics.similarity.by_name import SIMILARITIES
+from iics.similarity.crop_similarity import ComparedCrops
 
 # Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
 # blue tells the people apart, but less than the camera does.
@@ -62,6 +64,10 @@ def same_partition(labels, expected):
     return len(pairs) == len(set(labels.tolist())) == len(set(expected))
 
 
+def trained(context, heads=()):
+    return train_stage2(context, {"heads": [dict(head.state_dict()) for head in heads]})
+
+
 @pytest.mark.parametrize(
     ("round_index", "expected"),
     # 0.02 * (3/4)^0.6, 0.02 * (1/2)^0.6, 0.02 * (1/4)^0.6
@@ -77,29 +83,32 @@ def test_mu_is_positive_in_the_last_round():
 
 
 def test_cnn_similarity_puts_crops_of_one_camera_together(context, heads):
-    assert same_partition(train_stage2(context(similarity="cnn"), heads, mu=2.0).labels, CAMERAS)
+    assert same_partition(trained(context(similarity="cnn", mu=2.0), heads).labels, CAMERAS)
 
 
 def test_overlap_alone_puts_crops_of_one_person_together(context, heads):
-    assert same_partition(train_stage2(context(similarity="overlap"), heads, mu=0.0).labels, PEOPLE)
+    assert same_partition(trained(context(similarity="overlap", mu=0.0), heads).labels, PEOPLE)
 
 
 def test_inter_camera_similarity_puts_crops_of_one_person_together_if_mu_is_large(context, heads):
-    assert same_partition(train_stage2(context(similarity="inter-camera"), heads, mu=2.0).labels, PEOPLE)
+    assert same_partition(trained(context(similarity="inter-camera", mu=2.0), heads).labels, PEOPLE)
 
 
 def test_inter_camera_similarity_without_mu_is_that_of_the_features(context, heads):
-    assert same_partition(train_stage2(context(similarity="inter-camera"), heads, mu=0.0).labels, CAMERAS)
+    assert same_partition(trained(context(similarity="inter-camera", mu=0.0), heads).labels, CAMERAS)
 
 
-def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
+def test_similarities_of_two_crops_agree_with_equations_5_and_9(heads):
     raw = torch.tensor([COLOURS[pair] for pair in zip(CAMERAS, PEOPLE, strict=True)]) / 255
     same, across = (0, 1), (0, 8)  # person 0 twice in camera a; person 0 in cameras a and b
     cosine = 20 * 20 / (250 * 250 + 20 * 20)  # of (250, 0, 20) and (0, 250, 20)
     expected = {"cnn": (1, cosine), "overlap": (1, 1), "inter-camera": (1, cosine + 0.5)}
+    crops = ComparedCrops(
+        l2_normalise(raw), torch.tensor(CAMERAS), 0.5, scores=classifier_scores(raw, heads), num_heads=len(heads)
+    )
+    assert expected.keys() == SIMILARITIES.keys()
     for kind, (of_same, of_across) in expected.items():
-        overlap = None if kind == "cnn" else OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
-        similarity = compare_crops(context(similarity=kind), raw, overlap, mu=0.5).matrix()
+        similarity = SIMILARITIES[kind].compare(crops).matrix()
         assert similarity[same].item() == pytest.approx(of_same, abs=1e-5)
         assert similarity[across].item() == pytest.approx(of_across, abs=1e-5)
 
@@ -107,11 +116,11 @@ def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
 @pytest.mark.parametrize("kind", ["cnn", "overlap", "inter-camera"])
 @pytest.mark.parametrize("max_dense_crops", [16, 15])
 def test_labels_are_the_same_from_all_pairs_and_from_a_graph_of_them(context, heads, kind, max_dense_crops):
-    working_place = context(similarity=kind)
+    working_place = context(similarity=kind, mu=2.0)
     distance = replace(working_place.settings.distance, max_dense_crops=max_dense_crops)
     working_place = replace(working_place, settings=replace(working_place.settings, distance=distance))
     expected = CAMERAS if kind == "cnn" else PEOPLE
-    assert same_partition(train_stage2(working_place, heads, mu=2.0).labels, expected)
+    assert same_partition(trained(working_place, heads).labels, expected)
 
 
 @pytest.mark.parametrize(("most_clusters_of_a_camera", "expected"), [(2, 2), (5, 5)])
@@ -123,8 +132,7 @@ def test_automatic_number_is_no_less_than_the_clusters_of_the_fullest_camera(
     working_place = replace(working_place, settings=replace(working_place.settings, stage2=stage2))
     nobody = torch.full((most_clusters_of_a_camera - 2, 3), -100.0)  # classes that no crop is taken for
     heads[1].weight.data = torch.cat([heads[1].weight.data, nobody])
-    found = train_stage2(working_place, heads, mu=0.0).metrics.pseudo_labels.num_clusters
-    assert found == expected
+    assert trained(working_place, heads).record["pseudo_labels"]["num_clusters"] == expected
 
 
 def on_features_alone(context):
@@ -136,7 +144,7 @@ def on_features_alone(context):
 def test_one_cluster_is_refused(make_crops, make_context):
     context = on_features_alone(make_context(make_crops([2, 1])))  # half of 3 crops is 1 cluster
     with pytest.raises(TrainingError) as caught:
-        train_stage2(context, [], mu=0.0)
+        trained(context)
     assert str(caught.value).startswith("Stage 2 put all 3 crops into one cluster; training needs at least 2.")
     assert "--stage2.clusters.rule fixed --stage2.clusters.number N" in str(caught.value)
 
@@ -144,32 +152,43 @@ def test_one_cluster_is_refused(make_crops, make_context):
 def test_fewer_clusters_than_a_batch_holds_is_warned_of_and_training_goes_on(make_crops, make_context, caplog):
     context = on_features_alone(make_context(make_crops([3, 3])))
     with caplog.at_level(logging.WARNING):
-        result = train_stage2(context, [], mu=0.0)
+        result = trained(context)
     assert [record.getMessage() for record in caplog.records] == [
         "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all 3."
     ]
-    assert result.metrics.num_steps == 1
+    assert result.record["num_steps"] == 1
 
 
 def test_without_triplet_weight_only_cross_entropy_is_left(context, heads):
-    metrics = train_stage2(context(triplet_weight=0.0, triplet_margin=2.0, similarity="cnn"), heads, mu=0.0).metrics
-    assert metrics.loss == metrics.cross_entropy
-    assert metrics.triplet > 0
+    record = trained(context(triplet_weight=0.0, triplet_margin=2.0, similarity="cnn", mu=0.0), heads).record
+    assert record["loss"] == record["cross_entropy"]
+    assert record["triplet"] > 0
 
 
 def test_loss_is_cross_entropy_plus_weighted_triplet(context, heads):
-    metrics = train_stage2(context(triplet_weight=0.5, triplet_margin=2.0, similarity="cnn"), heads, mu=0.0).metrics
-    assert metrics.loss == pytest.approx(metrics.cross_entropy + 0.5 * metrics.triplet)
-    assert metrics.triplet > 0
+    record = trained(context(triplet_weight=0.5, triplet_margin=2.0, similarity="cnn", mu=0.0), heads).record
+    assert record["loss"] == pytest.approx(record["cross_entropy"] + 0.5 * record["triplet"])
+    assert record["triplet"] > 0
 
 
 def test_epoch_has_as_many_steps_as_fill_all_crops(context, heads):
-    metrics = train_stage2(context(epochs=3, crops_per_cluster=3, similarity="cnn"), heads, mu=0.0).metrics
-    assert metrics.num_steps == 3 * 3  # 16 crops in batches of 2 x 3
+    record = trained(context(epochs=3, crops_per_cluster=3, similarity="cnn", mu=0.0), heads).record
+    assert record["num_steps"] == 3 * 3  # 16 crops in batches of 2 x 3
 
 
-def test_metrics_record_mu_and_pseudo_labels(context, heads):
-    metrics = train_stage2(context(similarity="overlap"), heads, mu=0.125).metrics
-    assert metrics.mu == 0.125
-    assert metrics.pseudo_labels.num_clusters == 2
-    assert metrics.pseudo_labels.camera_entropy_normalized == pytest.approx(1.0)
+def test_mu_and_pseudo_labels_are_recorded(context, heads):
+    record = trained(context(similarity="overlap", mu=0.125), heads).record
+    assert record["mu"] == 0.125
+    assert record["pseudo_labels"]["num_clusters"] == 2
+    assert record["pseudo_labels"]["camera_entropy_normalized"] == pytest.approx(1.0)
+
+
+def test_mu_is_that_of_the_round(context, heads):
+    first = context(similarity="inter-camera", mu=2.0)
+    last = replace(first, round_index=1)  # of two
+    assert trained(first, heads).record["mu"] == 2.0
+    assert trained(last, heads).record["mu"] == pytest.approx(2 * 0.5**0.6)
+
+
+def test_nothing_is_left_for_the_stage_after(context, heads):
+    assert trained(context(similarity="cnn", mu=0.0), heads).state == {}

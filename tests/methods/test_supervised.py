@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from iics.config import SupervisedSettings
+from iics.config import Settings, SupervisedSettings
 from iics.errors import TrainingError
-from iics.methods.supervised import Learner, check_identities, cosine_decay, identity_labels, train_supervised
+from iics.methods.supervised import check_identities, cosine_decay, identity_labels, train_supervised
 
 SETTINGS = SupervisedSettings(epochs=1, identities_per_batch=2, crops_per_identity=2)
 
 
 class Grey(nn.Module):
-    """Raw features of a crop of one colour: eight multiples of it. Remembers what it saw."""
+    """Raw features of a crop of one colour: multiples of it, as many as the settings' backbone has. Remembers it."""
 
     def __init__(self):
         super().__init__()
-        self.weight = nn.Parameter(torch.linspace(1, 2, 8))
+        self.weight = nn.Parameter(torch.linspace(1, 2, 1280))
         self.seen = []
 
     def forward(self, images):
@@ -38,7 +38,7 @@ def context(make_crops, make_context, tiny_settings, no_augmentation):
     def make(identity_ids, *, rounds=1, **changes):
         settings = replace(
             tiny_settings,
-            stages="supervised",
+            method="supervised",
             rounds=rounds,
             augment=no_augmentation,
             supervised=replace(SETTINGS, **changes),
@@ -51,10 +51,8 @@ def context(make_crops, make_context, tiny_settings, no_augmentation):
     return make
 
 
-def round_of(context):
-    """Train a round from the start; return learner and metrics."""
-    learner = Learner.new(context, num_features=8)
-    return learner, train_supervised(context, learner, round_index=0)
+def settings_of(**changes):
+    return Settings(supervised=replace(SETTINGS, **changes), method="supervised")
 
 
 # --- labels
@@ -79,7 +77,7 @@ def test_crops_without_identities_are_refused(make_crops):
 )
 def test_fewer_than_two_identities_are_refused(make_crops, identity_ids, count, left_out):
     with pytest.raises(TrainingError) as caught:
-        check_identities(make_crops([3], identity_ids), SETTINGS)
+        check_identities(make_crops([3], identity_ids), settings_of())
     assert str(caught.value) == (
         f"--supervised needs at least 2 identities to tell apart; crops has {count} ({left_out} of its 3 crops are "
         "junk or distractors)."
@@ -88,7 +86,7 @@ def test_fewer_than_two_identities_are_refused(make_crops, identity_ids, count, 
 
 def test_what_is_left_out_is_counted_and_fewer_identities_than_a_batch_holds_are_told(make_crops, caplog):
     with caplog.at_level(logging.WARNING):
-        check_identities(make_crops([6], [3, 3, 8, -1, 0, 0]), replace(SETTINGS, identities_per_batch=3))
+        check_identities(make_crops([6], [3, 3, 8, -1, 0, 0]), settings_of(identities_per_batch=3))
     assert caplog.messages == [
         "3 of 6 crops of crops are left out: identity -1 is junk, 0 a distractor.",
         "crops has 2 identities, fewer than the 3 of a batch: batches hold all 2.",
@@ -97,7 +95,7 @@ def test_what_is_left_out_is_counted_and_fewer_identities_than_a_batch_holds_are
 
 def test_where_nothing_is_left_out_nothing_is_said(make_crops, caplog):
     with caplog.at_level(logging.WARNING):
-        check_identities(make_crops([4], [3, 3, 8, 8]), SETTINGS)
+        check_identities(make_crops([4], [3, 3, 8, 8]), settings_of())
     assert not caplog.messages
 
 
@@ -106,14 +104,14 @@ def test_where_nothing_is_left_out_nothing_is_said(make_crops, caplog):
 
 def test_a_round_sees_every_person_and_neither_junk_nor_distractors(context):
     place = context([4, 4, -1, 9, 9, 0], epochs=4)
-    round_of(place)
+    train_supervised(place, {})
     assert set(place.model.backbone.seen) == {0, 10, 30, 40}
 
 
 def test_an_epoch_has_as_many_steps_as_hold_the_crops_of_people(context):
-    _, metrics = round_of(context([1, 1, 1, 2, 2, 2, -1, -1, -1], epochs=3))
-    assert metrics.num_steps == 3 * 2  # 6 crops in batches of 2 x 2
-    assert metrics.num_identities == 2
+    record = train_supervised(context([1, 1, 1, 2, 2, 2, -1, -1, -1], epochs=3), {}).record
+    assert record["num_steps"] == 3 * 2  # 6 crops in batches of 2 x 2
+    assert record["num_identities"] == 2
 
 
 @pytest.mark.parametrize(
@@ -127,29 +125,34 @@ def test_an_epoch_has_as_many_steps_as_hold_the_crops_of_people(context):
 def test_a_round_trains_whatever_the_sizes_of_the_identities(context, identity_ids):
     place = context(identity_ids, identities_per_batch=4)
     before = place.model.backbone.weight.detach().clone()
-    learner, metrics = round_of(place)
-    assert all(math.isfinite(value) for value in (metrics.loss, metrics.cross_entropy, metrics.triplet))
+    result = train_supervised(place, {})
+    assert all(math.isfinite(result.record[term]) for term in ("loss", "cross_entropy", "triplet"))
     assert not torch.equal(place.model.backbone.weight, before)
-    assert len(learner.head.weight) == len(set(identity_ids))
+    assert len(result.state["loss"]["head.weight"]) == len(set(identity_ids))
+    assert result.labels is None
 
 
 def test_identities_of_one_crop_have_no_triplet(context):
-    assert round_of(context([1, 2, 3, 4, 5], triplet_margin=5.0))[1].triplet == 0
-    assert round_of(context([1, 1, 3, 3, 5], triplet_margin=5.0))[1].triplet > 0
+    assert train_supervised(context([1, 2, 3, 4, 5], triplet_margin=5.0), {}).record["triplet"] == 0
+    assert train_supervised(context([1, 1, 3, 3, 5], triplet_margin=5.0), {}).record["triplet"] > 0
 
 
 def test_loss_is_cross_entropy_plus_weighted_triplet(context):
-    _, metrics = round_of(context([1, 1, 2, 2], triplet_weight=0.5, triplet_margin=2.0))
-    assert metrics.loss == pytest.approx(metrics.cross_entropy + 0.5 * metrics.triplet)
-    assert metrics.triplet > 0
+    record = train_supervised(context([1, 1, 2, 2], triplet_weight=0.5, triplet_margin=2.0), {}).record
+    assert record["loss"] == pytest.approx(record["cross_entropy"] + 0.5 * record["triplet"])
+    assert record["triplet"] > 0
 
 
 def test_accuracy_is_that_of_guessing_at_first_and_whole_in_the_end(context):
     place = context([1, 1, 2, 2], rounds=60)  # a round is one step
-    learner = Learner.new(place, num_features=8)
-    learner.head.weight.data.zero_()  # all logits are equal: the first label is taken
-    assert train_supervised(place, learner, round_index=0).accuracy == 0.5
-    accuracy = [train_supervised(place, learner, round_index=number).accuracy for number in range(1, 60)]
+    state = train_supervised(place, {}).state
+    state["loss"]["head.weight"].zero_()  # all logits are equal: the first label is taken
+    accuracy = []
+    for number in range(60):
+        result = train_supervised(replace(place, round_index=number), state)
+        accuracy.append(result.record["accuracy"])
+        state = result.state
+    assert accuracy[0] == 0.5
     assert accuracy[-1] == 1.0
 
 
@@ -161,35 +164,43 @@ def test_rates_fall_along_half_a_cosine(step, factor):
     assert cosine_decay(step, num_steps=4) == pytest.approx(factor, abs=1e-6)
 
 
-def through_a_file(learner):
-    """What a checkpoint makes of a learner's optimiser."""
+def through_a_file(state):
+    """What a checkpoint makes of what a round left."""
     buffer = io.BytesIO()
-    torch.save(learner.optimiser.state_dict(), buffer)
+    torch.save(state, buffer)
     buffer.seek(0)
     return torch.load(buffer, weights_only=True)
 
 
 @pytest.mark.parametrize("is_resumed", [False, True])
-def test_the_schedule_spans_all_rounds_with_or_without_a_resume(context, is_resumed):
+def test_the_schedule_spans_all_rounds_with_or_without_a_resume(context, monkeypatch, is_resumed):
     place = context([1, 1, 2, 2, 3, 3], rounds=3)
-    learner, rates = Learner.new(place, num_features=8), []
+    rates = []
+    step = torch.optim.SGD.step
+
+    def note(optimiser, *arguments):
+        rates.append([group["lr"] for group in optimiser.param_groups])
+        return step(optimiser, *arguments)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", note)
+    state = {}
     for round_index in range(3):
+        state = train_supervised(replace(place, round_index=round_index), state).state
         if is_resumed:
-            learner = Learner.restored(place, learner.head, through_a_file(learner))
-
-        def note(*event, groups=learner.optimiser.param_groups):
-            rates.append([group["lr"] for group in groups])
-
-        train_supervised(replace(place, report=note), learner, round_index=round_index)
+            state = through_a_file(state)
     factors = [(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]  # two steps a round
     assert rates == [[pytest.approx(0.01 * factor), pytest.approx(0.1 * factor)] for factor in factors]
 
 
-def test_a_restored_learner_goes_on_with_its_momentum(context):
+def test_a_round_goes_on_with_head_and_momentum_of_the_one_before(context):
     place = context([1, 1, 2, 2], rounds=2)
-    learner, _ = round_of(place)
-    (first, *_) = learner.optimiser.state_dict()["state"].values()
-    restored = Learner.restored(place, learner.head, through_a_file(learner))
-    (again, *_) = restored.optimiser.state_dict()["state"].values()
-    assert torch.equal(again["momentum_buffer"], first["momentum_buffer"])
+    left = through_a_file(train_supervised(place, {}).state)
+    (first, *_) = left["optimiser"]["state"].values()
     assert first["momentum_buffer"].abs().max() > 0
+    weight = place.model.backbone.weight.detach().clone()
+    ends = []
+    for state in (left, {**left, "optimiser": {**left["optimiser"], "state": {}}}, {}):
+        place.model.backbone.weight.data.copy_(weight)
+        place.generator.manual_seed(1)
+        ends.append(train_supervised(replace(place, round_index=1), through_a_file(state)).state)
+    assert len({float(end["loss"]["head.weight"].sum()) for end in ends}) == 3

@@ -71,8 +71,8 @@ def clustered_run(timed_crops, tiny_model, tiny_settings, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "run"
     run = RunFolder.create(path, settings=tiny_settings, crops=timed_crops, source={})
     person = np.array([int(file.stem[0]) for file in timed_crops.paths])
-    run.write_pseudo_labels(0, timed_crops, None, person)
-    run.write_pseudo_labels(1, timed_crops, None, person // 2)
+    run.write_pseudo_labels(0, timed_crops, {"stage2": person})
+    run.write_pseudo_labels(1, timed_crops, {"stage2": person // 2})
     run.save_model(tiny_model)
     return path
 

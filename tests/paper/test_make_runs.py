@@ -18,7 +18,7 @@ from iics.runs.run_folder import RunFolder
 @pytest.fixture(scope="module")
 def study(people, tiny_settings):
     settings = replace(tiny_settings, rounds=1, loggers=())
-    return Study("quick", settings, replace(settings, stages="supervised"), people, replace(people, name="elsewhere"))
+    return Study("quick", settings, replace(settings, method="supervised"), people, replace(people, name="elsewhere"))
 
 
 @pytest.fixture(scope="module")

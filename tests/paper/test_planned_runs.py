@@ -15,7 +15,7 @@ from iics.paper.variants import TargetName
 
 @pytest.fixture
 def study(people, tiny_settings):
-    supervised = replace(tiny_settings, stages="supervised")
+    supervised = replace(tiny_settings, method="supervised")
     return Study("quick", tiny_settings, supervised, people, replace(people, name="elsewhere"))
 
 
@@ -43,7 +43,7 @@ def test_table_3_trains_on_either_side_and_tests_on_both(study):
     assert [[test.name for test in row.runs[0].tests] for row in rows] == [["people", "elsewhere"]] * 2 + [
         ["elsewhere", "people"]
     ] * 2
-    assert all(row.runs[0].settings.stages == "supervised" for row in rows)
+    assert all(row.runs[0].settings.method == "supervised" for row in rows)
 
 
 def test_a_name_says_what_is_different_and_the_seed(study):

@@ -18,7 +18,7 @@ from iics.paper.variants import TargetName
 
 @pytest.fixture
 def study(people, tiny_settings):
-    supervised = replace(tiny_settings, stages="supervised")
+    supervised = replace(tiny_settings, method="supervised")
     return Study("quick", tiny_settings, supervised, people, replace(people, name="elsewhere"))
 
 

@@ -122,5 +122,5 @@ def test_the_papers_preset_fits_the_data_and_compares_by_cosine(make_splits, nam
         device="cpu",
     )
     assert study.settings == expected
-    assert study.supervised == replace(expected, stages="supervised")
+    assert study.supervised == replace(expected, method="supervised")
     assert study.splits.train.name == f"{name} train"

@@ -13,7 +13,7 @@ import torch
 
 from iics.crops import CropSet
 from iics.errors import RunFolderError, WriteError
-from iics.models.heads import BNNeckHead
+from iics.models.heads import BNNeckHead, heads_of
 from iics.settings_json import to_json
 from iics.runs.run_folder import Checkpoint, RunFolder
 
@@ -28,18 +28,29 @@ def folder(tmp_path, tiny_settings, crops):
     return RunFolder.create(tmp_path / "run", settings=tiny_settings, crops=crops, source={"data": "market1501"})
 
 
-def checkpoint(round_index=0, stage="stage1", heads=(), optimiser=None):
+STAGES = ("stage1", "stage2")
+
+
+def checkpoint(round_index=0, stage="stage1", state=None, stages=STAGES):
     return Checkpoint(
         round_index=round_index,
+        stage_index=stages.index(stage),
         stage=stage,
         backbone={"weight": torch.arange(6.0).view(2, 3) + round_index, "count": torch.tensor(3)},
-        heads=[dict(head.state_dict()) for head in heads],
-        stage1_labels=torch.tensor([0, 1, -1]),
-        stage2_labels=None,
+        state={} if state is None else state,
+        labels={"stage1": torch.tensor([0, 1, -1])},
+        labels_before={},
         record=json.dumps({"stage1": {"loss": 0.1}}),
         history=['{"round": 0}'],
-        optimiser=optimiser,
     )
+
+
+def write(file: Path, values: dict):
+    """Write a checkpoint of any fields with its hash behind."""
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
+    content = buffer.getvalue()
+    file.write_bytes(content + hashlib.sha256(content).digest())
 
 
 def names(folder):
@@ -57,7 +68,7 @@ def test_new_folder_records_settings_and_data(folder, tiny_settings, crops):
     values = dict(opened.data().values)
     assert datetime.fromisoformat(values.pop("started"))
     assert len(values.pop("run")) == 32
-    assert len(values.pop("settings")) == 16
+    assert len(values.pop("deciding_settings")) == 16
     assert values == {
         "data": "market1501",
         "name": "crops",
@@ -162,15 +173,24 @@ def test_a_checkpoint_of_another_run_is_refused(folder, tmp_path, tiny_settings,
 
 
 @pytest.mark.parametrize(
-    "values", [{"round_index": "one"}, {"stage": "stage9"}, {"history": ["{"]}, {"record": "[]"}, {"heads": None}]
+    "values",
+    [
+        {"round_index": "one"},
+        {"round_index": -1},
+        {"stage_index": -1},
+        {"stage": 2},
+        {"history": ["{"]},
+        {"record": "[]"},
+        {"state": None},
+        {"labels": {"stage1": [0, 1]}},
+        {"labels_before": None},
+        {"more": 1},
+    ],
 )
 def test_a_checkpoint_of_wrong_fields_gives_way_to_the_one_before(folder, values, caplog):
     folder.save_checkpoint(checkpoint(stage="stage1"))
-    buffer = io.BytesIO()
-    torch.save({**vars(checkpoint(stage="stage2")), **values}, buffer)
-    content = buffer.getvalue()
     file = folder.path / "checkpoints" / "round-001-stage2.ckpt"
-    file.write_bytes(content + hashlib.sha256(content).digest())
+    write(file, {**vars(checkpoint(stage="stage2")), **values})
     with caplog.at_level(logging.WARNING):
         assert folder.latest_checkpoint().stage == "stage1"
     assert f"Checkpoint {file} cannot be read" in caplog.text
@@ -187,19 +207,16 @@ def test_a_folder_in_place_of_a_checkpoint_is_skipped(folder, caplog):
 def test_checkpoint_comes_back_as_it_was(folder):
     head = BNNeckHead(4, 3, generator=torch.Generator().manual_seed(0))
     head.norm.running_mean += 2
-    saved = checkpoint(heads=[head])
+    saved = checkpoint(state={"heads": [dict(head.state_dict())], "memory": {"age": 3, "who": ["a", None]}})
     folder.save_checkpoint(saved)
     loaded = folder.latest_checkpoint()
-    assert (loaded.round_index, loaded.stage, loaded.record, loaded.history) == (
-        0,
-        "stage1",
-        saved.record,
-        saved.history,
-    )
-    assert torch.equal(loaded.stage1_labels, saved.stage1_labels)
+    assert (loaded.place, loaded.stage, loaded.record, loaded.history) == ((0, 0), "stage1", saved.record, saved.history)
+    assert torch.equal(loaded.labels["stage1"], saved.labels["stage1"])
+    assert loaded.labels_before == {}
     assert all(torch.equal(loaded.backbone[key], saved.backbone[key]) for key in saved.backbone)
-    rebuilt = loaded.rebuilt_heads(torch.device("cpu"))[0].state_dict()
-    assert all(torch.equal(rebuilt[key], value) for key, value in head.state_dict().items())
+    assert loaded.state["memory"] == {"age": 3, "who": ["a", None]}
+    (rebuilt,) = heads_of(loaded.state["heads"], torch.device("cpu"))
+    assert all(torch.equal(rebuilt.state_dict()[key], value) for key, value in head.state_dict().items())
 
 
 def test_an_optimiser_comes_back_with_its_momentum(folder):
@@ -207,11 +224,21 @@ def test_an_optimiser_comes_back_with_its_momentum(folder):
     optimiser = torch.optim.SGD([{"params": [weights], "initial_lr": 0.3}], lr=0.1, momentum=0.9)
     weights.grad = torch.arange(6.0).view(2, 3)
     optimiser.step()
-    folder.save_checkpoint(checkpoint(stage="supervised", optimiser=optimiser.state_dict()))
-    loaded = folder.latest_checkpoint().optimiser
+    folder.save_checkpoint(checkpoint(state={"optimiser": optimiser.state_dict()}))
+    loaded = folder.latest_checkpoint().state["optimiser"]
     assert torch.equal(loaded["state"][0]["momentum_buffer"], torch.arange(6.0).view(2, 3))
     assert loaded["param_groups"] == optimiser.state_dict()["param_groups"]
     assert loaded["param_groups"][0]["initial_lr"] == 0.3
+
+
+@pytest.mark.parametrize("stages", [("a", "zz"), ("zz", "a"), ("zz", "a", "m")])
+def test_the_newest_checkpoint_is_the_one_furthest_in_the_run_whatever_its_stage_is_called(folder, stages):
+    for round_index in range(2):
+        for index, stage in enumerate(stages):
+            folder.save_checkpoint(checkpoint(round_index, stage, stages=stages))
+            for reader in (folder, RunFolder.open(folder.path)):
+                assert reader.latest_checkpoint().place == (round_index, index)
+    assert names(folder) == sorted(f"round-002-{stage}.ckpt" for stage in stages[-2:])
 
 
 def test_only_the_last_two_checkpoints_are_kept(folder):
@@ -256,7 +283,7 @@ def test_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(folder, d
         loaded = folder.latest_checkpoint()
     assert loaded.stage == "stage1"
     assert [record.getMessage() for record in caplog.records] == [
-        f"Checkpoint {newest(folder)} is damaged; looking for the one before."
+        f"Checkpoint {newest(folder)} is damaged; it is left out."
     ]
 
 
@@ -289,7 +316,9 @@ def test_metrics_are_written_anew(folder, read_metrics):
 
 def test_pseudo_labels_are_a_table_in_order_of_the_paths(folder, crops):
     shuffled = crops.subset([4, 0, 3, 1, 2])
-    folder.write_pseudo_labels(0, shuffled, np.array([-1, 0, -1, 1, 0]), np.array([7, 5, 6, 5, 5]))
+    folder.write_pseudo_labels(
+        0, shuffled, {"stage1": np.array([-1, 0, -1, 1, 0]), "stage2": np.array([7, 5, 6, 5, 5])}
+    )
     with (folder.path / "pseudo_labels" / "round-001.csv").open() as file:
         assert list(csv.reader(file)) == [
             ["path", "camera", "stage1_cluster", "stage2_cluster"],
@@ -301,10 +330,14 @@ def test_pseudo_labels_are_a_table_in_order_of_the_paths(folder, crops):
         ]
 
 
-def test_pseudo_labels_of_a_stage_that_is_left_out_are_empty(folder, crops):
-    folder.write_pseudo_labels(11, crops, None, np.arange(5))
+@pytest.mark.parametrize("stages", [("stage2",), ("zz", "a"), ("a", "b", "c")])
+def test_the_table_has_a_column_a_stage_in_the_order_of_the_stages(folder, crops, stages):
+    folder.write_pseudo_labels(11, crops, {stage: np.arange(5) + n for n, stage in enumerate(stages)})
     lines = (folder.path / "pseudo_labels" / "round-012.csv").read_text().splitlines()
-    assert lines[1:] == [f"00{i}.png,{'aaabb'[i]},,{i}" for i in range(5)]
+    assert lines[0] == ",".join(["path", "camera", *(f"{stage}_cluster" for stage in stages)])
+    assert lines[1:] == [
+        ",".join([f"00{i}.png", "aaabb"[i], *(str(i + n) for n in range(len(stages)))]) for i in range(5)
+    ]
 
 
 def test_crops_the_run_was_started_with_are_accepted(folder, crops):
@@ -326,7 +359,7 @@ def test_a_supervised_run_keeps_no_pseudo_labels_and_goes_on_with_its_own_identi
     tmp_path, tiny_settings, make_crops
 ):
     crops = make_crops([3, 2], [1, 1, 2, 2, 3])
-    settings = replace(tiny_settings, stages="supervised")
+    settings = replace(tiny_settings, method="supervised")
     folder = RunFolder.create(tmp_path / "run", settings=settings, crops=crops, source={})
     assert not (folder.path / "pseudo_labels").exists()
     folder.check_same_crops(crops)
@@ -348,7 +381,7 @@ def test_pseudo_labels_of_boxes_name_the_box(folder, tmp_path):
     boxes = [[5, 0, 2, 3], [0, 0, 2, 3], [0, 0, 2, 3]]
     paths = (tmp_path / "b.png", tmp_path / "b.png", tmp_path / "a.png")
     crops = CropSet(paths, [0, 0, 1], ("lobby", "yard"), boxes=boxes)
-    folder.write_pseudo_labels(0, crops, np.array([1, 2, 3]), np.array([4, 5, 6]))
+    folder.write_pseudo_labels(0, crops, {"stage1": np.array([1, 2, 3]), "stage2": np.array([4, 5, 6])})
     assert (folder.path / "pseudo_labels" / "round-001.csv").read_text().splitlines() == [
         "path,left,top,width,height,camera,stage1_cluster,stage2_cluster",
         f"{tmp_path}/a.png,0,0,2,3,yard,3,6",
@@ -357,15 +390,100 @@ def test_pseudo_labels_of_boxes_name_the_box(folder, tmp_path):
     ]
 
 
-def test_checkpoints_of_older_versions_hold_no_clusters_of_the_round_before(folder):
-    values = vars(checkpoint())
-    older = {name: value for name, value in values.items() if not name.endswith("_before")}
-    assert len(values) - len(older) == 2
-    buffer = io.BytesIO()
-    torch.save(older, buffer)
-    content = buffer.getvalue()
-    file = folder.path / "checkpoints" / "round-001-stage1.ckpt"
-    file.write_bytes(content + hashlib.sha256(content).digest())
-    restored = folder.latest_checkpoint()
-    assert restored.stage1_labels.tolist() == [0, 1, -1]
-    assert restored.labels()["stage1_labels_before"] is None
+# --- older versions
+
+
+def of_first_version(**changes):
+    """A checkpoint's fields as versions before 2.0 wrote them."""
+    return {
+        "round_index": 0,
+        "stage": "stage1",
+        "backbone": {"weight": torch.ones(2)},
+        "heads": [{"weight": torch.ones(2, 3)}],
+        "stage1_labels": torch.tensor([0, 1, -1]),
+        "stage2_labels": None,
+        "record": json.dumps({"stage1": {"loss": 0.1}, "seconds": {"stage1": 1.0}}),
+        "history": ['{"round": 0}'],
+        "optimiser": None,
+        "stage1_labels_before": torch.tensor([1, 0, 0]),
+        "stage2_labels_before": torch.tensor([2, 0, 0]),
+        "run": "",
+        **changes,
+    }
+
+
+def test_a_checkpoint_of_stage_1_of_the_first_version_is_read(folder):
+    write(folder.path / "checkpoints" / "round-001-stage1.ckpt", of_first_version())
+    read = folder.latest_checkpoint()
+    assert (read.place, read.stage, read.history) == ((0, 0), "stage1", ['{"round": 0}'])
+    assert read.state["heads"][0]["weight"].shape == (2, 3)
+    assert {name: found.tolist() for name, found in read.labels.items()} == {"stage1": [0, 1, -1]}
+    assert {name: found.tolist() for name, found in read.labels_before.items()} == {
+        "stage1": [1, 0, 0],
+        "stage2": [2, 0, 0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("stage", "stages_done", "place"),
+    [("stage2", ("stage1", "stage2"), (4, 1)), ("stage2", ("stage2",), (4, 0)), ("stage1", ("stage1",), (4, 0))],
+)
+def test_the_place_of_a_stage_of_the_first_version_is_how_many_its_round_had_done(folder, stage, stages_done, place):
+    record = json.dumps({name: {"loss": 0.1} for name in stages_done} | {"seconds": {}, "phases": {}})
+    write(
+        folder.path / "checkpoints" / f"round-005-{stage}.ckpt",
+        of_first_version(round_index=4, stage=stage, record=record),
+    )
+    assert folder.latest_checkpoint().place == place
+
+
+def test_a_supervised_checkpoint_of_the_first_version_has_head_and_optimiser(folder):
+    values = of_first_version(
+        stage="supervised",
+        optimiser={"state": {0: {"momentum_buffer": torch.ones(2)}}},
+        record=json.dumps({"supervised": {"loss": 0.1}}),
+        stage1_labels=None,
+    )
+    write(folder.path / "checkpoints" / "round-001-supervised.ckpt", values)
+    read = folder.latest_checkpoint()
+    assert (read.place, read.labels) == ((0, 0), {})
+    assert read.state["loss"]["head.weight"].shape == (2, 3)
+    assert read.state["optimiser"]["state"][0]["momentum_buffer"].tolist() == [1, 1]
+
+
+def test_checkpoints_of_the_oldest_versions_hold_no_clusters_of_the_round_before_and_name_no_run(folder):
+    values = {
+        name: value for name, value in of_first_version().items() if not name.endswith("_before") and name != "run"
+    }
+    write(folder.path / "checkpoints" / "round-001-stage1.ckpt", values)
+    read = folder.latest_checkpoint()
+    assert read.labels["stage1"].tolist() == [0, 1, -1]
+    assert (read.labels_before, read.run) == ({}, "")
+
+
+@pytest.mark.parametrize("missing", ["optimiser", "heads", "record", "backbone", "a head", "names of tensors"])
+def test_a_checkpoint_of_the_first_version_that_lacks_a_field_is_left_out(folder, missing, caplog):
+    heads = {"a head": [], "names of tensors": [torch.ones(2)]}.get(missing, [{"weight": torch.ones(2, 3)}])
+    values = of_first_version(stage="supervised", record=json.dumps({"supervised": {}}), optimiser={}, heads=heads)
+    folder.save_checkpoint(checkpoint(0, "stage1"))
+    file = folder.path / "checkpoints" / "round-002-supervised.ckpt"
+    write(file, {name: value for name, value in values.items() if name != missing} | {"round_index": 1})
+    assert folder.latest_checkpoint().place == (0, 0)
+    assert f"Checkpoint {file} cannot be read" in caplog.text
+
+
+def test_the_settings_hash_of_older_versions_which_hold_other_settings_is_not_compared(folder, tiny_settings):
+    values = dict(folder.data().values)
+    values["settings"] = "0123456789abcdef"
+    del values["deciding_settings"]
+    (folder.path / "data.json").write_text(json.dumps(values))
+    assert RunFolder.open(folder.path).settings() == tiny_settings
+
+
+def test_a_run_of_older_supervised_settings_is_of_the_method_supervised(folder, tiny_settings):
+    values = json.loads(to_json(tiny_settings))
+    del values["method"]
+    data = {name: value for name, value in folder.data().values.items() if name != "deciding_settings"}
+    (folder.path / "data.json").write_text(json.dumps(data))
+    (folder.path / "settings.json").write_text(json.dumps({**values, "stages": "supervised"}))
+    assert RunFolder.open(folder.path).settings() == replace(tiny_settings, method="supervised")

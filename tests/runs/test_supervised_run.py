@@ -13,6 +13,7 @@ from iics.config import SupervisedSettings
 from iics.errors import RunFolderError, TrainingError
 from iics.models.reid_model import load_model
 from iics.methods import trainable
+from iics.methods.by_name import method_of
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 
@@ -21,7 +22,7 @@ from iics.runs.run_folder import RunFolder
 def settings(tiny_settings):
     """Two rounds of four steps."""
     supervised = SupervisedSettings(epochs=1, identities_per_batch=4, crops_per_identity=4)
-    return replace(tiny_settings, stages="supervised", supervised=supervised)
+    return replace(tiny_settings, method="supervised", supervised=supervised)
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +117,9 @@ def test_crops_without_identities_are_refused_before_anything_is_written(people,
 
 def test_no_memory_is_asked_for_clustering(people, settings, monkeypatch):
     monkeypatch.setattr(trainable, "free_memory", lambda: 1)
-    trainable.check_trainable(people.train, settings)
+    method_of(settings).check(people.train, settings)
     with pytest.raises(TrainingError, match="needs about"):
-        trainable.check_trainable(people.train, replace(settings, stages="both"))
+        method_of(replace(settings, method="iics")).check(people.train, replace(settings, method="iics"))
 
 
 # --- resuming
@@ -128,13 +129,14 @@ def same_checkpoints(first, second):
     """Compare head and optimiser of the newest checkpoints, bit by bit."""
     one, other = (RunFolder.open(folder).latest_checkpoint() for folder in (first, second))
     buffers = [
-        [state["momentum_buffer"] for state in checkpoint.optimiser["state"].values()] for checkpoint in (one, other)
+        [state["momentum_buffer"] for state in checkpoint.state["optimiser"]["state"].values()]
+        for checkpoint in (one, other)
     ]
     assert len(buffers[0]) > 100
     return (
-        one.optimiser["param_groups"] == other.optimiser["param_groups"]
+        one.state["optimiser"]["param_groups"] == other.state["optimiser"]["param_groups"]
         and all(torch.equal(a, b) for a, b in zip(*buffers, strict=True))
-        and all(torch.equal(value, other.heads[0][key]) for key, value in one.heads[0].items())
+        and all(torch.equal(value, other.state["loss"][key]) for key, value in one.state["loss"].items())
     )
 
 

@@ -21,14 +21,15 @@ from iics.similarity.score_overlap import score_overlap
 from iics.training.context import TrainingContext
 from iics.training.distributed import joined_processes
 from iics.training.engine import Engine
-from iics.training.label_training import train_on_labels
+from iics.training.label_training import LabelBatches, train_on_labels
+from iics.training.losses import ClassifierAndTriplet
 
 CAMERA_SIZES = (9, 8, 12, 10)
 SETTINGS = Settings(
     augment=AugmentSettings(pad=2),
     distance=DistanceSettings(k1=4, k2=2),
     stage1=Stage1Settings(crops_per_camera=4, clusters=ClusterSettings(number=3), head_learning_rate=0.05),
-    stage2=Stage2Settings(clusters=ClusterSettings(number=5), clusters_per_batch=4, crops_per_cluster=3),
+    stage2=Stage2Settings(clusters=ClusterSettings(number=5), clusters_per_batch=4, crops_per_cluster=3, mu=0.5),
     inference_batch_size=8,
 )
 
@@ -56,7 +57,7 @@ def context_of(processes, *, dtype, num_parts=1, camera_sizes=CAMERA_SIZES):
         pixels=np.random.default_rng(0).integers(0, 256, (len(camera_ids), 16, 8, 3), dtype=np.uint8),
         settings=SETTINGS,
         generator=torch.Generator().manual_seed(0),
-        report=lambda phase, done, total, images, loss: losses.append(loss) if loss is not None else None,
+        progress=lambda event: losses.append(event.loss) if event.loss is not None else None,
         network=lambda images: network(images.to(dtype)),
         engine=Engine(num_parts=num_parts),
         processes=processes,
@@ -86,30 +87,25 @@ def stage1_losses(processes, **options):
 def stage2_losses(processes, **options):
     """Six steps of stage 2 on given labels: losses and everything that was trained."""
     context, losses = context_of(processes, dtype=torch.float64, **options)
-    (head,) = heads_of(context, [5])
+    loss = ClassifierAndTriplet(8, 5, triplet_weight=1.0, triplet_margin=0.3, generator=context.generator).double()
     train_on_labels(
         context,
-        head,
+        loss,
         torch.arange(len(context.crops)) % 5,
-        context.optimiser(head, backbone_rate=0.01, head_rate=0.1),
-        labels_per_batch=4,
-        crops_per_label=3,
-        triplet_weight=1.0,
-        triplet_margin=0.3,
-        rate_factors=[1.0] * 6,
-        name="stage 2",
+        context.optimiser(loss, backbone_rate=0.01, head_rate=0.1),
+        LabelBatches(labels_per_batch=4, crops_per_label=3, rate_factors=[1.0] * 6),
     )
-    return losses, state_of(context, head)
+    return losses, state_of(context, loss.head)
 
 
 def labels_of(processes):
     """Features, the clusters of each camera, and those over all of them, in single precision."""
     context, _ = context_of(processes, dtype=torch.float32)
-    features = context.raw_features("features")
+    features = context.raw_features()
     cameras = [np.flatnonzero(context.crops.camera_ids == camera) for camera in range(4)]
     within = label_cameras(context, torch.nn.functional.normalize(features), cameras)
     heads = heads_of(context, [labels.num_clusters for labels in within])
-    across = train_stage2(context, heads, mu=0.5).labels
+    across = train_stage2(context, {"heads": [dict(head.state_dict()) for head in heads]}).labels
     return features, [labels.labels for labels in within], across
 
 

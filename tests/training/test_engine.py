@@ -298,9 +298,9 @@ def test_the_memory_format_changes_no_loss(make_crops, make_context):
             context,
             engine=engine,
             network=engine.network(context.model.backbone),
-            report=lambda *event, found=found: found.append(event[-1]),
+            progress=lambda event, found=found: found.append(event.loss),
         )
-        train_stage1(context)
+        train_stage1(context, {})
         losses[memory_format] = [loss for loss in found if loss is not None]
     assert len(losses[torch.contiguous_format]) == 2
     assert losses[torch.contiguous_format] == pytest.approx(losses[torch.channels_last], rel=1e-5)

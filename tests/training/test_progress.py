@@ -1,6 +1,6 @@
-"""Where a stage's time went."""
+"""What an event says, and where a stage's time went."""
 
-from iics.training.progress import PhaseTimes
+from iics.training.progress import ProgressEvent, WorkTimes
 
 
 class Clock:
@@ -10,28 +10,39 @@ class Clock:
         return self.now
 
 
-def test_phase_has_the_time_since_the_event_before():
+def event(work, done, total, num_images=0, loss=None):
+    return ProgressEvent(
+        round_number=1, num_rounds=2, stage="stage 1", work=work, done=done, total=total, num_images=num_images, loss=loss
+    )
+
+
+def test_phase_is_the_stage_and_its_work_or_the_work_alone():
+    assert event("train", 1, 2).phase == "stage 1: train"
+    assert ProgressEvent(round_number=0, num_rounds=2, work="evaluate", done=1, total=2).phase == "evaluate"
+
+
+def test_work_has_the_time_since_the_event_before():
     clock, passed_on = Clock(), []
-    times = PhaseTimes(lambda *event: passed_on.append(event), clock)
+    times = WorkTimes(passed_on.append, clock)
     events = [
-        (3, ("stage 1: features", 64, 100, 64, None)),
-        (1, ("stage 1: features", 100, 100, 36, None)),
-        (5, ("stage 1: cluster", 1, 1, 0, None)),
-        (2, ("stage 1: train", 1, 2, 32, 1.5)),
-        (2, ("stage 1: train", 2, 2, 32, 1.2)),
+        (3, event("features", 64, 100, 64)),
+        (1, event("features", 100, 100, 36)),
+        (5, event("cluster", 1, 1)),
+        (2, event("train", 1, 2, 32, 1.5)),
+        (2, event("train", 2, 2, 32, 1.2)),
     ]
-    for seconds, event in events:
+    for seconds, step in events:
         clock.now += seconds
-        times(*event)
+        times(step)
     assert times.summary() == {
-        "stage1_features": {"seconds": 4, "images_per_second": 25},
-        "stage1_cluster": {"seconds": 5},
-        "stage1_train": {"seconds": 4, "images_per_second": 16},
+        "features": {"seconds": 4, "images_per_second": 25},
+        "cluster": {"seconds": 5},
+        "train": {"seconds": 4, "images_per_second": 16},
     }
-    assert passed_on == [event for _, event in events]
+    assert passed_on == [step for _, step in events]
 
 
 def test_images_in_no_time_have_no_speed():
-    times = PhaseTimes(lambda *event: None, Clock())
-    times("stage 1: train", 1, 1, 32, 1.5)
-    assert times.summary() == {"stage1_train": {"seconds": 0}}
+    times = WorkTimes(lambda _: None, Clock())
+    times(event("train", 1, 1, 32, 1.5))
+    assert times.summary() == {"train": {"seconds": 0}}

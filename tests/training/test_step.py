@@ -16,8 +16,8 @@ from iics.models.heads import BNNeckHead
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, set_norm_groups
 from iics.training.engine import Engine
-from iics.training.label_training import train_on_labels
-from iics.training.losses import batch_hard_triplet
+from iics.training.label_training import LabelBatches, train_on_labels
+from iics.training.losses import ClassifierAndTriplet, batch_hard_triplet
 from iics.training.step import parts, train_step, training_steps
 
 CAMERA_SIZES = [9, 8, 12]
@@ -39,7 +39,7 @@ def double_context(make_crops, make_context):
             context,
             network=lambda images: backbone(images.double()),
             engine=Engine(num_parts=num_parts),
-            report=lambda *event: None if reports is None else reports.append(event[-1]),
+            progress=lambda event: None if reports is None else reports.append(event.loss),
         )
 
     return make
@@ -194,19 +194,20 @@ def test_crops_are_augmented_the_same_in_parts(double_context):
 # --- training on labels in parts
 
 
-def train_labels(context, head, *, labels_per_batch=4, crops_per_label=3):
+def label_loss():
+    """Eq. 11 over five labels, in double precision."""
+    generator = torch.Generator().manual_seed(1)
+    return ClassifierAndTriplet(8, 5, triplet_weight=2.0, triplet_margin=0.3, generator=generator).double()
+
+
+def train_labels(context, loss, *, labels_per_batch=4, crops_per_label=3):
     """One step on labels with a rate that changes nothing that could be seen."""
     return train_on_labels(
         context,
-        head,
+        loss,
         torch.arange(len(context.crops)) % 5,
-        context.optimiser(head, backbone_rate=1e-30, head_rate=1e-30),
-        labels_per_batch=labels_per_batch,
-        crops_per_label=crops_per_label,
-        triplet_weight=2.0,
-        triplet_margin=0.3,
-        rate_factors=[1.0],
-        name="stage 2",
+        context.optimiser(loss, backbone_rate=1e-30, head_rate=1e-30),
+        LabelBatches(labels_per_batch, crops_per_label, rate_factors=[1.0]),
     )
 
 
@@ -220,12 +221,12 @@ def test_a_part_of_a_batch_of_labels_is_normalised_and_mined_by_itself_and_weigh
         seen.append((targets, crop_ids))
         return batch_hard_triplet(features, targets, crop_ids, margin=margin)
 
-    monkeypatch.setattr("iics.training.label_training.batch_hard_triplet", noting)
+    monkeypatch.setattr("iics.training.losses.batch_hard_triplet", noting)
     calls, context = forwarded(double_context(num_parts=2))
     plain = copy.deepcopy(context.model.backbone).train()
-    head = BNNeckHead(8, 5, generator=torch.Generator().manual_seed(1)).double()
-    plain_head = copy.deepcopy(head)
-    trained = train_labels(context, head, labels_per_batch=labels_per_batch)
+    minimised = label_loss()
+    plain_head = copy.deepcopy(minimised.head)
+    trained = train_labels(context, minimised, labels_per_batch=labels_per_batch)
 
     sizes = {4: [6, 6], 5: [6, 9]}[labels_per_batch]
     assert [len(images) for images in calls] == sizes
@@ -237,16 +238,16 @@ def test_a_part_of_a_batch_of_labels_is_normalised_and_mined_by_itself_and_weigh
         loss = F.cross_entropy(plain_head(features), targets) + 2.0 * triplet
         total = total + loss * len(images) / sum(sizes)
     total.backward()
-    assert trained.loss == pytest.approx(total.item(), rel=1e-12)
-    assert trained.loss == pytest.approx(trained.cross_entropy + 2.0 * trained.triplet, rel=1e-12)
-    assert trained.triplet > 0
-    assert_same(gradients(context.model.backbone, head), gradients(plain, plain_head), 1e-11)
+    assert trained["loss"] == pytest.approx(total.item(), rel=1e-12)
+    assert trained["loss"] == pytest.approx(trained["cross_entropy"] + 2.0 * trained["triplet"], rel=1e-12)
+    assert trained["triplet"] > 0
+    assert_same(gradients(context.model.backbone, minimised.head), gradients(plain, plain_head), 1e-11)
 
 
 def test_running_statistics_of_a_batch_of_labels_in_parts_move_once_by_the_mean_over_its_crops(double_context):
     calls, context = forwarded(double_context(num_parts=2))
     convolution, norm = context.model.backbone[0], context.model.backbone[1]
-    train_labels(context, BNNeckHead(8, 5, generator=torch.Generator()).double(), labels_per_batch=5)
+    train_labels(context, label_loss(), labels_per_batch=5)
     maps = [convolution(images.double()) for images in calls]
     weights = torch.tensor([6 / 15, 9 / 15], dtype=torch.float64)
     mean = sum(weight * each.mean(dim=(0, 2, 3)) for weight, each in zip(weights, maps, strict=True))
@@ -258,8 +259,6 @@ def test_running_statistics_of_a_batch_of_labels_in_parts_move_once_by_the_mean_
 @pytest.mark.parametrize(("labels_per_batch", "expected"), [(2, 1), (3, 1), (4, 2), (5, 2)])
 def test_every_part_has_two_labels_for_the_triplet(double_context, labels_per_batch, expected):
     calls, context = forwarded(double_context(num_parts=10))
-    trained = train_labels(
-        context, BNNeckHead(8, 5, generator=torch.Generator()).double(), labels_per_batch=labels_per_batch
-    )
+    trained = train_labels(context, label_loss(), labels_per_batch=labels_per_batch)
     assert len(calls) == expected
-    assert trained.triplet > 0
+    assert trained["triplet"] > 0

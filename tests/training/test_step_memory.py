@@ -6,15 +6,22 @@ import re
 import pytest
 import torch
 
-from iics.config import ModelSettings, Settings, Stage1Settings, Stage2Settings
+from iics.config import ModelSettings, Settings, Stage1Settings, Stage2Settings, SupervisedSettings
 from iics.errors import TrainingError
 from iics.models.map_memory import map_numbers
+from iics.methods.by_name import stages_of
 from iics.models.reid_model import create_model
 from iics.training import step_memory
 from iics.training.engine import Engine
 from iics.training.step_memory import check_step_fits
 
 SMALL = ModelSettings(backbone="resnet18", weights="none", height=64, width=32)
+
+
+def check(model, crops, settings, engine):
+    """Check the batches of all stages of a run."""
+    batches = [stage.batch(crops, settings) for stage in stages_of(settings)]
+    check_step_fits(model, crops, settings, engine, batches)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def test_maps_grow_with_the_area_of_a_crop(model):
 
 
 def test_an_ordinary_batch_fits(model, make_crops):
-    check_step_fits(model, make_crops([9, 9]), Settings(model=SMALL), Engine())
+    check(model, make_crops([9, 9]), Settings(model=SMALL), Engine())
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,10 @@ def test_an_ordinary_batch_fits(model, make_crops):
             r"A training step of 1,048,576 crops at 64x32 .*\(--stage2\.clusters-per-batch, --stage2\.crops-per-cl",
         ),
         (
+            {"method": "supervised", "supervised": SupervisedSettings(identities_per_batch=64, crops_per_identity=32)},
+            r"A training step of 2,048 crops at 64x32 .*\(--supervised\.identities-per-batch, --supervised\.crops-per-i",
+        ),
+        (
             {"inference_batch_size": 4096},
             r"Extracting features of 4,096 crops at 64x32 .*\(--inference-batch-size\), or",
         ),
@@ -62,7 +73,20 @@ def test_a_batch_that_does_not_fit_is_refused(model, make_crops, monkeypatch, ch
     monkeypatch.setattr(step_memory, "free_memory", lambda: 500_000_000)
     settings = dataclasses.replace(Settings(model=SMALL), **changes)
     with pytest.raises(TrainingError, match=f"^{message}"):
-        check_step_fits(model, make_crops([3000, 3000]), settings, Engine())
+        check(model, make_crops([3000, 3000]), settings, Engine())
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_crops"),
+    [
+        (Settings(), [2 * 8, 16 * 4]),
+        (Settings(stages="stage1"), [2 * 8]),
+        (Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn")), [16 * 4]),
+        (Settings(method="supervised"), [16 * 4]),
+    ],
+)
+def test_only_the_stages_of_a_run_are_asked_and_cameras_that_sit_out_do_not_count(make_crops, settings, num_crops):
+    assert [stage.batch(make_crops([9, 1, 9]), settings).num_crops for stage in stages_of(settings)] == num_crops
 
 
 def test_parts_and_bf16_take_less(model, make_crops, monkeypatch):
@@ -70,12 +94,12 @@ def test_parts_and_bf16_take_less(model, make_crops, monkeypatch):
     kept = map_numbers(model.backbone, height=64, width=32).kept
     monkeypatch.setattr(step_memory, "free_memory", lambda: kept * 4 * 128 - 1)
     with pytest.raises(TrainingError, match=re.escape("A training step of 128 crops")):
-        check_step_fits(model, crops, settings, Engine())
-    check_step_fits(model, crops, settings, Engine(dtype=torch.bfloat16))
+        check(model, crops, settings, Engine())
+    check(model, crops, settings, Engine(dtype=torch.bfloat16))
     in_parts = dataclasses.replace(settings, engine=dataclasses.replace(settings.engine, parts=2))
-    check_step_fits(model, crops, in_parts, Engine())
+    check(model, crops, in_parts, Engine())
 
 
 def test_where_the_kernel_does_not_tell_nothing_is_refused(model, make_crops, monkeypatch):
     monkeypatch.setattr(step_memory, "free_memory", lambda: None)
-    check_step_fits(model, make_crops([9, 9]), Settings(model=SMALL), Engine())
+    check(model, make_crops([9, 9]), Settings(model=SMALL), Engine())

@@ -22,6 +22,10 @@ from iics.runs.run_data import RunData
 
 _ROUND_FILE = re.compile(r"round-(\d+)\.csv")
 _LARGEST = 2**31
+_COLUMN = "_cluster"
+"""How the columns of clusters end; what stands before is the stage that found them."""
+_IN_CAMERAS = "stage1_cluster"
+"""Stage 1 of IICS numbers the clusters of each camera by themselves; other stages number them over all cameras."""
 _Place = tuple[str, tuple[int, ...]]
 
 
@@ -75,7 +79,7 @@ def rounds_of(run: Path) -> tuple[int, ...]:
 
 
 def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
-    """Return the clusters of a round: of stage 2, or of each camera where the run has no stage 2.
+    """Return the clusters of a round, as the last stage that has some found them.
 
     Raises:
         RunFolderError: If the table is missing or damaged.
@@ -87,11 +91,11 @@ def read_cluster_table(run: Path, round_number: int) -> ClusterTable:
     except (OSError, csv.Error) as error:
         raise RunFolderError(f"Cannot read {file}: {error}.") from error
     try:
+        _check_rows(rows)
         box_columns = BOX_COLUMNS if rows and BOX_COLUMNS[0] in rows[0] else ()
         places = tuple((row["path"], tuple(int(row[name]) for name in box_columns)) for row in rows)
         clusters = [_cluster_of(row) for row in rows]
         cameras = tuple(row["camera"] for row in rows)
-        _check_rows(rows)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{file} is no whole table of clusters ({error!r}). Restore it from a copy.") from error
     if not rows:
@@ -115,18 +119,25 @@ def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values() or not row["path"]:
             raise ValueError(f"line {number} is cut off or too long")
-        for name in (*BOX_COLUMNS, "stage1_cluster", "stage2_cluster"):
+        for name in (*BOX_COLUMNS, *_clusters(row)):
             if row.get(name) and abs(int(row[name])) > _LARGEST:
                 raise ValueError(f"line {number} has no {name}")
+        if not _clusters(row):
+            raise ValueError(f"line {number} has no cluster")
+
+
+def _clusters(row: Mapping[str, str]) -> list[str]:
+    """Return the columns in which a row has a cluster, in the order of the stages."""
+    return [column for column, value in row.items() if column.endswith(_COLUMN) and value]
 
 
 def _cluster_of(row: Mapping[str, str]) -> str | None:
     """Return what the cluster of a row is called; None for none."""
-    if row["stage2_cluster"]:
-        number = int(row["stage2_cluster"])
-        return None if number < 0 else f"cluster {number}"
-    number = int(row["stage1_cluster"])
-    return None if number < 0 else f"{row['camera']}, cluster {number}"
+    last = _clusters(row)[-1]
+    number = int(row[last])
+    if number < 0:
+        return None
+    return f"{row['camera']}, cluster {number}" if last == _IN_CAMERAS else f"cluster {number}"
 
 
 def clusters_of(table: ClusterTable, data: DataSplits | None) -> RunClusters:

@@ -87,7 +87,9 @@ def read_checkpoint(file: Path) -> Checkpoint:
         values = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
         checkpoint = Checkpoint(**(_of_first_version(values) if "heads" in values else values))
         _check(checkpoint)
-    except (pickle.UnpicklingError, RuntimeError, TypeError, ValueError, KeyError, EOFError, RunFolderError) as error:
+    except (
+        pickle.UnpicklingError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, EOFError, RunFolderError
+    ) as error:
         raise DamagedError(f"cannot be read ({error})") from error
     return checkpoint
 
