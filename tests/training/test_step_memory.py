@@ -8,8 +8,8 @@ import torch
 
 from iics.config import ModelSettings, Settings, Stage1Settings, Stage2Settings, SupervisedSettings
 from iics.errors import TrainingError
-from iics.models.map_memory import map_numbers
 from iics.methods.by_name import stages_of
+from iics.models.map_memory import map_numbers
 from iics.models.reid_model import create_model
 from iics.training import step_memory
 from iics.training.engine import Engine
