@@ -13,8 +13,8 @@ from iics.errors import EvaluationError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
 if TYPE_CHECKING:
+    from iics.arrays import FloatArray
     from iics.crops import CropSet, DataSplits
-    from iics.evaluation.evaluate import Features
     from iics.evaluation.ranked_results import EvaluatedModel
     from iics.models.reid_model import ReidModel
     from iics.runs.rounds import TrainingRun
@@ -93,14 +93,14 @@ class Evaluator:
         store_thresholds(model_file, thresholds)
         run.model.header = replace(run.model.header, match_thresholds=thresholds)
 
-    def _features_of(self, model: ReidModel) -> Callable[[CropSet], Features]:
+    def _features_of(self, model: ReidModel) -> Callable[[CropSet], FloatArray]:
         """Return what gives the features of crops: those measured last, or else the model."""
-        at_hand: dict[int, Features] = {}
+        at_hand: dict[int, FloatArray] = {}
         if self._latest is not None:
             latest = self._latest
             at_hand = {id(latest.query): latest.query_features, id(latest.gallery): latest.gallery_features}
 
-        def features_of(crops: CropSet) -> Features:
+        def features_of(crops: CropSet) -> FloatArray:
             if id(crops) in at_hand:
                 return at_hand[id(crops)]
             return model.embed(crops, batch_size=self._batch_size)

@@ -7,6 +7,8 @@ opened; those that are extras are looked for before a run starts.
 
 from __future__ import annotations
 
+from iics.arrays import DoubleArray
+
 import dataclasses
 import importlib.util
 import os
@@ -225,7 +227,7 @@ def flatten(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield shown(name), float(value)
 
 
-def histograms(record: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+def histograms(record: Mapping[str, Any]) -> dict[str, DoubleArray]:
     """Return what a record holds many values of: alphas; sizes of clusters in stage 1, its cameras, and stage 2."""
     cameras = {
         shown(f"stage1/cluster_sizes/{camera}"): _sizes(statistics)
@@ -239,7 +241,7 @@ def histograms(record: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
     return {name: values for name, values in found.items() if len(values)}
 
 
-def _sizes(statistics: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+def _sizes(statistics: Mapping[str, Any]) -> DoubleArray:
     """Return the size of each cluster, ascending, from pairs of size and number of clusters."""
     pairs = np.array(statistics["size_counts"], dtype=np.int64)
     return np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from iics.arrays import IntArray
+
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 
 from iics.config import Settings
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.labelling.stability import stage_stability
 from iics.methods.by_name import ends_round, remaining_stages, stages_of
 from iics.methods.method import Stage, State

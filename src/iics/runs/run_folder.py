@@ -17,6 +17,8 @@ wandb/, mlflow.db  likewise, unless the environment names another place
 
 from __future__ import annotations
 
+from iics.arrays import IntArray
+
 import csv
 import hashlib
 import io
@@ -35,7 +37,7 @@ import numpy as np
 
 from iics.atomic import write_atomically
 from iics.config import Settings
-from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
+from iics.crops import BOX_COLUMNS, CropSet, natural_order
 from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of
 from iics.models.reid_model import ReidModel
