@@ -19,10 +19,10 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import iics
+from iics.arrays import IntArray
 from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
-from iics.crops import IntArray
 from iics.models.reid_model import create_model, load_model
 from iics.similarity.reranking import k_reciprocal_distance
 

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ PACKAGE = Path(iics.__file__).parent
 GROUND = {
     "errors",
     "home_folder",
+    "arrays",
     "atomic",
     "computing_settings",
     "config",
@@ -51,6 +53,7 @@ STEPS = [
     {"runs"},
     {"reports"},
     {"progress_display"},
+    {"measuring"},
     {"trained_run"},
     {"gallery"},
     {"page"},
@@ -120,6 +123,22 @@ def test_reports_read_records_and_import_nothing_that_trains():
         reached |= new
     assert not {name for name in reached if name.split(".")[1] in ("training", "methods")}
     assert "iics.runs.record" in reached
+
+
+def test_the_way_from_raw_features_to_pseudo_labels_is_six_files_each_further_down():
+    page = (PACKAGE.parent.parent / "docs" / "method.md").read_text()
+    text = page.partition("**From raw features to pseudo-labels**")[2].partition("Similarities, distances")[0]
+    rows = re.findall(r"^\d\. `([^`]+)\.py`, `(\w+)`", text, flags=re.MULTILINE)
+    way = [f"iics.{path.replace('/', '.')}" for path, _ in rows]
+    assert 2 <= len(way) <= 6
+    assert way[0] == "iics.methods.iics.stage2"
+    assert [step_of(module) for module in way] == sorted(map(step_of, way), reverse=True)
+    known = set()
+    for module, (_, name) in zip(way, rows, strict=True):
+        assert not known or module in known, f"no file before {module} names it, by itself or in a dictionary by name"
+        assert re.search(rf"^(def|class) {name}\b", MODULES[module].read_text(), flags=re.MULTILINE)
+        named = imported_by(module)
+        known |= named.union(*(imported_by(other) for other in named if other.endswith(".by_name")))
 
 
 def test_the_scan_sees_imports():

@@ -15,8 +15,8 @@ from typing import Literal
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
+from iics.measuring import Measuring
 from iics.progress_display import training_display
-from iics.reports.measuring import Measuring
 from iics.reports.model_card import write_model_card
 from iics.reports.report import write_report
 from iics.runs import rounds

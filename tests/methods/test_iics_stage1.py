@@ -10,8 +10,8 @@ import torch
 from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import TrainingError
 from iics.labelling.labeller import labeller_of
+from iics.labelling.pseudo_labels import NO_CLUSTER
 from iics.methods.iics.stage1 import (
-    NO_CLUSTER,
     cameras_that_take_part,
     groups_that_fit,
     label_cameras,

@@ -8,9 +8,11 @@ from torch import nn
 
 from iics.config import ClusterSettings
 from iics.errors import TrainingError
-from iics.methods.iics.stage2 import compare_crops, mu_schedule, train_stage2
+from iics.methods.iics.stage2 import mu_schedule, train_stage2
+from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.similarity.overlap_similarity import OverlapSimilarity
+from iics.similarity.by_name import SIMILARITIES
+from iics.similarity.crop_similarity import ComparedCrops
 
 # Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
 # blue tells the people apart, but less than the camera does.
@@ -96,14 +98,17 @@ def test_inter_camera_similarity_without_mu_is_that_of_the_features(context, hea
     assert same_partition(trained(context(similarity="inter-camera", mu=0.0), heads).labels, CAMERAS)
 
 
-def test_similarities_of_two_crops_agree_with_equations_5_and_9(context, heads):
+def test_similarities_of_two_crops_agree_with_equations_5_and_9(heads):
     raw = torch.tensor([COLOURS[pair] for pair in zip(CAMERAS, PEOPLE, strict=True)]) / 255
     same, across = (0, 1), (0, 8)  # person 0 twice in camera a; person 0 in cameras a and b
     cosine = 20 * 20 / (250 * 250 + 20 * 20)  # of (250, 0, 20) and (0, 250, 20)
     expected = {"cnn": (1, cosine), "overlap": (1, 1), "inter-camera": (1, cosine + 0.5)}
+    crops = ComparedCrops(
+        l2_normalise(raw), torch.tensor(CAMERAS), 0.5, scores=classifier_scores(raw, heads), num_heads=len(heads)
+    )
+    assert expected.keys() == SIMILARITIES.keys()
     for kind, (of_same, of_across) in expected.items():
-        overlap = None if kind == "cnn" else OverlapSimilarity(classifier_scores(raw, heads), num_heads=len(heads))
-        similarity = compare_crops(context(similarity=kind), raw, overlap, mu=0.5).matrix()
+        similarity = SIMILARITIES[kind].compare(crops).matrix()
         assert similarity[same].item() == pytest.approx(of_same, abs=1e-5)
         assert similarity[across].item() == pytest.approx(of_across, abs=1e-5)
 

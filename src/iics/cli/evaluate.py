@@ -27,8 +27,8 @@ from iics.progress_display import count_display
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
+    from iics.arrays import FloatArray
     from iics.crops import CropSet, DataSplits
-    from iics.evaluation.evaluate import Features
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
 
@@ -190,7 +190,7 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
 
 
 def _calibrate(
-    command: EvaluateCommand, splits: DataSplits, model: ReidModel, features: dict[int, Features]
+    command: EvaluateCommand, splits: DataSplits, model: ReidModel, features: dict[int, FloatArray]
 ) -> MatchThresholds | None:
     """Write thresholds into the model file if that was asked for, and anew the card of its run if it is in one.
 
@@ -205,7 +205,7 @@ def _calibrate(
     from iics.evaluation.calibration import measured_thresholds
     from iics.reports.calibrated_model import store_thresholds, trained_fingerprint
 
-    def features_of(crops: CropSet) -> Features:
+    def features_of(crops: CropSet) -> FloatArray:
         return features[id(crops)] if id(crops) in features else model.embed(crops, batch_size=command.batch_size)
 
     file = path_of_model(command.model)
@@ -214,7 +214,7 @@ def _calibrate(
     return thresholds
 
 
-def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, Features]) -> dict[float, float]:
+def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, FloatArray]) -> dict[float, float]:
     """Return how many pairs of two people of these crops are above the thresholds that the model file brings."""
     known = model.header.match_thresholds
     if known is None or splits.query is None or splits.gallery is None or splits.gallery.identity_ids is None:

@@ -16,10 +16,10 @@ from iics.export.input_form import AS_DECODED, TOOLS, Channels, InputForm, Layou
 from iics.progress_display import count_display
 
 if TYPE_CHECKING:
+    from iics.arrays import Pixels
     from iics.crops import CropSet, DataSplits
     from iics.export.comparison import FormResult
     from iics.models.reid_model import ReidModel
-    from iics.pixels.pixel_source import Pixels
 
 MODEL_CARD = "model.md"
 _CALIBRATION_CROPS = 256

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from iics.arrays import FloatArray
 from iics.cli.model_file import load_model_or_run
 from iics.errors import DataError, GalleryError
 from iics.home_folder import expanded
@@ -41,7 +39,7 @@ def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> Rei
     return model
 
 
-def embed_picture(model: ReidModel, path: Path) -> npt.NDArray[np.float32]:
+def embed_picture(model: ReidModel, path: Path) -> FloatArray:
     """Return the feature of a picture. Shape (1, d).
 
     Raises:

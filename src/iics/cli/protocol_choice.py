@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from iics.errors import check_setting
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from iics.arrays import DoubleArray
     from iics.crops import CropSet
     from iics.evaluation.camera_pairs import CameraPairs
     from iics.evaluation.metrics import RankingResult
@@ -123,5 +121,5 @@ def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[
     }
 
 
-def _with_gaps(matrix: npt.NDArray[np.float64]) -> list[list[float | None]]:
+def _with_gaps(matrix: DoubleArray) -> list[list[float | None]]:
     return [[None if value != value else value for value in row] for row in matrix.tolist()]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import FloatArray
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
-from iics.evaluation.evaluate import Features, check_scorable, rank_crops
+from iics.evaluation.evaluate import check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report
 from iics.evaluation.metrics import RankingResult
 
@@ -28,7 +29,7 @@ class UnlabelledResult:
     note: str
 
     @classmethod
-    def of(cls, features: Features, crops: CropSet) -> UnlabelledResult:
+    def of(cls, features: FloatArray, crops: CropSet) -> UnlabelledResult:
         """Return the result for the features of some crops.
 
         Raises:
@@ -40,7 +41,7 @@ class UnlabelledResult:
         return "\n".join([str(self.label_free), "", self.note, *([] if self.ranked is None else [str(self.ranked)])])
 
 
-def _each_against_all(features: Features, crops: CropSet) -> tuple[RankingResult | None, str]:
+def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResult | None, str]:
     if crops.identity_ids is None:
         return None, f"{crops.name} has no identities, so there is no mAP and no CMC."
     is_person = crops.identity_ids > DISTRACTOR_IDENTITY

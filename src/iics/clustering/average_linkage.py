@@ -10,21 +10,15 @@ at least 1.3 times as fast as fastcluster, in a third of its memory, with the sa
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.distance import squareform
 
+from iics.arrays import DoubleArray, FloatArray, IndexArray, IntArray
 from iics.clustering.distances import MOST_SAMPLED
 from iics.clustering.merges import Linkage, in_order_of_height
-from iics.crops import IntArray
 from iics.kernels import REORDERED, kernel
 from iics.similarity.distance_graph import evenly_spaced
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _SMALL = 64  # clusters below which closing gaps saves nothing
 
@@ -36,13 +30,13 @@ class AllPairs:
         matrix: Smaller is closer, finite and exactly symmetric. Shape (n, n), float32 in C order.
     """
 
-    def __init__(self, matrix: FloatMatrix) -> None:
+    def __init__(self, matrix: FloatArray) -> None:
         self.matrix = matrix
 
     def __len__(self) -> int:
         return len(self.matrix)
 
-    def sample(self) -> tuple[IntArray, FloatMatrix]:
+    def sample(self) -> tuple[IntArray, FloatArray]:
         """See `Distances`."""
         columns = evenly_spaced(len(self), MOST_SAMPLED)
         return columns, self.matrix if len(columns) == len(self) else self.matrix[:, columns]
@@ -82,7 +76,7 @@ class AllPairs:
         return 2 * num_crops**2
 
 
-def linkage_in_place(distance: FloatMatrix) -> Linkage:
+def linkage_in_place(distance: FloatArray) -> Linkage:
     """Return the merges of average-linkage clustering, in order of height; takes O(n^2) time.
 
     Works in `distance`, on one core and without the interpreter's lock: several can run at once. Negative distances
@@ -101,7 +95,7 @@ def linkage_in_place(distance: FloatMatrix) -> Linkage:
 
 
 @kernel()
-def _merge_all(d: FloatMatrix) -> tuple[IntVector, IntVector, npt.NDArray[np.float64]]:
+def _merge_all(d: FloatArray) -> tuple[IndexArray, IndexArray, DoubleArray]:
     """Return the merges in the order they are found: a crop of each cluster, and the height.
 
     A cluster lives in the row and the column of one of its crops; `gone` is 0 for rows in use and infinite for others,
@@ -144,7 +138,7 @@ def _merge_all(d: FloatMatrix) -> tuple[IntVector, IntVector, npt.NDArray[np.flo
 
 
 @kernel(fastmath=REORDERED)
-def _smallest(row: FloatVector, gone: FloatVector, num_rows: int) -> np.float32:
+def _smallest(row: FloatArray, gone: FloatArray, num_rows: int) -> np.float32:
     smallest = np.float32(np.inf)
     for j in range(num_rows):
         smallest = min(smallest, row[j] + gone[j])
@@ -152,7 +146,7 @@ def _smallest(row: FloatVector, gone: FloatVector, num_rows: int) -> np.float32:
 
 
 @kernel()
-def _place(row: FloatVector, gone: FloatVector, num_rows: int, value: np.float32) -> int:
+def _place(row: FloatArray, gone: FloatArray, num_rows: int, value: np.float32) -> int:
     for j in range(num_rows):
         if row[j] + gone[j] == value:
             return j
@@ -161,7 +155,7 @@ def _place(row: FloatVector, gone: FloatVector, num_rows: int, value: np.float32
 
 @kernel()
 def _join(
-    d: FloatMatrix, num_rows: int, a: int, b: int, sizes: FloatVector, gone: FloatVector, joined: FloatVector
+    d: FloatArray, num_rows: int, a: int, b: int, sizes: FloatArray, gone: FloatArray, joined: FloatArray
 ) -> None:
     """Put the union of a and b into row and column b: the mean over its crops, weighted by size."""
     size = sizes[a] + sizes[b]
@@ -181,7 +175,7 @@ def _join(
 
 @kernel()
 def _close_gaps(
-    d: FloatMatrix, num_rows: int, gone: FloatVector, crops: IntVector, sizes: FloatVector, chain: IntVector
+    d: FloatArray, num_rows: int, gone: FloatArray, crops: IndexArray, sizes: FloatArray, chain: IndexArray
 ) -> None:
     """Move the clusters that are left to the first rows and columns, in their order."""
     kept = np.flatnonzero(gone[:num_rows] == 0)

@@ -11,18 +11,14 @@ carries over to data of another size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
+from iics.arrays import DoubleArray, FloatArray, IntArray
 from iics.clustering.cuts import cut_number, guessed_number
 from iics.clustering.distances import Distances, Memory
 from iics.clustering.merges import ROUNDING, Linkage
-from iics.crops import IntArray
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 _NUM_REFINEMENTS = 2
 
@@ -129,7 +125,7 @@ class Comparison:
     counts_itself: bool
 
 
-def silhouettes(labels: IntArray, comparison: Comparison) -> npt.NDArray[np.float64]:
+def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     """Return the silhouette of each column of a comparison. Shape (c,).
 
     A crop scores 0 if no other crop of its own cluster, or no crop of another cluster, is among the rows.

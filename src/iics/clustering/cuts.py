@@ -11,9 +11,9 @@ import math
 import numpy as np
 import scipy.sparse
 
+from iics.arrays import IntArray
 from iics.clustering.distances import Distances, Memory
 from iics.clustering.merges import Linkage
-from iics.crops import IntArray
 
 logger = logging.getLogger(__name__)
 

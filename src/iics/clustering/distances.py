@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from iics.arrays import FloatArray, IntArray
 from iics.clustering.merges import Linkage
-from iics.crops import IntArray
-
-FloatMatrix = npt.NDArray[np.float32]
 
 MOST_SAMPLED = 4000
 """Crops that stand for all where there are more."""
@@ -36,7 +31,7 @@ class Distances(Memory, Protocol):
     def __len__(self) -> int:
         """Return the number of crops."""
 
-    def sample(self) -> tuple[IntArray, FloatMatrix]:
+    def sample(self) -> tuple[IntArray, FloatArray]:
         """Return all crops or evenly spaced ones, shape (c,), and the distances of all to them, shape (n, c).
 
         The distances may be those that are clustered: they must not be changed.

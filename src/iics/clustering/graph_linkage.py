@@ -7,17 +7,12 @@ sums of w are sums over edges. Nearest-neighbour chain as in `linkage_in_place`;
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, IndexArray
 from iics.clustering.merges import Linkage, in_order_of_height
 from iics.kernels import kernel
 from iics.similarity.distance_graph import DistanceGraph
-
-FloatVector = npt.NDArray[np.float64]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _NONE = -1
 _RESOLUTION = 2.0**-24
@@ -45,8 +40,8 @@ def graph_linkage(graph: DistanceGraph) -> Linkage:
 
 @kernel()
 def _merge_all(
-    num_crops: int, targets: IntVector, closeness: FloatVector, far: float
-) -> tuple[IntVector, IntVector, FloatVector]:
+    num_crops: int, targets: IndexArray, closeness: DoubleArray, far: float
+) -> tuple[IndexArray, IndexArray, DoubleArray]:
     """Return the merges in the order they are found: a crop of each cluster, and the height.
 
     A cluster is named by one of its crops. Its edges are a linked list, so that two clusters' lists join at once; an
@@ -99,7 +94,7 @@ def _merge_all(
 
 
 @kernel()
-def _name(parents: IntVector, crop: int) -> int:
+def _name(parents: IndexArray, crop: int) -> int:
     while parents[crop] != crop:
         parents[crop] = parents[parents[crop]]
         crop = parents[crop]
@@ -109,13 +104,13 @@ def _name(parents: IntVector, crop: int) -> int:
 @kernel()
 def _gather_edges(
     cluster: int,
-    parents: IntVector,
-    heads: IntVector,
-    tails: IntVector,
-    following: IntVector,
-    targets: IntVector,
-    closeness: FloatVector,
-    edge_to: IntVector,
+    parents: IndexArray,
+    heads: IndexArray,
+    tails: IndexArray,
+    following: IndexArray,
+    targets: IndexArray,
+    closeness: DoubleArray,
+    edge_to: IndexArray,
 ) -> None:
     """Rename what the edges of a cluster lead to, add up those to the same cluster, drop those within it."""
     edge, kept = heads[cluster], _NONE
@@ -145,7 +140,12 @@ def _gather_edges(
 
 @kernel()
 def _closest(
-    cluster: int, heads: IntVector, following: IntVector, targets: IntVector, closeness: FloatVector, sizes: FloatVector
+    cluster: int,
+    heads: IndexArray,
+    following: IndexArray,
+    targets: IndexArray,
+    closeness: DoubleArray,
+    sizes: DoubleArray,
 ) -> tuple[int, float]:
     """Return the neighbour with the largest mean closeness, the smallest such on a tie, and that closeness."""
     nearest, best = _NONE, 0.0

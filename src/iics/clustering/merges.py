@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, IndexArray
 from iics.kernels import kernel
 
-IntVector = npt.NDArray[np.integer[Any]]
-Heights = npt.NDArray[np.float64]
-Linkage = npt.NDArray[np.float64]
+Linkage = DoubleArray
 
 ROUNDING = 1e-6
 """What may come of rounding alone, of float32 distances."""
 
 
-def in_order_of_height(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
+def in_order_of_height(first: IndexArray, second: IndexArray, heights: DoubleArray) -> Linkage:
     """Return merges sorted by height, stably, with the clusters numbered as scipy numbers them.
 
     Heights that rounding has put just below 0 become 0: copies of one crop merge at 0.
@@ -37,7 +33,7 @@ def in_order_of_height(first: IntVector, second: IntVector, heights: Heights) ->
 
 
 @kernel()
-def _number(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
+def _number(first: IndexArray, second: IndexArray, heights: DoubleArray) -> Linkage:
     num_crops = len(heights) + 1
     parents = np.arange(2 * num_crops - 1)
     sizes = np.ones(2 * num_crops - 1)
@@ -54,7 +50,7 @@ def _number(first: IntVector, second: IntVector, heights: Heights) -> Linkage:
 
 
 @kernel()
-def _root(parents: IntVector, node: int) -> int:
+def _root(parents: IndexArray, node: int) -> int:
     while parents[node] != node:
         parents[node] = parents[parents[node]]  # halves the path for the next search
         node = parents[node]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, IntArray
 from iics.clustering.distances import MOST_SAMPLED
 from iics.clustering.graph_linkage import graph_linkage
 from iics.clustering.merges import ROUNDING, Linkage
-from iics.crops import IntArray
 from iics.similarity.distance_graph import CropDistance, DistanceGraph, evenly_spaced
-
-FloatMatrix = npt.NDArray[np.float32]
 
 _SAMPLED_BYTES = 1e9
 
@@ -31,7 +28,7 @@ class NearPairs:
     def __len__(self) -> int:
         return self.graph.num_crops
 
-    def sample(self) -> tuple[IntArray, FloatMatrix]:
+    def sample(self) -> tuple[IntArray, FloatArray]:
         """See `Distances`."""
         columns, rows = self._sampled_rows()
         return columns, rows.T
@@ -55,7 +52,7 @@ class NearPairs:
         """Return how many parts no edge joins: they merge last, at `far`, and in an order that means nothing."""
         return 1 + int((linkage[:, 2] >= self.graph.far).sum())
 
-    def _sampled_rows(self) -> tuple[IntArray, FloatMatrix]:
+    def _sampled_rows(self) -> tuple[IntArray, FloatArray]:
         if self._between is None:
             raise ValueError("These distances can only be clustered: look at them before.")
         crops = evenly_spaced(len(self), _num_sampled(len(self)))

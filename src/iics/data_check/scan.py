@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import CropSet, FloatArray, IntArray
+from iics.arrays import BoolArray, DoubleArray, IntArray
+from iics.crops import CropSet
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.images import for_each_image
 
@@ -31,13 +31,13 @@ class Scan:
     sizes: IntArray
     file_hashes: tuple[bytes, ...]
     pixel_hashes: tuple[bytes, ...]
-    contrasts: FloatArray
+    contrasts: DoubleArray
     failures: tuple[str, ...]
 
     @property
-    def is_decoded(self) -> npt.NDArray[np.bool_]:
+    def is_decoded(self) -> BoolArray:
         """Which crops could be decoded. Shape (n,)."""
-        decoded: npt.NDArray[np.bool_] = self.sizes[:, 0] > 0
+        decoded: BoolArray = self.sizes[:, 0] > 0
         return decoded
 
 

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
+from iics.arrays import BoolArray, FloatArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
-from iics.evaluation.similarity_blocks import Features
-from iics.evaluation.thresholds_of_pairs import PersonPairs, Similarities, match_thresholds, people_of_pairs
+from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
 from iics.similarity.cosine import CosineSimilarity
 
@@ -41,7 +40,7 @@ _ELSEWHERE = " Other cameras, light and people move these numbers."
 
 
 def measured_thresholds(
-    features_of: Callable[[CropSet], Features], data: DataSplits, *, trained_on: str | None = None
+    features_of: Callable[[CropSet], FloatArray], data: DataSplits, *, trained_on: str | None = None
 ) -> MatchThresholds:
     """Return the similarities that 0.1 %, 1 % and 5 % of the pairs of two different people exceed.
 
@@ -90,8 +89,8 @@ def check_calibratable(data: DataSplits) -> None:
 
 
 def identity_thresholds(
-    query_features: Features,
-    gallery_features: Features | None,
+    query_features: FloatArray,
+    gallery_features: FloatArray | None,
     query: CropSet,
     gallery: CropSet | None,
     *,
@@ -137,8 +136,8 @@ def identity_thresholds(
 
 def shares_above(
     thresholds: MatchThresholds,
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     *,
@@ -180,15 +179,20 @@ class _ComparedPeople:
         other_people: Of each column. Shape (m,).
     """
 
-    cosines: Features
-    is_same: npt.NDArray[np.bool_]
-    is_near: npt.NDArray[np.bool_]
+    cosines: FloatArray
+    is_same: BoolArray
+    is_near: BoolArray
     people: IntArray
     other_people: IntArray
 
 
 def _compared_people(
-    query_features: Features, gallery_features: Features | None, query: CropSet, gallery: CropSet | None, *, seed: int
+    query_features: FloatArray,
+    gallery_features: FloatArray | None,
+    query: CropSet,
+    gallery: CropSet | None,
+    *,
+    seed: int,
 ) -> _ComparedPeople:
     """Compare crops of known people, at most 3,000 of a side; without a gallery the query with itself, each pair once.
 
@@ -213,7 +217,7 @@ def _compared_people(
 
 
 def moment_thresholds(
-    features: Features, crops: CropSet, *, data: str, is_trained_on: bool | None, seed: int = 0
+    features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None, seed: int = 0
 ) -> MatchThresholds:
     """Return thresholds from what is known without identities: two people in one picture, one person in a tracklet.
 
@@ -233,7 +237,7 @@ def moment_thresholds(
         raise EvaluationError(f"No two crops of {data} are known to be two people; nothing to calibrate on.")
     similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
     different = PersonPairs(similarity.pairs(apart.first, apart.second), *people_of_pairs(crops, apart))
-    same: Similarities = np.empty(0, np.float32)
+    same: FloatArray = np.empty(0, np.float32)
     has_tracklets = crops.tracklet_ids is not None and bool((crops.tracklet_ids >= 0).any())
     if crops.tracklet_ids is not None:
         pairs = same_tracklet_pairs(crops.tracklet_ids, generator)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.crops import CropSet, FloatArray, IntArray
+from iics.arrays import DoubleArray, FloatArray, IntArray
+from iics.crops import CropSet
 from iics.evaluation.camera_predictability import camera_predictability
 from iics.evaluation.explained import explained, percent
-from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.evaluation.similarity_blocks import similarity_blocks
 from iics.shown_name import shown
 
 _MAX_COLUMNS = 9
@@ -93,7 +94,7 @@ class CameraBias:
 
 
 def camera_bias(
-    features: Features, crops: CropSet, *, seed: int = 0, max_crops: int = 5000, num_nearest: int = 20
+    features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = 5000, num_nearest: int = 20
 ) -> CameraBias:
     """Return how much of the camera is in the features of at least two cameras.
 
@@ -142,7 +143,7 @@ class _Neighbourhood:
 
 
 def _neighbourhood(
-    features: Features, cameras: IntArray, tracklets: IntArray | None, chosen: IntArray, num_nearest: int
+    features: FloatArray, cameras: IntArray, tracklets: IntArray | None, chosen: IntArray, num_nearest: int
 ) -> _Neighbourhood:
     across, by_chance = np.empty(len(chosen)), np.empty(len(chosen))
     moments = np.zeros(3)  # of similarities between cameras: count, sum, sum of squares
@@ -167,7 +168,7 @@ def _neighbourhood(
     return _Neighbourhood(float(across.mean()), float(by_chance.mean()), float(np.sqrt(variance)))
 
 
-def _mean_similarities(features: Features, cameras: IntArray) -> tuple[FloatArray, float | None, float]:
+def _mean_similarities(features: FloatArray, cameras: IntArray) -> tuple[DoubleArray, float | None, float]:
     """Return mean cosines by pair of cameras (NaN where there is no pair), within, and between them; from sums."""
     sizes = np.bincount(cameras)
     sums = np.stack([features[cameras == camera].sum(axis=0, dtype=np.float64) for camera in range(len(sizes))])

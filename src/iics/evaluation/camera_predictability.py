@@ -10,8 +10,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from iics.crops import CropSet, IntArray
-from iics.evaluation.similarity_blocks import Features
+from iics.arrays import FloatArray, IntArray
+from iics.crops import CropSet
 
 _NUM_FOLDS, _RUNS_PER_FOLD = 3, 5
 
@@ -29,7 +29,7 @@ class CameraPredictability:
     by_plane: float | None
 
 
-def camera_predictability(features: Features, crops: CropSet) -> CameraPredictability:
+def camera_predictability(features: FloatArray, crops: CropSet) -> CameraPredictability:
     """Return how well cameras are told from features, in three-fold cross-validation.
 
     Args:
@@ -48,7 +48,7 @@ def camera_predictability(features: Features, crops: CropSet) -> CameraPredictab
     return CameraPredictability(*(float(balanced_accuracy_score(cameras, told)) for told in (by_centroid, by_plane)))
 
 
-def _nearest_mean(learned: Features, cameras: IntArray, told: Features) -> IntArray:
+def _nearest_mean(learned: FloatArray, cameras: IntArray, told: FloatArray) -> IntArray:
     present = np.unique(cameras)
     means = np.stack([learned[cameras == camera].mean(axis=0) for camera in present])
     nearest: IntArray = present[cdist(told, means).argmin(axis=1)]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import FloatArray, IntArray
 from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cluster_count import ClusterCount, choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
 from iics.clustering.merges import Linkage
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.evaluation.explained import explained, percent
-from iics.evaluation.similarity_blocks import Features
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 
@@ -80,7 +80,9 @@ class ClusterStructure:
         return lines
 
 
-def cluster_structure(features: Features, crops: CropSet, *, seed: int = 0, max_crops: int = 4000) -> ClusterStructure:
+def cluster_structure(
+    features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = 4000
+) -> ClusterStructure:
     """Return what at least three crops fall into; O(n^2) memory of up to `max_crops`, several times over.
 
     Args:
@@ -117,7 +119,7 @@ def cluster_structure(features: Features, crops: CropSet, *, seed: int = 0, max_
 
 
 def _chosen(
-    distance: Features, camera_ids: IntArray | None = None, min_number: int = 2
+    distance: FloatArray, camera_ids: IntArray | None = None, min_number: int = 2
 ) -> tuple[Linkage, ClusterCount]:
     """Return linkage and number of clusters of a distance, which is overwritten."""
     comparisons = comparisons_of(distance, np.arange(len(distance)), camera_ids=camera_ids)

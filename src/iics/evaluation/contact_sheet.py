@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from iics.arrays import DoubleArray, IntArray
 from iics.crops import CropSet
 from iics.errors import DataError, EvaluationError
 from iics.evaluation.top_matches import TopMatches
@@ -28,7 +28,7 @@ def ranked_contact_sheet(
     gallery: CropSet,
     matches: TopMatches,
     *,
-    query_indices: Sequence[int] | npt.NDArray[np.int64],
+    query_indices: Sequence[int] | IntArray,
     crop_height: int = 128,
 ) -> Image.Image:
     """Draw chosen queries with their best matches, framed green and ticked if right, red and crossed if wrong.
@@ -83,9 +83,7 @@ def ranked_contact_sheet(
     return sheet
 
 
-def spread_queries(
-    average_precision: npt.NDArray[np.float64], count: int, generator: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def spread_queries(average_precision: DoubleArray, count: int, generator: np.random.Generator) -> IntArray:
     """Return queries spread evenly from the best average precision to the worst, instead of the prettiest ones.
 
     Args:
@@ -108,7 +106,7 @@ def _checked_choice(
     query: CropSet,
     gallery: CropSet,
     matches: TopMatches,
-    query_indices: Sequence[int] | npt.NDArray[np.int64],
+    query_indices: Sequence[int] | IntArray,
     crop_height: int,
 ) -> list[int]:
     chosen = [int(q) for q in query_indices]

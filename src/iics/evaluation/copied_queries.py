@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import JUNK_IDENTITY, CropSet, IntArray
+from iics.arrays import FloatArray, IntArray
+from iics.crops import JUNK_IDENTITY, CropSet
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, MatchingProtocol
 
 logger = logging.getLogger(__name__)
 
-Features = npt.NDArray[np.float32]
 
 _APART = 1e-4
 """Distance of two features, far above last bits and far below that of two frames of one walk."""
@@ -26,8 +25,8 @@ _CANDIDATES_AT_ONCE = 1 << 20
 
 
 def warn_of_copies(
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     labels: EvaluationLabels,
@@ -61,7 +60,7 @@ def warn_of_copies(
         )
 
 
-def copied_pairs(query_features: Features, gallery_features: Features) -> IntArray:
+def copied_pairs(query_features: FloatArray, gallery_features: FloatArray) -> IntArray:
     """Return the indices of queries and gallery crops with the same features, in order. Shape (number of pairs, 2)."""
     directions = np.random.default_rng(0).standard_normal((query_features.shape[1], _NUM_PROJECTIONS))
     directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)

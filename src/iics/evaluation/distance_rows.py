@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray, IntArray
 from iics.errors import EvaluationError
 from iics.evaluation.labels import EvaluationLabels
 from iics.kernels import kernel, torch_threads
-
-FloatArray = npt.NDArray[np.float32]
 
 DistanceOf = Callable[[slice], FloatArray]
 """From a block of queries to their distances; may be overwritten by the next call. Shape (n_block, n_gallery)."""
@@ -123,7 +121,7 @@ def _normalised_rows(side: str, features: FloatArray, num_crops: int) -> FloatAr
 
 
 @kernel(parallel=True)
-def _num_not_finite(distance: FloatArray) -> npt.NDArray[np.int64]:
+def _num_not_finite(distance: FloatArray) -> IntArray:
     num_bad = np.zeros(len(distance), np.int64)
     for q in numba.prange(len(distance)):
         for g in range(distance.shape[1]):

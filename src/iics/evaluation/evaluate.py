@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
@@ -22,8 +22,6 @@ from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
-
-Features = npt.NDArray[np.float32]
 
 
 def evaluate(
@@ -59,8 +57,8 @@ def evaluate(
 
 
 def rank_crops(
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     *,
@@ -74,8 +72,8 @@ def rank_crops(
 
 
 def rank_camera_pairs(
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     *,
@@ -91,8 +89,8 @@ def rank_camera_pairs(
 
 
 def rank_drawn_galleries(
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     *,
@@ -108,8 +106,8 @@ def rank_drawn_galleries(
 
 
 def find_top_matches(
-    query_features: Features,
-    gallery_features: Features,
+    query_features: FloatArray,
+    gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
     *,
@@ -206,7 +204,7 @@ def _index_of_places(crops: CropSet) -> dict[tuple[Hashable, ...], int]:
 
 
 def _distance_of(
-    query_features: Features, gallery_features: Features, labels: EvaluationLabels, reranking: Reranking | None
+    query_features: FloatArray, gallery_features: FloatArray, labels: EvaluationLabels, reranking: Reranking | None
 ) -> DistanceOf:
     if reranking is None:
         return CosineRows(query_features, gallery_features, labels)

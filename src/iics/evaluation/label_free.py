@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_bias import CameraBias, camera_bias
 from iics.evaluation.cluster_structure import ClusterStructure, cluster_structure
-from iics.evaluation.similarity_blocks import Features
 from iics.evaluation.tracklet_agreement import TrackletAgreement, tracklet_agreement
 
 _LEAST_CROPS = 3
@@ -48,7 +48,7 @@ class LabelFreeReport:
         return "\n\n".join("\n".join(lines) for lines in (head, *parts, *([note] for note in self.notes)))
 
 
-def label_free_report(features: Features, crops: CropSet, *, seed: int = 0) -> LabelFreeReport:
+def label_free_report(features: FloatArray, crops: CropSet, *, seed: int = 0) -> LabelFreeReport:
     """Return what can be said without labels; identities are not looked at.
 
     Args:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import BoolArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.errors import EvaluationError
 from iics.evaluation.protocol import MARKET1501, RIGHT, MatchingProtocol
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +74,9 @@ class EvaluationLabels:
             )
 
     @property
-    def is_junk(self) -> npt.NDArray[np.bool_]:
+    def is_junk(self) -> BoolArray:
         """Which gallery crops are junk. Shape (n_gallery,)."""
-        is_junk: npt.NDArray[np.bool_] = self.gallery_ids == JUNK_IDENTITY
+        is_junk: BoolArray = self.gallery_ids == JUNK_IDENTITY
         return is_junk
 
     def of(self, queries: IntArray | slice, gallery: IntArray | None = None) -> EvaluationLabels:

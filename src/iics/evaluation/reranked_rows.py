@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import CosineRows, rows_in_a_block
 from iics.evaluation.labels import EvaluationLabels
@@ -32,8 +32,6 @@ from iics.similarity.reranking import (
     jaccard_part,
 )
 from iics.similarity.sparse_overlap import SparseRows
-
-FloatArray = npt.NDArray[np.float32]
 
 _TILES = 3 * 4 * 2048**2  # of the neighbour graph, transposed and compared
 

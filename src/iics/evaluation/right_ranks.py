@@ -11,13 +11,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import BoolArray, FloatArray, IntArray
 from iics.crops import JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, RIGHT, MatchingProtocol
 from iics.kernels import REORDERED, kernel, torch_threads
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 Table = npt.NDArray[np.int8]
 
 _PART = 2048  # gallery crops that are looked at together: they stay in the innermost cache
@@ -50,7 +49,7 @@ def right_answer_ranks(
 
 def closest(
     distance: FloatArray, labels: EvaluationLabels, protocol: MatchingProtocol, *, k: int
-) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+) -> tuple[IntArray, BoolArray]:
     """Return the first k gallery crops that count, -1 where there are fewer, and which are right. Shapes (n_query, k).
 
     Args:
@@ -263,7 +262,7 @@ def _closest(
     gallery_ids: IntArray,
     gallery_cameras: IntArray,
     k: int,
-) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+) -> tuple[IntArray, BoolArray]:
     found = np.full((len(query_ids), k), -1, np.int64)
     is_right = np.zeros((len(query_ids), k), np.bool_)
     for q in numba.prange(len(query_ids)):

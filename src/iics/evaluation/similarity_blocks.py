@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-import numpy.typing as npt
-
-from iics.crops import IntArray
-
-Features = npt.NDArray[np.float32]
+from iics.arrays import FloatArray, IntArray
 
 _WORK_SPACE_BYTES = 128 * 1024**2
 _BYTES_PER_PAIR = 24  # the similarity, a few masks, and an order of it
 
 
-def similarity_blocks(features: Features, chosen: IntArray) -> Iterator[tuple[IntArray, Features]]:
+def similarity_blocks(features: FloatArray, chosen: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield some of the chosen crops and their cosines with all crops, until all have come.
 
     Args:

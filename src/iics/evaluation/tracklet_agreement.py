@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import BoolArray, FloatArray, IntArray
+from iics.crops import CropSet
 from iics.evaluation.explained import explained, explained_threshold, percent
 from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
-from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.evaluation.similarity_blocks import similarity_blocks
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import MatchThreshold
 from iics.similarity.cosine import CosineSimilarity
@@ -85,7 +85,7 @@ class TrackletAgreement:
 
 
 def tracklet_agreement(
-    features: Features, crops: CropSet, *, seed: int = 0, max_crops: int = 5000
+    features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = 5000
 ) -> TrackletAgreement:
     """Return how well features agree with tracklets and pictures.
 
@@ -122,7 +122,7 @@ def tracklet_agreement(
     )
 
 
-def _nearest_is_own_tracklet(features: Features, crops: CropSet, chosen: IntArray) -> npt.NDArray[np.bool_]:
+def _nearest_is_own_tracklet(features: FloatArray, crops: CropSet, chosen: IntArray) -> BoolArray:
     """Return whether the nearest crop of the same camera in another picture is of the own tracklet.
 
     Crops without a tracklet are no answers, and crops whose tracklet has no other picture are no questions.

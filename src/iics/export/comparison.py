@@ -8,24 +8,22 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, Pixels
 from iics.crops import CropSet, DataSplits
 from iics.evaluation.evaluate import rank_crops
 from iics.measure import seconds_in_turn
 from iics.pixels.images import Interpolation, load_pixels
-from iics.pixels.pixel_source import Pixels
 
 BATCH_SIZE = 32
 _CROPS_PER_BLOCK = 1024
 _REPEATS = 5
-Features = npt.NDArray[np.float32]
 
 
 class PixelEmbedder(Protocol):
     """A form of the model: `ReidModel` or `OnnxModel`."""
 
-    def embed(self, images: Pixels, /, *, batch_size: int) -> Features:
+    def embed(self, images: Pixels, /, *, batch_size: int) -> FloatArray:
         """Return L2-normalised features of pixels (n, h, w, 3). Shape (n, d)."""
         ...
 
@@ -113,7 +111,7 @@ def compared_sets(splits: DataSplits) -> list[CropSet]:
 
 def _features(
     form: PixelEmbedder, crops: CropSet, read: Callable[[CropSet], Pixels], progress: Callable[[int], None]
-) -> Features:
+) -> FloatArray:
     rows = []
     for start in range(0, len(crops), _CROPS_PER_BLOCK):  # a gallery need not fit into memory
         block = crops.subset(np.arange(start, min(start + _CROPS_PER_BLOCK, len(crops))))

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from iics.arrays import DoubleArray, FloatArray, IntArray, Pixels
 from iics.errors import DataError
 from iics.export.input_form import Channels
-from iics.pixels.pixel_source import Pixels
 from iics.video.detections import clip_boxes
 
 _MOST_OF_SHARES = 1.5
@@ -26,7 +26,7 @@ class Embedder(Protocol):
         """Length of a feature vector."""
         ...
 
-    def embed(self, images: Sequence[Image.Image], /) -> npt.NDArray[np.float32]:
+    def embed(self, images: Sequence[Image.Image], /) -> FloatArray:
         """Return L2-normalised features of pictures. Shape (n, d)."""
         ...
 
@@ -40,9 +40,7 @@ class Boxes(Protocol):
         ...
 
 
-def embed_detections(
-    model: Embedder, frame: Pixels, detections: Boxes, *, channels: Channels
-) -> npt.NDArray[np.float32]:
+def embed_detections(model: Embedder, frame: Pixels, detections: Boxes, *, channels: Channels) -> FloatArray:
     """Return a feature for each detection of a frame.
 
     Args:
@@ -75,7 +73,7 @@ def embed_detections(
     )
 
 
-def _within(frame: Pixels, corners: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _within(frame: Pixels, corners: DoubleArray) -> IntArray:
     """Return left, top, width and height of boxes cut off at the frame, in whole pixels."""
     if corners.ndim != 2 or corners.shape[1] != 4:
         raise ValueError(f"Boxes must be left, top, right, bottom, of shape (n, 4), got {corners.shape}.")

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, Pixels
 from iics.errors import ExportError
-from iics.pixels.pixel_source import Pixels
 
 Layout = Literal["uint8-nhwc", "float32-nchw"]
 Values = Literal["0-255", "0-1", "imagenet"]
@@ -96,7 +95,7 @@ class InputForm:
         """Return height and width of a crop of a shape."""
         return shape[:2] if self.is_uint8 else shape[1:]
 
-    def given(self, pixels: Pixels) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+    def given(self, pixels: Pixels) -> Pixels | FloatArray:
         """Return RGB pixels (n, h, w, 3) as the file takes them."""
         if self.is_uint8:
             return pixels if self.channels == "rgb" else np.ascontiguousarray(pixels[..., ::-1])

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from iics.arrays import Pixels
 from iics.export.input_form import InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, PREPROCESSING, check_packages
 from iics.export.own_hash import KEY, UNKNOWN, with_own_hash
-from iics.pixels.pixel_source import Pixels
 
 _CROPS_AT_ONCE = 16
 _CARD_NOTE = (

@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray, Pixels
 from iics.errors import ExportError
 from iics.export.deployed_network import DeployedNetwork
 from iics.export.input_form import AS_DECODED, InputForm
@@ -19,7 +19,6 @@ from iics.models.features import l2_normalise
 from iics.models.model_header import header_values
 from iics.models.reid_model import ReidModel
 from iics.pixels.augment import normalise_pixels
-from iics.pixels.pixel_source import Pixels
 
 OPSET = 20
 """ONNX operator set; with its IR version, 10, the file is read by onnxruntime 1.18 and newer."""
@@ -97,7 +96,7 @@ def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float
 
 
 @torch.no_grad()
-def unmirrored_features(model: ReidModel, pixels: Pixels) -> npt.NDArray[np.float32]:
+def unmirrored_features(model: ReidModel, pixels: Pixels) -> FloatArray:
     """Return what a file without mirror computes: L2-normalised features of the crops alone.
 
     Args:
@@ -111,7 +110,7 @@ def unmirrored_features(model: ReidModel, pixels: Pixels) -> npt.NDArray[np.floa
     was_training = model.backbone.training
     raw = model.backbone.eval()(images)
     model.backbone.train(was_training)
-    features: npt.NDArray[np.float32] = l2_normalise(raw).cpu().numpy()
+    features: FloatArray = l2_normalise(raw).cpu().numpy()
     return features
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from iics.arrays import FloatArray, Pixels
 from iics.errors import ExportError
 from iics.export.input_form import InputForm
 from iics.export.own_hash import check_own_hash
 from iics.models.pixel_arrays import picture_of
 from iics.models.reid_model import resize_picture
-from iics.pixels.pixel_source import Pixels
 from iics.regular_file import open_regular
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -69,7 +68,7 @@ class OnnxModel:
         *,
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    ) -> FloatArray:
         """Return the features of person crops, as `ReidModel.embed` does, whatever form the file takes them in.
 
         Args:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from iics.arrays import FloatArray
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
@@ -29,7 +30,6 @@ from iics.gallery.schema import (
     MOST_MATCHES,
     STORED_FIELDS,
     CollectionHeader,
-    Features,
     create_collection,
 )
 from iics.gallery.search import ranked_matches
@@ -243,7 +243,7 @@ class Gallery:
             found |= {row[ID_FIELD]: known_values(row) for row in rows}
         return found
 
-    def write(self, rows: Sequence[Mapping[str, Any]], features: Features) -> None:
+    def write(self, rows: Sequence[Mapping[str, Any]], features: FloatArray) -> None:
         """Store crops, or replace those with the same ids; when it returns, a crash of this process loses nothing.
 
         Args:
@@ -285,7 +285,7 @@ class Gallery:
 
     def search(
         self,
-        features: Features,
+        features: FloatArray,
         *,
         filters: GalleryFilters | None = None,
         top: int = 10,
@@ -314,7 +314,7 @@ class Gallery:
         expression = self._expression(filters or GalleryFilters())
         _check_finite(features)
 
-        def nearest(queries: Features, limit: int, with_features: bool) -> list[list[Row]]:
+        def nearest(queries: FloatArray, limit: int, with_features: bool) -> list[list[Row]]:
             with self._asking("Cannot search"):
                 return nearest_rows(
                     self._client,
@@ -367,7 +367,7 @@ class Gallery:
         return {"timeout": connection.SECONDS_TO_ANSWER}
 
 
-def _check_finite(features: Features) -> None:
+def _check_finite(features: FloatArray) -> None:
     """Refuse features that are not numbers: nothing could be found by them.
 
     Raises:

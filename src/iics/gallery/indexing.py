@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
 from iics.gallery.unknown_values import Row
 from iics.models.extraction_memory import check_extraction_fits
 from iics.models.reid_model import ReidModel
@@ -159,7 +160,7 @@ class _Batches:
                 failures.append(f"{label!r} ({error})")
         return rows, tuple(failures)
 
-    def _embed(self, indices: list[int]) -> tuple[list[int], Features, tuple[str, ...]]:
+    def _embed(self, indices: list[int]) -> tuple[list[int], FloatArray, tuple[str, ...]]:
         """Return which crops could be decoded, their features, and the others."""
         header = self.model.header
         pixels = np.empty((len(indices), header.height, header.width, 3), dtype=np.uint8)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.arrays import FloatArray
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
 from iics.gallery.unknown_values import Row, known_values
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def nearest_rows(
     client: MilvusClient,
     collection: str,
-    features: Features,
+    features: FloatArray,
     *,
     expression: str,
     limit: int,

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from iics.arrays import FloatArray
 from iics.gallery.matches import Match, best_of_tracklets, ranked
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, Features
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES
 from iics.gallery.unknown_values import Row
 from iics.similarity.reranking import RerankingForm, k_reciprocal_distance, published_distance
 
@@ -18,13 +19,13 @@ _ROWS_AT_ONCE = 65536
 """A Milvus server sends 64 MB at most for one request; a row takes some hundred bytes, its path among them."""
 _GROWTH = 4
 
-Nearest = Callable[[Features, int, bool], list[list[Row]]]
+Nearest = Callable[[FloatArray, int, bool], list[list[Row]]]
 """Queries, a number, and whether features are needed -> so many nearest rows of each, best first."""
 
 
 def ranked_matches(
     nearest: Nearest,
-    features: Features,
+    features: FloatArray,
     *,
     top: int,
     rerank: bool,
@@ -60,7 +61,7 @@ def ranked_matches(
     return found
 
 
-def _rows(nearest: Nearest, queries: Features, limit: int, *, rerank: bool) -> list[list[Row]]:
+def _rows(nearest: Nearest, queries: FloatArray, limit: int, *, rerank: bool) -> list[list[Row]]:
     """Return the nearest rows; those to be re-ranked, the first, with their features."""
     if not rerank or limit <= RERANKED_CANDIDATES:
         return nearest(queries, limit, rerank)
@@ -74,7 +75,7 @@ def _others(rows: list[Row], first: list[Row]) -> list[Row]:
 
 
 def _with_enough_tracklets(
-    nearest: Nearest, query: Features, rows: list[Row], *, top: int, limit: int, rerank: bool
+    nearest: Nearest, query: FloatArray, rows: list[Row], *, top: int, limit: int, rerank: bool
 ) -> list[Row]:
     """Return the nearest rows, more of them until `top` tracklets are among them or there are no more."""
     while len(rows) == limit < MOST_MATCHES and _num_tracklets(rows) < top:
@@ -87,7 +88,7 @@ def _num_tracklets(rows: list[Row]) -> int:
     return len({row["crop_id"] if row["tracklet"] is None else row["tracklet"] for row in rows})
 
 
-def _reranked(query: Features, rows: list[Row], form: RerankingForm) -> list[Row]:
+def _reranked(query: FloatArray, rows: list[Row], form: RerankingForm) -> list[Row]:
     """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
     candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
     if not candidates:

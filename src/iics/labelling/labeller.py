@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from iics.arrays import IntArray
 from iics.clustering.average_linkage import AllPairs
 from iics.clustering.by_name import CLUSTERINGS
 from iics.clustering.distances import Clustering, Distances
 from iics.clustering.near_pairs import NearPairs
 from iics.config import ClusterSettings, DistanceSettings, Settings
-from iics.crops import IntArray
 from iics.errors import named
 from iics.labelling.pseudo_labels import PseudoLabels
 from iics.memory import total_memory

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from iics.crops import DISTRACTOR_IDENTITY, IntArray
+from iics.arrays import BoolArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY
 
 NO_CLUSTER = -1
 """Label of a crop that belongs to no cluster: it takes no part in training."""
@@ -55,9 +56,9 @@ class PseudoLabels:
         return np.bincount(self.labels[self.is_labelled], minlength=self.num_clusters)
 
     @property
-    def is_labelled(self) -> npt.NDArray[np.bool_]:
+    def is_labelled(self) -> BoolArray:
         """Whether each crop belongs to a cluster. Shape (n,)."""
-        is_labelled: npt.NDArray[np.bool_] = self.labels != NO_CLUSTER
+        is_labelled: BoolArray = self.labels != NO_CLUSTER
         return is_labelled
 
     @property

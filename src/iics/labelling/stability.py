@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.labelling.pseudo_labels import PartitionAgreement, compare_partitions
 
 

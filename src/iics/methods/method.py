@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from iics.arrays import IntArray
 from iics.config import Settings
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.training.context import TrainingContext
 from iics.training.step_memory import StepBatch
 

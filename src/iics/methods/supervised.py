@@ -13,8 +13,9 @@ import math
 import numpy as np
 import torch
 
+from iics.arrays import IntArray
 from iics.config import Settings
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import TrainingError, named
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.models.backbone import backbone_spec

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from iics.arrays import FloatArray
 from iics.kernels import torch_threads
 from iics.models import norm_kernels
 from iics.models.norm_groups import NormGroups
@@ -184,8 +185,8 @@ def _as_maps(x: Tensor) -> tuple[npt.NDArray[Any], bool]:
     return bits.permute(0, 2, 3, 1).flatten(1, 2).numpy(), True
 
 
-def _rows(values: Tensor, x: Tensor) -> npt.NDArray[np.float32]:
-    rows: npt.NDArray[np.float32] = values.detach().float().expand(x.shape[:2]).contiguous().numpy()
+def _rows(values: Tensor, x: Tensor) -> FloatArray:
+    rows: FloatArray = values.detach().float().expand(x.shape[:2]).contiguous().numpy()
     return rows
 
 

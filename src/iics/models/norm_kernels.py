@@ -16,11 +16,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from iics.arrays import FloatArray
 from iics.kernels import REORDERED, kernel
 
 Map = npt.NDArray[Any]
 """Float32, or bfloat16 seen as uint16. Shape (n, pixels, c) or (n, c, pixels)."""
-FloatMatrix = npt.NDArray[np.float32]
 
 _CACHED_FLOATS = 32768  # of a block of channels
 _NARROWEST = 16  # channels: a cache line of float32
@@ -64,7 +64,7 @@ def _channels_at_a_time(pixels: int, channels: int) -> int:
 
 
 @kernel(parallel=True, fastmath=REORDERED)
-def moments_last(x: Map, mean: FloatMatrix, squares: FloatMatrix) -> None:
+def moments_last(x: Map, mean: FloatArray, squares: FloatArray) -> None:
     """Write mean and sum of (x - mean)^2 over the pixels. Shapes (n, pixels, c), (n, c), (n, c)."""
     crops, pixels, channels = x.shape
     width = _channels_at_a_time(pixels, channels)
@@ -89,7 +89,7 @@ def moments_last(x: Map, mean: FloatMatrix, squares: FloatMatrix) -> None:
 
 
 @kernel(parallel=True)
-def scale_last(x: Map, scale: FloatMatrix, shift: FloatMatrix, low: np.float32, high: np.float32, y: Map) -> None:
+def scale_last(x: Map, scale: FloatArray, shift: FloatArray, low: np.float32, high: np.float32, y: Map) -> None:
     """Write x * scale + shift, cut to [low, high]. Shapes (n, pixels, c), (n, c), (n, c), (n, pixels, c)."""
     crops, pixels, channels = x.shape
     for i in numba.prange(crops):
@@ -104,13 +104,13 @@ def scale_last(x: Map, scale: FloatMatrix, shift: FloatMatrix, low: np.float32, 
 def gradient_sums_last(
     grad: Map,
     x: Map,
-    scale: FloatMatrix,
-    shift: FloatMatrix,
-    mean: FloatMatrix,
+    scale: FloatArray,
+    shift: FloatArray,
+    mean: FloatArray,
     low: np.float32,
     high: np.float32,
-    sums: FloatMatrix,
-    products: FloatMatrix,
+    sums: FloatArray,
+    products: FloatArray,
 ) -> None:
     """Write the sums over pixels of g and of g * (x - mean), where g is `grad` where the activation let it pass."""
     crops, pixels, channels = x.shape
@@ -142,10 +142,10 @@ def gradient_sums_last(
 def gradient_last(
     grad: Map,
     x: Map,
-    scale: FloatMatrix,
-    shift: FloatMatrix,
-    slope: FloatMatrix,
-    offset: FloatMatrix,
+    scale: FloatArray,
+    shift: FloatArray,
+    slope: FloatArray,
+    offset: FloatArray,
     low: np.float32,
     high: np.float32,
     grad_x: Map,
@@ -164,7 +164,7 @@ def gradient_last(
 
 
 @kernel(parallel=True, fastmath=REORDERED)
-def moments_first(x: Map, mean: FloatMatrix, squares: FloatMatrix) -> None:
+def moments_first(x: Map, mean: FloatArray, squares: FloatArray) -> None:
     """As `moments_last`, for x of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
     for i in numba.prange(crops):
@@ -181,7 +181,7 @@ def moments_first(x: Map, mean: FloatMatrix, squares: FloatMatrix) -> None:
 
 
 @kernel(parallel=True)
-def scale_first(x: Map, scale: FloatMatrix, shift: FloatMatrix, low: np.float32, high: np.float32, y: Map) -> None:
+def scale_first(x: Map, scale: FloatArray, shift: FloatArray, low: np.float32, high: np.float32, y: Map) -> None:
     """As `scale_last`, for x and y of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
     for i in numba.prange(crops):
@@ -195,13 +195,13 @@ def scale_first(x: Map, scale: FloatMatrix, shift: FloatMatrix, low: np.float32,
 def gradient_sums_first(
     grad: Map,
     x: Map,
-    scale: FloatMatrix,
-    shift: FloatMatrix,
-    mean: FloatMatrix,
+    scale: FloatArray,
+    shift: FloatArray,
+    mean: FloatArray,
     low: np.float32,
     high: np.float32,
-    sums: FloatMatrix,
-    products: FloatMatrix,
+    sums: FloatArray,
+    products: FloatArray,
 ) -> None:
     """As `gradient_sums_last`, for maps of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
@@ -222,10 +222,10 @@ def gradient_sums_first(
 def gradient_first(
     grad: Map,
     x: Map,
-    scale: FloatMatrix,
-    shift: FloatMatrix,
-    slope: FloatMatrix,
-    offset: FloatMatrix,
+    scale: FloatArray,
+    shift: FloatArray,
+    slope: FloatArray,
+    offset: FloatArray,
     low: np.float32,
     high: np.float32,
     grad_x: Map,

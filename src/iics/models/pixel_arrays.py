@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from iics.pixels.pixel_source import Pixels
+from iics.arrays import Pixels
 
 _MOST_FROM_ONE, _MOST_OF_BYTES = 1.0, 255
 

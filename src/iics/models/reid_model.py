@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from iics.arrays import FloatArray, Pixels
 from iics.config import ModelSettings
 from iics.crops import CropSet
 from iics.errors import DataError, SettingsError, WeightsError
@@ -29,7 +30,6 @@ from iics.models.starting_weights import check_fits
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.weights import file_problem
 from iics.pixels.images import Interpolation, load_pixels, resized
-from iics.pixels.pixel_source import Pixels
 from iics.shown_picture import as_shown
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class ReidModel:
         *,
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    ) -> FloatArray:
         """Return the features of person crops: mean over image and mirror image, L2-normalised.
 
         Args:
@@ -96,7 +96,7 @@ class ReidModel:
             )
             for pixels in self._pixel_blocks(images)
         ]
-        features: npt.NDArray[np.float32] = l2_normalise(torch.cat(blocks)).cpu().numpy()
+        features: FloatArray = l2_normalise(torch.cat(blocks)).cpu().numpy()
         is_finite = np.isfinite(features).all(axis=1)
         if not is_finite.all():
             raise WeightsError(

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import DataSplits, IntArray
+from iics.arrays import FloatArray, IntArray
+from iics.crops import DataSplits
 from iics.errors import SettingsError
 from iics.page.cluster_members import (
     Cluster,
@@ -56,12 +56,12 @@ class ClusterBrowser:
 
     def __init__(self, run: Path, data: DataSplits | None) -> None:
         self._run, self._data = run, data
-        self._features: npt.NDArray[np.float32] | None = None
+        self._features: FloatArray | None = None
         self.rounds = rounds_of(run)
         self.last = clusters_of(read_cluster_table(run, self.rounds[-1]), data)
         self._round = lru_cache(maxsize=4)(self._read_round)
 
-    def take_features(self, features: npt.NDArray[np.float32]) -> None:
+    def take_features(self, features: FloatArray) -> None:
         """Take the features of the crops of `last`, L2-normalised; needed before anything is shown. Shape (n, d)."""
         self._features = features
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray
 from iics.atomic import write_atomically
 from iics.crops import CropSet
 from iics.errors import WriteError
@@ -27,7 +27,7 @@ FEATURES_FILE = "cluster_features.npz"
 
 def run_features(
     run: Path, model: ReidModel, crops: CropSet, *, batch_size: int, progress: Callable[[int], None] | None = None
-) -> npt.NDArray[np.float32]:
+) -> FloatArray:
     """Return the features of a run's crops: those in its folder, if they are of this model and these crops.
 
     Args:
@@ -58,13 +58,13 @@ def run_features(
     return features
 
 
-def kept_features(file: Path, key: str, num_crops: int) -> npt.NDArray[np.float32] | None:
+def kept_features(file: Path, key: str, num_crops: int) -> FloatArray | None:
     """Return the features in a file; None if there are none of this key, or the file is damaged."""
     if not file.exists():
         return None
     try:
         with open_regular(file) as opened, np.load(opened, allow_pickle=False) as kept:
-            features: npt.NDArray[np.float32] = kept["features"]
+            features: FloatArray = kept["features"]
             is_ours = str(kept["key"]) == key and features.ndim == 2 and features.dtype == np.float32
             return features if is_ours and len(features) == num_crops and np.isfinite(features).all() else None
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

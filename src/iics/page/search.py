@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-import numpy as np
-import numpy.typing as npt
-
+from iics.arrays import FloatArray
 from iics.errors import SettingsError
 from iics.evaluation.marks import Mark, Verdict
 from iics.gallery.filters import GalleryFilters
@@ -75,7 +73,7 @@ class Query:
 
     name: str
     digest: str
-    features: npt.NDArray[np.float32]
+    features: FloatArray
     matches: tuple[Match, ...] = ()
 
     def match(self, crop_id: str) -> Match:

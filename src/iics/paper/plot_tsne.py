@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import FloatArray, IntArray
 from iics.reports.plot_style import COLOURS, MARKERS, drawable_name, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FloatArray = npt.NDArray[np.floating]
 
 MAX_CROPS = 2000
 _MIN_CROPS = 5

@@ -14,9 +14,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from iics.errors import RunFolderError, WriteError
+from iics.measuring import Measuring
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
-from iics.reports.measuring import Measuring
 from iics.runs.record import RoundRecord
 from iics.runs.run_files import METRICS, read_records
 from iics.trained_run import resume, train

@@ -6,29 +6,21 @@ condition, so that it is computed many numbers at a time.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import BoolArray, FloatArray, IntArray, Pixels
 from iics.kernels import kernel, torch_threads
-from iics.pixels.pixel_source import Pixels
-
-FloatArray = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
-BoolVector = npt.NDArray[np.bool_]
 
 
 def augmented_by_kernel(
     pixels: Pixels,
-    is_mirrored: BoolVector,
-    offsets: npt.NDArray[np.int64],
-    erased: npt.NDArray[np.int64],
+    is_mirrored: BoolArray,
+    offsets: IntArray,
+    erased: IntArray,
     *,
-    scale: FloatVector,
-    shift: FloatVector,
+    scale: FloatArray,
+    shift: FloatArray,
     images: FloatArray,
 ) -> None:
     """Write augmented, normalised images.
@@ -48,7 +40,7 @@ def augmented_by_kernel(
         _augment(rows, is_mirrored, offsets, erased, np.tile(scale, width), np.tile(shift, width), out)
 
 
-def normalised_by_kernel(pixels: Pixels, *, scale: FloatVector, shift: FloatVector, images: FloatArray) -> None:
+def normalised_by_kernel(pixels: Pixels, *, scale: FloatArray, shift: FloatArray, images: FloatArray) -> None:
     """Write normalised images; arguments as for `augmented_by_kernel`."""
     num_crops, height, width, _ = pixels.shape
     rows, out = pixels.reshape(num_crops * height, 3 * width), images.reshape(num_crops * height, 3 * width)
@@ -57,13 +49,13 @@ def normalised_by_kernel(pixels: Pixels, *, scale: FloatVector, shift: FloatVect
 
 
 @kernel()
-def _normalise_run(row: Pixels, scale: FloatVector, shift: FloatVector, out: FloatVector) -> None:
+def _normalise_run(row: Pixels, scale: FloatArray, shift: FloatArray, out: FloatArray) -> None:
     for k in range(len(out)):
         out[k] = np.float32(row[k]) * scale[k] + shift[k]
 
 
 @kernel()
-def _normalise_mirrored_run(row: Pixels, scale: FloatVector, shift: FloatVector, out: FloatVector) -> None:
+def _normalise_mirrored_run(row: Pixels, scale: FloatArray, shift: FloatArray, out: FloatArray) -> None:
     """Normalise a run of pixels from its last to its first."""
     scale0, scale1, scale2 = scale[0], scale[1], scale[2]
     shift0, shift1, shift2 = shift[0], shift[1], shift[2]
@@ -77,7 +69,7 @@ def _normalise_mirrored_run(row: Pixels, scale: FloatVector, shift: FloatVector,
 
 
 @kernel(parallel=True)
-def _normalise(rows: Pixels, scale: FloatVector, shift: FloatVector, out: FloatArray) -> None:
+def _normalise(rows: Pixels, scale: FloatArray, shift: FloatArray, out: FloatArray) -> None:
     for i in numba.prange(len(rows)):
         _normalise_run(rows[i], scale, shift, out[i])
 
@@ -85,11 +77,11 @@ def _normalise(rows: Pixels, scale: FloatVector, shift: FloatVector, out: FloatA
 @kernel(parallel=True)
 def _augment(
     pixels: Pixels,
-    is_mirrored: BoolVector,
-    offsets: npt.NDArray[np.int64],
-    erased: npt.NDArray[np.int64],
-    scale: FloatVector,
-    shift: FloatVector,
+    is_mirrored: BoolArray,
+    offsets: IntArray,
+    erased: IntArray,
+    scale: FloatArray,
+    shift: FloatArray,
     images: FloatArray,
 ) -> None:
     """Fill images (n, h, 3 w) from pixels of that shape; scale and shift are those of a row, (3 w,)."""

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from iics.arrays import Pixels
 from iics.crops import CropSet
 from iics.errors import DataError
 from iics.memory import free_memory
 from iics.pixels.crop_images import CropImages, ReadCrop
 from iics.pixels.crop_reader import CropReader, ReadError
-from iics.pixels.pixel_source import Pixels
 
 RESAMPLING = Image.Resampling.BICUBIC
 Interpolation = Literal["bicubic", "bilinear"]

@@ -23,6 +23,7 @@ import numpy as np
 import PIL
 from PIL import features
 
+from iics.arrays import Pixels
 from iics.crops import CropSet
 from iics.errors import DataError, WriteError
 from iics.pixels.cache_folder import cache_folder, cached_file, locked, remove_leftovers, temporary_of
@@ -39,7 +40,7 @@ from iics.pixels.images import (
     tasks_of,
 )
 from iics.pixels.pixel_decoder import PixelDecoder
-from iics.pixels.pixel_source import Pixels, PixelSource
+from iics.pixels.pixel_source import PixelSource
 from iics.regular_file import UnfitFileError, check_regular
 from iics.shown_picture import VERSION
 

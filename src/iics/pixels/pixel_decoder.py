@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import IntArray, Pixels
+from iics.crops import CropSet
 from iics.errors import DataError
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.crop_reader import CropReader
 from iics.pixels.images import check_size, checked_num_threads, decode_each, describe_failures, resized
-from iics.pixels.pixel_source import Pixels
 
 _CROPS_PER_TASK = 4  # a batch is small: more would leave threads without work
 

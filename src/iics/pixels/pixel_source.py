@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from iics.crops import IntArray
-
-Pixels = npt.NDArray[np.uint8]
+from iics.arrays import IntArray, Pixels
 
 
 class PixelSource(Protocol):

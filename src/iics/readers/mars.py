@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import IntArray
 from iics.crops import JUNK_IDENTITY, DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import Layout, LayoutPlace, find_layout
@@ -112,7 +112,7 @@ def _query_tracklets(place: LayoutPlace) -> set[_Tracklet]:
     return queries
 
 
-def _matrix(place: LayoutPlace, file: str, variable: str) -> npt.NDArray[np.int64]:
+def _matrix(place: LayoutPlace, file: str, variable: str) -> IntArray:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 

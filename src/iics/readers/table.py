@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, FloatArray, IntArray, natural_order
+from iics.arrays import BoolArray, DoubleArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, natural_order
 from iics.errors import DataError
 from iics.file_keys import file_key
 from iics.readers.box_columns import BoxColumns
@@ -74,8 +74,8 @@ class _Crops:
     camera_ids: IntArray
     camera_names: tuple[str, ...]
     identity_ids: IntArray
-    has_identity: npt.NDArray[np.bool_]
-    times: FloatArray | None
+    has_identity: BoolArray
+    times: DoubleArray | None
     tracklet_ids: IntArray | None
     boxes: IntArray | None
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
 from iics.runs.run_files import read_json
@@ -30,8 +30,8 @@ class CameraPairMatrices:
     """
 
     cameras: tuple[str, ...]
-    rank1: npt.NDArray[np.float64]
-    mean_ap: npt.NDArray[np.float64]
+    rank1: DoubleArray
+    mean_ap: DoubleArray
 
     def __post_init__(self) -> None:
         for name in ("rank1", "mean_ap"):
@@ -69,7 +69,7 @@ class CameraPairMatrices:
         return cls(tuple(cameras), *(_matrix(file, values, name, len(cameras)) for name in ("rank1", "mean_ap")))
 
 
-def _matrix(file: Path, values: Mapping[str, Any], name: str, size: int) -> npt.NDArray[np.float64]:
+def _matrix(file: Path, values: Mapping[str, Any], name: str, size: int) -> DoubleArray:
     """Return a matrix of the file; null becomes NaN."""
     rows = values.get(name)
     is_square = isinstance(rows, list) and len(rows) == size
@@ -83,5 +83,5 @@ def _matrix(file: Path, values: Mapping[str, Any], name: str, size: int) -> npt.
     return np.array(rows, dtype=np.float64).reshape(size, size)
 
 
-def _with_null(matrix: npt.NDArray[np.float64]) -> list[list[float | None]]:
+def _with_null(matrix: DoubleArray) -> list[list[float | None]]:
     return [[None if np.isnan(value) else value for value in row] for row in matrix.tolist()]

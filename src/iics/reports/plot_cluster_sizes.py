@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.reports.plot_style import BLUE, ORANGE, legend_above, new_figure, style
 
 if TYPE_CHECKING:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray
 from iics.reports.plot_style import GREY, drawable_name, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DoubleArray = npt.NDArray[np.float64]
 
 _SHADES = "cividis"  # evenly brighter, for colour-blind readers and in grey
 _MOST_WRITTEN = 12  # rows of a matrix whose numbers are written into their cells

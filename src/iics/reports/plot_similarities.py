@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import DoubleArray, IntArray
 from iics.reports.plot_style import BLUE, GREEN, ORANGE, VERMILLION, legend_above, new_figure, style
 from iics.runs.record import SimilarityRecord
 from iics.similarity.pair_histograms import bin_edges, counts_of_all_bins
@@ -42,7 +41,7 @@ class SimilarityPanel:
     """
 
     title: str
-    edges: npt.NDArray[np.float64]
+    edges: DoubleArray
     counts: Mapping[str, IntArray]
 
     def __post_init__(self) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray
 from iics.config import LoggerName, Settings
 from iics.errors import SettingsError
 from iics.runs.record import ClusterRecord, RoundRecord
@@ -226,7 +226,7 @@ def flatten(record: RoundRecord) -> Iterator[tuple[str, float]]:
             yield shown(name), float(value)
 
 
-def histograms(record: RoundRecord) -> dict[str, npt.NDArray[np.float64]]:
+def histograms(record: RoundRecord) -> dict[str, DoubleArray]:
     """Return what a record holds many values of: alphas; sizes of the clusters of each stage, and of its cameras."""
     found = {"alphas": np.array(list(record.alpha.values()), dtype=np.float64)}
     for name, stage in record.stages.items():
@@ -238,7 +238,7 @@ def histograms(record: RoundRecord) -> dict[str, npt.NDArray[np.float64]]:
     return {name: values for name, values in found.items() if len(values)}
 
 
-def _sizes(clusters: ClusterRecord) -> npt.NDArray[np.float64]:
+def _sizes(clusters: ClusterRecord) -> DoubleArray:
     """Return the size of each cluster, ascending."""
     pairs = np.array(clusters.size_counts or [], dtype=np.int64).reshape(-1, 2)
     return np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.float64)

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iics.arrays import IntArray
 from iics.config import Settings
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.labelling.stability import stage_stability
 from iics.methods.by_name import ends_round, remaining_stages, stages_of
 from iics.methods.method import Stage, State

@@ -31,9 +31,10 @@ from typing import Any
 
 import numpy as np
 
+from iics.arrays import IntArray
 from iics.atomic import write_atomically
 from iics.config import Settings
-from iics.crops import BOX_COLUMNS, CropSet, IntArray, natural_order
+from iics.crops import BOX_COLUMNS, CropSet, natural_order
 from iics.csv_text import csv_text
 from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of, own_settings

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from iics.arrays import FloatArray, IndexArray
 from iics.kernels import REORDERED, kernel, torch_threads
 from iics.similarity.crop_similarity import Crops, SimilarityKind, where_the_matrix_fits
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _BLOCK_ROWS = 1024
 
@@ -37,15 +32,15 @@ class CosineSimilarity:
     def __len__(self) -> int:
         return len(self.features)
 
-    def matrix(self) -> FloatMatrix:
+    def matrix(self) -> FloatArray:
         """See `CropSimilarity`."""
         return cosine_similarity(where_the_matrix_fits(self.features)).cpu().numpy()
 
-    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatArray:
         """See `CropSimilarity`."""
         return (_of(self.features, rows) @ _of(self.features, columns).T).cpu().numpy()
 
-    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+    def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
         with torch_threads():
             return _cosines(self.features.cpu().numpy(), first, second)
@@ -105,7 +100,7 @@ def _of(features: Tensor, crops: Crops) -> Tensor:
 
 
 @kernel(fastmath=REORDERED)
-def _dot(a: FloatVector, b: FloatVector) -> np.float32:
+def _dot(a: FloatArray, b: FloatArray) -> np.float32:
     total = np.float32(0)
     for k in range(len(a)):
         total += a[k] * b[k]
@@ -113,7 +108,7 @@ def _dot(a: FloatVector, b: FloatVector) -> np.float32:
 
 
 @kernel(parallel=True)
-def _cosines(features: FloatMatrix, first: IntVector, second: IntVector) -> FloatVector:
+def _cosines(features: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
     cosines = np.empty(len(first), np.float32)
     for pair in numba.prange(len(first)):
         cosines[pair] = _dot(features[first[pair]], features[second[pair]])

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from iics.arrays import FloatArray, IndexArray
 from iics.memory import free_on
 from iics.similarity.score_overlap import OverlapFunction, score_overlap
 
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
-Crops = IntVector | slice
+Crops = IndexArray | slice
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class UpperBounds:
         settle: Bounds of the pairs (first[i], second[i]), and the pairs, to their similarities. Shape (len(first),).
     """
 
-    block: Callable[[slice, slice], FloatMatrix]
-    settle: Callable[[FloatVector, IntVector, IntVector], FloatVector]
+    block: Callable[[slice, slice], FloatArray]
+    settle: Callable[[FloatArray, IndexArray, IndexArray], FloatArray]
 
 
 class CropSimilarity(Protocol):
@@ -54,13 +50,13 @@ class CropSimilarity(Protocol):
     def __len__(self) -> int:
         """Return the number of crops."""
 
-    def matrix(self) -> FloatMatrix:
+    def matrix(self) -> FloatArray:
         """Return all similarities, exactly symmetric, as an array of its own; O(n^2) memory. Shape (n, n)."""
 
-    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatArray:
         """Return the similarities of some crops and others; a slice copies nothing. Shape (rows, columns)."""
 
-    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+    def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return the similarities of the pairs (first[i], second[i]). Shape (len(first),)."""
 
 

@@ -8,17 +8,11 @@ J of two copies is exactly 1.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, IndexArray
 from iics.kernels import REORDERED, kernel, torch_threads
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _TILE = 128  # crops; with the chunk, two packed tiles of 0.5 MB: they fit the second-level cache of one core
 _CHUNK = 912  # scores
@@ -27,7 +21,7 @@ _LINE = 16  # floats in a cache line
 _ROWS_AT_A_TIME = 4 * _TILE  # a kernel cannot be interrupted: Ctrl-C waits a few seconds, not minutes
 
 
-def dense_overlap(scores: FloatMatrix) -> FloatMatrix:
+def dense_overlap(scores: FloatArray) -> FloatArray:
     """Return J of every pair; O(n^2 K) time, half of it saved by symmetry, and no memory beside the result.
 
     Args:
@@ -44,7 +38,7 @@ def dense_overlap(scores: FloatMatrix) -> FloatMatrix:
     return overlap
 
 
-def dense_overlap_block(rows: FloatMatrix, columns: FloatMatrix) -> FloatMatrix:
+def dense_overlap_block(rows: FloatArray, columns: FloatArray) -> FloatArray:
     """Return J between some crops (r, K) and others (c, K). Shape (r, c)."""
     overlap = np.empty((len(rows), len(columns)), np.float32)
     with torch_threads() as num_threads:
@@ -53,14 +47,14 @@ def dense_overlap_block(rows: FloatMatrix, columns: FloatMatrix) -> FloatMatrix:
     return overlap
 
 
-def dense_overlap_pairs(scores: FloatMatrix, first: IntVector, second: IntVector) -> FloatVector:
+def dense_overlap_pairs(scores: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
     """Return J of the pairs (first[i], second[i]). Shape (len(first),)."""
     with torch_threads():
         return _overlap_of_pairs(scores, first, second)
 
 
 @kernel(fastmath=REORDERED)
-def _add_shared(rows: FloatMatrix, i: int, columns: FloatMatrix, j: int, size: int, shared: FloatMatrix) -> None:
+def _add_shared(rows: FloatArray, i: int, columns: FloatArray, j: int, size: int, shared: FloatArray) -> None:
     """Add sum_k min(rows[i + a, k], columns[j + b, k]) to shared[i + a, j + b], for a and b from 0 to 3."""
     a0, a1, a2, a3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     b0, b1, b2, b3 = columns[j], columns[j + 1], columns[j + 2], columns[j + 3]
@@ -81,7 +75,7 @@ def _add_shared(rows: FloatMatrix, i: int, columns: FloatMatrix, j: int, size: i
 
 
 @kernel()
-def _aligned(num_rows: int, num_columns: int) -> FloatMatrix:
+def _aligned(num_rows: int, num_columns: int) -> FloatArray:
     """Return zeros whose first element starts a cache line."""
     block = np.zeros(num_rows * num_columns + _LINE, np.float32)
     start = (-(block.ctypes.data // 4)) % _LINE
@@ -89,20 +83,20 @@ def _aligned(num_rows: int, num_columns: int) -> FloatMatrix:
 
 
 @kernel()
-def _pack(scores: FloatMatrix, start: int, count: int, k: int, size: int, packed: FloatMatrix) -> None:
+def _pack(scores: FloatArray, start: int, count: int, k: int, size: int, packed: FloatArray) -> None:
     for i in range(count):
         packed[i, :size] = scores[start + i, k : k + size]
 
 
 @kernel()
 def _compare_tiles(
-    rows: FloatMatrix,
+    rows: FloatArray,
     top: int,
     height: int,
-    columns: FloatMatrix,
+    columns: FloatArray,
     left: int,
     width: int,
-    work: tuple[FloatMatrix, FloatMatrix, FloatMatrix],
+    work: tuple[FloatArray, FloatArray, FloatArray],
 ) -> None:
     """Write the shared masses of `height` rows and `width` columns to the last array of `work`."""
     packed_rows, packed_columns, shared = work
@@ -117,12 +111,12 @@ def _compare_tiles(
 
 
 @kernel()
-def _work_space() -> tuple[FloatMatrix, FloatMatrix, FloatMatrix]:
+def _work_space() -> tuple[FloatArray, FloatArray, FloatArray]:
     return _aligned(_TILE, _CHUNK), _aligned(_TILE, _CHUNK), np.zeros((_TILE, _TILE), np.float32)
 
 
 @kernel(parallel=True)
-def _overlap_near_diagonal(scores: FloatMatrix, overlap: FloatMatrix, num_threads: int) -> FloatVector:
+def _overlap_near_diagonal(scores: FloatArray, overlap: FloatArray, num_threads: int) -> FloatArray:
     """Write the tiles on the diagonal and return the row sums, added up as the tiles add."""
     num_crops = len(scores)
     masses = np.empty(num_crops, np.float32)
@@ -143,7 +137,7 @@ def _overlap_near_diagonal(scores: FloatMatrix, overlap: FloatMatrix, num_thread
 
 @kernel(parallel=True)
 def _overlap_off_diagonal(
-    scores: FloatMatrix, masses: FloatVector, overlap: FloatMatrix, start: int, end: int, num_threads: int
+    scores: FloatArray, masses: FloatArray, overlap: FloatArray, start: int, end: int, num_threads: int
 ) -> None:
     """Write the tiles below the diagonal whose rows start from `start` to `end` and, mirrored, those above it."""
     num_crops = len(scores)
@@ -168,7 +162,7 @@ def _overlap_off_diagonal(
 
 
 @kernel(parallel=True)
-def _masses(scores: FloatMatrix, num_threads: int) -> FloatVector:
+def _masses(scores: FloatArray, num_threads: int) -> FloatArray:
     """Return the row sums, added up as the tiles add."""
     num_crops = len(scores)
     masses = np.empty(num_crops, np.float32)
@@ -184,11 +178,11 @@ def _masses(scores: FloatMatrix, num_threads: int) -> FloatVector:
 
 @kernel(parallel=True)
 def _overlap_of_block(
-    rows: FloatMatrix,
-    columns: FloatMatrix,
-    row_masses: FloatVector,
-    column_masses: FloatVector,
-    overlap: FloatMatrix,
+    rows: FloatArray,
+    columns: FloatArray,
+    row_masses: FloatArray,
+    column_masses: FloatArray,
+    overlap: FloatArray,
     num_threads: int,
 ) -> None:
     for thread in numba.prange(num_threads):
@@ -206,7 +200,7 @@ def _overlap_of_block(
 
 
 @kernel(fastmath=REORDERED)
-def _pair_overlap(a: FloatVector, b: FloatVector) -> np.float32:
+def _pair_overlap(a: FloatArray, b: FloatArray) -> np.float32:
     """Return J of two crops. Copies give exactly 1: both sums then add the same numbers in the same order."""
     shared = union = np.float32(0)
     for k in range(len(a)):
@@ -216,7 +210,7 @@ def _pair_overlap(a: FloatVector, b: FloatVector) -> np.float32:
 
 
 @kernel(parallel=True)
-def _overlap_of_pairs(scores: FloatMatrix, first: IntVector, second: IntVector) -> FloatVector:
+def _overlap_of_pairs(scores: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
     overlap = np.empty(len(first), np.float32)
     for pair in numba.prange(len(first)):
         overlap[pair] = _pair_overlap(scores[first[pair]], scores[second[pair]])

@@ -8,18 +8,13 @@ at the mean over a sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import FloatArray, IndexArray, IntArray
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _SAMPLED_ROWS = 256  # that tell how far apart crops are which are no neighbours
 
@@ -40,9 +35,9 @@ class DistanceGraph:
     """
 
     num_crops: int
-    first: IntVector
-    second: IntVector
-    distance: FloatVector
+    first: IndexArray
+    second: IndexArray
+    distance: FloatArray
     far: float
 
     def __post_init__(self) -> None:
@@ -65,7 +60,7 @@ class DistanceGraph:
 class Distance(Protocol):
     """A way from similarities to the distances that are clustered, chosen by name (`iics.similarity.by_name`)."""
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
         """Return the distance of every pair, finite and exactly symmetric, as an array of its own. Shape (n, n)."""
 
     def near(self, similarity: CropSimilarity, graph: NeighbourGraph) -> CropDistance:
@@ -81,10 +76,10 @@ class Distance(Protocol):
 class CropDistance(Protocol):
     """Distance of any crops; smaller is closer."""
 
-    def rows(self, crops: IntVector) -> FloatMatrix:
+    def rows(self, crops: IndexArray) -> FloatArray:
         """Return the distances between some crops and all n. Shape (len(crops), n)."""
 
-    def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+    def from_similarity(self, similarity: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return the distances of the pairs (first[i], second[i]), whose similarity is known. Shape (len(first),)."""
 
 
@@ -100,7 +95,7 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
     return DistanceGraph(num_crops, first, second, distances, _far(distance, graph, distances))
 
 
-def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatVector) -> float:
+def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatArray) -> float:
     """Return the mean distance to crops that are no neighbours, over a sample; more than any if all are neighbours."""
     num_crops, k = graph.neighbours.shape
     if k == num_crops:

@@ -13,14 +13,12 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray, IntArray
 from iics.errors import SettingsError
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph, NeighbourSearch, graph_memory, in_order
-
-FloatMatrix = npt.NDArray[np.float32]
 
 DIMENSIONS = 256
 CELLS_SEARCHED = 128
@@ -67,7 +65,7 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
     return NeighbourGraph(graph.neighbours[:, kept], graph.similarity[:, kept], graph.num_certain)
 
 
-def _search(features: FloatMatrix, k: int) -> npt.NDArray[np.int64]:
+def _search(features: FloatArray, k: int) -> IntArray:
     """Return k crops near each, of those in the nearest cells; of all cells where those hold fewer."""
     import faiss
 

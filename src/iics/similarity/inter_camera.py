@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from iics.arrays import FloatArray, IndexArray
 from iics.similarity.cosine import CosineSimilarity, check_features, products
 from iics.similarity.crop_similarity import ComparedCrops, Crops, CropSimilarity, SimilarityKind, UpperBounds
 from iics.similarity.overlap_similarity import OverlapSimilarity
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 
 def inter_camera_similarity(
@@ -92,13 +86,13 @@ class InterCameraSimilarity:
         """Cosines, raised by mu for pairs of different cameras: no overlap exceeds 1."""
         return UpperBounds(self._raised_cosines, self._settle)
 
-    def matrix(self) -> FloatMatrix:
+    def matrix(self) -> FloatArray:
         """See `CropSimilarity`."""
         overlap = self.overlap.all_pairs()
         features, cameras = self.features.to(overlap.device), self.cameras.to(overlap.device)
         return inter_camera_similarity(features, overlap, cameras, mu=self.mu, out=overlap).cpu().numpy()
 
-    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatArray:
         """See `CropSimilarity`."""
         cameras = self.cameras.cpu().numpy()
         raised = self.overlap.block(rows, columns)
@@ -106,25 +100,25 @@ class InterCameraSimilarity:
         raised += self.cosine.block(rows, columns)
         return raised
 
-    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+    def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
         similarity = self.cosine.pairs(first, second)
         across = self._across(first, second)
         similarity[across] += np.float32(self.mu) * self.overlap.pairs(first[across], second[across])
         return similarity
 
-    def _raised_cosines(self, rows: slice, columns: slice) -> FloatMatrix:
+    def _raised_cosines(self, rows: slice, columns: slice) -> FloatArray:
         bounds = self.features[rows] @ self.features[columns].T
         return bounds.add_(self.cameras[rows, None] != self.cameras[None, columns], alpha=self.mu).cpu().numpy()
 
-    def _settle(self, bounds: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+    def _settle(self, bounds: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return bound - mu * (1 - J) for pairs of different cameras."""
         similarity = bounds.copy()
         across = self._across(first, second)
         similarity[across] -= np.float32(self.mu) * (1 - self.overlap.pairs(first[across], second[across]))
         return similarity
 
-    def _across(self, first: IntVector, second: IntVector) -> IntVector:
+    def _across(self, first: IndexArray, second: IndexArray) -> IndexArray:
         """Return the places of pairs of different cameras."""
         cameras = self.cameras.cpu().numpy()
         return np.flatnonzero(cameras[first] != cameras[second])

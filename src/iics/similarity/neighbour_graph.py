@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, IndexArray, Int32Array
 from iics.kernels import kernel, torch_threads
 from iics.similarity.crop_similarity import CropSimilarity
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-Neighbours = npt.NDArray[np.int32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _BLOCK = 2048
 _BYTES_PER_NEIGHBOUR = 90  # measured: the graph, what is sorted, and the distances made of it
@@ -36,9 +31,9 @@ class NeighbourGraph:
         num_certain: How many of them no other crop is nearer than, for certain. Shape (n,).
     """
 
-    neighbours: Neighbours
-    similarity: FloatMatrix
-    num_certain: IntVector
+    neighbours: Int32Array
+    similarity: FloatArray
+    num_certain: IndexArray
 
 
 class FindNeighbours(Protocol):
@@ -103,7 +98,7 @@ def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> Neigh
     return in_order(found, exact, last_bounds=last_bounds)
 
 
-def in_order(found: Neighbours, similarity: FloatMatrix, *, last_bounds: FloatVector) -> NeighbourGraph:
+def in_order(found: Int32Array, similarity: FloatArray, *, last_bounds: FloatArray) -> NeighbourGraph:
     """Return the graph of the crops found: each crop first among its own, then by similarity and index.
 
     Args:
@@ -119,7 +114,7 @@ def in_order(found: Neighbours, similarity: FloatMatrix, *, last_bounds: FloatVe
 
 
 @kernel(parallel=True)
-def _offer(tile: FloatMatrix, top: int, left: int, best: FloatMatrix, found: Neighbours) -> None:
+def _offer(tile: FloatArray, top: int, left: int, best: FloatArray, found: Int32Array) -> None:
     """Put those of a tile's columns into the lists of its rows that belong there; columns come in ascending order."""
     last = best.shape[1] - 1
     for i in numba.prange(len(tile)):
@@ -130,14 +125,14 @@ def _offer(tile: FloatMatrix, top: int, left: int, best: FloatMatrix, found: Nei
                 _insert(values, crops, value, left + j)
 
 
-def nearest(distance: FloatMatrix, k: int) -> Neighbours:
+def nearest(distance: FloatArray, k: int) -> Int32Array:
     """Return the k nearest crops of each in a matrix, itself first, then by (distance, index). Shape (n, k)."""
     with torch_threads():
         return _nearest(distance, k)
 
 
 @kernel(parallel=True)
-def _nearest(distance: FloatMatrix, k: int) -> Neighbours:
+def _nearest(distance: FloatArray, k: int) -> Int32Array:
     num_crops = len(distance)
     found = np.empty((num_crops, k), np.int32)
     for p in numba.prange(num_crops):
@@ -151,7 +146,7 @@ def _nearest(distance: FloatMatrix, k: int) -> Neighbours:
 
 
 @kernel()
-def _insert(values: FloatVector, crops: Neighbours, value: np.float32, crop: int) -> None:
+def _insert(values: FloatArray, crops: Int32Array, value: np.float32, crop: int) -> None:
     """Put a crop into a list ordered by value, behind those of at least its own; the last drops out."""
     place = len(values) - 1
     while place > 0 and values[place - 1] < value:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from iics.arrays import FloatArray, IndexArray
 from iics.similarity.crop_similarity import ComparedCrops, Crops, SimilarityKind, where_the_matrix_fits
 from iics.similarity.dense_overlap import dense_overlap_block, dense_overlap_pairs
 from iics.similarity.score_overlap import OverlapFunction, check_scores, score_overlap
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 
 class OverlapSimilarity:
@@ -50,7 +44,7 @@ class OverlapSimilarity:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def matrix(self) -> FloatMatrix:
+    def matrix(self) -> FloatArray:
         """See `CropSimilarity`."""
         return self.all_pairs().cpu().numpy()
 
@@ -58,16 +52,16 @@ class OverlapSimilarity:
         """Return the matrix where it fits: on the device of the scores, or on the CPU. Shape (n, n)."""
         return self._compute(where_the_matrix_fits(self.scores), num_cameras=self.num_heads)
 
-    def block(self, rows: Crops, columns: Crops) -> FloatMatrix:
+    def block(self, rows: Crops, columns: Crops) -> FloatArray:
         """See `CropSimilarity`."""
         return dense_overlap_block(self._on_cpu[rows], self._on_cpu[columns])
 
-    def pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+    def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
         return dense_overlap_pairs(self._on_cpu, first, second)
 
     @cached_property
-    def _on_cpu(self) -> FloatMatrix:
+    def _on_cpu(self) -> FloatArray:
         return self.scores.cpu().contiguous().numpy()
 
 

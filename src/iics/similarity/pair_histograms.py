@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from iics.crops import DISTRACTOR_IDENTITY, IntArray
+from iics.arrays import DoubleArray, FloatArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY
 
 BINS_PER_UNIT = 100
 """Bin k holds cosines from k / 100 up to, but without, (k + 1) / 100; the last one holds 1 as well."""
@@ -93,7 +93,7 @@ def pair_histograms(features: Tensor, camera_ids: IntArray, identity_ids: IntArr
     return PairHistograms(num_sampled=len(sampled), pairs=pairs)
 
 
-def bin_edges() -> npt.NDArray[np.float64]:
+def bin_edges() -> DoubleArray:
     """Return the ends of all bins, from -1 to 1. Shape (bins + 1,)."""
     return np.arange(-BINS_PER_UNIT, BINS_PER_UNIT + 1) / BINS_PER_UNIT
 
@@ -106,7 +106,7 @@ def counts_of_all_bins(counts: Iterable[Sequence[int]]) -> IntArray:
     return whole
 
 
-def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, npt.NDArray[np.float32]]]:
+def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield some of the sampled crops and their cosines with all, 4 MB at a time or one row."""
     size = max(1, _BLOCK_FLOATS // max(1, len(features)))
     for start in range(0, len(sampled), size):

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, IndexArray
 from iics.kernels import kernel, torch_threads
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 _ASYMMETRY_TOLERANCE = 1e-4
 _TILE = 128
@@ -24,7 +19,7 @@ _TILE = 128
 class PlainDistance:
     """See `iics.similarity.distance_graph.Distance`."""
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
         """Return 1 - similarity of every pair.
 
         Raises:
@@ -54,24 +49,24 @@ class NearPlainDistance:
     def __init__(self, similarity: CropSimilarity) -> None:
         self._similarity = similarity
 
-    def rows(self, crops: IntVector) -> FloatMatrix:
+    def rows(self, crops: IndexArray) -> FloatArray:
         """See `CropDistance`."""
         distance = 1 - self._similarity.block(crops, slice(None))
         distance[np.arange(len(crops)), crops] = 0
         return distance
 
-    def from_similarity(self, similarity: FloatVector, _first: IntVector, _second: IntVector) -> FloatVector:
+    def from_similarity(self, similarity: FloatArray, _first: IndexArray, _second: IndexArray) -> FloatArray:
         """See `CropDistance`."""
         return 1 - similarity
 
 
-def one_minus(similarity: CropSimilarity) -> FloatMatrix:
+def one_minus(similarity: CropSimilarity) -> FloatArray:
     """Return 1 - similarity of every pair, in one matrix. Shape (n, n)."""
     matrix = similarity.matrix()
     return np.subtract(1, matrix, out=matrix)
 
 
-def check_distance(distance: FloatMatrix) -> float:
+def check_distance(distance: FloatArray) -> float:
     """Return the largest difference between mirrored entries; the diagonal plays no part.
 
     Raises:
@@ -87,7 +82,7 @@ def check_distance(distance: FloatMatrix) -> float:
 
 
 @kernel(parallel=True)
-def _largest_asymmetry(d: FloatMatrix) -> FloatVector:
+def _largest_asymmetry(d: FloatArray) -> FloatArray:
     """Return the largest |d(i, j) - d(j, i)| of each tile of rows; infinite if one of the two is not finite."""
     num_rows = len(d)
     gaps = np.zeros((num_rows + _TILE - 1) // _TILE, np.float32)

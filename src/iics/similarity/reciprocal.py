@@ -12,16 +12,13 @@ from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
+from iics.arrays import FloatArray, IndexArray, Int32Array
 from iics.kernels import kernel, torch_threads
 from iics.similarity.sparse_overlap import SparseRows
 
-Neighbours = npt.NDArray[np.int32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
-PairDistance = Callable[[IntVector, IntVector], FloatVector]
+PairDistance = Callable[[IndexArray, IndexArray], FloatArray]
 
 
 def neighbours_needed(num_crops: int, k1: int, k2: int) -> int:
@@ -35,7 +32,7 @@ def reciprocal_memory(num_crops: int, k1: int) -> int:
 
 
 def reciprocal_weights(
-    neighbours: Neighbours, pair_distance: PairDistance, *, k1: int, k2: int, covers_more: bool = False
+    neighbours: Int32Array, pair_distance: PairDistance, *, k1: int, k2: int, covers_more: bool = False
 ) -> SparseRows:
     """Return each crop's weights over its reciprocal neighbours, rows summing to 1; memory O(n k1^2) at most.
 
@@ -70,7 +67,7 @@ def reciprocal_weights(
     return SparseRows.from_csr(_local_expansion(matrix, neighbours[:, :k2]))
 
 
-def _local_expansion(weights: Any, nearest: Neighbours) -> Any:
+def _local_expansion(weights: Any, nearest: Int32Array) -> Any:
     """Return each crop's weights averaged over its nearest crops."""
     num_crops, k = nearest.shape
     starts = np.arange(0, num_crops * k + 1, k)
@@ -83,7 +80,7 @@ def _local_expansion(weights: Any, nearest: Neighbours) -> Any:
 # The helpers below are compiled without `parallel`: inside a parallel loop numba 0.68 rewrites array expressions such
 # as np.any(members[:size] == q) into loops of their own and then reads a stale `size`.
 @kernel()
-def _contains(crops: Neighbours, size: int, wanted: int) -> bool:
+def _contains(crops: Int32Array, size: int, wanted: int) -> bool:
     for i in range(size):  # noqa: SIM110 - numba compiles no generator
         if crops[i] == wanted:
             return True
@@ -91,7 +88,7 @@ def _contains(crops: Neighbours, size: int, wanted: int) -> bool:
 
 
 @kernel()
-def _reciprocal(neighbours: Neighbours, p: int, k: int) -> Neighbours:
+def _reciprocal(neighbours: Int32Array, p: int, k: int) -> Int32Array:
     """Return R(p): those of the first k neighbours of p that have p among their first k."""
     found = np.empty(k, np.int32)
     count = 0
@@ -103,7 +100,7 @@ def _reciprocal(neighbours: Neighbours, p: int, k: int) -> Neighbours:
 
 
 @kernel()
-def _expand(neighbours: Neighbours, p: int, k: int, half: int, more: int, members: Neighbours) -> int:
+def _expand(neighbours: Int32Array, p: int, k: int, half: int, more: int, members: Int32Array) -> int:
     """Write R*(p) to `members` and return its size; `more` is 1 where two thirds are too few, else 0."""
     close = _reciprocal(neighbours, p, k)
     size = len(close)
@@ -124,7 +121,7 @@ def _expand(neighbours: Neighbours, p: int, k: int, half: int, more: int, member
 
 
 @kernel(parallel=True)
-def _expanded_sets(neighbours: Neighbours, k: int, half: int, more: int) -> tuple[Neighbours, Neighbours]:
+def _expanded_sets(neighbours: Int32Array, k: int, half: int, more: int) -> tuple[Int32Array, Int32Array]:
     """Return R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
     num_crops = len(neighbours)
     members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled

@@ -6,12 +6,12 @@ distance given: (1 - lambda) * Jaccard + lambda * distance. The distance `rerank
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, FloatArray, IndexArray
 from iics.config import DistanceSettings
 from iics.kernels import kernel, torch_threads
 from iics.similarity.crop_similarity import CropSimilarity
@@ -19,10 +19,6 @@ from iics.similarity.neighbour_graph import NeighbourGraph, nearest
 from iics.similarity.plain_distance import NearPlainDistance, one_minus
 from iics.similarity.reciprocal import neighbours_needed, reciprocal_memory, reciprocal_weights
 from iics.similarity.sparse_overlap import mirror_lower
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-IntVector = npt.NDArray[np.integer[Any]]
 
 K1, K2, LAMBDA = DistanceSettings.k1, DistanceSettings.k2, DistanceSettings.lambda_value
 
@@ -48,7 +44,7 @@ class RerankedDistance:
         check_reranking(k1, k2, lambda_value)
         self._k1, self._k2, self._lambda = k1, k2, lambda_value
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatMatrix:
+    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
         """Return the k-reciprocal distance of 1 - similarity.
 
         Raises:
@@ -81,23 +77,23 @@ class NearRerankedDistance:
         self._weights = reciprocal_weights(graph.neighbours, lambda p, q: 1 - similarity.pairs(p, q), k1=k1, k2=k2)
         self._lambda = np.float32(lambda_value)
 
-    def rows(self, crops: IntVector) -> FloatMatrix:
+    def rows(self, crops: IndexArray) -> FloatArray:
         """See `CropDistance`."""
         return self._mixed(self._weights.overlap_rows(crops), self._plain.rows(crops))
 
-    def from_similarity(self, similarity: FloatVector, first: IntVector, second: IntVector) -> FloatVector:
+    def from_similarity(self, similarity: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropDistance`."""
         return self._mixed(self._weights.overlap_pairs(first, second), 1 - similarity)
 
-    def _mixed(self, overlap: FloatMatrix, distance: FloatMatrix) -> FloatMatrix:
+    def _mixed(self, overlap: FloatArray, distance: FloatArray) -> FloatArray:
         distance *= self._lambda
         distance += jaccard_part(overlap, self._lambda)
         return distance
 
 
 def k_reciprocal_distance(
-    distance: FloatMatrix, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA, overwrite: bool = False
-) -> FloatMatrix:
+    distance: FloatArray, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA, overwrite: bool = False
+) -> FloatArray:
     """Return the k-reciprocal distance: (1 - lambda) * Jaccard + lambda * distance, made symmetric.
 
     The weights are exp(-d) of the distance as given (the paper's Eq. 7); the authors' program divides each crop's
@@ -131,9 +127,7 @@ def k_reciprocal_distance(
     return reranked
 
 
-def published_distance(
-    distance: FloatMatrix, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA
-) -> FloatMatrix:
+def published_distance(distance: FloatArray, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA) -> FloatArray:
     """Return the distance as the program computes it that its authors published and other toolboxes took over.
 
     It departs from `k_reciprocal_distance` in three places: each crop's distances are divided by the largest of them
@@ -164,19 +158,19 @@ def published_distance(
     return mixed
 
 
-def jaccard_part(overlap: FloatMatrix, lambda_value: np.float32) -> FloatMatrix:
+def jaccard_part(overlap: FloatArray, lambda_value: np.float32) -> FloatArray:
     """Return (1 - lambda) * (1 - overlap), the part of the mixture that neighbours make, in place."""
     np.subtract(1, overlap, out=overlap)
     overlap *= 1 - lambda_value
     return overlap
 
 
-def farthest_or_one(farthest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def farthest_or_one(farthest: FloatArray) -> FloatArray:
     """Return what each crop's distances are divided by: the largest, or 1 where all crops are the same."""
     return np.where(farthest > 0, farthest, np.float32(1))
 
 
-def _checked(distance: FloatMatrix, *, copy: bool | None) -> FloatMatrix:
+def _checked(distance: FloatArray, *, copy: bool | None) -> FloatArray:
     if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
         raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
     checked = np.array(distance, dtype=np.float32, order="C", copy=copy)
@@ -199,7 +193,7 @@ def check_reranking(k1: int, k2: int, lambda_value: float) -> None:
 
 
 @kernel(parallel=True, fastmath=frozenset({"reassoc"}))
-def _row_sums(distance: FloatMatrix) -> npt.NDArray[np.float64]:
+def _row_sums(distance: FloatArray) -> DoubleArray:
     sums = np.zeros(len(distance), np.float64)
     for p in numba.prange(len(distance)):
         total = 0.0
@@ -210,7 +204,7 @@ def _row_sums(distance: FloatMatrix) -> npt.NDArray[np.float64]:
 
 
 @kernel(parallel=True)
-def _scale_lower(distance: FloatMatrix, lambda_value: np.float32, num_threads: int) -> None:
+def _scale_lower(distance: FloatArray, lambda_value: np.float32, num_threads: int) -> None:
     """Replace entries below the diagonal by (1 - lambda) + lambda * (d + d') / 2, tile by tile for the cache's sake."""
     num_rows = len(distance)
     farthest = np.float32(1) - lambda_value

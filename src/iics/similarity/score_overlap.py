@@ -13,16 +13,14 @@ from typing import Protocol
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 import torch
 from torch import Tensor
 
+from iics.arrays import FloatArray, Int32Array, IntArray
 from iics.kernels import kernel, torch_threads
 from iics.similarity.dense_overlap import dense_overlap
 from iics.similarity.sparse_overlap import SparseRows, mirror_lower
-
-FloatMatrix = npt.NDArray[np.float32]
 
 SPARSE_ERROR = 5e-6
 """Bound on the error of J where small scores are left out."""
@@ -64,7 +62,7 @@ def score_overlap(scores: Tensor, *, num_cameras: int) -> Tensor:
     return torch.from_numpy(dense_overlap(matrix) if sparse is None else _overlap_of_large(sparse))
 
 
-def large_scores(scores: FloatMatrix, *, num_cameras: int) -> SparseRows | None:
+def large_scores(scores: FloatArray, *, num_cameras: int) -> SparseRows | None:
     """Return the scores that matter, if comparing only them is faster; None if it is not.
 
     Of each row the smallest scores are left out, those below a power of two chosen so that they sum to e, at most
@@ -88,7 +86,7 @@ def large_scores(scores: FloatMatrix, *, num_cameras: int) -> SparseRows | None:
     return SparseRows.from_csr(scipy.sparse.csr_array((values, columns, starts), shape=scores.shape))
 
 
-def _overlap_of_large(scores: SparseRows) -> FloatMatrix:
+def _overlap_of_large(scores: SparseRows) -> FloatArray:
     num_crops = len(scores.masses)
     overlap = np.zeros((num_crops, num_crops), np.float32)
     scores.add_overlap(overlap, scale=1)
@@ -138,7 +136,7 @@ def check_scores(scores: Tensor, num_cameras: int) -> None:
 
 
 @kernel(parallel=True)
-def _bounds(scores: FloatMatrix, largest_mass: np.float32) -> FloatMatrix:
+def _bounds(scores: FloatArray, largest_mass: np.float32) -> FloatArray:
     """Return for each row the largest power of two below which scores sum to at most `largest_mass`."""
     bounds = np.empty(len(scores), np.float32)
     for m in numba.prange(len(scores)):
@@ -155,7 +153,7 @@ def _bounds(scores: FloatMatrix, largest_mass: np.float32) -> FloatMatrix:
 
 
 @kernel()
-def _counts_by_column(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[np.int64]:
+def _counts_by_column(scores: FloatArray, bounds: FloatArray) -> IntArray:
     counts = np.zeros(scores.shape[1], np.int64)
     for m in range(len(scores)):
         for k in range(scores.shape[1]):
@@ -164,7 +162,7 @@ def _counts_by_column(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[n
 
 
 @kernel()
-def _counts_by_row(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[np.int64]:
+def _counts_by_row(scores: FloatArray, bounds: FloatArray) -> IntArray:
     counts = np.zeros(len(scores), np.int64)
     for m in range(len(scores)):
         for k in range(scores.shape[1]):
@@ -174,11 +172,11 @@ def _counts_by_row(scores: FloatMatrix, bounds: FloatMatrix) -> npt.NDArray[np.i
 
 @kernel(parallel=True)
 def _keep(
-    scores: FloatMatrix,
-    bounds: FloatMatrix,
-    starts: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int32],
-    values: FloatMatrix,
+    scores: FloatArray,
+    bounds: FloatArray,
+    starts: IntArray,
+    columns: Int32Array,
+    values: FloatArray,
 ) -> None:
     for m in numba.prange(len(scores)):
         place = starts[m]

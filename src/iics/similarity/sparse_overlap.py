@@ -11,14 +11,9 @@ from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, FloatArray, IndexArray
 from iics.kernels import kernel, torch_threads
-
-FloatMatrix = npt.NDArray[np.float32]
-FloatVector = npt.NDArray[np.float32]
-Sums = npt.NDArray[np.float64]  # of thousands of values, one after the other
-IntVector = npt.NDArray[np.integer[Any]]
 
 _TILE = 128
 
@@ -37,13 +32,13 @@ class SparseRows:
         masses: Row sums, added in the order of the columns. Shape (n,), float64.
     """
 
-    row_starts: IntVector
-    columns: IntVector
-    values: FloatVector
-    column_starts: IntVector
-    rows: IntVector
-    column_values: FloatVector
-    masses: Sums
+    row_starts: IndexArray
+    columns: IndexArray
+    values: FloatArray
+    column_starts: IndexArray
+    rows: IndexArray
+    column_values: FloatArray
+    masses: DoubleArray
 
     @classmethod
     def from_csr(cls, matrix: Any) -> SparseRows:
@@ -58,44 +53,44 @@ class SparseRows:
             masses,
         )
 
-    def to_dense(self) -> FloatMatrix:
+    def to_dense(self) -> FloatArray:
         """Return the rows with their zeros. Shape (n, K)."""
         dense = np.zeros((len(self.masses), len(self.column_starts) - 1), np.float32)
         dense[np.repeat(np.arange(len(self.masses)), np.diff(self.row_starts)), self.columns] = self.values
         return dense
 
     @property
-    def _arrays(self) -> tuple[IntVector, IntVector, FloatVector, IntVector, IntVector, FloatVector, Sums]:
+    def _arrays(self) -> tuple[IndexArray, IndexArray, FloatArray, IndexArray, IndexArray, FloatArray, DoubleArray]:
         return (
             *(self.row_starts, self.columns, self.values),
             *(self.column_starts, self.rows, self.column_values),
             self.masses,
         )
 
-    def add_overlap(self, matrix: FloatMatrix, *, scale: float) -> None:
+    def add_overlap(self, matrix: FloatArray, *, scale: float) -> None:
         """Add scale * overlap to the entries below the diagonal, in place. Shape (n, n)."""
         with torch_threads() as num_threads:
             _add_overlap(matrix, np.float32(scale), *self._arrays, num_threads)
 
-    def overlap_rows(self, rows: IntVector) -> FloatMatrix:
+    def overlap_rows(self, rows: IndexArray) -> FloatArray:
         """Return the overlap between some rows and all. Shape (len(rows), n)."""
         with torch_threads():
             return _overlap_rows(rows, *self._arrays)
 
-    def overlap_pairs(self, first: IntVector, second: IntVector) -> FloatVector:
+    def overlap_pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return the overlap of the pairs (first[i], second[i]). Shape (len(first),)."""
         with torch_threads():
             return _overlap_pairs(first, second, self.row_starts, self.columns, self.values, self.masses)
 
 
-def mirror_lower(matrix: FloatMatrix) -> None:
+def mirror_lower(matrix: FloatArray) -> None:
     """Copy the entries below the diagonal to above it, in place."""
     with torch_threads() as num_threads:
         _mirror_lower(matrix, num_threads)
 
 
 @kernel()
-def _row_sums(row_starts: IntVector, values: FloatVector) -> Sums:
+def _row_sums(row_starts: IndexArray, values: FloatArray) -> DoubleArray:
     """Return row sums, one value after the other as `_share` adds: a row shares all of itself."""
     sums = np.zeros(len(row_starts) - 1, np.float64)
     for p in range(len(sums)):
@@ -108,13 +103,13 @@ def _row_sums(row_starts: IntVector, values: FloatVector) -> Sums:
 def _share(
     p: int,
     end: int,
-    row_starts: IntVector,
-    columns: IntVector,
-    values: FloatVector,
-    column_starts: IntVector,
-    rows: IntVector,
-    column_values: FloatVector,
-    shared: Sums,
+    row_starts: IndexArray,
+    columns: IndexArray,
+    values: FloatArray,
+    column_starts: IndexArray,
+    rows: IndexArray,
+    column_values: FloatArray,
+    shared: DoubleArray,
 ) -> None:
     """Add sum min(v_p, v_q) to shared[q] for every q below `end`."""
     for i in range(row_starts[p], row_starts[p + 1]):
@@ -127,15 +122,15 @@ def _share(
 
 @kernel(parallel=True)
 def _add_overlap(
-    matrix: FloatMatrix,
+    matrix: FloatArray,
     scale: np.float32,
-    row_starts: IntVector,
-    columns: IntVector,
-    values: FloatVector,
-    column_starts: IntVector,
-    rows: IntVector,
-    column_values: FloatVector,
-    masses: Sums,
+    row_starts: IndexArray,
+    columns: IndexArray,
+    values: FloatArray,
+    column_starts: IndexArray,
+    rows: IndexArray,
+    column_values: FloatArray,
+    masses: DoubleArray,
     num_threads: int,
 ) -> None:
     for thread in numba.prange(num_threads):
@@ -150,15 +145,15 @@ def _add_overlap(
 
 @kernel(parallel=True)
 def _overlap_rows(
-    wanted: IntVector,
-    row_starts: IntVector,
-    columns: IntVector,
-    values: FloatVector,
-    column_starts: IntVector,
-    rows: IntVector,
-    column_values: FloatVector,
-    masses: Sums,
-) -> FloatMatrix:
+    wanted: IndexArray,
+    row_starts: IndexArray,
+    columns: IndexArray,
+    values: FloatArray,
+    column_starts: IndexArray,
+    rows: IndexArray,
+    column_values: FloatArray,
+    masses: DoubleArray,
+) -> FloatArray:
     num_crops = len(masses)
     overlap = np.empty((len(wanted), num_crops), np.float32)
     for at in numba.prange(len(wanted)):
@@ -172,13 +167,13 @@ def _overlap_rows(
 
 @kernel(parallel=True)
 def _overlap_pairs(
-    first: IntVector,
-    second: IntVector,
-    row_starts: IntVector,
-    columns: IntVector,
-    values: FloatVector,
-    masses: Sums,
-) -> FloatVector:
+    first: IndexArray,
+    second: IndexArray,
+    row_starts: IndexArray,
+    columns: IndexArray,
+    values: FloatArray,
+    masses: DoubleArray,
+) -> FloatArray:
     overlap = np.empty(len(first), np.float32)
     for pair in numba.prange(len(first)):
         p, q = first[pair], second[pair]
@@ -198,7 +193,7 @@ def _overlap_pairs(
 
 
 @kernel(parallel=True)
-def _mirror_lower(matrix: FloatMatrix, num_threads: int) -> None:
+def _mirror_lower(matrix: FloatArray, num_threads: int) -> None:
     """Tile by tile, because a whole transposed row misses the cache."""
     num_rows = len(matrix)
     for thread in numba.prange(num_threads):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import DoubleArray, FloatArray
 from iics.crops import JUNK_IDENTITY
 from iics.evaluation.distance_rows import MAX_ROWS, CosineRows
 from iics.evaluation.labels import EvaluationLabels
@@ -17,7 +17,6 @@ from iics.evaluation.reranked_rows import RerankedRows, Reranking
 from iics.measure import measured, seconds_in_turn
 from iics.speed.synthetic_gallery import SyntheticGallery
 
-FloatArray = npt.NDArray[np.float32]
 MAX_RANK = 50
 SLICE = 200
 
@@ -96,9 +95,7 @@ def multiply(crops: SyntheticGallery) -> None:
         torch.mm(block, gallery.T, out=cosines[: len(block)])
 
 
-def plain_ranking(
-    distance: FloatArray, labels: EvaluationLabels
-) -> tuple[npt.NDArray[np.float64], list[int], list[float]]:
+def plain_ranking(distance: FloatArray, labels: EvaluationLabels) -> tuple[DoubleArray, list[int], list[float]]:
     """Return average precisions, first ranks and inverse penalties, as one writes it first: each row sorted whole."""
     precisions, firsts, penalties = np.full(len(distance), np.nan), [], []
     for q, row in enumerate(distance):

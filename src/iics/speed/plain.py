@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-FloatMatrix = npt.NDArray[np.float32]
+from iics.arrays import FloatArray, Int32Array
 
 
 def score_overlap_rows(scores: Tensor, rows: range) -> Tensor:
@@ -34,17 +34,17 @@ class PlainReranking:
         lambda_value: As for `k_reciprocal_distance`.
     """
 
-    def __init__(self, distance: FloatMatrix, *, k1: int, k2: int, lambda_value: float) -> None:
+    def __init__(self, distance: FloatArray, *, k1: int, k2: int, lambda_value: float) -> None:
         self._distance, self._k1, self._k2, self._lambda = distance, k1, k2, lambda_value
 
     def ranking(self, rows: range) -> npt.NDArray[np.intp]:
         """Return all crops by their distance to some. Shape (len(rows), n)."""
         return np.stack([np.argsort(self._distance[row], kind="stable") for row in rows])
 
-    def weights(self, ranking: npt.NDArray[np.int32], rows: range) -> FloatMatrix:
+    def weights(self, ranking: Int32Array, rows: range) -> FloatArray:
         """Return the weights of some crops, before they are averaged, as dense rows. Shape (len(rows), n)."""
 
-        def reciprocal(crop: int, k: int) -> npt.NDArray[np.int32]:
+        def reciprocal(crop: int, k: int) -> Int32Array:
             forward = ranking[crop, : k + 1]
             backward = ranking[forward, : k + 1]
             return forward[np.where(backward == crop)[0]]
@@ -62,11 +62,11 @@ class PlainReranking:
             weights[at, expanded] = weight / weight.sum()
         return weights
 
-    def averaged(self, weights: FloatMatrix, ranking: npt.NDArray[np.int32], rows: range) -> FloatMatrix:
+    def averaged(self, weights: FloatArray, ranking: Int32Array, rows: range) -> FloatArray:
         """Return the weights of some crops averaged over their nearest. Shape (len(rows), n)."""
         return np.stack([weights[ranking[row, : self._k2]].mean(axis=0) for row in rows])
 
-    def distances(self, averaged: FloatMatrix, users: list[npt.NDArray[np.intp]], rows: range) -> FloatMatrix:
+    def distances(self, averaged: FloatArray, users: list[npt.NDArray[np.intp]], rows: range) -> FloatArray:
         """Return the new distances of some crops. Shape (len(rows), n).
 
         Args:

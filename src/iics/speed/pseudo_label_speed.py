@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import scipy.cluster.hierarchy
 import torch
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
-from iics.clustering.average_linkage import FloatMatrix, linkage_in_place
+from iics.arrays import DoubleArray, FloatArray
+from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.merges import Linkage
 from iics.config import ClusterSettings, DistanceSettings
 from iics.labelling.labeller import labeller_of
@@ -163,8 +163,8 @@ def _inter_camera(crops: SyntheticCrops, overlap: Tensor, repeats: int) -> tuple
     return Step("Eq. 5, in place", fast.seconds, fast.peak_bytes, product, "features @ features.T alone"), fast.result
 
 
-def _reranking(distance: FloatMatrix, repeats: int) -> tuple[Step, FloatMatrix]:
-    copies: list[FloatMatrix] = []  # overwritten, as in training
+def _reranking(distance: FloatArray, repeats: int) -> tuple[Step, FloatArray]:
+    copies: list[FloatArray] = []  # overwritten, as in training
     fast = measured(
         lambda: k_reciprocal_distance(copies.pop(), overwrite=True),
         repeats=repeats,
@@ -192,13 +192,13 @@ def _reranking(distance: FloatMatrix, repeats: int) -> tuple[Step, FloatMatrix]:
     return Step("re-ranking", fast.seconds, fast.peak_bytes, seconds, note), fast.result
 
 
-def _linkage(distance: FloatMatrix, repeats: int) -> Step:
-    copies: list[FloatMatrix] = []
+def _linkage(distance: FloatArray, repeats: int) -> Step:
+    copies: list[FloatArray] = []
     fast = measured(
         lambda: linkage_in_place(copies.pop()), repeats=repeats, before=lambda: copies.append(distance.copy())
     )
     name, link = _peer()
-    pairs: list[npt.NDArray[np.float64]] = []
+    pairs: list[DoubleArray] = []
     plain = measured(
         lambda: link(pairs.pop()),
         repeats=repeats,
@@ -209,7 +209,7 @@ def _linkage(distance: FloatMatrix, repeats: int) -> Step:
     return Step("average linkage", fast.seconds, fast.peak_bytes, plain.seconds, note)
 
 
-def _peer() -> tuple[str, Callable[[npt.NDArray[np.float64]], Linkage]]:
+def _peer() -> tuple[str, Callable[[DoubleArray], Linkage]]:
     """Return the fastest library there is for average linkage, and its function of condensed distances."""
     if importlib.util.find_spec("fastcluster") is None:
         return "scipy (fastcluster is not installed)", partial(scipy.cluster.hierarchy.linkage, method="average")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from iics.arrays import FloatArray, IndexArray
 from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.overlap_similarity import OverlapSimilarity
-
-IntVector = npt.NDArray[np.integer[Any]]
 
 _LATENT = 64
 _BLOCK_ROWS = 8192
@@ -34,8 +31,8 @@ class SyntheticCrops:
 
     features: Tensor
     scores: Tensor
-    identity_ids: IntVector
-    camera_ids: IntVector
+    identity_ids: IndexArray
+    camera_ids: IndexArray
     num_cameras: int
 
     def similarity(self, *, mu: float) -> InterCameraSimilarity:
@@ -73,7 +70,7 @@ def synthetic_crops(
     """
     generator = np.random.default_rng(seed)
 
-    def directions(count: int) -> npt.NDArray[np.float32]:
+    def directions(count: int) -> FloatArray:
         return generator.standard_normal((count, _LATENT), dtype=np.float32) / np.float32(_LATENT**0.5)
 
     num_identities = max(1, num_crops // crops_each)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import FloatArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 _LATENT = 64
 _BLOCK_ROWS = 4096

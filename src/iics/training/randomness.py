@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 
 _ORDER_OF_CROPS, _STAGES, _STARTING_WEIGHTS = 0, 1, 2
 

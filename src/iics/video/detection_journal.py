@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from iics.arrays import Pixels
 from iics.errors import WriteError
 from iics.regular_file import check_regular
 from iics.video.detections import Detections
-from iics.video.frames import Frame, Pixels
+from iics.video.frames import Frame
 
 
 class DetectionJournal:

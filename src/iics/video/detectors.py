@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from iics.arrays import Pixels
 from iics.errors import SettingsError
 from iics.video.detections import Detections
-from iics.video.frames import Pixels
 
 DetectorName = Literal[
     "hog",

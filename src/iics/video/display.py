@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from iics.arrays import Pixels
 from iics.errors import VideoError
-from iics.pixels.pixel_source import Pixels
 
 _MOST_STRETCH = 4.0  # half-width recorders on wide screens have 2.7
 

@@ -14,13 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from iics.arrays import Pixels
 from iics.errors import VideoError
 from iics.video.display import Display
-
-Pixels = npt.NDArray[np.uint8]
 
 _PACKAGES = {"cv2": "opencv-python-headless", "trackforge": "trackforge"}
 _MISSING_SECONDS = 0.5  # containers round their length; a cut off recording misses more

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from iics.arrays import Pixels
 from iics.errors import VideoError
 from iics.video.detections import Detections
-from iics.video.frames import Pixels
 
 _WINDOW = (128, 64)  # height, width
 # Its training windows have a wide margin around the person: 16 pixels of 64 x 128 on each side. Some of it is cut away.

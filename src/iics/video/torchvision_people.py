@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iics.arrays import Pixels
 from iics.errors import VideoError, WeightsError
 from iics.models.torchvision_import import import_torchvision
 from iics.models.weights import read_weights
 from iics.video.detections import Detections
-from iics.video.frames import Pixels
 
 _PERSON = 1  # in COCO's numbering, which all of them use
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.video.detections import Detections, FloatArray, IntArray
+from iics.arrays import DoubleArray, IntArray
+from iics.video.detections import Detections
 
 _MIN_OVERLAP = 0.3
 _ONE_CLASS = 0
@@ -27,7 +28,7 @@ class _Tracklet:
 
     number: int
     step: int
-    box: FloatArray
+    box: DoubleArray
 
 
 class TrackletLinker:
@@ -65,7 +66,7 @@ class TrackletLinker:
             tracklets[place] = self._number(tracked_as, detections.boxes[place])
         return tracklets
 
-    def _number(self, tracked_as: int, box: FloatArray) -> int:
+    def _number(self, tracked_as: int, box: DoubleArray) -> int:
         """Return the number of the tracklet that a box belongs to, and remember the box."""
         before = self._tracklets.get(tracked_as)
         if before is None or self._is_jump(before, box):
@@ -76,7 +77,7 @@ class TrackletLinker:
         self._tracklets[tracked_as] = _Tracklet(number, self._step, box)
         return number
 
-    def _is_jump(self, before: _Tracklet, box: FloatArray) -> bool:
+    def _is_jump(self, before: _Tracklet, box: DoubleArray) -> bool:
         """Return whether a box lies where the person of a tracklet cannot have come to."""
         low = np.maximum(before.box[:2], box[:2])
         high = np.minimum(before.box[:2] + before.box[2:], box[:2] + box[2:])

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iics.arrays import IntArray
 from iics.config import Settings
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.errors import TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import NO_CLUSTER, PseudoLabels, describe_pseudo_labels

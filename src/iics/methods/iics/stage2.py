@@ -59,9 +59,14 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     raw = context.raw_features()
     pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
     if pseudo_labels.num_clusters < 2:
-        found = "put all {} crops into one cluster" if pseudo_labels.num_clusters else "found no cluster of {} crops"
+        num_labelled, num_crops = pseudo_labels.num_labelled, len(context.crops)
+        found = (
+            f"put all {num_labelled} crops into one cluster"
+            if num_labelled
+            else f"found no cluster of {num_crops} crops"
+        )
         raise TrainingError(
-            f"Stage 2 {found.format(pseudo_labels.num_labelled)}; training needs at least 2. Ask for more clusters "
+            f"Stage 2 {found}; training needs at least 2. Ask for more clusters "
             "(--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
         )
     if pseudo_labels.num_clusters < settings.clusters_per_batch:
