@@ -16,7 +16,7 @@ from iics.errors import SettingsError, check_setting
 
 T = TypeVar("T")
 
-_RETIRED = {EngineSettings: {"memory_format"}}
+_RETIRED: dict[type, set[str]] = {EngineSettings: {"memory_format"}}
 """Settings of older versions that changed no result; run folders still name them."""
 _MOST = 2**64  # no setting is larger, seeds included; NaN is not below it
 
