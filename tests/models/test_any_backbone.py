@@ -1,4 +1,4 @@
-"""Any network of timm with batch norms is a backbone: what is found in it, and that it computes what timm's computes."""
+"""Any network of timm with batch norms is a backbone: what is found in it, and that it computes what timm's does."""
 
 import copy
 import functools

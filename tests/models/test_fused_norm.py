@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from iics.models import norm_kernels
-from iics.models.fused_norm import activation_bounds, can_fuse, moments, scale_shift_activate
+from iics.models.fused_norm import activation_bounds, can_fuse, fused_statistics, scale_shift_activate
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 
@@ -101,7 +101,7 @@ def test_half_precision_is_rounded_as_torch_rounds():
 @pytest.mark.parametrize("memory_format", FORMATS)
 def test_a_large_mean_does_not_swallow_the_variance(memory_format):
     x = random_maps(memory_format=memory_format) + 1000
-    mean, squares = moments(x)
+    mean, squares = fused_statistics(x)
     torch.testing.assert_close(mean.double(), x.double().mean(dim=(2, 3)), rtol=1e-6, atol=0)
     torch.testing.assert_close(squares.double() / 34, x.double().var(dim=(2, 3)), rtol=1e-4, atol=0)
 
@@ -182,6 +182,6 @@ def test_what_the_compiled_passes_cannot_take_goes_the_other_way():
 def test_maps_larger_than_a_block_of_channels_are_read_whole():
     assert norm_kernels._channels_at_a_time(4096, 100) == 16
     x = random_maps((2, 100, 64, 64))
-    mean, squares = moments(x)
+    mean, squares = fused_statistics(x)
     np.testing.assert_allclose(mean.numpy(), x.mean(dim=(2, 3)).numpy(), rtol=1e-5)
     np.testing.assert_allclose(squares.numpy() / 4095, x.var(dim=(2, 3)).numpy(), rtol=1e-5)

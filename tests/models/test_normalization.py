@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from iics.models import normalization
-from iics.models.map_passes import instance_moments, scale_and_shift
+from iics.models.map_passes import instance_statistics, scale_and_shift
 from iics.models.norm_groups import NormGroups
 from iics.models.normalization import (
     AdaptiveInstanceBatchNorm2d,
@@ -298,7 +298,7 @@ def test_the_variance_of_constant_maps_is_not_negative(value, dtype):
 @pytest.mark.parametrize("mean", [100.0, 1000.0])
 def test_a_large_mean_does_not_swallow_the_variance(mean):
     x = maps() + mean
-    mean_in, squares = instance_moments(x)
+    mean_in, squares = instance_statistics(x)
     wide = x.double()
     torch.testing.assert_close(mean_in.double(), wide.mean(dim=(2, 3)), rtol=1e-6, atol=0)
     torch.testing.assert_close(squares.double() / 11, wide.var(dim=(2, 3)), rtol=1e-4, atol=0)
@@ -310,7 +310,7 @@ def test_a_large_mean_does_not_swallow_the_variance(mean):
 
 def test_half_precision_maps_get_single_precision_statistics():
     x = (maps() + 50).bfloat16()
-    mean, squares = instance_moments(x)
+    mean, squares = instance_statistics(x)
     assert mean.dtype == squares.dtype == torch.float32
     torch.testing.assert_close(mean, x.float().mean(dim=(2, 3)))
     torch.testing.assert_close(squares / 11, x.float().var(dim=(2, 3)))
@@ -326,7 +326,7 @@ def test_half_precision_stays_close_to_single_precision():
 
 def test_the_gradient_of_the_moments_is_right():
     x = maps(3, 2, 3, 2).double().requires_grad_()
-    assert torch.autograd.gradcheck(instance_moments, (x,))
+    assert torch.autograd.gradcheck(instance_statistics, (x,))
 
 
 def test_the_gradient_of_scale_and_shift_is_right():

@@ -1,7 +1,7 @@
 """Backbones by name (Sec. 4.2): last stride 1, batch norms replaced in named stages (Sec. 3.4); or as others do.
 
-Any network of timm with batch norms will do: `structure` finds out what has to be known of it. `_ENTRIES` holds only what
-cannot be found out.
+Any network of timm with batch norms will do: `structure` finds out what has to be known of it. `_ENTRIES` holds only
+what cannot be found out.
 """
 
 from __future__ import annotations
@@ -203,8 +203,8 @@ def build_network(
     spec = backbone_spec(name)
     if last_stride == 1 and not spec.structure.strided:
         raise SettingsError(
-            f"The last stage of {name} cannot keep its resolution: it comes about in several branches, or not by halving. "
-            "Give --last-stride 2."
+            f"The last stage of {name} cannot keep its resolution: it comes about in several branches, or not by "
+            "halving. Give --last-stride 2."
         )
     backbone = create_network(spec.timm_name)
     if last_stride == 1:

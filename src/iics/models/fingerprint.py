@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 
-import torch
-
-from iics.models.model_header import ModelHeader
+from iics.models.model_header import ModelHeader, contents_hash
 from iics.models.network_parts import OUR_PARTS
 from iics.models.reid_model import ReidModel
 
@@ -20,12 +17,7 @@ def model_fingerprint(model: ReidModel) -> str:
 
     What a header tells beside (rounds of training, versions) does not count.
     """
-    digest = hashlib.sha256(_decisive_values(model.header).encode())
-    for name, tensor in sorted(model.backbone.state_dict().items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return contents_hash(_decisive_values(model.header), model.backbone.state_dict())[:16]
 
 
 def _decisive_values(header: ModelHeader) -> str:

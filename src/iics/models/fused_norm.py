@@ -80,12 +80,12 @@ def fused_norm(
     return y, mean, var
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def fused_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and sum of squared deviations of each crop and channel, without gradient. Shapes (n, c)."""
     maps, is_last = _as_maps(x)
     mean, squares = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
     with torch_threads():
-        work = norm_kernels.moments_last if is_last else norm_kernels.moments_first
+        work = norm_kernels.statistics_last if is_last else norm_kernels.statistics_first
         work(maps, mean.numpy(), squares.numpy())
     return mean, squares
 
@@ -120,7 +120,7 @@ class _FusedNorm(torch.autograd.Function):
         eps: float,
         bounds: Bounds,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean_in, squares = moments(x)
+        mean_in, squares = fused_statistics(x)
         var_in = squares / freedom
         mean_bn, var_bn = groups.statistics(mean_in, var_in)
         mean = torch.lerp(mean_in, mean_bn, alpha.expand_as(mean_in))

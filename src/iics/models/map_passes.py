@@ -1,4 +1,4 @@
-"""What a normalisation layer does with whole feature maps, on any device: instance moments, then scale and shift.
+"""What a normalisation layer does with whole feature maps, on any device: instance statistics, then scale and shift.
 
 Two autograd functions that keep only their input; everything between them is (crops x channels) and ordinary autograd,
 which torch.compile can fuse. On the CPU `iics.models.fused_norm` does the same in fewer passes.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-def instance_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def instance_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and summed squared deviation of each crop and channel over its pixels, in float32 at least.
 
     Args:
@@ -21,7 +21,7 @@ def instance_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Mean and sum of (x - mean)^2. Shapes (n, c).
     """
-    mean, squares = _InstanceMoments.apply(x)  # type: ignore[no-untyped-call]
+    mean, squares = _InstanceStatistics.apply(x)  # type: ignore[no-untyped-call]
     return mean, squares
 
 
@@ -37,7 +37,7 @@ def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return y
 
 
-class _InstanceMoments(torch.autograd.Function):
+class _InstanceStatistics(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))

@@ -168,7 +168,7 @@ def write_model_file(
         WriteError: If it cannot be written; a file that was there stays as it was.
     """
     text = json.dumps(header)
-    ours = {HEADER_KEY: text, CONTENTS_KEY: _contents_hash(text, tensors)}
+    ours = {HEADER_KEY: text, CONTENTS_KEY: contents_hash(text, tensors)}
     write_atomically(file, _in_order(save_tensors(tensors, metadata={**(metadata or {}), **ours})))
 
 
@@ -236,19 +236,20 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise _damaged(file, error) from error
     known = metadata.get(CONTENTS_KEY)
-    if known is not None and known != _contents_hash(metadata[HEADER_KEY], tensors):
+    if known is not None and known != contents_hash(metadata[HEADER_KEY], tensors):
         raise WeightsError(
             f"{file} is damaged: its weights or its header are not what was written. Take a copy of it that is whole."
         )
     return tensors
 
 
-def _contents_hash(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return a hash of a header and weights: 64 hexadecimal digits."""
+def contents_hash(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of a text and weights, wherever they are: 64 hexadecimal digits."""
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -1,8 +1,8 @@
 """Normalisation on the CPU (Eq. 12): four passes over a feature map, compiled, for both memory formats.
 
-Forward: moments of each crop and channel; then scale, shift and activation at once. Backward: two sums of each crop and
-channel; then the gradient. A map is read where it lies, in float32 or bfloat16; sums and statistics are float32. Every
-task is one crop and a block of its channels that stays in the cache, so nothing depends on the number of threads.
+Forward: statistics of each crop and channel; then scale, shift and activation at once. Backward: two sums of each crop
+and channel; then the gradient. A map is read where it lies, in float32 or bfloat16; sums and statistics are float32.
+Every task is one crop and a block of its channels that stays in the cache, so nothing depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _channels_at_a_time(pixels: int, channels: int) -> int:
 
 
 @kernel(parallel=True, fastmath=REORDERED)
-def moments_last(x: Map, mean: FloatArray, squares: FloatArray) -> None:
+def statistics_last(x: Map, mean: FloatArray, squares: FloatArray) -> None:
     """Write mean and sum of (x - mean)^2 over the pixels. Shapes (n, pixels, c), (n, c), (n, c)."""
     crops, pixels, channels = x.shape
     width = _channels_at_a_time(pixels, channels)
@@ -164,8 +164,8 @@ def gradient_last(
 
 
 @kernel(parallel=True, fastmath=REORDERED)
-def moments_first(x: Map, mean: FloatArray, squares: FloatArray) -> None:
-    """As `moments_last`, for x of shape (n, c, pixels)."""
+def statistics_first(x: Map, mean: FloatArray, squares: FloatArray) -> None:
+    """As `statistics_last`, for x of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
     for i in numba.prange(crops):
         for k in range(channels):

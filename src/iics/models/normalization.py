@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.fused_norm import activation_bounds, can_fuse, fused_norm, moments, scale_shift_activate
-from iics.models.map_passes import instance_moments, scale_and_shift
+from iics.models.fused_norm import activation_bounds, can_fuse, fused_norm, fused_statistics, scale_shift_activate
+from iics.models.map_passes import instance_statistics, scale_and_shift
 from iics.models.norm_groups import NormGroups, SumOverProcesses, alone
 
 ALPHA_START = 0.5
@@ -105,7 +105,7 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
             record_statistics(self, mean_bn, var_bn)
             return y
         is_fused = can_fuse(x, self.activation) and not torch.is_grad_enabled()
-        mean_in, squares = moments(x) if is_fused else instance_moments(x)
+        mean_in, squares = fused_statistics(x) if is_fused else instance_statistics(x)
         mean = alpha * self.running_mean + (1 - alpha) * mean_in
         var = alpha * self.running_var + (1 - alpha) * squares / freedom
         return _normalise_by(self, x, mean, var)
@@ -194,7 +194,7 @@ def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: 
         return fused_norm(
             x, layer.weight, layer.bias, alpha, groups=layer.groups, freedom=freedom, eps=layer.eps, bounds=bounds
         )
-    mean_in, squares = instance_moments(x)
+    mean_in, squares = instance_statistics(x)
     var_in = squares / freedom
     mean_bn, var_bn = layer.groups.statistics(mean_in, var_in)
     mean = alpha * mean_bn + (1 - alpha) * mean_in

@@ -125,8 +125,8 @@ def set_last_stride(network: nn.Module, strided: Iterable[str]) -> None:
 
 def _refused(name: str, reason: str) -> SettingsError:
     return SettingsError(
-        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm with batch norms, which AIBN and the "
-        "groups of stage 1 replace, e.g. resnet50, resnet18 or efficientnet_lite0."
+        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm with batch norms, which AIBN and "
+        "the groups of stage 1 replace, e.g. resnet50, resnet18 or efficientnet_lite0."
     )
 
 

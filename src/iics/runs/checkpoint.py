@@ -153,7 +153,7 @@ def _of_first_version(values: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "round_index": values["round_index"],
-        # Its record names the stages of the round that were done; the settings, which say which there are, are not here.
+        # Its record names the stages of the round that were done; the settings, which name them all, are not here.
         "stage_index": sum(name in record for name in _FIRST_VERSION_STAGES) - 1,
         "stage": stage,
         "backbone": values["backbone"],
