@@ -1,8 +1,11 @@
-"""AIBN (Eq. 12) beside `nn.BatchNorm2d` and its plain form: time forward and backward, and what is kept in between."""
+"""AIBN (Eq. 12) beside `nn.BatchNorm2d` and its plain form: time forward and backward, and what is kept in between.
+
+Run: python -m benchmarks.norms [REPEATS]   (5 x 3 runs of each, if not said; float32, on the CPU)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -10,21 +13,45 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from benchmarks.plain_training import plain_norm
+from iics.cli.machine import machine_line
 from iics.measure import seconds_in_turn
-from iics.models.normalization import (
-    ALPHA_START,
-    AdaptiveInstanceBatchNorm2d,
-    GroupedBatchNorm2d,
-    MixingWeight,
-)
-from iics.speed.plain_training import plain_norm
+from iics.memory import keep_freed_memory
+from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 
 Shape = tuple[int, int, int, int]
 Layout = Literal["channels_last", "contiguous"]
 
 BATCH_NORM, PLAIN, OURS = "nn.BatchNorm2d", "plain AIBN", "AIBN"
+SHAPES: tuple[Shape, ...] = ((64, 1024, 16, 8), (64, 256, 16, 8))
 RUNS_PER_REPEAT = 5
 """A norm takes milliseconds, and single times scatter."""
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    print(f"<!-- {machine_line(keeps_freed_memory=keep_freed_memory())} -->")
+    cells = ("maps", "memory", "form", "ms", "x nn.BatchNorm2d", "times plain AIBN", "kept for backward, MB")
+    print("| " + " | ".join(cells) + " |\n|" + "---|" * len(cells))
+    for shape in SHAPES:
+        for layout in ("channels_last", "contiguous"):
+            for has_relu in (False, True):
+                report(compare_norms(shape, layout=layout, has_relu=has_relu, repeats=repeats))
+
+
+def report(comparison: NormComparison) -> None:
+    batch_norm, plain, _ = comparison.forms
+    for speed in comparison.forms:
+        cells = (
+            " x ".join(map(str, comparison.shape)),
+            comparison.layout,
+            speed.form + (" + ReLU" if comparison.has_relu else ""),
+            f"{1000 * speed.seconds:.1f}",
+            f"{speed.seconds / batch_norm.seconds:.2f}",
+            f"{plain.seconds / speed.seconds:.2f}",
+            f"{speed.kept_bytes / 1e6:.1f}",
+        )
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 @dataclass(frozen=True)
@@ -65,8 +92,6 @@ def compare_norms(
     layout: Layout = "channels_last",
     has_relu: bool = False,
     repeats: int = 3,
-    device: torch.device | None = None,
-    finish: Callable[[], object] | None = None,
     seed: int = 0,
 ) -> NormComparison:
     """Time forward and backward of the three forms, in turn.
@@ -76,20 +101,15 @@ def compare_norms(
         layout: Of the feature map and its gradient.
         has_relu: Whether a ReLU follows.
         repeats: Times are the median of so many times `RUNS_PER_REPEAT`.
-        device: None for the CPU.
-        finish: Waits for the device.
         seed: Of the numbers.
     """
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     generator = torch.Generator().manual_seed(seed)
-    x, grad = (
-        torch.randn(shape, generator=generator).to(device=device).contiguous(memory_format=memory_format)
-        for _ in range(2)
-    )
+    x, grad = (torch.randn(shape, generator=generator).contiguous(memory_format=memory_format) for _ in range(2))
     x.requires_grad_()
-    layers = {name: layer.to(device) for name, layer in norm_forms(shape[1], has_relu=has_relu).items()}
+    layers = norm_forms(shape[1], has_relu=has_relu)
     works = {name: partial(_forward_backward, layer, x, grad) for name, layer in layers.items()}
-    seconds = seconds_in_turn(works, repeats=RUNS_PER_REPEAT * repeats, finish=finish)
+    seconds = seconds_in_turn(works, repeats=RUNS_PER_REPEAT * repeats)
     batch_norm, plain, ours = (
         NormSpeed(name, seconds[name], kept_for_backward(layer, x)) for name, layer in layers.items()
     )
@@ -125,3 +145,7 @@ def kept_for_backward(layer: nn.Module, x: Tensor) -> int:
 
 def _forward_backward(layer: nn.Module, x: Tensor, grad: Tensor) -> None:
     torch.autograd.grad(layer(x), [x, *layer.parameters()], grad)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.plain_labelling import PlainReranking, score_overlap_rows
 from iics.similarity.crop_similarity import CosineSimilarity
 from iics.similarity.reranking import k_reciprocal_distance
 from iics.similarity.score_overlap import score_overlap
-from iics.speed.plain import PlainReranking, score_overlap_rows
 from iics.speed.synthetic import synthetic_crops
 
 

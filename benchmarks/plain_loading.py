@@ -1,15 +1,12 @@
-"""How fast training gets its batches: ours from the second epoch on, beside one crop after another.
+"""The plain form that loading is timed beside: one crop after another, as a `Dataset` loads it.
 
-The plain form is what a torch `Dataset` with the usual transforms does for each sample, on one core, as one worker of a
-`DataLoader` would. Ours runs on torch's number of threads: set it to 1 to compare core with core.
+On one core, as one worker of a `DataLoader` would.
 """
 
 from __future__ import annotations
 
 import math
 import random
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,78 +16,9 @@ from torch import Tensor
 
 from iics.config import AugmentSettings
 from iics.crops import CropSet
-from iics.measure import seconds_in_turn
-from iics.pixels.augment import augment
-from iics.pixels.augment_draws import draw_augmentation
 from iics.pixels.crop_images import CropImages
 from iics.pixels.crop_reader import CropReader
-from iics.pixels.pixel_cache import open_pixels
-from iics.pixels.pixel_source import PixelSource
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class LoadingSpeed:
-    """Crops a second, medians.
-
-    Attributes:
-        ours: Batches from the decoded pixels on disk, augmented as batches.
-        plain: One crop after another: decode, resize, augment, stack.
-    """
-
-    ours: float
-    plain: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast ours is."""
-        return self.ours / self.plain
-
-
-def compare_loading(
-    crops: CropSet, *, height: int, width: int, batch_size: int, repeats: int = 3, seed: int = 0
-) -> LoadingSpeed:
-    """Time an epoch of augmented training batches in both ways, in turn; the crops' files have been read before.
-
-    Args:
-        crops: What an epoch goes through, in random order; the last, smaller batch is left out.
-        height: Rows of an image, in pixels.
-        width: Columns of an image, in pixels.
-        batch_size: Crops in a batch.
-        repeats: Times are the median of so many epochs.
-        seed: Of order and augmentation.
-
-    Raises:
-        ValueError: If there are fewer crops than fill a batch.
-        DataError: If a crop cannot be decoded.
-        WriteError: If there is no room for decoded pixels in the folder for temporary files.
-    """
-    num_batches = len(crops) // batch_size
-    if num_batches < 1:
-        raise ValueError(f"A batch of {batch_size} needs as many crops, got {len(crops)}.")
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(crops), generator=generator)[: num_batches * batch_size]
-    batches = list(torch.split(order, batch_size))
-    with tempfile.TemporaryDirectory() as folder:
-        pixels = open_pixels(crops, height=height, width=width, source="cache", cache_dir=folder)
-        files = _unpacked(crops, Path(folder))
-        plain = PlainLoader(files, height=height, width=width, settings=AugmentSettings(), seed=seed)
-        epochs = {
-            "plain": lambda: plain.epoch(batches),
-            "ours": lambda: fast_epoch(pixels, batches, generator=generator),
-        }
-        seconds = seconds_in_turn(epochs, repeats=repeats)
-    return LoadingSpeed(len(order) / seconds["ours"], len(order) / seconds["plain"])
-
-
-def fast_epoch(pixels: PixelSource, batches: list[Tensor], *, generator: torch.Generator) -> Tensor:
-    """Make every batch as training does and return the last."""
-    for batch in batches:
-        chosen = torch.from_numpy(pixels[batch.numpy()])
-        draws = draw_augmentation(*chosen.shape[:3], settings=AugmentSettings(), generator=generator)
-        images = augment(chosen, draws, mean=MEAN, std=STD)
-    return images
+from iics.speed.training_speed import MEAN, STD
 
 
 class PlainLoader:
@@ -142,7 +70,7 @@ class PlainLoader:
         pixels[:, top : top + tall, left : left + wide] = 0
 
 
-def _unpacked(crops: CropSet, folder: Path) -> list[Path]:
+def unpacked(crops: CropSet, folder: Path) -> list[Path]:
     """Return plain files of the crops: those of an archive, and boxes cut out, are written to a folder."""
     if crops.archive is None and crops.boxes is None:
         return list(crops.paths)

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
+from iics.pixels.augment import normalise_pixels
+from iics.speed.training_work import Phase, Work, stage1_heads, stage1_targets, stage2_head, stage2_targets
+from iics.training.context import TrainingContext
 
 
 class PlainAIBN(nn.Module):
@@ -134,3 +137,42 @@ def extracted(backbone: nn.Module, images: Sequence[Tensor]) -> Tensor:
     """Return raw features, the mean over image and mirror image, of batches of images. Shape (n, d)."""
     backbone.eval()
     return torch.cat([(backbone(batch) + backbone(batch.flip(3))) / 2 for batch in images])
+
+
+def plain_work(phase: Phase, context: TrainingContext) -> Work:
+    """Return the plain form of a run of a phase, on a plain copy of the context's model as it is now."""
+    header, device = context.model.header, context.model.device
+    pixels = torch.from_numpy(context.pixels[:]).to(device)
+    images = normalise_pixels(pixels, mean=header.mean, std=header.std).contiguous()
+    backbone = plain_backbone(context.model.backbone)
+    if phase == "features":
+        batches = torch.split(images, context.settings.inference_batch_size)
+        return lambda: extracted(backbone, batches)
+    backbone.train()
+    return (_stage1_work if phase == "stage1" else _stage2_work)(context, backbone, images)
+
+
+def _stage1_work(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
+    settings = context.settings.stage1
+    heads = [head.train() for head in stage1_heads(context)]
+    rates = settings.backbone_learning_rate, settings.head_learning_rate
+    optimiser = _optimiser(context, backbone, nn.ModuleList(heads), rates)
+    by_camera = [torch.split(whole, settings.crops_per_camera) for whole in (images, stage1_targets(context))]
+    return lambda: stage1_step(backbone, heads, optimiser, *by_camera)
+
+
+def _stage2_work(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
+    settings = context.settings.stage2
+    head, targets = stage2_head(context).train(), stage2_targets(context).to(images.device)
+    rates = settings.backbone_learning_rate, settings.head_learning_rate
+    optimiser = _optimiser(context, backbone, head, rates)
+    margin, weight = settings.triplet_margin, settings.triplet_weight
+    return lambda: stage2_step(backbone, head, optimiser, images, targets, margin=margin, weight=weight)
+
+
+def _optimiser(
+    context: TrainingContext, backbone: nn.Module, heads: nn.Module, rates: tuple[float, float]
+) -> torch.optim.Optimizer:
+    groups = [{"params": list(part.parameters()), "lr": r} for part, r in zip((backbone, heads), rates, strict=True)]
+    settings = context.settings
+    return torch.optim.SGD(groups, lr=rates[0], momentum=settings.momentum, weight_decay=settings.weight_decay)

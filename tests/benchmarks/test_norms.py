@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from iics.speed.norm_speed import compare_norms, kept_for_backward, norm_forms
+from benchmarks.norms import compare_norms, kept_for_backward, norm_forms
 
 SHAPE = (4, 8, 16, 8)
 MAP_BYTES = 4 * 4 * 8 * 16 * 8
