@@ -44,7 +44,8 @@ def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
     table = Table()
     for at, column in enumerate(columns):
-        table.add_column(column, justify="left" if not any(row[at][:1].isdigit() for row in rows) else "right")
+        is_numbers = all(row[at] == "-" or row[at][0].isdigit() for row in rows)
+        table.add_column(column, justify="right" if is_numbers else "left")
     for row in rows:
         table.add_row(*row)
     out = console()
