@@ -11,8 +11,7 @@ import yaml
 from iics.errors import RunFolderError, WeightsError
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED
-from iics.reports.model_card import Markdown, escaped
-from iics.reports.model_card import RESPONSIBLE_USE, model_card, write_model_card
+from iics.reports.model_card import RESPONSIBLE_USE, Markdown, escaped, model_card, write_model_card
 from iics.reports.model_facts import ModelFacts
 from iics.shown_name import shown
 

@@ -63,7 +63,7 @@ class Evaluator:
         if self._when == "end" and 0 < round_number < self._num_rounds:
             return {}
         from iics.evaluation.evaluate import numbers
-        from iics.reports.run_rankings import write_rankings
+        from iics.reports.camera_pairs_file import write_rankings
 
         self._latest = self._measure(model, round_number)
         if round_number == self._num_rounds:

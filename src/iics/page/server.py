@@ -15,7 +15,7 @@ from iics.page.access import Access
 from iics.page.audit_log import AuditLog
 from iics.page.guard import LOCAL_NAMES, Guard
 from iics.page.query_picture import MAX_BYTES
-from iics.page.upload_folder import upload_folder
+from iics.page.uploads import upload_folder
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -113,10 +113,9 @@ def _doors(page: gr.Blocks, access: Access, audit: AuditLog, uploads: Uploads) -
     """Return what a request passes before gradio sees it, the outermost first."""
     from starlette.middleware import Middleware
 
-    from iics.page.bounds import Bounds
+    from iics.page.bounds import Bounds, Windows
     from iics.page.log_in import LogIn
     from iics.page.visitors import Visitors
-    from iics.page.windows import Windows
 
     who = Middleware(LogIn, access=access, audit=audit) if access.user else Middleware(Visitors)
     bounds = Middleware(Bounds, uploads=uploads, windows=Windows(page))

@@ -8,8 +8,10 @@ most.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -33,6 +36,8 @@ SECONDS_KEPT = 120
 SECONDS_TO_SEND = 60
 FILES_OF_ONE, BYTES_OF_ONE = 20, 50_000_000
 FILES_OF_ALL, BYTES_OF_ALL = 400, 500_000_000
+_PREFIX = "iics-page-"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -129,3 +134,34 @@ class Uploads:
 
 def _is_too_much(files: list[_File], num_bytes: int, most_files: int, most_bytes: int) -> bool:
     return len(files) >= most_files or sum(file.num_bytes for file in files) + num_bytes > most_bytes
+
+
+@contextmanager
+def upload_folder() -> Iterator[Path]:
+    """Yield a folder of this process alone, removed when the block ends; remove those of dead processes first."""
+    remove_dead_folders(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        # Locked under another name first: a folder whose lock can be seen is never without its holder.
+        lock = FileLock(folder / f"{_LOCK}.new")
+        with lock:
+            (folder / f"{_LOCK}.new").rename(folder / _LOCK)
+            (folder / "files").mkdir()
+            yield folder / "files"
+
+
+def remove_dead_folders(place: Path) -> None:
+    """Remove the folders of uploads whose process is gone; those of other users and of living processes stay."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        lock = folder / _LOCK
+        try:
+            if folder.is_symlink() or lock.is_symlink() or not lock.is_file() or not _is_own(folder):
+                continue
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (Timeout, OSError):  # held by a page that lives, or just removed by one that starts as well
+            continue
+
+
+def _is_own(folder: Path) -> bool:
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()

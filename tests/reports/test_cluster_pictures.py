@@ -1,6 +1,10 @@
+"""Facts."""
+
+from __future__ import annotations
+
 import numpy as np
 
-from iics.reports.plot_cluster_sizes import cluster_sizes_figure, size_groups
+from iics.reports.cluster_pictures import cluster_sizes_figure, size_groups
 
 
 def test_sizes_are_grouped_by_doubling():

@@ -1,10 +1,12 @@
 """Boxes that move on are one tracklet; a gap is bridged, a newcomer is new; nobody jumps, whatever the scores."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from iics.video.detections import Detections
-from iics.video.tracklets import TrackletLinker
+from iics.video.person_crops import TrackletLinker
 
 
 def linked(frames, max_gap=25, confidence=1.0):

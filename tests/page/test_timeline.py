@@ -1,6 +1,8 @@
 """Moments along a time axis are round."""
 
-from iics.page.moments import ticks
+from __future__ import annotations
+
+from iics.page.timeline import ticks
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00 UTC
 

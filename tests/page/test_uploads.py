@@ -8,11 +8,11 @@ import tempfile
 
 import pytest
 
-from iics.page.upload_folder import remove_dead_folders, upload_folder
+from iics.page.uploads import remove_dead_folders, upload_folder
 
 HOLD = """
 import sys
-from iics.page.upload_folder import upload_folder
+from iics.page.uploads import upload_folder
 with upload_folder() as folder:
     (folder / "face.jpg").write_bytes(b"somebody")
     print(folder, flush=True)
