@@ -19,7 +19,7 @@ from iics.evaluation.distance_rows import CosineRows
 from iics.evaluation.labels import EvaluationLabels
 from iics.measure import measured
 from iics.speed.evaluation_speed import MAX_RANK, evaluate, measure_evaluation, multiply
-from iics.speed.synthetic_gallery import SyntheticGallery, synthetic_gallery
+from iics.speed.synthetic import SyntheticGallery, synthetic_gallery
 
 SLICE = 200
 

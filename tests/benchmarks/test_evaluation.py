@@ -9,7 +9,7 @@ from benchmarks.evaluation import beside_sorting, plain_ranking
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.ranking import rank
 from iics.speed import evaluation_speed
-from iics.speed.synthetic_gallery import synthetic_gallery
+from iics.speed.synthetic import synthetic_gallery
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from iics.config import AugmentSettings
 from iics.crops import CropSet
 from iics.pixels.augment import normalise_pixels
 from iics.pixels.images import load_pixels
-from iics.readers.sample import load_sample
+from iics.readers.benchmarks import load_sample
 from iics.speed.training_speed import MEAN, STD
 
 SIZE = {"height": 32, "width": 16}

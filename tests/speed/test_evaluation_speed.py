@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iics.speed.evaluation_speed import measure_evaluation
-from iics.speed.synthetic_gallery import synthetic_gallery
+from iics.speed.synthetic import synthetic_gallery
 
 
 @pytest.fixture(scope="module")

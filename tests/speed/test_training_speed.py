@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from iics.computing_settings import EngineSettings
-from iics.readers.sample import load_sample
+from iics.readers.benchmarks import load_sample
 from iics.speed import training_speed
 from iics.speed.training_speed import PhaseSpeed, measure_loading, measure_phase
 from iics.speed.training_work import Workload

@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     audit = AuditLog(None if command.audit_log is None else command.audit_log.expanduser())
     marks = None if command.marks is None else MarksBook(command.marks.expanduser())
     from iics.gallery.gallery import Gallery
-    from iics.page.search import Searcher
+    from iics.page.visitor_search import Searcher
 
     with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
         searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)

@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     command = parse(EvaluationSpeedCommand, arguments, command="benchmark evaluation")
     _check_memory(command)
     from iics.speed.evaluation_speed import measure_evaluation
-    from iics.speed.synthetic_gallery import synthetic_gallery
+    from iics.speed.synthetic import synthetic_gallery
 
     crops = synthetic_gallery(
         command.queries,

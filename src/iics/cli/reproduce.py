@@ -109,8 +109,7 @@ def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[Planned
         raise SettingsError("--other-data-dir is where --other-data is; name that, too, or leave it out.")
     from iics.cli.machine import computer_line
     from iics.paper.reproduction import Reproduction
-    from iics.paper.study import make_study
-    from iics.paper.study_notes import study_notes
+    from iics.paper.study import make_study, study_notes
 
     study = make_study(
         splits, preset=command.preset, device=command.device, weights=_found_anywhere(command.weights), other=other

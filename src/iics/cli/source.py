@@ -96,7 +96,7 @@ SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
 
 
 def _sample(_source: DataSource) -> DataSplits:
-    from iics.readers.sample import load_sample
+    from iics.readers.benchmarks import load_sample
 
     return load_sample()
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iics.errors import GalleryError
-from iics.gallery.unknown_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
+from iics.gallery.stored_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
 
     from iics.page.cluster_browser import ClusterBrowser
-    from iics.page.search import Searcher
     from iics.page.uploads import Uploads
+    from iics.page.visitor_search import Searcher
 
 logger = logging.getLogger(__name__)
 

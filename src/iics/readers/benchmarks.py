@@ -187,3 +187,14 @@ LOADERS: dict[str, Callable[[Path | str], DataSplits]] = {
     "pytorch-folders": load_pytorch_folders,
 }
 """The readers of folders with train, query and gallery, by the names that commands know them by."""
+
+SAMPLE_ARCHIVE = Path(__file__).with_name("people-dev.zip")
+
+
+def load_sample() -> DataSplits:
+    """Return the sample: 150 rendered people to train on, 150 others to test on, six cameras.
+
+    Raises:
+        DataError: If the archive is missing from the installation or damaged.
+    """
+    return load_market_layout(SAMPLE_ARCHIVE, name="sample")

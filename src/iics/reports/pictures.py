@@ -14,12 +14,13 @@ from iics.reports.picture import (
     PERCENT,
     TRAINING,
     ReportFigure,
+    alpha_figure,
+    camera_pairs_figure,
     figure_of_curves,
     note_of,
     number_at,
 )
 from iics.reports.plot_curves import curves_figure
-from iics.reports.plot_grid import alpha_figure, camera_pairs_figure
 from iics.reports.plot_similarities import SimilarityPanel, filled_range, similarity_figure
 from iics.reports.reported_run import Record, ReportedRun, at, number
 from iics.similarity.pair_histograms import KINDS_BY_CAMERA, KINDS_BY_IDENTITY

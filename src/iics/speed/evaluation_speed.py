@@ -11,7 +11,7 @@ from iics.evaluation.metrics import RankingResult
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking
 from iics.measure import measured, seconds_in_turn
-from iics.speed.synthetic_gallery import SyntheticGallery
+from iics.speed.synthetic import SyntheticGallery
 
 MAX_RANK = 50
 

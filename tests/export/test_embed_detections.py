@@ -1,5 +1,7 @@
 """Boxes of a frame get features in their order; what has no area is refused."""
 
+from __future__ import annotations
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 
 import iics
 from iics.errors import DataError
-from iics.export.detections import embed_detections
+from iics.export.embed_detections import embed_detections
 from iics.export.onnx_model import OnnxModel
 
 

@@ -1,11 +1,13 @@
 """What a visitor asks for, and what is refused, without a page."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from iics.errors import GalleryError, SettingsError
 from iics.gallery.filters import GalleryFilters
-from iics.page.search import Query, Wanted
+from iics.page.visitor_search import Query, Wanted
 
 
 def test_fields_that_were_never_shown_filter_nothing():

@@ -1,12 +1,18 @@
 """What is not known of a crop: values of our own, and the nulls of galleries of format 1."""
 
+from __future__ import annotations
+
 import logging
+import os
+from pathlib import Path
+
+import pytest
 
 from iics.gallery.connection import connect, disconnect
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FORMAT_PROPERTY, MODEL_PROPERTY, create_collection
-from iics.gallery.unknown_values import FORMAT_WITH_NULLS, known_values, stored_values
+from iics.gallery.stored_values import FORMAT_WITH_NULLS, known_values, local_path, stored_values, unicode_name
 from iics.models.fingerprint import model_fingerprint
 
 
@@ -50,3 +56,25 @@ def test_a_gallery_with_nulls_is_searched_grows_and_forgets(tmp_path, model, ang
 def test_the_version_of_a_server_is_told_where_crops_are_indexed(place, model, caplog):
     with caplog.at_level(logging.INFO, "iics"), place.create(model):
         assert (" is Milvus " in caplog.text) == place.uri.startswith("http")
+
+
+@pytest.mark.parametrize("name", ["lobby", "straße", "東", "stra\udcff"])
+def test_names_of_a_utf8_locale_are_the_databases(name):
+    assert unicode_name(name) == name
+    assert local_path(name) == Path(name)
+
+
+def test_bytes_that_ascii_does_not_know_are_read_as_utf8():
+    of_ascii = "stra\N{LATIN SMALL LETTER SHARP S}e".encode().decode("ascii", "surrogateescape")
+    assert of_ascii == "stra\udcc3\udc9fe"
+    assert unicode_name(of_ascii) == "straße"
+
+
+def test_a_name_that_this_process_cannot_spell_becomes_a_path_that_it_can(monkeypatch):
+    def encoded_as_ascii(name):
+        return name.encode("ascii", "surrogateescape")
+
+    monkeypatch.setattr(os, "fsencode", encoded_as_ascii)
+    monkeypatch.setattr(os, "fsdecode", lambda data: data.decode("ascii", "surrogateescape"))
+    path = local_path("straße")
+    assert encoded_as_ascii(str(path)) == "straße".encode()

@@ -1,7 +1,11 @@
+"""Facts."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
-from iics.reports.plot_grid import alpha_figure, camera_pairs_figure
+from iics.reports.picture import alpha_figure, camera_pairs_figure
 
 
 def test_alpha_is_drawn_as_it_is_used_by_block_and_round():

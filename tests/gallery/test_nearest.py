@@ -1,5 +1,7 @@
 """What searches find, in a folder and on a server."""
 
+from __future__ import annotations
+
 import os
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery.filters import GalleryFilters
-from iics.gallery.search import RERANKED_CANDIDATES
+from iics.gallery.nearest import RERANKED_CANDIDATES
 from iics.similarity.reranking import k_reciprocal_distance, published_distance
+
+HOSTILE = ['a"] or camera in ["b', "x' or '1' == '1", 'back\\slash"', "é ü 名前 😀", "50%_off", " ", "{camera}"]
 
 
 @pytest.fixture
@@ -101,9 +105,6 @@ def test_numbers_of_matches_out_of_range_and_foreign_features_are_refused(circle
             circle.search(angles([0.0]), top=top)
     with pytest.raises(GalleryError, match=r"Queries need features of shape \(m, 1280\), got \(1, 7\)"):
         circle.search(np.zeros((1, 7), np.float32))
-
-
-HOSTILE = ['a"] or camera in ["b', "x' or '1' == '1", 'back\\slash"', "é ü 名前 😀", "50%_off", " ", "{camera}"]
 
 
 def test_names_are_never_read_as_filters(gallery, angles, stored_row):
