@@ -18,8 +18,7 @@ from iics.readers import published_counts, split_folders
 from iics.readers.mars import read_mars
 from iics.readers.msmt17 import read_msmt17
 from iics.readers.published_counts import PublishedCounts, check_counts
-from iics.readers.pytorch_folders import read_pytorch_folders
-from iics.readers.split_folders import read_split_folders
+from iics.readers.split_folders import read_pytorch_folders, read_split_folders
 
 WITHDRAWN = (
     "DukeMTMC-reID was withdrawn by its authors in 2019: it was recorded and published in ways that its ethics "
