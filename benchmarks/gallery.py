@@ -23,7 +23,7 @@ from iics.config import ModelSettings
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import CROPS_PER_FLUSH, CROPS_PER_WRITE
-from iics.gallery.unknown_values import NUMBER_FIELDS
+from iics.gallery.stored_values import NUMBER_FIELDS
 from iics.models.reid_model import create_model
 
 DIMENSION, CROPS_PER_IDENTITY, NUM_CAMERAS = 1280, 20, 6

@@ -2,7 +2,8 @@
 
 Run: python benchmarks/pseudo_labels.py [steps] [large] [growth] [graph]   (all, if none is named)
 
-Every line is a process of its own, `iics benchmark pseudo-labels --json`, so that no peak of memory is another's.
+Every line is a process of its own, so that no peak of memory is another's: `iics benchmark pseudo-labels --json`, and
+for `steps`, beside plain forms, `python -m benchmarks.labelling_steps`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ def main() -> None:
 
 def run(**flags: object) -> dict[str, Any]:
     """Return what one benchmark process printed."""
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if not isinstance(value, bool)]
-    arguments += [f"--{'' if value else 'no-'}{name}" for name, value in flags.items() if isinstance(value, bool)]
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     command = [sys.executable, "-m", "iics", "benchmark", "pseudo-labels", "--json", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -48,28 +48,20 @@ def gigabytes(step: dict[str, Any]) -> str:
 
 
 def steps() -> None:
-    header("crops", "step", "s", "peak GB", "plain s", "times", "plain form")
     for crops in (5000, 12_936):
-        result = run(crops=crops)
-        if crops == 5000:
-            print(f"<!-- {result['machine']} -->")
-        for step in [*result["steps"], result["labelling"]["step"]]:
-            times = f"{step['plain_seconds'] / step['seconds']:.2f}"
-            row(
-                f"{crops:,}", step["name"], f"{step['seconds']:.2f}", gigabytes(step),
-                f"{step['plain_seconds']:.2f}", times, step["note"],
-            )  # fmt: skip
+        command = [sys.executable, "-m", "benchmarks.labelling_steps", str(crops)]
+        subprocess.run(command, check=True, cwd=PLOT.parent.parent)
 
 
 def large() -> None:
-    result = run(crops=32_621, cameras=15, scores=9000, plain=False, repeats=1)
+    result = run(crops=32_621, cameras=15, scores=9000, repeats=1)
     header("step", "s", "peak GB")
     for step in [*result["steps"], result["labelling"]["step"]]:
         row(step["name"], f"{step['seconds']:.1f}", gigabytes(step))
 
 
 def growth() -> None:
-    results = [run(crops=crops, plain=False, repeats=3 if crops <= 8000 else 1) for crops in GROWTH]
+    results = [run(crops=crops, repeats=3 if crops <= 8000 else 1) for crops in GROWTH]
     names = [step["name"] for step in results[0]["steps"]]
     header("crops", *[f"{name}, s" for name in names], "whole, s", "whole, peak GB", "ARI")
     for crops, result in zip(GROWTH, results, strict=True):
@@ -112,7 +104,7 @@ def plot(names: list[str], results: list[dict[str, Any]]) -> None:
 
 def graph() -> None:
     header("crops", "route", "neighbours", "s", "peak GB", "clusters", "ARI")
-    report(run(crops=GRAPH[0], plain=False, repeats=1))
+    report(run(crops=GRAPH[0], repeats=1))
     for crops in GRAPH:
         for search in ("exact", "faiss"):
             report(run(crops=crops, route="graph", neighbour_search=search, repeats=1))

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import iics
-import iics.readers.sample
+import iics.readers.benchmarks
 from iics import cli
 from iics.config import ClusterSettings, ModelSettings
 from iics.models.reid_model import create_model
@@ -77,7 +77,7 @@ README_BLOCKS = [(name, block) for name, block in blocks("bash") if name == "REA
 @pytest.fixture(scope="module")
 def few_people():
     """Four people of the sample to train on, four to test on."""
-    sample = iics.readers.sample.load_sample()
+    sample = iics.readers.benchmarks.load_sample()
 
     def of_four(crops):
         return crops.subset(np.isin(crops.identity_ids, np.unique(crops.identity_ids[crops.identity_ids > 0])[:4]))
@@ -97,7 +97,7 @@ def prepared(few_people, tmp_path, monkeypatch):
         stage1=replace(settings.stage1, epochs=1, clusters=ClusterSettings(number=4)),
         stage2=replace(settings.stage2, epochs=1, clusters=ClusterSettings(number=4)),
     )
-    monkeypatch.setattr(iics.readers.sample, "load_sample", lambda: few_people)
+    monkeypatch.setattr(iics.readers.benchmarks, "load_sample", lambda: few_people)
     monkeypatch.setattr(iics, "load_sample", lambda: few_people, raising=False)
     monkeypatch.setattr(iics.presets, "SAMPLE", quick)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -61,9 +61,8 @@ FORKED_PROGRAM = (
 import os, sys
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.ranking import rank
-from iics.evaluation.distance_rows import GivenRows
 labels = EvaluationLabels([1, 2], [1, 2, 1], [0, 0], [1, 1, 1])
-calls["ranking"] = lambda: rank(GivenRows(np.eye(2, 3, dtype=np.float32), labels), labels).mean_ap
+calls["ranking"] = lambda: rank(lambda block: np.eye(2, 3, dtype=np.float32)[block], labels).mean_ap
 calls["product"] = lambda: (torch.ones(600, 700) @ torch.ones(700, 800)).numpy()
 
 

@@ -15,10 +15,10 @@ from iics.data_check.findings import DataReport, SplitReport
 from iics.errors import DataError, IicsError
 from iics.evaluation.camera_bias import camera_bias
 from iics.evaluation.camera_pairs import CameraPairs
-from iics.paper.plot_tsne import TsnePanel, tsne_figure
+from iics.paper.figures import TsnePanel, tsne_figure
 from iics.pixels.drawing import camera_caption
-from iics.reports.markdown import escaped
-from iics.reports.plot_grid import camera_pairs_figure
+from iics.reports.model_card import escaped
+from iics.reports.picture import camera_pairs_figure
 from iics.reports.plot_style import drawable_name, figure_bytes
 from iics.runs.loggers import flatten
 from iics.shown_name import shown

@@ -16,7 +16,7 @@ from iics.page.query_picture import read_query
 from iics.pixels.crop_images import CropImages, decode_image
 from iics.pixels.crop_reader import CropReader
 from iics.pixels.pixel_cache import cache_key
-from iics.readers.box_columns import CANONICAL
+from iics.readers.box_columns import BoxColumns
 from iics.readers.boxes import boxes_within_frames
 from iics.shown_picture import VERSION, as_shown, shown_size
 
@@ -101,7 +101,7 @@ def test_a_box_is_cut_where_it_was_drawn_on_the_picture_as_it_is_shown_and_that_
     path = tmp_path / "phone.png"
     path.write_bytes(turned_file(6))
     columns = {"left": ["1"], "top": ["3"], "width": ["3"], "height": ["3"]}  # outside of the 6 x 4 that are stored
-    boxes = boxes_within_frames(columns, CANONICAL, [path], ["row 1"], name="phone")
+    boxes = boxes_within_frames(columns, BoxColumns(tuple(columns), "corner and size"), [path], ["row 1"], name="phone")
     crops = CropSet((path,), [0], ("lobby",), boxes=boxes)
     with CropReader(crops) as reader:
         cut = np.asarray(CropImages(crops, reader)[0].image)[..., 0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from iics.data_check.check import check_data as check_data
     from iics.errors import IicsError as IicsError
     from iics.evaluation.evaluate import evaluate as evaluate
-    from iics.export.detections import embed_detections as embed_detections
+    from iics.export.embed_detections import embed_detections as embed_detections
     from iics.models.reid_model import ReidModel as ReidModel
     from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from iics.readers.benchmarks import load_msmt17 as load_msmt17
     from iics.readers.benchmarks import load_occluded_duke as load_occluded_duke
     from iics.readers.benchmarks import load_pytorch_folders as load_pytorch_folders
+    from iics.readers.benchmarks import load_sample as load_sample
     from iics.readers.benchmarks import load_veri776 as load_veri776
     from iics.readers.csv_table import load_csv as load_csv
     from iics.readers.folders import load_folder as load_folder
     from iics.readers.parquet_table import load_parquet as load_parquet
     from iics.readers.patterns import load_pattern as load_pattern
-    from iics.readers.sample import load_sample as load_sample
     from iics.reports.calibrated_model import calibrate as calibrate
     from iics.runs.rounds import TrainingRun as TrainingRun
     from iics.trained_run import resume as resume
@@ -55,7 +55,7 @@ _HOMES = {
     "TrainingRun": "iics.runs.rounds",
     "calibrate": "iics.reports.calibrated_model",
     "check_data": "iics.data_check.check",
-    "embed_detections": "iics.export.detections",
+    "embed_detections": "iics.export.embed_detections",
     "evaluate": "iics.evaluation.evaluate",
     "load_csv": "iics.readers.csv_table",
     "load_cuhk03": "iics.readers.benchmarks",
@@ -72,7 +72,7 @@ _HOMES = {
     "load_parquet": "iics.readers.parquet_table",
     "load_pattern": "iics.readers.patterns",
     "load_pytorch_folders": "iics.readers.benchmarks",
-    "load_sample": "iics.readers.sample",
+    "load_sample": "iics.readers.benchmarks",
     "load_veri776": "iics.readers.benchmarks",
     "resume": "iics.trained_run",
     "train": "iics.trained_run",

@@ -17,7 +17,7 @@ from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.model_header import read_header
 from iics.models.reid_model import ReidModel
 from iics.reports.calibrated_model import store_thresholds
-from iics.reports.run_rankings import write_rankings
+from iics.reports.camera_pairs_file import write_rankings
 from iics.runs.rounds import TrainingRun
 from iics.runs.run import AfterRound
 from iics.training.progress import ProgressCallback, ProgressEvent, ignore

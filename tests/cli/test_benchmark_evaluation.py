@@ -12,20 +12,16 @@ from iics.cli import run
 SMALL = ["--queries=40", "--gallery=300", "--features=32", "--identities=20", "--cameras=3", "--repeats=1"]
 
 
-def test_a_table_shows_evaluation_beside_the_product_and_sorting(capsys):
+def test_a_table_shows_evaluation_beside_the_product(capsys):
     assert run(["benchmark", "evaluation", *SMALL]) == 0
     printed = capsys.readouterr().out
     for text in (
         "40 queries x 300 gallery crops",
         "queries @ gallery.T alone",
         "features to metrics",
-        "40 queries extrap",
     ):
         assert text in printed
     assert "re-ranked" not in printed
-    assert re.search(
-        r"On 40 queries the metrics of counting and sorting differ by (0\.0e\+00|\d\.\de-1\d) at most\.", printed
-    )
 
 
 def test_the_same_as_json_with_reranking(capsys):
@@ -33,8 +29,6 @@ def test_the_same_as_json_with_reranking(capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["settings"]["gallery"] == 300
     speed = values["speed"]
-    assert speed["deviation"] < 1e-12
-    assert speed["num_plain"] == 40
     assert 0 < speed["mean_ap"] < 1
     assert speed["reranked_seconds"] > 0
     assert speed["reranked_mean_ap"] != speed["mean_ap"]

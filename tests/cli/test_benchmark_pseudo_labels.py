@@ -19,7 +19,7 @@ def malloc_as_it_comes(monkeypatch):
     monkeypatch.setattr("iics.memory.keep_freed_memory", lambda: False)
 
 
-def test_a_table_shows_every_step_beside_its_plain_form(capsys):
+def test_a_table_shows_every_step(capsys):
     assert run(["benchmark", "pseudo-labels", *SMALL]) == 0
     printed = capsys.readouterr().out
     for text in ("300 synthetic crops", "malloc as it comes", "Eq. 9", "Eq. 5", "re-ranking", "average linkage"):

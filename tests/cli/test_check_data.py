@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from iics.cli import check_data
-from iics.cli.estimate_text import estimate_text
+from iics.cli.check_data import estimate_text
 from iics.cli.source import DataSource
 from iics.readers.benchmarks import BENCHMARKS, load_market_layout
 from iics.readers.published_counts import compare_counts, counts_table

@@ -28,7 +28,6 @@ def test_the_flags_known_before_parsing_are_those_documented(kind):
 
 def test_the_flags_of_several_values_are_these():
     assert OF_SEVERAL == [
-        ("benchmark training", "--norm-shapes"),
         ("benchmark training", "--only"),
         ("benchmark training", "--options"),
         ("forget", "--camera"),

@@ -6,15 +6,22 @@ from typing import get_args
 
 import pytest
 
-from iics.cli.source import _READERS, DataName, DataSource
+from iics.cli.source import DataName, DataSource
 from iics.cli.train import _PRESET_OF_DATA
 from iics.errors import DataError
 
 PATTERN = "{camera}/{}.png"
 
 
-def test_every_name_has_a_reader_and_a_preset():
-    assert set(_READERS) == set(_PRESET_OF_DATA) == set(get_args(DataName))
+def test_every_name_has_a_preset():
+    assert set(_PRESET_OF_DATA) == set(get_args(DataName))
+
+
+@pytest.mark.parametrize("name", sorted(set(get_args(DataName)) - {"sample"}))
+def test_every_name_has_a_reader(name, tmp_path):
+    source = DataSource(name, tmp_path / "nowhere", PATTERN if name == "pattern" else None)
+    with pytest.raises(DataError, match="nowhere"):
+        source.load()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The table of marks comes back as it was written, and damage is named."""
 
+from __future__ import annotations
+
 import csv
 import io
 from dataclasses import replace
@@ -8,11 +10,38 @@ import pytest
 
 from iics.atomic import write_atomically
 from iics.errors import DataError
-from iics.evaluation.marks import MARK_COLUMNS, Mark, marks_table, read_marks
+from iics.evaluation.marks import MARK_COLUMNS, Mark, marks_table, plain_cell, read_marks, safe_cell
 
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "=",
+    '=HYPERLINK("http://a.example")',
+    "'=1",
+    "''@a",
+]
 MARK = Mark(
     "2026-03-01T08:00:00+00:00", "ab12", "q.jpg", "c1", "cameras/Büro, 3/1.jpg", 'a "b"', "right", 3, 0.75, "m1"
 )
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_becomes_text_and_comes_back(text):
+    line = io.StringIO()
+    csv.writer(line).writerow([safe_cell(text)])
+    (cell,) = next(csv.reader(io.StringIO(line.getvalue(), newline="")))
+    assert cell == f"'{text}"
+    assert plain_cell(cell) == text
+
+
+@pytest.mark.parametrize("text", ["", "a=b", "Büro", "'", "'a'", " =1", "cameras/-1.jpg", "1-1"])
+def test_other_texts_stay_as_they_are(text):
+    assert safe_cell(text) == plain_cell(text) == text
 
 
 def test_a_table_reads_back_whatever_names_are(tmp_path):

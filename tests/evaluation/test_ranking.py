@@ -5,10 +5,10 @@ import pytest
 
 from iics.errors import EvaluationError
 from iics.evaluation import distance_rows
-from iics.evaluation.distance_rows import GivenRows
+from iics.evaluation.distance_rows import CosineRows
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import MARKET1501, SAME_CAMERA
-from iics.evaluation.ranking import rank, rank_distances, rank_features
+from iics.evaluation.ranking import rank
 from iics.evaluation.right_ranks import right_answer_ranks
 from iics.evaluation.top_matches import top_matches
 
@@ -28,6 +28,20 @@ LABELS = {
     "query_cameras": np.array([0]),
     "gallery_cameras": np.array([1, 0, 0, 1, 1, 0, 2]),
 }
+
+
+def given(distance):
+    """Return rows of distances that are there already."""
+    return lambda block: np.ascontiguousarray(distance[block], dtype=np.float32)
+
+
+def rank_features(query_features, gallery_features, *, max_rank=50, **labels):
+    judged = EvaluationLabels(**labels)
+    return rank(CosineRows(query_features, gallery_features, judged), judged, max_rank=max_rank)
+
+
+def rank_distances(distance, *, max_rank=50, **labels):
+    return rank(given(distance), EvaluationLabels(**labels), max_rank=max_rank)
 
 
 def random_case(generator, *, num_queries=61, num_gallery=230, num_values=12):
@@ -112,7 +126,7 @@ def test_large_galleries_agree_with_plain_loops(num_people, num_values, plain_ra
 def test_same_camera_agrees_with_plain_loops(seed, plain_ranking):
     distance, labels = random_case(np.random.default_rng(seed))
     judged = EvaluationLabels(**labels)
-    result = rank(GivenRows(distance, judged), judged, SAME_CAMERA, max_rank=20)
+    result = rank(given(distance), judged, SAME_CAMERA, max_rank=20)
     mean_ap, cmc, mean_inp, average_precision = plain_ranking.reference_ranking(
         distance, **labels, max_rank=20, judge=plain_ranking.same_camera
     )
@@ -124,7 +138,7 @@ def test_same_camera_agrees_with_plain_loops(seed, plain_ranking):
 
 def test_a_query_in_the_gallery_is_no_answer_to_itself():
     labels = EvaluationLabels([1], [1, 2, 1], [0], [0, 0, 0], own_crops=[0])
-    result = rank(GivenRows(np.array([[0.0, 0.1, 0.2]], np.float32), labels), labels, SAME_CAMERA)
+    result = rank(given(np.array([[0.0, 0.1, 0.2]])), labels, SAME_CAMERA)
     assert result.mean_ap == 1 / 2
 
 
@@ -287,15 +301,6 @@ def test_features_that_do_not_fit_are_refused():
     broken[[2, 4]] = np.nan, np.inf
     with pytest.raises(EvaluationError, match="2 of 7 gallery features hold NaN or infinity"):
         rank_features(QUERY, broken, **LABELS)
-
-
-def test_distances_that_do_not_fit_are_refused():
-    with pytest.raises(EvaluationError, match=r"distance has shape \(1, 6\), but the labels need \(1, 7\)"):
-        rank_distances(np.zeros((1, 6), dtype=np.float32), **LABELS)
-    distance = np.zeros((1, 7), dtype=np.float32)
-    distance[0, 3] = np.nan
-    with pytest.raises(EvaluationError, match="1 distances of queries 0 to 0 are NaN or infinite"):
-        rank_distances(distance, **LABELS)
 
 
 def test_top_matches_leave_out_what_the_protocol_ignores():

@@ -23,7 +23,7 @@ from iics.config import ModelSettings
 from iics.errors import GalleryError
 from iics.gallery.connection import connect, disconnect
 from iics.gallery.gallery import Gallery
-from iics.gallery.unknown_values import NUMBER_FIELDS
+from iics.gallery.stored_values import NUMBER_FIELDS
 from iics.models.reid_model import ReidModel, create_model
 
 DIMENSION = 1280
@@ -31,6 +31,7 @@ MILVUS_VARIABLE = "IICS_TEST_MILVUS"
 """Environment variable with the program milvus-server."""
 SECONDS_TO_START = 120
 _numbers = itertools.count()
+PLACES = ["folder", "server", pytest.param("milvus", marks=pytest.mark.slow)]
 
 
 @dataclass
@@ -159,9 +160,6 @@ class Place:
 
     def open(self) -> Gallery:
         return Gallery.open(self.uri, collection=self.collection)
-
-
-PLACES = ["folder", "server", pytest.param("milvus", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=PLACES)

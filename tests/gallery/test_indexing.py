@@ -12,8 +12,8 @@ from iics.evaluation.evaluate import rank_crops
 from iics.gallery import indexing
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.indexing import IndexResult, index_crops
+from iics.readers.benchmarks import load_sample
 from iics.readers.folders import load_folder
-from iics.readers.sample import load_sample
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.marks_book import MarksBook
     from iics.page.run_features import run_features
-    from iics.page.search import Searcher
     from iics.page.server import page_server
+    from iics.page.visitor_search import Searcher
 
     model = load_model(model_file)
     browser = ClusterBrowser(run, None)

@@ -11,7 +11,7 @@ from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
 from iics.paper.study import make_study, quick_settings
 from iics.paper.study_data import camera_halves, num_identities, with_fewer_identities
-from iics.readers.sample import load_sample
+from iics.readers.benchmarks import load_sample
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,23 @@
 """Each benchmark is read as its authors publish it, from folder and zip alike, and refused if it is another."""
 
+from __future__ import annotations
+
 import logging
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 import iics
 from iics.cli.source import DataName
 from iics.errors import DataError
+from iics.pixels.images import load_pixels
 from iics.readers import benchmarks
-from iics.readers.benchmarks import BENCHMARKS, LOADERS, load_benchmark
+from iics.readers.benchmarks import BENCHMARKS, LOADERS, SAMPLE_ARCHIVE, load_benchmark, load_sample
 from iics.readers.published_counts import CountError, PublishedCounts, SplitCounts
-from iics.readers.sample import SAMPLE_ARCHIVE
 
 SMALL_COUNTS = {
     "market1501": PublishedCounts(
@@ -246,3 +250,38 @@ def test_the_person_0_of_ltcc_is_somebody_and_no_distractor(ltcc_dir):
     assert splits.query.identity_ids.tolist() == [95]
     assert splits.gallery.identity_ids.tolist() == [6, 95]
     assert splits.query.camera_names == ("1", "3", "9", "10", "12")
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "sample.md"
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return load_sample()
+
+
+def test_the_sample_has_150_people_on_each_side_and_six_cameras(sample):
+    train, test = set(sample.train.identity_ids.tolist()), set(sample.gallery.identity_ids.tolist()) - {-1, 0}
+    assert (len(train), len(test), len(train & test)) == (150, 150, 0)
+    assert set(sample.query.identity_ids.tolist()) == test
+    assert sample.train.camera_names == ("1", "2", "3", "4", "5", "6")
+    assert sample.train.archive == SAMPLE_ARCHIVE
+
+
+def test_the_documented_table_is_true(sample):
+    text = DOCS.read_text()
+    for split in ("train", "query", "gallery"):
+        crops = getattr(sample, split)
+        people = len(set(crops.identity_ids.tolist()) - {-1, 0})
+        junk, distractors = int((crops.identity_ids == -1).sum()), int((crops.identity_ids == 0).sum())
+        cells = [split, len(crops), people, crops.num_cameras, junk, distractors, "64 x 128"]
+        assert "| " + " | ".join(map(str, cells)) + " |" in text
+    for camera, name in enumerate(sample.train.camera_names):
+        counts = [int((crops.camera_ids == camera).sum()) for crops in (sample.train, sample.query, sample.gallery)]
+        assert "| " + " | ".join(map(str, [name, *counts])) + " |" in text
+
+
+def test_crops_of_the_sample_decode_to_pixels_that_differ(sample):
+    pixels = load_pixels(sample.train.subset(np.arange(0, len(sample.train), 50)), height=128, width=64)
+    assert pixels.shape == (69, 128, 64, 3)
+    assert len({image.tobytes() for image in pixels}) == 69

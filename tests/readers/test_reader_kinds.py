@@ -15,12 +15,11 @@ from iics.pixels.crop_reader import CropReader
 from iics.pixels.images import load_pixels
 from iics.pixels.pixel_cache import open_pixels
 from iics.pixels.pixel_decoder import PixelDecoder
-from iics.readers.benchmarks import load_market_layout
+from iics.readers.benchmarks import load_market_layout, load_sample
 from iics.readers.csv_table import load_csv
 from iics.readers.folders import load_folder
 from iics.readers.parquet_table import load_parquet
 from iics.readers.patterns import load_pattern
-from iics.readers.sample import load_sample
 
 SIZE = {"height": 64, "width": 32}
 MARKET = "{split}/{identity:d}_c{camera:d}s{}_{frame:d}_{}.jpg"

@@ -11,8 +11,7 @@ import yaml
 from iics.errors import RunFolderError, WeightsError
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED
-from iics.reports.markdown import Markdown, escaped, front_matter
-from iics.reports.model_card import RESPONSIBLE_USE, model_card, write_model_card
+from iics.reports.model_card import RESPONSIBLE_USE, Markdown, escaped, model_card, write_model_card
 from iics.reports.model_facts import ModelFacts
 from iics.reports.told_run import ToldRun
 from iics.runs.record import RoundRecord
@@ -212,6 +211,10 @@ def test_it_says_what_the_readme_says_of_responsible_use():
         "*bold* _it_ `code` [l](http://x)",
         "Tür 東 \udcff",
         "a: b #c",
+        'x: "y" # z',
+        "é\x85\u2028",
+        "- 1",
+        "no",
     ],
 )
 def test_names_of_any_kind_are_shown_as_they_are(name):
@@ -231,12 +234,6 @@ def test_markdown_stays_and_text_is_escaped():
     assert escaped("*a*") == r"\*a\*"
     assert escaped(0.5) == "0.5"
     assert escaped("www.x.org") == r"www\.x.org"
-
-
-def test_front_matter_is_yaml_whatever_it_holds():
-    fields = {"a": 'x: "y" # z', "b": ["é\x85\u2028", "- 1", "no"], "c": [{"n": 1.5}]}
-    text = front_matter(fields).removeprefix("---\n").removesuffix("---\n")
-    assert yaml.safe_load(text) == {"a": 'x: "y" # z', "b": [r"é\x85\u2028", "- 1", "no"], "c": [{"n": 1.5}]}
 
 
 def test_other_folders_are_refused(tmp_path):

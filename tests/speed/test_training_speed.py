@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from iics.computing_settings import EngineSettings
-from iics.readers.sample import load_sample
+from iics.readers.benchmarks import load_sample
 from iics.speed import training_speed
 from iics.speed.training_speed import PhaseSpeed, measure_loading, measure_phase
 from iics.speed.training_work import Workload
@@ -32,26 +32,16 @@ def forms_of(phase, **settings):
     return [form.form for form in measure_phase(phase, SMALL, device=CPU, repeats=1, **settings).forms]
 
 
-def test_every_option_is_timed_beside_the_plain_form_with_the_same_norm():
+def test_every_option_is_timed():
     speed = measure_phase("features", SMALL, device=CPU, repeats=1, options=("norm", "precision", "memory-format"))
-    assert [form.form for form in speed.forms] == [
-        "plain, aibn",
-        "ours, aibn",
-        "plain, bn",
-        "ours, bn",
-        "ours, aibn, bf16",
-        "ours, aibn, contiguous",
-    ]
-    seconds = {form.form: form.seconds for form in speed.forms}
+    assert [form.form for form in speed.forms] == ["aibn", "bn", "aibn, bf16", "aibn, contiguous"]
     for form in speed.forms:
         assert form.crops_per_second == pytest.approx(3 / form.seconds)
-        plain = seconds["plain, bn" if "bn" in form.form.split(", ") else "plain, aibn"]
-        assert form.times_plain == pytest.approx(plain / form.seconds)
 
 
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
-def test_without_options_a_step_is_timed_in_two_forms(phase):
-    assert forms_of(phase) == ["plain, aibn", "ours, aibn"]
+def test_without_options_a_step_is_timed_as_training_takes_it(phase):
+    assert forms_of(phase) == ["aibn"]
 
 
 @pytest.mark.parametrize("compiles", [True, False])
@@ -63,20 +53,23 @@ def test_compiled_is_timed_only_where_torch_can_compile(compiles, monkeypatch):
 
     monkeypatch.setattr(training_speed, "choose_engine", pretend)
     monkeypatch.setattr(torch, "compile", lambda backbone: backbone)
-    assert ("ours, aibn, compiled" in forms_of("features", options=("compile",))) == compiles
+    assert ("aibn, compiled" in forms_of("features", options=("compile",))) == compiles
 
 
 def test_loading_counts_whole_batches():
     crops = load_sample().train.subset(np.arange(0, 90, 10))  # two batches of 4, and one crop
     speed = measure_loading(crops, SMALL, repeats=1)
     assert speed.num_crops == 8
-    plain, ours = speed.forms
-    assert (plain.form, ours.form) == ("plain, 1 thread", "ours, 1 thread")
-    assert ours.crops_per_second == pytest.approx(8 / ours.seconds)
-    assert ours.times_plain == pytest.approx(plain.seconds / ours.seconds)
+    (form,) = speed.forms
+    assert form.form == "1 thread"
+    assert form.crops_per_second == pytest.approx(8 / form.seconds)
+
+
+def test_fewer_crops_than_a_batch_are_refused():
+    with pytest.raises(ValueError, match=r"^A batch of 4 needs as many crops, got 3\.$"):
+        measure_loading(load_sample().train.subset(np.arange(3)), SMALL, repeats=1)
 
 
 def test_speed_is_crops_over_seconds():
-    seconds, plain_of = {"slow": 4.0, "fast": 0.5}, {"slow": "slow", "fast": "slow"}
-    speed = PhaseSpeed.from_seconds("stage1", seconds, plain_of=plain_of, num_crops=8)
-    assert [(form.crops_per_second, form.times_plain) for form in speed.forms] == [(2, 1), (16, 8)]
+    speed = PhaseSpeed.from_seconds("stage1", {"slow": 4.0, "fast": 0.5}, num_crops=8)
+    assert [form.crops_per_second for form in speed.forms] == [2, 16]

@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     audit = AuditLog(None if command.audit_log is None else expanded(command.audit_log))
     marks = None if command.marks is None else MarksBook(expanded(command.marks))
     from iics.gallery.gallery import Gallery
-    from iics.page.search import Searcher
+    from iics.page.visitor_search import Searcher
 
     with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
         searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)

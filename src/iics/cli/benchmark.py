@@ -9,7 +9,7 @@ from iics.errors import SettingsError
 KINDS = {
     "pseudo-labels": "the steps from features to pseudo-labels, on synthetic crops",
     "evaluation": "from features to mAP and CMC, on synthetic crops",
-    "training": "norms, loading, the steps of both stages and the extraction of features",
+    "training": "loading, the steps of both stages and the extraction of features",
 }
 
 
@@ -32,6 +32,6 @@ def main(arguments: list[str]) -> int:
 def _usage() -> str:
     kinds = "\n".join(f"  {name:<14} {text}" for name, text in KINDS.items())
     return (
-        "usage: iics benchmark KIND ...\n\nTime what training and evaluation compute beside plain forms of it.\n\n"
+        "usage: iics benchmark KIND ...\n\nTime what training and evaluation compute here.\n\n"
         f"kinds:\n{kinds}\n\nEach answers --help."
     )

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from iics.cli.machine import console, machine_line
+from iics.cli.machine import gigabytes, machine_line, print_table
 from iics.cli.parse import parse
 from iics.errors import SettingsError, check_setting
 from iics.ranges import SEED, check_ranges, number, whole
@@ -20,7 +20,7 @@ _TORCH_AND_NUMBA = 0.4e9
 
 @dataclass(frozen=True)
 class EvaluationSpeedCommand:
-    """Time evaluation beside the product of the features alone, in turn, and beside sorting every row.
+    """Time evaluation beside the product of the features alone, in turn.
 
     The defaults are of Market-1501's size; --queries 11659 --gallery 82161 --identities 3060 --cameras 15
     --distractors 0 --junk 0 is MSMT17's.
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     command = parse(EvaluationSpeedCommand, arguments, command="benchmark evaluation")
     _check_memory(command)
     from iics.speed.evaluation_speed import measure_evaluation
-    from iics.speed.synthetic_gallery import synthetic_gallery
+    from iics.speed.synthetic import synthetic_gallery
 
     crops = synthetic_gallery(
         command.queries,
@@ -104,35 +104,27 @@ def _check_memory(command: EvaluationSpeedCommand) -> None:
 
 
 def _print(command: EvaluationSpeedCommand, machine: str, speed: EvaluationSpeed) -> None:
-    from rich.table import Table
-
-    out = console()
-    out.print(
-        f"{command.queries:,} queries x {command.gallery:,} gallery crops, {command.features:,} features, "
-        f"{command.identities:,} identities, {command.cameras} cameras; {machine}; medians of "
-        f"{command.repeats}, in turn",
-        highlight=False,
-    )
-    table = Table("", "seconds", "x product", "process holds", "mAP, %")
     rows = [
         ("queries @ gallery.T alone", speed.product_seconds, None, None),
         ("features to metrics", speed.seconds, speed.peak_bytes, speed.mean_ap),
-        (f"the same by sorting, {speed.num_plain} queries extrapolated", speed.plain_seconds, None, None),
     ]
     if speed.reranked_seconds is not None:
         rows.append(
             ("features to re-ranked metrics", speed.reranked_seconds, speed.reranked_peak_bytes, speed.reranked_mean_ap)
         )
-    for name, seconds, peak_bytes, mean_ap in rows:
-        table.add_row(
-            name,
-            f"{seconds:.2f}",
-            f"{seconds / speed.product_seconds:.2f}",
-            "-" if peak_bytes is None else f"{peak_bytes / 1e9:.2f} GB",
-            "-" if mean_ap is None else f"{100 * mean_ap:.2f}",
-        )
-    out.print(table)
-    out.print(
-        f"On {speed.num_plain} queries the metrics of counting and sorting differ by {speed.deviation:.1e} at most.",
-        highlight=False,
+    print_table(
+        f"{command.queries:,} queries x {command.gallery:,} gallery crops, {command.features:,} features, "
+        f"{command.identities:,} identities, {command.cameras} cameras; {machine}; medians of "
+        f"{command.repeats}, in turn",
+        ("", "seconds", "x product", "process holds", "mAP, %"),
+        [
+            (
+                name,
+                f"{seconds:.2f}",
+                f"{seconds / speed.product_seconds:.2f}",
+                gigabytes(peak_bytes),
+                "-" if mean_ap is None else f"{100 * mean_ap:.2f}",
+            )
+            for name, seconds, peak_bytes, mean_ap in rows
+        ],
     )

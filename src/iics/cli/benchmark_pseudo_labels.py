@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from iics.cli.machine import console, machine_line
+from iics.cli.machine import gigabytes, machine_line, print_table
 from iics.cli.parse import parse
 from iics.errors import SettingsError, check_setting
 from iics.ranges import SEED, check_ranges, number, whole
@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from iics.speed.pseudo_label_speed import Labelling, Step
 
 
-_MATRICES_COMPARED = 5
-
-
 @dataclass(frozen=True)
 class PseudoLabelsCommand:
-    """Time the steps from features to pseudo-labels beside plain forms of them, on synthetic crops."""
+    """Time the steps from features to pseudo-labels, once, and the whole way, on synthetic crops."""
 
     crops: Annotated[int, whole(2, 10**9)] = 5000
     """Number of crops."""
@@ -41,10 +38,8 @@ class PseudoLabelsCommand:
     """Neighbours of each crop in the graph."""
     neighbour_search: Literal["exact", "faiss"] = "exact"
     """How the graph's neighbours are found."""
-    plain: bool = True
-    """Whether to time plain forms too (dense route): five times the memory. Without them steps are timed once."""
     repeats: Annotated[int, whole(1, 1000)] = 3
-    """Times are the median of so many runs."""
+    """The time of the whole way is the median of so many runs."""
     seed: Annotated[int, SEED] = 0
     """Of the synthetic crops."""
     json: bool = False
@@ -92,11 +87,8 @@ def main(arguments: list[str]) -> int:
         repeats=command.repeats,
         neighbours=command.graph_neighbours,
         search=command.neighbour_search,
-        with_plain=is_dense and command.plain,
     )
-    steps = []
-    if is_dense:
-        steps = speed.compare_steps(crops, repeats=command.repeats) if command.plain else speed.measure_steps(crops)
+    steps = speed.measure_steps(crops) if is_dense else []
     if command.json:
         settings = {"what": "pseudo-labels"} | dataclasses.asdict(command)
         values: dict[str, Any] = {"settings": settings, "machine": machine}
@@ -113,21 +105,15 @@ def _check_memory(command: PseudoLabelsCommand) -> None:
     from iics.memory import free_memory
 
     inputs = 4 * command.crops * (command.scores + 2 * command.features)
-    if command.route == "dense" and command.plain:
-        work = 4 * command.crops**2 * _MATRICES_COMPARED
-    else:
-        max_dense = command.crops if command.route == "dense" else 1
-        distance = DistanceSettings(
-            max_dense_crops=max_dense,
-            graph_neighbours=command.graph_neighbours,
-            neighbour_search=command.neighbour_search,
-        )
-        work = labeller_of(distance, ClusterSettings()).memory(command.crops, num_features=command.features)
+    distance = DistanceSettings(
+        max_dense_crops=command.crops if command.route == "dense" else 1,
+        graph_neighbours=command.graph_neighbours,
+        neighbour_search=command.neighbour_search,
+    )
+    work = labeller_of(distance, ClusterSettings()).memory(command.crops, num_features=command.features)
     free = free_memory()
     if free is not None and inputs + work > free:
-        way_out = (
-            "Fewer --crops" + (", --no-plain or --route graph" if command.route == "dense" else "") + " need less."
-        )
+        way_out = "Fewer --crops" + (" or --route graph" if command.route == "dense" else "") + " need less."
         raise SettingsError(
             f"{command.crops:,} crops need about {(inputs + work) / 1e9:.1f} GB of memory here, {free / 1e9:.1f} GB "
             f"are free. {way_out}"
@@ -135,30 +121,13 @@ def _check_memory(command: PseudoLabelsCommand) -> None:
 
 
 def _print(command: PseudoLabelsCommand, machine: str, steps: list[Step], labelling: Labelling) -> None:
-    from rich.table import Table
-
-    times = f"medians of {command.repeats}"
-    if command.route == "dense" and not command.plain:
-        times = f"steps timed once, the whole {times}"
-    out = console()
-    out.print(
+    print_table(
         f"{command.crops:,} synthetic crops, {command.cameras} cameras, {command.scores:,} scores, "
-        f"{command.features:,} features; {machine}; {times}",
-        highlight=False,
+        f"{command.features:,} features; {machine}; steps timed once, the whole medians of {command.repeats}",
+        ("step", "seconds", "process holds"),
+        [(step.name, f"{step.seconds:.2f}", gigabytes(step.peak_bytes)) for step in [*steps, labelling.step]],
     )
-    table = Table("step", "seconds", "process holds", "plain form", "ratio", "what the plain form is")
-    for step in [*steps, labelling.step]:
-        table.add_row(
-            step.name,
-            f"{step.seconds:.2f}",
-            "-" if step.peak_bytes is None else f"{step.peak_bytes / 1e9:.2f} GB",
-            "-" if step.plain_seconds is None else f"{step.plain_seconds:.2f}",
-            "-" if step.plain_seconds is None else f"{step.plain_seconds / step.seconds:.2f}",
-            step.note,
-        )
-    out.print(table)
-    out.print(
+    print(
         f"{labelling.num_clusters:,} clusters; adjusted Rand index with the known identities "
-        f"{labelling.adjusted_rand_index:.3f}.",
-        highlight=False,
+        f"{labelling.adjusted_rand_index:.3f}."
     )

@@ -153,7 +153,7 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
             "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
             "--calibrate and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
-    from iics.cli.marked_matches import marked_matches
+    from iics.cli.unlabelled_result import marked_matches
 
     result = marked_matches(expanded(file), expanded(command.model))
     print(json.dumps(asdict(result), indent=2) if command.json else result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,23 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(width=None if os.isatty(1) else _WIDTH_WITHOUT_TERMINAL)
+
+
+def print_table(head: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print what was measured, and a table below it whose cells of numbers stand on the right."""
+    from rich.table import Table
+
+    table = Table()
+    for at, column in enumerate(columns):
+        is_numbers = all(row[at] == "-" or row[at][0].isdigit() for row in rows)
+        table.add_column(column, justify="right" if is_numbers else "left")
+    for row in rows:
+        table.add_row(*row)
+    out = console()
+    out.print(head, highlight=False)
+    out.print(table)
+
+
+def gigabytes(count: int | None) -> str:
+    """Return bytes in GB, a dash for what the kernel does not tell."""
+    return "-" if count is None else f"{count / 1e9:.2f} GB"

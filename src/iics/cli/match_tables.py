@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iics.gallery.moments import time_text
-from iics.gallery.spelling import unicode_name
+from iics.gallery.stored_values import unicode_name
 from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
 from iics.shown_name import shown
 

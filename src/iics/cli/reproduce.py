@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import tyro
+from rich.markup import escape
+from rich.table import Table
 
+from iics.cli.machine import console
 from iics.cli.parse import parse
 from iics.cli.source import BenchmarkName, DataSource
 from iics.errors import DataError, SettingsError
 from iics.home_folder import expanded
-from iics.progress_display import count_of, training_display
+from iics.progress_display import count_of, format_seconds, training_display
 from iics.ranges import check_ranges, whole
 from iics.shown_name import shown
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from iics.paper.make_runs import Failures
     from iics.paper.planned_runs import PlannedRun
     from iics.paper.reproduction import Reproduction
+    from iics.paper.result_tables import ResultTable
     from iics.paper.study import Study
     from iics.paper.variants import TargetName
 
@@ -77,7 +81,6 @@ def main(arguments: list[str]) -> int:
     if not command.targets:
         raise SettingsError(f"What shall be reproduced? Name one or more of {', '.join(get_args(Target))}.")
     reproduction, source_of = _prepare(command)
-    from iics.cli.reproduce_tables import print_runs, print_table
 
     if command.dry_run:
         print_runs(reproduction)
@@ -106,8 +109,7 @@ def _prepare(command: ReproduceCommand) -> tuple[Reproduction, Callable[[Planned
         raise SettingsError("--other-data-dir is where --other-data is; name that, too, or leave it out.")
     from iics.cli.machine import computer_line
     from iics.paper.reproduction import Reproduction
-    from iics.paper.study import make_study
-    from iics.paper.study_notes import study_notes
+    from iics.paper.study import make_study, study_notes
 
     study = make_study(
         splits, preset=command.preset, device=command.device, weights=_found_anywhere(command.weights), other=other
@@ -180,3 +182,53 @@ def _say_how_to_go_on(reproduction: Reproduction) -> None:
 
 def _found_anywhere(weights: str) -> str:
     return weights if weights in ("imagenet", "none") else str(expanded(weights).absolute())
+
+
+def print_table(table: ResultTable) -> None:
+    """Print a table and its notes."""
+    drawn = Table()
+    for at, heading in enumerate(table.headings):
+        style = "dim" if at > len(table.columns) else None
+        drawn.add_column(escape(shown(heading)), justify="right" if at else "left", style=style)
+    for row in table.rows:
+        drawn.add_row(*(escape(shown(cell)) for cell in row.cells()))
+    to = console()
+    to.print(shown(table.title), markup=False, highlight=False)
+    to.print(drawn)
+    for note in table.notes:
+        to.print(f"- {shown(note)}", markup=False, highlight=False)
+    to.print()
+
+
+def print_runs(reproduction: Reproduction) -> None:
+    """Print which runs are needed, how far they are, and how long the rest may take."""
+    store, runs = reproduction.store, reproduction.runs()
+    states = [store.state(run) for run in runs]
+    drawn = Table()
+    for heading in ("run", "state", "trained for", "needed by"):
+        drawn.add_column(heading, overflow="fold")
+    for run, state in zip(runs, states, strict=True):
+        seconds = format_seconds(store.seconds(run)) if state != "to do" else ""
+        drawn.add_row(escape(shown(run.name)), state, seconds, ", ".join(reproduction.targets_of(run)))
+    to = console()
+    to.print(f"Runs in {shown(store.path)}", markup=False, highlight=False, soft_wrap=True)
+    to.print(drawn)
+    to.print(_summary(reproduction, runs), markup=False, highlight=False, soft_wrap=True)
+
+
+def _summary(reproduction: Reproduction, runs: list[PlannedRun]) -> str:
+    """Return counts and, from the mean of the finished runs, the time left."""
+    store = reproduction.store
+    finished = [run for run in runs if store.state(run) == "finished"]
+    left = [run for run in runs if store.state(run) != "finished"]
+    text = f"{count_of(len(runs), 'run')}: {len(finished)} finished, {len(left)} to finish."
+    if not left:
+        return text
+    if not finished:
+        return f"{text} How long they take is estimated once one is finished."
+    mean = sum(store.seconds(run) for run in finished) / len(finished)
+    done = sum(min(store.seconds(run), mean) for run in left)
+    return (
+        f"{text} Finished ones trained for {format_seconds(mean)} on average: about "
+        f"{format_seconds(mean * len(left) - done)} left, measuring not included."
+    )

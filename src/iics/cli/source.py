@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, cast, get_args
@@ -51,7 +51,7 @@ class DataSource:
         """
         if self.data is None:
             raise DataError(f"Which data? Name one of {', '.join(get_args(DataName))}.")
-        if self.data not in _READERS:
+        if self.data not in get_args(DataName):
             raise DataError(f"{self.data!r} is no data. Name one of {', '.join(get_args(DataName))}.")
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
@@ -62,7 +62,7 @@ class DataSource:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
-        return _READERS[self.data](self)
+        return _read(self)
 
     def absolute(self) -> DataSource:
         """Return the same source, found from any folder."""
@@ -96,51 +96,16 @@ SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
 """The fields of a DataSource as flags of a command, without a prefix."""
 
 
-def _sample(_source: DataSource) -> DataSplits:
-    from iics.readers.sample import load_sample
-
-    return load_sample()
-
-
-def _benchmark(source: DataSource) -> DataSplits:
-    from iics.readers.benchmarks import LOADERS
-
-    return LOADERS[source.data or ""](_place(source))
-
-
-def _folder(source: DataSource) -> DataSplits:
+def _read(source: DataSource) -> DataSplits:
+    from iics.readers.benchmarks import LOADERS, load_sample
+    from iics.readers.csv_table import load_csv
     from iics.readers.folders import load_folder
-
-    return load_folder(_place(source))
-
-
-def _pattern(source: DataSource) -> DataSplits:
+    from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
 
-    return load_pattern(_place(source), source.pattern or "")
-
-
-def _csv(source: DataSource) -> DataSplits:
-    from iics.readers.csv_table import load_csv
-
-    return load_csv(_place(source))
-
-
-def _parquet(source: DataSource) -> DataSplits:
-    from iics.readers.parquet_table import load_parquet
-
-    return load_parquet(_place(source))
-
-
-def _place(source: DataSource) -> Path:
-    return cast(Path, source.data_dir)  # `load` has seen to it
-
-
-_READERS: dict[DataName, Callable[[DataSource], DataSplits]] = {
-    "sample": _sample,
-    **dict.fromkeys(get_args(BenchmarkName), _benchmark),
-    "folder": _folder,
-    "pattern": _pattern,
-    "csv": _csv,
-    "parquet": _parquet,
-}
+    if source.data is None or source.data == "sample":
+        return load_sample()
+    place = cast(Path, source.data_dir)  # `load` has seen to it
+    if source.data == "pattern":
+        return load_pattern(place, source.pattern or "")
+    return {**LOADERS, "folder": load_folder, "csv": load_csv, "parquet": load_parquet}[source.data](place)

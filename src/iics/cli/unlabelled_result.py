@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from iics.arrays import FloatArray
+from iics.cli.model_file import load_model_or_run
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.evaluate import check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report
+from iics.evaluation.mark_agreement import MarkAgreement, mark_agreement
+from iics.evaluation.marks import read_marks
 from iics.evaluation.metrics import RankingResult
+from iics.models.fingerprint import model_fingerprint
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,3 +64,26 @@ def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResu
         f"{crops.name} has identities but no query and gallery: each crop of a known person was searched for among\n"
         "all (crops of the same person and camera do not count). Not comparable with numbers of a test split."
     )
+
+
+def marked_matches(file: Path, model: Path) -> MarkAgreement:
+    """Return the numbers of the marks on a model's matches; others are left out, with a warning.
+
+    Args:
+        file: Table that `iics app` wrote.
+        model: Model file or run folder.
+
+    Raises:
+        DataError: If the table cannot be read.
+        WeightsError: If the model cannot be read.
+        EvaluationError: If none of the marks is on matches of the model.
+    """
+    marks = read_marks(file)
+    fingerprint = model_fingerprint(load_model_or_run(model, device="cpu"))
+    own = [mark for mark in marks if mark.model == fingerprint]
+    if marks and not own:
+        others = ", ".join(sorted({mark.model for mark in marks}))
+        raise EvaluationError(f"{model} is model {fingerprint}; the marks in {file} are on matches of {others}.")
+    if len(own) < len(marks):
+        logger.warning("%s holds %d marks on matches of other models; they do not count.", file, len(marks) - len(own))
+    return mark_agreement(own)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numba
 import numpy as np
 import torch
 
-from iics.arrays import FloatArray, IntArray
+from iics.arrays import FloatArray
 from iics.errors import EvaluationError
 from iics.evaluation.labels import EvaluationLabels
-from iics.kernels import kernel, torch_threads
 
 DistanceOf = Callable[[slice], FloatArray]
 """From a block of queries to their distances; may be overwritten by the next call. Shape (n_block, n_gallery)."""
@@ -74,36 +72,6 @@ class CosineRows:
         return self._distance[:count]
 
 
-class GivenRows:
-    """Distances that are there already.
-
-    Args:
-        distance: Smaller is closer; compared as float32. Shape (n_query, n_gallery).
-        labels: Of the same crops.
-
-    Raises:
-        EvaluationError: If they do not belong together or, at a call, if a distance of the block is not finite.
-    """
-
-    def __init__(self, distance: FloatArray, labels: EvaluationLabels) -> None:
-        expected = (len(labels.query_ids), len(labels.gallery_ids))
-        if np.shape(distance) != expected:
-            raise EvaluationError(f"distance has shape {np.shape(distance)}, but the labels need {expected}.")
-        self._distance = distance
-
-    def __call__(self, block: slice) -> FloatArray:
-        """Return the distances of a block. Shape (n_block, n_gallery)."""
-        rows = np.ascontiguousarray(self._distance[block], dtype=np.float32)
-        with torch_threads():
-            num_bad = int(_num_not_finite(rows).sum())
-        if num_bad:
-            raise EvaluationError(
-                f"{num_bad} distances of queries {block.start} to {block.stop - 1} are NaN or infinite; "
-                "the ranking needs finite numbers."
-            )
-        return rows
-
-
 def _normalised_rows(side: str, features: FloatArray, num_crops: int) -> FloatArray:
     rows = np.ascontiguousarray(features, dtype=np.float32)
     if rows.ndim != 2 or len(rows) != num_crops:
@@ -118,12 +86,3 @@ def _normalised_rows(side: str, features: FloatArray, num_crops: int) -> FloatAr
             f"{side} feature {worst} has length {norms[worst]:.4g}; rows must be L2-normalised to length 1."
         )
     return rows
-
-
-@kernel(parallel=True)
-def _num_not_finite(distance: FloatArray) -> IntArray:
-    num_bad = np.zeros(len(distance), np.int64)
-    for q in numba.prange(len(distance)):
-        for g in range(distance.shape[1]):
-            num_bad[q] += not np.isfinite(distance[q, g])
-    return num_bad

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -19,11 +20,23 @@ from typing import Literal, cast, get_args
 
 from iics.csv_text import csv_text
 from iics.errors import DataError
-from iics.evaluation.formula_cells import plain_cell, safe_cell
 from iics.plausible_times import implausibility, seconds_of_date
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+"""How a formula begins; behind apostrophes as well, so that a text that looks escaped already comes back as it was."""
 Verdict = Literal["right", "wrong"]
+_MOST_DIGITS = 18  # of a rank: Python makes no number of more than 4,300
+
+
+def safe_cell(text: str) -> str:
+    """Return a text as a spreadsheet may open it."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """Return the text of a cell that `safe_cell` wrote."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,6 @@ class Mark:
         """What a later mark replaces: the same query and crop under the same model."""
         return self.query, self.crop_id, self.model
 
-
-_MOST_DIGITS = 18  # of a rank: Python makes no number of more than 4,300
 
 MARK_COLUMNS = tuple(field.name for field in fields(Mark))
 CHECK_COLUMN = "check"

@@ -18,8 +18,7 @@ from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.filters import is_quotable
 from iics.gallery.schema import TEXT_LENGTHS
-from iics.gallery.spelling import unicode_name
-from iics.gallery.unknown_values import UNKNOWN_TIME, Row
+from iics.gallery.stored_values import UNKNOWN_TIME, Row, unicode_name
 from iics.home_folder import expanded
 
 _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a million tracklets

@@ -29,7 +29,7 @@ from iics.gallery.schema import (
     CollectionHeader,
     create_collection,
 )
-from iics.gallery.unknown_values import Row
+from iics.gallery.stored_values import Row
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

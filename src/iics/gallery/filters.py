@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iics.errors import GalleryError
-from iics.gallery.spelling import unicode_name
-from iics.gallery.unknown_values import UNKNOWN_TIME
+from iics.gallery.stored_values import UNKNOWN_TIME, unicode_name
 from iics.home_folder import expanded
 from iics.plausible_times import implausibility
 

@@ -21,7 +21,7 @@ from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
-from iics.gallery.nearest import nearest_rows
+from iics.gallery.nearest import nearest_rows, ranked_matches
 from iics.gallery.schema import (
     FEATURE_FIELD,
     ID_FIELD,
@@ -32,9 +32,7 @@ from iics.gallery.schema import (
     CollectionHeader,
     create_collection,
 )
-from iics.gallery.search import ranked_matches
-from iics.gallery.spelling import local_path, unicode_name
-from iics.gallery.unknown_values import Row, known_values, stored_values
+from iics.gallery.stored_values import Row, known_values, local_path, stored_values, unicode_name
 from iics.home_folder import expanded
 from iics.models.fingerprint import model_fingerprint
 from iics.similarity.reranking import RerankingForm

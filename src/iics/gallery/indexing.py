@@ -14,7 +14,7 @@ from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
-from iics.gallery.unknown_values import Row
+from iics.gallery.stored_values import Row
 from iics.models.extraction_memory import check_extraction_fits
 from iics.models.reid_model import ReidModel
 from iics.pixels.crop_images import CropImages, ReadCrop

@@ -5,18 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from iics.crops import CropSet
 from iics.errors import DataError
-from iics.gallery.match_images import match_image
 from iics.gallery.matches import Match
 from iics.home_folder import expanded
-from iics.pixels.crop_images import decode_image
+from iics.pixels.crop_images import CropImages, decode_image
+from iics.pixels.crop_reader import CropReader
 from iics.pixels.drawing import FRAME, GAP, MARGIN, WHITE, camera_caption, draw_cell, line_height
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 QUERY_FRAME, MATCH_FRAME = (130, 130, 130), (60, 100, 170)
 _COLUMNS = 10
+
+
+def match_image(match: Match) -> Image.Image:
+    """Return the crop, RGB.
+
+    Raises:
+        DataError: If its file is gone or cannot be decoded.
+    """
+    crops = CropSet(
+        paths=(match.path,),
+        camera_ids=np.zeros(1, dtype=np.int64),
+        camera_names=(match.camera,),
+        archive=match.archive,
+        boxes=None if match.box is None else np.array([match.box]),
+    )
+    with CropReader(crops) as reader:
+        try:
+            return CropImages(crops, reader)[0].image
+        except DataError as error:
+            raise DataError(f"Cannot show {match.place}: {error}") from error
 
 
 def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: int = 128) -> Image.Image:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iics.gallery.spelling import local_path
+from iics.gallery.stored_values import local_path
 from iics.pixels.crop_images import Box
 
 

@@ -1,15 +1,29 @@
-"""The rows of a collection that are nearest to queries: one question to the database, answers in a fixed order."""
+"""Query features x gallery -> nearest rows -> ranked matches: by cosine, re-ranked, or one of each tracklet."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from iics.arrays import FloatArray
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
-from iics.gallery.unknown_values import Row, known_values
+from iics.gallery.matches import Match, best_of_tracklets, ranked
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.stored_values import Row, known_values
+from iics.similarity.reranking import RerankingForm, k_reciprocal_distance, published_distance
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
+
+RERANKED_CANDIDATES = 200
+"""How many of the nearest crops are put into a new order; those after them keep theirs."""
+_QUERIES_AT_ONCE = 32
+_ROWS_AT_ONCE = 65536
+"""A Milvus server sends 64 MB at most for one request; a row takes some hundred bytes, its path among them."""
+_GROWTH = 4
+Nearest = Callable[[FloatArray, int, bool], list[list[Row]]]
+"""Queries, a number, and whether features are needed -> so many nearest rows of each, best first."""
 
 
 def nearest_rows(
@@ -48,3 +62,84 @@ def nearest_rows(
     for rows in found:
         rows.sort(key=lambda row: (-row["similarity"], row["archive"], row["path"], row[ID_FIELD]))
     return found
+
+
+def ranked_matches(
+    nearest: Nearest,
+    features: FloatArray,
+    *,
+    top: int,
+    rerank: bool,
+    group_by_tracklet: bool,
+    rerank_form: RerankingForm = "paper",
+) -> list[list[Match]]:
+    """Return the best matches of each query.
+
+    Args:
+        nearest: Finds rows of a gallery by cosine.
+        features: Queries, L2-normalised. Shape (m, d).
+        top: Matches for each query at most.
+        rerank: Whether to order the nearest crops by the k-reciprocal distance among themselves and the query.
+            Similarities stay cosines.
+        group_by_tracklet: Whether only the best crop of each tracklet counts.
+        rerank_form: Of that distance.
+
+    Returns:
+        A list for each query, best first; shorter than `top` where fewer crops count.
+    """
+    limit = max(top, RERANKED_CANDIDATES) if rerank else top
+    num_at_once = max(1, min(_QUERIES_AT_ONCE, _ROWS_AT_ONCE // limit))
+    found: list[list[Match]] = []
+    for start in range(0, len(features), num_at_once):
+        block = features[start : start + num_at_once]
+        for query, rows in zip(block, _rows(nearest, block, limit, rerank=rerank), strict=True):
+            if group_by_tracklet:
+                rows = _with_enough_tracklets(nearest, query, rows, top=top, limit=limit, rerank=rerank)
+            if rerank:
+                rows = _reranked(query, rows, rerank_form)
+            matches = [Match.from_row(row, similarity=_cosine(row)) for row in rows]
+            found.append(ranked((best_of_tracklets(matches) if group_by_tracklet else matches)[:top]))
+    return found
+
+
+def _rows(nearest: Nearest, queries: FloatArray, limit: int, *, rerank: bool) -> list[list[Row]]:
+    """Return the nearest rows; those to be re-ranked, the first, with their features."""
+    if not rerank or limit <= RERANKED_CANDIDATES:
+        return nearest(queries, limit, rerank)
+    candidates, all_rows = nearest(queries, RERANKED_CANDIDATES, True), nearest(queries, limit, False)
+    return [first + _others(rows, first) for first, rows in zip(candidates, all_rows, strict=True)]
+
+
+def _others(rows: list[Row], first: list[Row]) -> list[Row]:
+    ids = {row[ID_FIELD] for row in first}
+    return [row for row in rows if row[ID_FIELD] not in ids]
+
+
+def _with_enough_tracklets(
+    nearest: Nearest, query: FloatArray, rows: list[Row], *, top: int, limit: int, rerank: bool
+) -> list[Row]:
+    """Return the nearest rows, more of them until `top` tracklets are among them or there are no more."""
+    while len(rows) == limit < MOST_MATCHES and _num_tracklets(rows) < top:
+        limit = min(limit * _GROWTH, MOST_MATCHES)
+        (rows,) = _rows(nearest, query[None], limit, rerank=rerank)
+    return rows
+
+
+def _num_tracklets(rows: list[Row]) -> int:
+    return len({row["crop_id"] if row["tracklet"] is None else row["tracklet"] for row in rows})
+
+
+def _reranked(query: FloatArray, rows: list[Row], form: RerankingForm) -> list[Row]:
+    """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
+    candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
+    if not candidates:
+        return rows
+    features = np.array([query, *(row[FEATURE_FIELD] for row in candidates)], dtype=np.float32)
+    distance_of = published_distance if form == "published" else k_reciprocal_distance
+    distance = distance_of(1 - features @ features.T)
+    order = np.argsort(distance[0, 1:], kind="stable")
+    return [candidates[place] for place in order] + rest
+
+
+def _cosine(row: Row) -> float:
+    return min(1.0, max(-1.0, float(row["similarity"])))  # rounding leads a little beyond

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
-from iics.gallery.unknown_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
+from iics.gallery.stored_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

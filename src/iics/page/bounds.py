@@ -15,12 +15,12 @@ from collections import Counter, OrderedDict
 from typing import Any
 from urllib.parse import parse_qs
 
+import gradio as gr
 from starlette.responses import JSONResponse
 
 from iics.page.guard import AsgiApp, Message, Receive, Send, is_upload
 from iics.page.uploads import Uploads
 from iics.page.visitors import VISITOR, Visitor
-from iics.page.windows import Windows
 
 REQUESTS_OF_ONE, REQUESTS_OF_ALL = 32, 512
 WINDOWS_OF_ONE, WINDOWS_OF_ALL = 12, 200
@@ -28,8 +28,36 @@ WAITING_IN_A_WINDOW, WAITING_OF_ONE, WAITING_OF_ALL = 8, 16, 192
 _UNFETCHED_MESSAGES = 24
 """Three or so for each search: more are kept for nobody."""
 _SECONDS_TO_SEND = 10
-
 Refusal = tuple[int, str]
+
+
+class Windows:
+    """The windows of a page.
+
+    Args:
+        page: Gradio's.
+    """
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self._page = page
+
+    def waiting(self) -> Counter[str]:
+        """Return how many requests of each window wait or are being answered."""
+        return Counter(event.session_hash for event in self._page._queue.event_ids_to_events.values())
+
+    def num_unfetched(self, window: str) -> int:
+        """Return how many messages wait for a window to fetch them."""
+        messages = self._page._queue.pending_messages_per_session.get(window)
+        return 0 if messages is None else messages.qsize()
+
+    def forget(self, window: str) -> None:
+        """Drop a window's fields, its last answer and what it has not fetched."""
+        queue, states = self._page._queue, self._page.state_holder
+        queue.pending_messages_per_session.pop(window, None)
+        queue.pending_event_ids_session.pop(window, None)
+        with states.lock:
+            states.session_data.pop(window, None)
+            states.time_last_used.pop(window, None)
 
 
 class Bounds:

@@ -8,9 +8,8 @@ import gradio as gr
 
 from iics.errors import IicsError
 from iics.page.cluster_browser import ClusterBrowser, ClusterOrder
-from iics.page.events import in_turn
 from iics.page.match_view import message_html
-from iics.page.turns import Turns
+from iics.page.turns import Turns, in_turn
 from iics.page.visitors import Visitor
 
 

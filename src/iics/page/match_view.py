@@ -17,13 +17,27 @@ from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
 from iics.gallery.moments import time_text
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.score_meaning import meaning_of
-from iics.page.meaning import meaning_details, similarity_meaning
+from iics.models.score_meaning import meaning_of, measured_elsewhere, rate_text, summary_lines
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
 from iics.pixels.drawing import camera_caption
 
 MatchOrder = Literal["by camera, along time", "by similarity"]
+
+
+def similarity_meaning(thresholds: MatchThresholds | None) -> str:
+    """Return in a few words what a visitor should know of the numbers beside matches."""
+    intro = "Similarity is the cosine of two features. Look at every match; a high similarity is not an identification."
+    known = [] if thresholds is None else [at for at in thresholds.thresholds if at.similarity is not None]
+    if thresholds is None or not known:
+        return intro
+    rates = ", ".join(f"{rate_text(at.rate)} exceed {at.similarity:.3f}" for at in known)
+    return f"{intro} Of pairs of two different people, {rates}. {measured_elsewhere(thresholds)}"
+
+
+def meaning_details(thresholds: MatchThresholds | None) -> str:
+    """Return all that is known of the thresholds, a line each."""
+    return "\n".join(line.strip() for line in summary_lines(thresholds))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ import gradio as gr
 
 from iics.errors import IicsError
 from iics.page.audit_log import AuditLog
-from iics.page.events import in_turn, told_in_turn
 from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
 from iics.page.query_picture import read_query
-from iics.page.search import MAX_TOP, Query, Searcher, Wanted
 from iics.page.thumbnails import thumbnail
-from iics.page.turns import Turns
-from iics.page.upload import Upload, crop_upload
+from iics.page.turns import Turns, in_turn, told_in_turn
+from iics.page.uploads import Upload, crop_upload
+from iics.page.visitor_search import MAX_TOP, Query, Searcher, Wanted
 from iics.page.visitors import Visitor
 
 _SECONDS_A_QUERY_IS_KEPT = 3600

@@ -16,15 +16,15 @@ from iics.page.audit_log import AuditLog
 from iics.page.guard import LOCAL_NAMES, Guard
 from iics.page.query_picture import MAX_BYTES
 from iics.page.silent_connections import watch_connections
-from iics.page.upload_folder import upload_folder
+from iics.page.uploads import upload_folder
 
 if TYPE_CHECKING:
     import gradio as gr
     from starlette.middleware import Middleware
 
     from iics.page.cluster_browser import ClusterBrowser
-    from iics.page.search import Searcher
     from iics.page.uploads import Uploads
+    from iics.page.visitor_search import Searcher
 
 logger = logging.getLogger(__name__)
 
@@ -114,10 +114,9 @@ def _doors(page: gr.Blocks, access: Access, audit: AuditLog, uploads: Uploads) -
     """Return what a request passes before gradio sees it, the outermost first."""
     from starlette.middleware import Middleware
 
-    from iics.page.bounds import Bounds
+    from iics.page.bounds import Bounds, Windows
     from iics.page.log_in import LogIn
     from iics.page.visitors import Visitors
-    from iics.page.windows import Windows
 
     who = Middleware(LogIn, access=access, audit=audit) if access.user else Middleware(Visitors)
     bounds = Middleware(Bounds, uploads=uploads, windows=Windows(page))

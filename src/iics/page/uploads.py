@@ -2,14 +2,18 @@
 
 gradio keeps the parts of a request that was cut off, and a folder for each file, as long as it runs. Here a file too
 many takes the place of the visitor's oldest one, or, when all visitors have too much, of the oldest one of whoever has
-most.
+most. The folder that uploads lie in is locked while its process lives, and cleared by the next start if that was
+killed. The field to drop a crop into is gradio's file field, changed on the object: gradio writes a stub file beside
+the module of every subclass.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -17,14 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import gradio as gr
+from filelock import FileLock, Timeout
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from iics.errors import DataError
 from iics.page.guard import Message, Receive, Send
 from iics.page.query_picture import MAX_BYTES
 from iics.page.visitors import VISITOR, Visitor
@@ -33,6 +40,9 @@ SECONDS_KEPT = 120
 SECONDS_TO_SEND = 60
 FILES_OF_ONE, BYTES_OF_ONE = 20, 50_000_000
 FILES_OF_ALL, BYTES_OF_ALL = 400, 500_000_000
+_PREFIX = "iics-page-"
+_LOCK = "lock"
+_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -129,3 +139,88 @@ class Uploads:
 
 def _is_too_much(files: list[_File], num_bytes: int, most_files: int, most_bytes: int) -> bool:
     return len(files) >= most_files or sum(file.num_bytes for file in files) + num_bytes > most_bytes
+
+
+@contextmanager
+def upload_folder() -> Iterator[Path]:
+    """Yield a folder of this process alone, removed when the block ends; remove those of dead processes first."""
+    remove_dead_folders(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        # Locked under another name first: a folder whose lock can be seen is never without its holder.
+        lock = FileLock(folder / f"{_LOCK}.new")
+        with lock:
+            (folder / f"{_LOCK}.new").rename(folder / _LOCK)
+            (folder / "files").mkdir()
+            yield folder / "files"
+
+
+def remove_dead_folders(place: Path) -> None:
+    """Remove the folders of uploads whose process is gone; those of other users and of living processes stay."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        lock = folder / _LOCK
+        try:
+            if folder.is_symlink() or lock.is_symlink() or not lock.is_file() or not _is_own(folder):
+                continue
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (Timeout, OSError):  # held by a page that lives, or just removed by one that starts as well
+            continue
+
+
+def _is_own(folder: Path) -> bool:
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a visitor sent.
+
+    Attributes:
+        name: What it was called: printable characters, at most 200.
+        path: Where it lies; for two minutes, or less if the visitor sends many.
+    """
+
+    name: str
+    path: Path
+
+    def read(self) -> bytes:
+        """Return its bytes.
+
+        Raises:
+            DataError: If it was removed while it waited.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.name} has been removed meanwhile; drop it again.") from error
+
+
+def crop_upload(**look: Any) -> gr.File:
+    """Return a file field that hands on an `Upload`, or None, and takes no address of a file elsewhere.
+
+    Args:
+        look: What gradio's field takes.
+    """
+    field = gr.File(**look)
+    field.preprocess = _read
+    field.async_move_resource_to_block_cache = _stay
+    return field
+
+
+def _read(payload: Any) -> Upload | None:
+    if payload is None:
+        return None
+    return Upload(_plain_name(payload.orig_name or Path(payload.path).name), Path(payload.path))
+
+
+def _plain_name(name: str) -> str:
+    """Return a name that fits into a line of text, whatever a program sent in place of a browser."""
+    return "".join(character if character.isprintable() else "?" for character in name[:_NAME_LENGTH])
+
+
+async def _stay(place: str | Path | None) -> str | None:
+    """Leave an upload where it is; gradio would copy it, or fetch an address."""
+    if place is not None and "://" in str(place):
+        raise gr.Error("Only files are taken, no addresses.", print_exception=False)
+    return None if place is None else str(place)

@@ -11,10 +11,9 @@ from pathlib import Path
 from iics.atomic import write_atomically
 from iics.errors import DataError
 from iics.paper.figure_data import figure1_features, figure3_histograms, save_arrays
-from iics.paper.figures import draw_figure1, draw_figure3, draw_figure4
+from iics.paper.figures import SweepRow, draw_figure1, draw_figure3, draw_figure4
 from iics.paper.make_runs import Failures
 from iics.paper.planned_runs import PlannedRow, PlannedRun, distinct_runs, plan_rows
-from iics.paper.plot_mu_sweep import SweepRow
 from iics.paper.result_tables import ResultTable, collect
 from iics.paper.run_store import RunStore
 from iics.paper.study import Study

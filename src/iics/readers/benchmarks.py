@@ -18,8 +18,7 @@ from iics.readers import published_counts, split_folders
 from iics.readers.mars import read_mars
 from iics.readers.msmt17 import read_msmt17
 from iics.readers.published_counts import PublishedCounts, check_counts
-from iics.readers.pytorch_folders import read_pytorch_folders
-from iics.readers.split_folders import read_split_folders
+from iics.readers.split_folders import read_pytorch_folders, read_split_folders
 
 WITHDRAWN = (
     "DukeMTMC-reID was withdrawn by its authors in 2019: it was recorded and published in ways that its ethics "
@@ -187,3 +186,14 @@ LOADERS: dict[str, Callable[[Path | str], DataSplits]] = {
     "pytorch-folders": load_pytorch_folders,
 }
 """The readers of folders with train, query and gallery, by the names that commands know them by."""
+
+SAMPLE_ARCHIVE = Path(__file__).with_name("people-dev.zip")
+
+
+def load_sample() -> DataSplits:
+    """Return the sample: 150 rendered people to train on, 150 others to test on, six cameras.
+
+    Raises:
+        DataError: If the archive is missing from the installation or damaged.
+    """
+    return load_market_layout(SAMPLE_ARCHIVE, name="sample")

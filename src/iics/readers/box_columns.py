@@ -91,9 +91,6 @@ class BoxColumns:
     form: BoxForm
 
 
-CANONICAL = BoxColumns(BOX_COLUMNS, "corner and size")
-
-
 def find_box_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
     """Return the columns that hold boxes, None if no column looks like one.
 

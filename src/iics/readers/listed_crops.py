@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,33 @@ import numpy as np
 
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
 from iics.errors import DataError
+from iics.readers.layout_place import LayoutPlace, listed
+
+FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+
+
+@dataclass(frozen=True)
+class CropNames:
+    """How the files of a data set are named.
+
+    Attributes:
+        title: The data set, for messages.
+        pattern: What a whole name matches, in any case, from the folder of its split on; with groups `identity` and
+            `camera`.
+        example: A name.
+        parts: What its parts are.
+        num_cameras: Cameras are numbered from 1 to this; None if any number will do.
+        folders: Of train, query and gallery.
+        first_identity: Number of the first person; where that is 0, all are moved up by 1: here 0 is a distractor.
+    """
+
+    title: str
+    pattern: str
+    example: str
+    parts: str
+    num_cameras: int | None = None
+    folders: tuple[str, str, str] = FOLDERS
+    first_identity: int = 1
 
 
 class ListedCrop(NamedTuple):
@@ -18,6 +47,48 @@ class ListedCrop(NamedTuple):
     identity: int
     camera: int
     tracklet: int = -1
+
+
+def matched_files(
+    place: LayoutPlace, folder: str, names: CropNames, *, needed: str
+) -> list[tuple[re.Match[str], Path]]:
+    """Return what the name of each file of a folder says, in order of the names, and where the file is.
+
+    Raises:
+        DataError: If the folder is missing or empty, or a name does not parse.
+    """
+    if folder not in place.files:
+        raise DataError(f"{place.name} has no folder {folder}. {needed} Found: {listed(place.files)}.")
+    pattern = re.compile(names.pattern, re.ASCII | re.IGNORECASE)
+    found: list[tuple[re.Match[str], Path]] = []
+    for name, path in sorted(place.files[folder].items()):
+        if name.lower() == "readme.txt":
+            continue
+        match = pattern.fullmatch(name)
+        if match is None:
+            raise DataError(
+                f"{place.name}/{folder}/{name} is not named like a {names.title} crop, e.g. {names.example} "
+                f"({names.parts}). Rename it or move it away."
+            )
+        found.append((match, path))
+    if not found:
+        raise DataError(f"{place.name}/{folder} holds no crops; at least one is needed, e.g. {names.example}.")
+    return found
+
+
+def crops_of(place: LayoutPlace, folder: str, names: CropNames, *, needed: str) -> list[ListedCrop]:
+    """Return the crops of a folder by identity and camera in their names.
+
+    Raises:
+        DataError: As `matched_files`, and if a camera does not exist.
+    """
+    crops = []
+    for match, path in matched_files(place, folder, names, needed=needed):
+        camera = int(match["camera"])
+        if names.num_cameras is not None:
+            check_camera(camera, num_cameras=names.num_cameras, file=f"{place.name}/{folder}/{match.string}")
+        crops.append(ListedCrop(path, int(match["identity"]) + 1 - names.first_identity, camera))
+    return crops
 
 
 def splits_of(

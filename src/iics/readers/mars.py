@@ -19,7 +19,7 @@ from iics.arrays import IntArray
 from iics.crops import JUNK_IDENTITY, DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import Layout, LayoutPlace, find_layout
-from iics.readers.listed_crops import ListedCrop, check_identities_apart, splits_of
+from iics.readers.listed_crops import CropNames, ListedCrop, check_identities_apart, matched_files, splits_of
 from iics.regular_file import MOST_TEXT_BYTES, read_regular
 from iics.zip_member import ZIP_FAULTS, open_zip, read_member
 
@@ -31,10 +31,11 @@ LAYOUT = Layout(
     versions=((TRAIN, TEST, INFO),),
     without_train=((TEST, INFO),),
 )
-EXAMPLE = "0065/0065C1T0002F0016.jpg"
-_NAME = re.compile(
-    r"(?P<folder>00-1|[0-9]{4})/(?P<identity>00-1|[0-9]{4})C(?P<camera>[1-6])T(?P<tracklet>[0-9]+)F[0-9]+\.jpe?g",
-    re.ASCII | re.IGNORECASE,
+NAMES = CropNames(
+    "MARS",
+    r"(?P<identity>00-1|[0-9]{4})/(?P=identity)C(?P<camera>[1-6])T(?P<tracklet>[0-9]+)F[0-9]+\.jpe?g",
+    "0065/0065C1T0002F0016.jpg",
+    "folder of the identity; identity, camera, tracklet, frame",
 )
 
 
@@ -73,13 +74,7 @@ def read_mars(data_dir: Path | str, *, name: str = "mars") -> DataSplits:
 def _crops(place: LayoutPlace, folder: str) -> list[tuple[ListedCrop, _Tracklet]]:
     numbers: dict[_Tracklet, int] = {}
     crops = []
-    for name, path in sorted(place.files[folder].items()):
-        match = _NAME.fullmatch(name)
-        if match is None or match["folder"] != match["identity"]:
-            raise DataError(
-                f"{place.name}/{folder}/{name} is not named like a MARS crop, e.g. {EXAMPLE} (folder of the identity; "
-                "identity, camera, tracklet, frame). Rename it or move it away."
-            )
+    for match, path in matched_files(place, folder, NAMES, needed=LAYOUT.needed):
         tracklet = _tracklet(match)
         number = numbers.setdefault(tracklet, len(numbers))
         crops.append((ListedCrop(path, tracklet.identity, tracklet.camera, number), tracklet))
@@ -102,7 +97,7 @@ def _query_tracklets(place: LayoutPlace) -> set[_Tracklet]:
     queries = set()
     for first, _, identity, camera in tracks[rows].tolist():
         name = names[first - 1]
-        match = _NAME.fullmatch(f"{name[:4]}/{name}")
+        match = re.fullmatch(NAMES.pattern, f"{name[:4]}/{name}", re.ASCII | re.IGNORECASE)
         if match is None or (tracklet := _tracklet(match))[::2] != (identity, camera):
             raise DataError(
                 f"{place.name}/{INFO}: a query is of identity {identity} and camera {camera} in {TEST_TRACKS}, but "

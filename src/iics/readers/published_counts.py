@@ -49,62 +49,34 @@ class PublishedCounts:
     gallery: SplitCounts
 
 
+# Crops, identities, cameras, junk, distractors: to train on, of the queries, of the gallery.
+# Papers that drop the junk before they count give the gallery as 15,913.
 MARKET1501 = PublishedCounts(
-    "Market-1501",
-    train=SplitCounts(crops=12_936, identities=751, cameras=6),
-    query=SplitCounts(crops=3_368, identities=750, cameras=6),
-    # Papers that drop the junk before they count give the gallery as 15,913.
-    gallery=SplitCounts(crops=19_732, identities=750, cameras=6, junk=3_819, distractors=2_798),
+    "Market-1501", SplitCounts(12_936, 751, 6), SplitCounts(3_368, 750, 6), SplitCounts(19_732, 750, 6, 3_819, 2_798)
 )
+# 408 people of the gallery are nobody's match, but have numbers of their own instead of 0.
 DUKEMTMC = PublishedCounts(
-    "DukeMTMC-reID",
-    train=SplitCounts(crops=16_522, identities=702, cameras=8),
-    query=SplitCounts(crops=2_228, identities=702, cameras=8),
-    # 408 of these people are nobody's match, but have numbers of their own instead of 0.
-    gallery=SplitCounts(crops=17_661, identities=1_110, cameras=8),
+    "DukeMTMC-reID", SplitCounts(16_522, 702, 8), SplitCounts(2_228, 702, 8), SplitCounts(17_661, 1_110, 8)
 )
 MSMT17 = PublishedCounts(
-    "MSMT17",
-    train=SplitCounts(crops=32_621, identities=1_041, cameras=15),
-    query=SplitCounts(crops=11_659, identities=3_060, cameras=15),
-    gallery=SplitCounts(crops=82_161, identities=3_060, cameras=15),
+    "MSMT17", SplitCounts(32_621, 1_041, 15), SplitCounts(11_659, 3_060, 15), SplitCounts(82_161, 3_060, 15)
 )
 CUHK03_DETECTED = PublishedCounts(
-    "CUHK03-NP (detected)",
-    train=SplitCounts(crops=7_365, identities=767, cameras=2),
-    query=SplitCounts(crops=1_400, identities=700, cameras=2),
-    gallery=SplitCounts(crops=5_332, identities=700, cameras=2),
+    "CUHK03-NP (detected)", SplitCounts(7_365, 767, 2), SplitCounts(1_400, 700, 2), SplitCounts(5_332, 700, 2)
 )
 CUHK03_LABELLED = PublishedCounts(
-    "CUHK03-NP (labelled)",
-    train=SplitCounts(crops=7_368, identities=767, cameras=2),
-    query=SplitCounts(crops=1_400, identities=700, cameras=2),
-    gallery=SplitCounts(crops=5_328, identities=700, cameras=2),
+    "CUHK03-NP (labelled)", SplitCounts(7_368, 767, 2), SplitCounts(1_400, 700, 2), SplitCounts(5_328, 700, 2)
 )
 OCCLUDED_DUKE = PublishedCounts(
-    "Occluded-DukeMTMC",
-    train=SplitCounts(crops=15_618, identities=702, cameras=8),
-    query=SplitCounts(crops=2_210, identities=519, cameras=8),
-    gallery=SplitCounts(crops=17_661, identities=1_110, cameras=8),
+    "Occluded-DukeMTMC", SplitCounts(15_618, 702, 8), SplitCounts(2_210, 519, 8), SplitCounts(17_661, 1_110, 8)
 )
 VERI776 = PublishedCounts(
-    "VeRi-776",
-    train=SplitCounts(crops=37_778, identities=576, cameras=None),
-    query=SplitCounts(crops=1_678, identities=200, cameras=None),
-    gallery=SplitCounts(crops=11_579, identities=200, cameras=None),
+    "VeRi-776", SplitCounts(37_778, 576, None), SplitCounts(1_678, 200, None), SplitCounts(11_579, 200, None)
 )
-LTCC = PublishedCounts(
-    "LTCC",
-    train=SplitCounts(crops=9_576, identities=77, cameras=None),
-    query=SplitCounts(crops=493, identities=75, cameras=None),
-    gallery=SplitCounts(crops=7_050, identities=75, cameras=None),
-)
+LTCC = PublishedCounts("LTCC", SplitCounts(9_576, 77, None), SplitCounts(493, 75, None), SplitCounts(7_050, 75, None))
+# 14 people of the queries have no tracklet in the gallery.
 MARS = PublishedCounts(
-    "MARS",
-    train=SplitCounts(crops=509_914, identities=625, cameras=6),
-    # 14 people of the query have no tracklet in the gallery.
-    query=SplitCounts(crops=114_493, identities=626, cameras=6),
-    gallery=SplitCounts(crops=566_596, identities=620, cameras=6, junk=23_380, distractors=147_743),
+    "MARS", SplitCounts(509_914, 625, 6), SplitCounts(114_493, 626, 6), SplitCounts(566_596, 620, 6, 23_380, 147_743)
 )
 
 

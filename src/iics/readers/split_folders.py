@@ -1,46 +1,23 @@
-"""The layout of Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776 and LTCC: a folder per split, names that tell.
+"""Layouts with a folder for each split, and names that tell identity and camera -> CropSets.
 
-A folder for each of train, query and gallery, with identity and camera in each name -> CropSets.
+Those of Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776 and LTCC, and the folders that layumi's prepare.py makes of a
+data set: there a split has a folder for each identity. train_all is all training crops, train and val are the same
+crops parted; multi-query holds further pictures of the queries. Files keep their names.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from iics.crops import DataSplits
-from iics.errors import DataError
-from iics.readers.layout_place import Layout, LayoutPlace, find_layout, listed
-from iics.readers.listed_crops import ListedCrop, check_camera, check_identities_apart, splits_of
+from iics.readers.layout_place import Layout, find_layout
+from iics.readers.listed_crops import CropNames, check_identities_apart, crops_of, splits_of
 
-FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 _IMAGE = r"(\.(jpg|jpeg|png))+"  # some files of Market-1501 end in ".jpg.jpg"
 # Nine digits at most, so that every number fits its array.
 _IDENTITY, _CAMERA = r"(?P<identity>-1|[0-9]{1,9})", r"c(?P<camera>[0-9]{1,9})"
-
-
-@dataclass(frozen=True)
-class CropNames:
-    """How the files of a data set are named.
-
-    Attributes:
-        title: The data set, for messages.
-        pattern: What a whole name matches, in any case; with groups `identity` and `camera`.
-        example: A name.
-        parts: What its parts are.
-        num_cameras: Cameras are numbered from 1 to this; None if any number will do.
-        folders: Of train, query and gallery.
-        first_identity: Number of the first person; where that is 0, all are moved up by 1: here 0 is a distractor.
-    """
-
-    title: str
-    pattern: str
-    example: str
-    parts: str
-    num_cameras: int | None = None
-    folders: tuple[str, str, str] = FOLDERS
-    first_identity: int = 1
 
 
 ANY_MARKET = CropNames(
@@ -111,31 +88,43 @@ def read_split_folders(
     place = find_layout(data_dir, layout)
     is_test = train_folder not in place.files and layout.is_enough_to_test(set(place.files))
     train, query, gallery = (
-        [] if is_test and folder not in place.files else _parse(place, folder, names, layout)
+        [] if is_test and folder not in place.files else crops_of(place, folder, names, needed=needed)
         for folder in names.folders
     )
     check_identities_apart(place.name, train, query + gallery)
     return splits_of(train, query, gallery, name=name, archive=place.archive)
 
 
-def _parse(place: LayoutPlace, folder: str, names: CropNames, layout: Layout) -> list[ListedCrop]:
-    if folder not in place.files:
-        raise DataError(f"{place.name} has no folder {folder}. {layout.needed} Found: {listed(place.files)}.")
-    pattern = re.compile(names.pattern, re.IGNORECASE)
-    crops: list[ListedCrop] = []
-    for name, path in sorted(place.files[folder].items()):
-        if name.lower() == "readme.txt":
-            continue
-        match = pattern.fullmatch(name)
-        if match is None:
-            raise DataError(
-                f"{place.name}/{folder}/{name} is not named like a {names.title} crop, e.g. {names.example} "
-                f"({names.parts}). Rename it or move it away."
-            )
-        camera = int(match["camera"])
-        if names.num_cameras is not None:
-            check_camera(camera, num_cameras=names.num_cameras, file=f"{place.name}/{folder}/{name}")
-        crops.append(ListedCrop(path, int(match["identity"]) + 1 - names.first_identity, camera))
-    if not crops:
-        raise DataError(f"{place.name}/{folder} holds no crops; at least one is needed, e.g. {names.example}.")
-    return crops
+PREPARED_LAYOUT = Layout(
+    "Folders of layumi's prepare.py are train_all (or train and val), query and gallery, a folder an identity in each.",
+    versions=(("train_all", "query", "gallery"), ("train", "val", "query", "gallery")),
+    without_train=(("query", "gallery"), ("gallery",)),
+)
+PREPARED = CropNames(
+    "prepare.py",
+    r"(?!0+-)0*(?P<identity>-1|[0-9]{1,9})/(?!0+-)0*(?P=identity)_c(?P<camera>[0-9]{1,9})(s[0-9]+)?_[^/]*\.(jpg|jpeg|png)",
+    "0002/0002_c1s1_000451_03.jpg",
+    "folder of the identity; identity, camera and more",
+)
+
+
+def read_pytorch_folders(data_dir: Path | str, *, name: str = "pytorch-folders") -> DataSplits:
+    """Return train, query and gallery of such folders; multi-query is left alone.
+
+    Args:
+        data_dir: Where they lie; see `find_layout`.
+        name: What to call the data set in messages.
+
+    Raises:
+        DataError: If a folder is missing or empty, a name does not parse or is not of its folder's identity, or an
+            identity occurs both in train and in query or gallery.
+    """
+    place = find_layout(data_dir, PREPARED_LAYOUT)
+    crops = partial(crops_of, place, names=PREPARED, needed=PREPARED_LAYOUT.needed)
+    train_folders = ("train_all",) if "train_all" in place.files else ("train", "val")
+    has_train = any(folder in place.files for folder in train_folders)
+    train = sorted(crop for folder in train_folders for crop in crops(folder)) if has_train else []
+    query = crops("query") if has_train or "query" in place.files else []
+    gallery = crops("gallery")
+    check_identities_apart(place.name, train, query + gallery)
+    return splits_of(train, query, gallery, name=name, archive=place.archive)

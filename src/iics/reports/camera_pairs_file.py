@@ -13,10 +13,13 @@ import numpy as np
 from iics.arrays import DoubleArray
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
+from iics.evaluation.evaluate import rank_camera_pairs
+from iics.evaluation.ranked_results import EvaluatedModel
 from iics.runs.run_files import read_json
 
 CAMERA_PAIRS = "camera_pairs.json"
 _WAY_OUT = "Delete it; the report is made without it."
+CONTACT_SHEET = "contact_sheet.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +88,16 @@ def _matrix(file: Path, values: Mapping[str, Any], name: str, size: int) -> Doub
 
 def _with_null(matrix: DoubleArray) -> list[list[float | None]]:
     return [[None if np.isnan(value) else value for value in row] for row in matrix.tolist()]
+
+
+def write_rankings(evaluated: EvaluatedModel, folder: Path) -> None:
+    """Write contact_sheet.png and camera_pairs.json into a run folder.
+
+    Raises:
+        DataError: If a crop that is shown cannot be read.
+        WriteError: If they cannot be written.
+    """
+    evaluated.write_contact_sheet(folder / CONTACT_SHEET)
+    features = evaluated.query_features, evaluated.gallery_features
+    pairs = rank_camera_pairs(*features, evaluated.query, evaluated.gallery)
+    CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(folder)

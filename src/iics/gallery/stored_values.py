@@ -1,0 +1,57 @@
+"""Values as a database holds them: what is not known of a crop, and names.
+
+What is not known is a value that no crop has, instead of a null: a Milvus server has nulls from 2.5 on. Galleries of
+format 1 hold nulls; they are read, and go on with them.
+
+Names are Unicode, and this process calls its files as its locale does. Where the locale knows ASCII alone (LC_ALL=C
+without Python's UTF-8 mode), Python keeps each other byte of a file's name or an argument as a lone surrogate, and no
+database takes those. Names on disk are UTF-8 nearly everywhere, so they are read as that. In a UTF-8 locale nothing
+changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+"""Id and stored fields of a crop, by name."""
+
+FORMAT_WITH_NULLS = "1"
+NUMBER_FIELDS = ("tracklet", "identity", "left", "top", "width", "height")
+"""Whole numbers that may not be known."""
+UNKNOWN_NUMBER = -(2**63)
+UNKNOWN_TIME = -1e15
+"""Thirty million years before 1970; times up to it are refused."""
+
+_UNKNOWN = {"time": UNKNOWN_TIME, **dict.fromkeys(NUMBER_FIELDS, UNKNOWN_NUMBER)}
+
+
+def known_values(stored: Mapping[str, Any]) -> Row:
+    """Return a row as read from a database of any format, None where a value is not known."""
+    row = dict(stored)
+    row.update({field: None for field, unknown in _UNKNOWN.items() if field in row and row[field] == unknown})
+    return row
+
+
+def stored_values(row: Mapping[str, Any], *, format_version: str) -> Row:
+    """Return a row as it is written to a gallery of a format; None where a value is not known."""
+    if format_version == FORMAT_WITH_NULLS:
+        return dict(row)
+    return {**row, **{field: unknown for field, unknown in _UNKNOWN.items() if row[field] is None}}
+
+
+def unicode_name(name: str) -> str:
+    """Return a name of a file, a camera or an argument as Unicode; bytes that are no UTF-8 stay surrogates."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def local_path(name: str) -> Path:
+    """Return the path by which this process can open a file of that Unicode name."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return Path(os.fsdecode(name.encode("utf-8", "surrogateescape")))
+    return Path(name)
