@@ -14,6 +14,7 @@ PACKAGE = Path(iics.__file__).parent
 # What every step may use: it imports nothing of the package but itself.
 GROUND = {
     "errors",
+    "arrays",
     "atomic",
     "computing_settings",
     "config",

@@ -17,13 +17,12 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import DoubleArray
+from iics.arrays import IntArray as IntArray
 from iics.errors import DataError
 from iics.plausible_times import EARLIEST, LATEST, implausibility
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 from iics.zip_member import ZIP_FAULTS, open_zip, read_member
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 BOX_COLUMNS = ("left", "top", "width", "height")
 """What the numbers of a box are called, in tables that are read and written."""
@@ -63,7 +62,7 @@ class CropSet:
     identity_ids: IntArray | None = None
     archive: Path | None = None
     name: str = "crops"
-    times: FloatArray | None = None
+    times: DoubleArray | None = None
     tracklet_ids: IntArray | None = None
     boxes: IntArray | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 
+from iics.arrays import Features
 from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.progress import count_display
@@ -27,7 +28,6 @@ from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
-    from iics.evaluation.evaluate import Features
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from iics.arrays import Features
 from iics.config import Settings
 from iics.errors import EvaluationError
 from iics.training.progress import ProgressCallback, ProgressEvent
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
-    from iics.evaluation.evaluate import Features
     from iics.evaluation.ranked_results import EvaluatedModel
     from iics.models.reid_model import ReidModel
     from iics.runs.rounds import TrainingRun

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.cli.model_file import load_model_or_run
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
-from iics.evaluation.evaluate import Features, check_scorable, rank_crops
+from iics.evaluation.evaluate import check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report
 from iics.evaluation.mark_agreement import MarkAgreement, mark_agreement
 from iics.evaluation.marks import read_marks

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import IntArray
+from iics.crops import CropSet
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.drawing import (
     FRAME,

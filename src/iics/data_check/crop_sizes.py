@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.data_check.scan import Scan
 
 SMALLEST_WIDTH, SMALLEST_HEIGHT = 16, 32

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import CropSet, FloatArray, IntArray
+from iics.arrays import DoubleArray, IntArray
+from iics.crops import CropSet
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.images import for_each_image
 
@@ -31,7 +32,7 @@ class Scan:
     sizes: IntArray
     file_hashes: tuple[bytes, ...]
     pixel_hashes: tuple[bytes, ...]
-    contrasts: FloatArray
+    contrasts: DoubleArray
     failures: tuple[str, ...]
 
     @property

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
+from iics.arrays import Features, FloatArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
-from iics.evaluation.similarity_blocks import Features
-from iics.evaluation.thresholds_of_pairs import PersonPairs, Similarities, match_thresholds, people_of_pairs
+from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
 from iics.similarity.crop_similarity import CosineSimilarity
 
@@ -233,7 +233,7 @@ def moment_thresholds(
         raise EvaluationError(f"No two crops of {data} are known to be two people; nothing to calibrate on.")
     similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
     different = PersonPairs(similarity.pairs(apart.first, apart.second), *people_of_pairs(crops, apart))
-    same: Similarities = np.empty(0, np.float32)
+    same: FloatArray = np.empty(0, np.float32)
     has_tracklets = crops.tracklet_ids is not None and bool((crops.tracklet_ids >= 0).any())
     if crops.tracklet_ids is not None:
         pairs = same_tracklet_pairs(crops.tracklet_ids, generator)

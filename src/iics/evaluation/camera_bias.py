@@ -10,9 +10,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from iics.crops import CropSet, FloatArray, IntArray
+from iics.arrays import DoubleArray, Features, IntArray
+from iics.crops import CropSet
 from iics.evaluation.explained import explained, percent
-from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.evaluation.similarity_blocks import similarity_blocks
 from iics.shown_name import shown
 
 _NUM_FOLDS, _RUNS_PER_FOLD = 3, 5
@@ -226,7 +227,7 @@ def _neighbourhood(
     return _Neighbourhood(float(across.mean()), float(by_chance.mean()), float(np.sqrt(variance)))
 
 
-def _mean_similarities(features: Features, cameras: IntArray) -> tuple[FloatArray, float | None, float]:
+def _mean_similarities(features: Features, cameras: IntArray) -> tuple[DoubleArray, float | None, float]:
     """Return mean cosines by pair of cameras (NaN where there is no pair), within, and between them; from sums."""
     sizes = np.bincount(cameras)
     sums = np.stack([features[cameras == camera].sum(axis=0, dtype=np.float64) for camera in range(len(sizes))])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, IntArray
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import DistanceOf, query_blocks
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
@@ -14,9 +14,6 @@ from iics.evaluation.metrics import QueryScores
 from iics.evaluation.protocol import MARKET1501
 from iics.evaluation.ranking import score_block
 from iics.shown_name import shown
-
-DoubleArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

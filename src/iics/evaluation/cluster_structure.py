@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import Features, IntArray
 from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cluster_count import ClusterCount, choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_number
 from iics.clustering.merges import Linkage
-from iics.crops import CropSet, IntArray
+from iics.crops import CropSet
 from iics.evaluation.explained import explained, percent
-from iics.evaluation.similarity_blocks import Features
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import JUNK_IDENTITY, CropSet, IntArray
+from iics.arrays import Features, IntArray
+from iics.crops import JUNK_IDENTITY, CropSet
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, MatchingProtocol
 
 logger = logging.getLogger(__name__)
 
-Features = npt.NDArray[np.float32]
 
 _APART = 1e-4
 """Distance of two features, far above last bits and far below that of two frames of one walk."""

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray
 from iics.errors import EvaluationError
 from iics.evaluation.labels import EvaluationLabels
-
-FloatArray = npt.NDArray[np.float32]
 
 DistanceOf = Callable[[slice], FloatArray]
 """From a block of queries to their distances; may be overwritten by the next call. Shape (n_block, n_gallery)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import Features
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
@@ -22,8 +22,6 @@ from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.top_matches import TopMatches, top_matches
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
-
-Features = npt.NDArray[np.float32]
 
 
 def evaluate(

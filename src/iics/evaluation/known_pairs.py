@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import IntArray
+from iics.crops import CropSet
 
 MAX_PAIRS = 1_000_000
 UNKNOWN = -1

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_bias import CameraBias, camera_bias
 from iics.evaluation.cluster_structure import ClusterStructure, cluster_structure
-from iics.evaluation.similarity_blocks import Features
 from iics.evaluation.tracklet_agreement import TrackletAgreement, tracklet_agreement
 
 _LEAST_CROPS = 3

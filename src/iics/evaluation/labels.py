@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import IntArray
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.errors import EvaluationError
 from iics.evaluation.protocol import MARKET1501, RIGHT, MatchingProtocol
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

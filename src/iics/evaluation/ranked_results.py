@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.crops import CropSet
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
-from iics.evaluation.evaluate import Features, find_top_matches, rank_crops
+from iics.evaluation.evaluate import find_top_matches, rank_crops
 from iics.evaluation.metrics import RankingResult
 from iics.models.reid_model import ReidModel
 from iics.pixels.picture_file import write_picture

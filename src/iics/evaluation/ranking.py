@@ -6,17 +6,13 @@ Equal distances rank by gallery index. Queries go through in blocks, so that the
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from iics.arrays import FloatArray
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import DistanceOf, query_blocks
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import QueryScores, RankingResult, check_max_rank
 from iics.evaluation.protocol import MARKET1501, MatchingProtocol
 from iics.evaluation.right_ranks import right_answer_ranks
-
-FloatArray = npt.NDArray[np.float32]
 
 
 def rank(

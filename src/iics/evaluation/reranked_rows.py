@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import CosineRows, rows_in_a_block
 from iics.evaluation.labels import EvaluationLabels
@@ -24,8 +24,6 @@ from iics.similarity.neighbour_graph import neighbour_graph
 from iics.similarity.reciprocal import neighbours_needed, reciprocal_weights
 from iics.similarity.reranking import RerankingForm, check_reranking, farthest_or_one
 from iics.similarity.sparse_overlap import SparseRows
-
-FloatArray = npt.NDArray[np.float32]
 
 _BYTES_PER_NEIGHBOUR = 90  # as for the neighbour graph of labelling
 _TILES = 3 * 4 * 2048**2  # of the neighbour graph, transposed and compared

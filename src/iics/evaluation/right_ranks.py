@@ -11,13 +11,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import FloatArray, IntArray
 from iics.crops import JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, RIGHT, MatchingProtocol
 from iics.kernels import REORDERED, kernel, torch_threads
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 Table = npt.NDArray[np.int8]
 
 _PART = 2048  # gallery crops that are looked at together: they stay in the innermost cache

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-import numpy.typing as npt
-
-from iics.crops import IntArray
-
-Features = npt.NDArray[np.float32]
+from iics.arrays import Features, IntArray
 
 _WORK_SPACE_BYTES = 128 * 1024**2
 _BYTES_PER_PAIR = 24  # the similarity, a few masks, and an order of it

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import DistanceOf, query_blocks
@@ -21,9 +21,6 @@ from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import QueryScores, RankingResult, check_max_rank
 from iics.evaluation.protocol import OTHER_CAMERAS
 from iics.evaluation.ranking import score_block
-
-DoubleArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import FloatArray, IntArray
+from iics.crops import CropSet
 from iics.evaluation.known_pairs import CropPairs, picture_ids
 from iics.models.match_thresholds import FALSE_MATCH_RATES, MatchThreshold
-
-Similarities = npt.NDArray[np.float32]
 
 _WITHIN = 0.975  # of a two-sided interval of 95 %
 
@@ -36,7 +35,7 @@ class PersonPairs:
         num_people: People in all.
     """
 
-    def __init__(self, similarity: Similarities, first: IntArray, second: IntArray) -> None:
+    def __init__(self, similarity: FloatArray, first: IntArray, second: IntArray) -> None:
         """Sort pairs of crops by the people on them.
 
         Args:
@@ -90,14 +89,14 @@ def people_of_pairs(crops: CropSet, apart: CropPairs) -> tuple[IntArray, IntArra
 
 
 def match_thresholds(
-    different: PersonPairs, same: Similarities, same_camera: Similarities | None = None
+    different: PersonPairs, same: FloatArray, same_camera: FloatArray | None = None
 ) -> tuple[MatchThreshold, ...]:
     """Return the thresholds of all false match rates; O(m log m).
 
     Args:
         different: Pairs of two people.
-        same: Similarities of pairs of one person. Shape (k,).
-        same_camera: Similarities of pairs of two people seen by one camera; None if `different` are such.
+        same: FloatArray of pairs of one person. Shape (k,).
+        same_camera: FloatArray of pairs of two people seen by one camera; None if `different` are such.
     """
     ordered = np.sort(different.similarity)
     return tuple(_threshold(different, ordered, same, same_camera, rate) for rate in FALSE_MATCH_RATES)
@@ -139,7 +138,7 @@ def wilson_interval(share: float, count: float, *, deviations: float) -> tuple[f
 
 
 def _threshold(
-    different: PersonPairs, ordered: Similarities, same: Similarities, same_camera: Similarities | None, rate: float
+    different: PersonPairs, ordered: FloatArray, same: FloatArray, same_camera: FloatArray | None, rate: float
 ) -> MatchThreshold:
     """Return the smallest similarity that no more than a share of the pairs exceed; none from too few people."""
     allowed = int(rate * len(ordered) + 1e-9)
@@ -164,7 +163,7 @@ def _threshold(
     )
 
 
-def _exceeded_by(ordered: Similarities, share: float) -> float | None:
+def _exceeded_by(ordered: FloatArray, share: float) -> float | None:
     """Return the similarity that a share of the pairs exceeds; None if that is less than one pair, or all of them."""
     place = len(ordered) - 1 - int(share * len(ordered))
     return float(ordered[place]) if 0 <= place < len(ordered) - 1 else None

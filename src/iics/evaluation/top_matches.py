@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import FloatArray, IntArray
 from iics.errors import EvaluationError
 from iics.evaluation.distance_rows import CosineRows, query_blocks
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import MARKET1501, MatchingProtocol
 from iics.evaluation.right_ranks import closest
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import Features, IntArray
+from iics.crops import CropSet
 from iics.evaluation.explained import explained, explained_threshold, percent
 from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
-from iics.evaluation.similarity_blocks import Features, similarity_blocks
+from iics.evaluation.similarity_blocks import similarity_blocks
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import MatchThreshold
 from iics.similarity.crop_similarity import CosineSimilarity

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import Features
 from iics.crops import CropSet, DataSplits
 from iics.evaluation.evaluate import rank_crops
 from iics.measure import seconds_in_turn
@@ -19,7 +19,6 @@ from iics.pixels.pixel_source import Pixels
 BATCH_SIZE = 32
 _CROPS_PER_BLOCK = 1024
 _REPEATS = 5
-Features = npt.NDArray[np.float32]
 
 
 class PixelEmbedder(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
@@ -29,7 +30,6 @@ from iics.gallery.schema import (
     MOST_MATCHES,
     STORED_FIELDS,
     CollectionHeader,
-    Features,
     create_collection,
 )
 from iics.gallery.stored_values import Row, known_values, local_path, stored_values, unicode_name

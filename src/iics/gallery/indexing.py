@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.crop_rows import CropKeys
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, Features
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS
 from iics.gallery.stored_values import Row
 from iics.models.reid_model import ReidModel
 from iics.pixels.crop_images import CropImages, ReadCrop

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from iics.arrays import Features
 from iics.gallery.matches import Match, best_of_tracklets, ranked
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS, Features
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values
 from iics.similarity.reranking import RerankingForm, k_reciprocal_distance, published_distance
 

@@ -10,16 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from iics.errors import GalleryError
 from iics.gallery.stored_values import FORMAT_WITH_NULLS, NUMBER_FIELDS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-Features = npt.NDArray[np.float32]
 
 MOST_MATCHES = 16384
 """What a Milvus server finds at most for one query."""

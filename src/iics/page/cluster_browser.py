@@ -12,7 +12,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import DataSplits, IntArray
+from iics.arrays import IntArray
+from iics.crops import DataSplits
 from iics.errors import SettingsError
 from iics.page.cluster_members import (
     Cluster,

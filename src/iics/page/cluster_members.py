@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import FloatArray, IntArray
 
-FloatRows = npt.NDArray[np.float32]
 _ROWS_AT_ONCE = 4096
 
 
@@ -30,12 +28,12 @@ class MemberDoubts:
         nearest_other: That cluster, -1 without. Shape (n,).
     """
 
-    own_similarity: FloatRows
-    other_similarity: FloatRows
+    own_similarity: FloatArray
+    other_similarity: FloatArray
     nearest_other: IntArray
 
     @property
-    def doubt(self) -> FloatRows:
+    def doubt(self) -> FloatArray:
         """Similarity to the nearest other cluster minus that to the own; NaN where either is unknown. Shape (n,)."""
         return self.other_similarity - self.own_similarity
 
@@ -57,7 +55,7 @@ class Cluster:
     mean_doubt: float | None
 
 
-def member_doubts(features: FloatRows, labels: IntArray) -> MemberDoubts:
+def member_doubts(features: FloatArray, labels: IntArray) -> MemberDoubts:
     """Return how each crop fits into its cluster; n x k products, a block of rows at a time.
 
     Args:
@@ -125,7 +123,7 @@ def doubtful_members(cluster: Cluster, doubts: MemberDoubts, count: int) -> IntA
     return cluster.members[order[:count]]
 
 
-def _normalised(rows: FloatRows) -> FloatRows:
+def _normalised(rows: FloatArray) -> FloatArray:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    normalised: FloatRows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    normalised: FloatArray = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
     return normalised

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.crops import BOX_COLUMNS, CropSet, DataSplits, IntArray, natural_order
+from iics.arrays import IntArray
+from iics.crops import BOX_COLUMNS, CropSet, DataSplits, natural_order
 from iics.errors import DataError, RunFolderError
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 from iics.runs.run_data import RunData

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from iics.arrays import FloatArray, IntArray
 from iics.atomic import write_atomically
 from iics.crops import CropSet
 from iics.device import choose_device
@@ -23,9 +24,6 @@ from iics.paper.planned_runs import PlannedRun
 from iics.paper.run_store import RunStore
 from iics.similarity.pair_histograms import KINDS_BY_IDENTITY, bin_edges, counts_of_all_bins, pair_histograms
 from iics.training.randomness import seeded_starting_weights
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 MOST_CROPS = 4000
 

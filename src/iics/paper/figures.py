@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.paper.figure_data import CameraFeatures, SimilarityHistograms
 from iics.reports.plot_similarities import SimilarityPanel, similarity_figure
 from iics.reports.plot_style import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FEWEST_CROPS = 5
 """t-SNE has no layout for fewer."""
 _MOST_TICKS = 5  # numbers like 0.025 touch each other beyond
-FloatArray = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
 MAX_CROPS = 2000
 _MIN_CROPS = 5
 _PERPLEXITY = 30.0
@@ -148,7 +148,7 @@ class TsnePanel:
     """
 
     title: str
-    points: FloatArray
+    points: Floats
     camera_ids: IntArray
 
     def __post_init__(self) -> None:
@@ -164,7 +164,7 @@ def choose_crops(num_crops: int, *, max_crops: int = MAX_CROPS, seed: int = 0) -
     return chosen
 
 
-def tsne_points(features: FloatArray, *, seed: int = 0) -> FloatArray:
+def tsne_points(features: Floats, *, seed: int = 0) -> Floats:
     """Return a layout of features in the plane (van der Maaten and Hinton, 2008); some 20 s for 2,000 crops.
 
     Args:
@@ -182,7 +182,7 @@ def tsne_points(features: FloatArray, *, seed: int = 0) -> FloatArray:
     if len(features) < _MIN_CROPS:
         raise ValueError(f"t-SNE needs at least {_MIN_CROPS} crops, got {len(features)}.")
     perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
-    points: FloatArray = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
+    points: Floats = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
     return points
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, IntArray
+from iics.arrays import IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
 from iics.errors import DataError
 
 _SUBSET_SEED = 0  # the same people in the runs of all seeds

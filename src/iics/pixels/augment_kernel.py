@@ -12,10 +12,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from iics.arrays import FloatArray
 from iics.kernels import kernel, torch_threads
 from iics.pixels.pixel_source import Pixels
 
-FloatArray = npt.NDArray[np.float32]
 FloatVector = npt.NDArray[np.float32]
 IntVector = npt.NDArray[np.integer[Any]]
 BoolVector = npt.NDArray[np.bool_]

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from iics.crops import CropSet, IntArray
+from iics.arrays import IntArray
+from iics.crops import CropSet
 from iics.errors import DataError
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.crop_reader import CropReader

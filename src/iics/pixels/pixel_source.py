@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import FloatArray, IntArray
+from iics.arrays import DoubleArray, IntArray
 from iics.errors import DataError
 from iics.readers.box_columns import BoxColumns, BoxForm
 from iics.regular_file import open_regular
@@ -95,7 +95,7 @@ def boxes_within_frames(
     return np.concatenate([low_inside, high_inside - low_inside], axis=1)
 
 
-def _four_numbers(columns: Mapping[str, Sequence[str]], box: BoxColumns, places: Sequence[str]) -> FloatArray:
+def _four_numbers(columns: Mapping[str, Sequence[str]], box: BoxColumns, places: Sequence[str]) -> DoubleArray:
     """Return the numbers of each box as they stand in the table. Shape (n, 4)."""
     if len(box.names) == 4:
         return np.stack([_numbers(columns[column], places, column) for column in box.names], axis=1)
@@ -108,7 +108,7 @@ def _four_numbers(columns: Mapping[str, Sequence[str]], box: BoxColumns, places:
     return np.stack([_numbers([cell[at] for cell in cells], places, column) for at in range(4)], axis=1)
 
 
-def _corner_and_size(numbers: FloatArray, form: BoxForm) -> FloatArray:
+def _corner_and_size(numbers: DoubleArray, form: BoxForm) -> DoubleArray:
     """Return left, top, width and height of each box. Shape (4, n)."""
     first, second = numbers[:, :2], numbers[:, 2:]
     size = second - first if form == "two corners" else second
@@ -116,7 +116,7 @@ def _corner_and_size(numbers: FloatArray, form: BoxForm) -> FloatArray:
     return np.concatenate([corner, size], axis=1).T
 
 
-def _numbers(values: Sequence[str], places: Sequence[str], column: str) -> FloatArray:
+def _numbers(values: Sequence[str], places: Sequence[str], column: str) -> DoubleArray:
     numbers = np.full(len(values), np.nan)
     for at, value in enumerate(values):
         try:

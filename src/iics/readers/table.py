@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, FloatArray, IntArray, natural_order
+from iics.arrays import DoubleArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, natural_order
 from iics.errors import DataError
 from iics.file_keys import file_key
 from iics.readers.box_columns import BoxColumns
@@ -75,7 +76,7 @@ class _Crops:
     camera_names: tuple[str, ...]
     identity_ids: IntArray
     has_identity: npt.NDArray[np.bool_]
-    times: FloatArray | None
+    times: DoubleArray | None
     tracklet_ids: IntArray | None
     boxes: IntArray | None
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, FloatArray, IntArray, natural_order
+from iics.arrays import DoubleArray, IntArray
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, natural_order
 from iics.errors import DataError
 from iics.plausible_times import compact_date, implausibility, seconds_of_date
 
@@ -86,7 +87,7 @@ def tracklet_numbers(values: Column, cameras: Column) -> IntArray | None:
     return np.array([numbers.get(pair, -1) for pair in pairs], dtype=np.int64)
 
 
-def times_in_seconds(values: Column, places: Column) -> FloatArray | None:
+def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
     """Return times in seconds, NaN where they are not known; None if none is.
 
     All are numbers of seconds, or all are dates with times (ISO 8601), which become seconds since 1970; those without

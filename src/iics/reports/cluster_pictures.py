@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.reports.picture import CLUSTERS, PERCENT, ReportFigure, figure_of_curves, note_of, number_at
 from iics.reports.plot_style import BLUE, ORANGE, legend_above, new_figure, style
 from iics.reports.reported_run import NumberOf, Record, ReportedRun, at, over_cameras

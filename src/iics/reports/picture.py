@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray
 from iics.reports.plot_curves import Curve, curves_figure
 from iics.reports.plot_style import GREY, drawable_name, new_figure, style
 from iics.reports.reported_run import NumberOf, Record, ReportedRun, number
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 PERCENT = 100
 ACCURACY, CLUSTERS, PAIRS, TRAINING = "Accuracy", "Clusters", "Similarity of pairs", "Training"
 """The headings that pictures stand under."""
-DoubleArray = npt.NDArray[np.float64]
 _SHADES = "cividis"  # evenly brighter, for colour-blind readers and in grey
 _MOST_WRITTEN = 12  # rows of a matrix whose numbers are written into their cells
 

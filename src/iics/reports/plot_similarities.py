@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from iics.crops import IntArray
+from iics.arrays import IntArray
 from iics.reports.plot_style import BLUE, GREEN, ORANGE, VERMILLION, legend_above, new_figure, style
 from iics.similarity.pair_histograms import bin_edges, counts_of_all_bins
 

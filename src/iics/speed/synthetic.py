@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from iics.arrays import FloatArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.similarity.crop_similarity import InterCameraSimilarity, OverlapSimilarity
@@ -18,8 +19,6 @@ IntVector = npt.NDArray[np.integer[Any]]
 
 _LATENT = 64
 _SCORED_AT_ONCE, _DRAWN_AT_ONCE = 8192, 4096
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

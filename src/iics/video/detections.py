@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from iics.arrays import DoubleArray, IntArray
 from iics.errors import VideoError
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +24,8 @@ class Detections:
         VideoError: If a number is none, or a box has a negative width or height.
     """
 
-    boxes: FloatArray
-    confidences: FloatArray
+    boxes: DoubleArray
+    confidences: DoubleArray
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", np.asarray(self.boxes, dtype=np.float64).reshape(-1, 4))
@@ -48,7 +45,7 @@ class Detections:
         return len(self.boxes)
 
 
-def clip_boxes(boxes: FloatArray, *, width: int, height: int) -> IntArray:
+def clip_boxes(boxes: DoubleArray, *, width: int, height: int) -> IntArray:
     """Return boxes in whole pixels, cut off at the frame; one that lies outside has no width or height left.
 
     Args:

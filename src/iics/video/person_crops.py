@@ -10,8 +10,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from iics.arrays import DoubleArray, IntArray
 from iics.video.crop_settings import CropSettings
-from iics.video.detections import Detections, FloatArray, IntArray, clip_boxes
+from iics.video.detections import Detections, clip_boxes
 from iics.video.frames import Frame
 from iics.video.selection import BETWEEN_CROPS, SHORT_TRACKLET, BoxedPerson, ChosenCrop, CropSelection
 
@@ -33,7 +34,7 @@ class _Tracklet:
 
     number: int
     step: int
-    box: FloatArray
+    box: DoubleArray
 
 
 class TrackletLinker:
@@ -71,7 +72,7 @@ class TrackletLinker:
             tracklets[place] = self._number(tracked_as, detections.boxes[place])
         return tracklets
 
-    def _number(self, tracked_as: int, box: FloatArray) -> int:
+    def _number(self, tracked_as: int, box: DoubleArray) -> int:
         """Return the number of the tracklet that a box belongs to, and remember the box."""
         before = self._tracklets.get(tracked_as)
         if before is None or self._is_jump(before, box):
@@ -82,7 +83,7 @@ class TrackletLinker:
         self._tracklets[tracked_as] = _Tracklet(number, self._step, box)
         return number
 
-    def _is_jump(self, before: _Tracklet, box: FloatArray) -> bool:
+    def _is_jump(self, before: _Tracklet, box: DoubleArray) -> bool:
         """Return whether a box lies where the person of a tracklet cannot have come to."""
         low = np.maximum(before.box[:2], box[:2])
         high = np.minimum(before.box[:2] + before.box[2:], box[:2] + box[2:])
