@@ -211,7 +211,7 @@ def test_setting_out_of_range_is_refused(train_refusal, market_people):
 def test_unknown_backbone_is_refused(train_refusal, market_people):
     message = train_refusal("market-layout", market_people, "--backbone=resnet51")
     assert message.startswith("Unknown backbone 'resnet51': timm ")
-    assert "Did you mean resnet50" in message or "Did you mean resnet101" in message
+    assert "Did you mean resnet" in message
 
 
 def test_missing_folder_is_refused(train_refusal, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from iics import presets
 from iics.config import Settings
+from iics.errors import SettingsError
 from iics.models.backbone import alpha_by_block, backbone_spec, create_backbone
 from iics.paper import paper_results
 from iics.paper.variants import LAYERS, TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TargetName, variants_of
@@ -132,3 +133,8 @@ def test_layers_3_and_4_are_the_default_position_of_every_backbone(backbone):
 
 def test_resnets_first_and_second_layer_are_table_4s():
     assert {path.split(".")[0] for path in replaced_norms("resnet50", "layers 1+2")} == {"layer1", "layer2"}
+
+
+def test_table_4_of_a_backbone_whose_layers_nobody_named_is_refused():
+    with pytest.raises(SettingsError, match=r"^Table 4 knows the layers of resnet50, .*, not of regnetx_002\."):
+        replaced_norms("regnetx_002", "layer 4")

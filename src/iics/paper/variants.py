@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from iics.config import Settings
+from iics.errors import SettingsError
 
 TargetName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1", "figure3", "figure4"]
 
@@ -67,7 +68,11 @@ def _model(**changes: Any) -> Callable[[Settings], Settings]:
 
 def _in_layers(*layers: int) -> Callable[[Settings], Settings]:
     def change(settings: Settings) -> Settings:
-        by_layer = LAYERS[settings.model.backbone]
+        by_layer = LAYERS.get(settings.model.backbone)
+        if by_layer is None:
+            raise SettingsError(
+                f"Table 4 knows the layers of {', '.join(LAYERS)}, not of {settings.model.backbone}. Take one of them."
+            )
         stages = tuple(path for layer in layers for path in by_layer[layer])
         return _model(norm_stages=stages)(settings)
 
