@@ -18,7 +18,7 @@ def with_own_flags(command: type[Any], own: type) -> type[Any]:
         own: Dataclass of the method's own settings, with a default for each.
     """
     settings = make_dataclass("Settings", [("own", own, field(default_factory=own))], bases=(Settings,), frozen=True)
-    hint = Annotated[settings, tyro.conf.arg(name="")]
+    hint = Annotated[settings, tyro.conf.arg(name="")]  # type: ignore[valid-type]  # a class, but made just now
     named = [("settings", hint, field(default_factory=settings))]
     return make_dataclass(
         command.__name__, named, bases=(command,), frozen=True, namespace={"__doc__": command.__doc__}
