@@ -36,6 +36,7 @@ def stopped(people, tiny_settings, tmp_path_factory):
 
 def test_a_stopped_run_has_a_report_of_its_rounds(stopped):
     assert "round 1 of 2 (not finished)." in (stopped / "report.html").read_text()
+    assert not (stopped / "model.md").exists()  # written when training ends
 
 
 def test_resuming_reports_what_follows_and_a_fault_of_the_report_ends_no_run(stopped, people, monkeypatch, caplog):
@@ -47,6 +48,7 @@ def test_resuming_reports_what_follows_and_a_fault_of_the_report_ends_no_run(sto
         patch.setattr(trained_run, "write_report", fail)
         run = iics.resume(stopped, people.train)
     assert run.history[-1]["round"] == 2
+    assert (stopped / "model.md").exists()
     assert f"The report of {stopped} was not written (ZeroDivisionError: no page today)." in caplog.text
     trained_run.keep_report(stopped)
     assert "round 2 of 2." in (stopped / "report.html").read_text()

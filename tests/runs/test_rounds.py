@@ -58,7 +58,6 @@ def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metri
         "data.json",
         "metrics.jsonl",
         "model.safetensors",
-        "model.md",
         "checkpoints",
         "pseudo_labels",
         "tensorboard",

@@ -53,7 +53,6 @@ def test_folder_holds_all_but_pseudo_labels(finished):
         "crops.csv",
         "metrics.jsonl",
         "model.safetensors",
-        "model.md",
         "checkpoints",
         "tensorboard",
         "loggers.json",
