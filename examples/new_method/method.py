@@ -44,7 +44,8 @@ def train_on_clusters(context: TrainingContext, _state: State) -> StageResult:
     similarity = CosineSimilarity(l2_normalise(raw))
     found = context.processes.from_first(lambda: labeller.label(similarity))
 
-    loss = LOSSES[stage2.loss](raw.shape[1], found.num_clusters, stage2, context.generator).to(context.model.device)
+    make = LOSSES[stage2.loss]
+    loss = make(raw.shape[1], found.num_clusters, stage2, context.generator).to(context.model.device)
     batch_size = stage2.clusters_per_batch * stage2.crops_per_cluster
     num_steps = steps_of_epochs(stage2.epochs, num_crops=found.num_labelled, batch_size=batch_size)
     terms = train_on_labels(
