@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docs_site.command_tables import command_tables
+from docs_site.examples import examples
 from docs_site.python_names import public_names
 from docs_site.settings_tables import settings_tables
 
@@ -18,6 +19,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings.md": settings_tables,
     "commands.md": command_tables,
     "python.md": public_names,
+    "extending.md": examples,
 }
 BEGIN = "<!-- Made from the code by `make docs-pages`; what is changed here is lost. -->"
 END = "<!-- End of what is made from the code. -->"
