@@ -114,7 +114,7 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
     ("values", "message"),
     [
         ([1], "run/settings.json must be an object with settings, got [1]."),
-        ({"stage1": 3}, "run/settings.json: stage1 must be an object with settings, got 3."),
+        ({"stage1": 3}, "run/settings.json: stage1 must be an object with settings, got 0."),
         ({"rounds": "40"}, "run/settings.json: rounds must be of type int, got '40'."),
         ({"rounds": 2.5}, "run/settings.json: rounds must be of type int, got 2.5."),
         ({"rounds": True}, "run/settings.json: rounds must be of type int, got True."),
@@ -286,3 +286,45 @@ def test_settings_stored_before_there_was_a_cache_use_it_where_they_can():
 def test_settings_cannot_be_changed_after_they_were_checked():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().rounds = 0
+
+
+# --- a method's own settings, and those of older versions
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    temperature: float = 0.05
+
+
+def read_with_own(values):
+    return from_json(json.dumps(values), source=Path("run/settings.json"), own={"told": Own, "iics": None}.get)
+
+
+def test_own_settings_are_read_as_what_the_method_names():
+    assert read_with_own({"method": "told", "own": {"temperature": 2}}) == Settings(method="told", own=Own(2.0))
+    assert read_with_own({"method": "told"}) == Settings(method="told", own=Own())
+    assert from_json(to_json(Settings(method="told", own=Own(3.0))), source=Path("x"), own=lambda _: Own).own == Own(
+        3.0
+    )
+    assert "own" not in json.loads(to_json(Settings()))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"method": "told", "own": {"temperatur": 2}}, "own has an unknown setting 'temperatur'. Did you mean"),
+        ({"method": "told", "own": {"temperature": "hot"}}, "own: temperature must be of type float, got 'hot'."),
+        ({"method": "told", "own": 0}, "own must be an object with settings, got 0."),
+        ({"own": {"temperature": 2}}, "the method iics has no settings of its own."),
+    ],
+)
+def test_own_settings_that_do_not_fit_are_refused(values, message):
+    with pytest.raises(SettingsError) as caught:
+        read_with_own(values)
+    assert str(caught.value).startswith(f"run/settings.json: {message}")
+
+
+def test_stages_supervised_of_older_versions_are_the_method_and_not_beside_one():
+    assert read({"stages": "supervised"}) == Settings(method="supervised")
+    with pytest.raises(SettingsError, match="stages must be one of both, stage1, stage2, got 'supervised'"):
+        read({"stages": "supervised", "method": "iics"})

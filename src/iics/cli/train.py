@@ -178,11 +178,11 @@ def _kind(arguments: list[str]) -> type[TrainCommand]:
     """
     given = given_flags(arguments, dict(flags_of(TrainCommand)))
     names = [piece.values[0] for piece in given if piece.flag and piece.flag.name == "--method" and piece.values]
-    if not names:
+    if len(names) != 1:  # parsing tells of repeated flags
         return TrainCommand
     from iics.methods.by_name import own_settings
 
-    own = own_settings(names[-1])
+    own = own_settings(names[0])
     return TrainCommand if own is None else with_own_flags(TrainCommand, own)
 
 
