@@ -142,7 +142,7 @@ def test_the_way_from_raw_features_to_pseudo_labels_is_six_files_each_further_do
 
 
 def test_the_scan_sees_imports():
-    assert "iics.methods.iics.stage1" in imported_by("iics.runs.run")
+    assert "iics.methods.iics.stage1" in imported_by("iics.methods.iics.method")
     assert "iics.evaluation.evaluate" in imported_by("iics.evaluation.ranked_results")
     assert "iics.evaluation.ranked_results" in imported_by("iics.cli.evaluate")  # for type checking, or in a function
 

@@ -86,4 +86,5 @@ def test_other_crops_or_other_tests_make_another_run(study, people):
 
 def test_all_settings_but_seed_and_computing_are_looked_at():
     looked_at = {key.split(".")[0] for key in _deciding(Settings())}
-    assert looked_at == {one.name for one in fields(Settings)} - {"seed", "device", "loggers", "pixels"}
+    assert looked_at == {one.name for one in fields(Settings)} - {"seed", "device", "loggers", "pixels", "method"}
+    assert _deciding(replace(Settings(), method="supervised")) != _deciding(Settings())
