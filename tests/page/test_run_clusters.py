@@ -75,19 +75,19 @@ def test_crops_in_files_need_no_data(tmp_path):
 def test_names_of_any_kind_come_back(tmp_path):
     names = ("a\r", 'b,\n"', "c\udcff")
     crops = CropSet(tuple(tmp_path / f"{name}.png" for name in names), np.arange(3), names)
-    write_round(tmp_path, 1, crops, None, np.array([0, 0, 1]))
+    write_round(tmp_path, 1, crops, stage2=np.array([0, 0, 1]))
     assert read_cluster_table(tmp_path, 1).cameras == names
 
 
 def test_a_table_that_is_not_the_one_its_round_tells_of_is_named(tmp_path):
     crops = crop_set(tmp_path)
     for number in (1, 2):
-        write_round(tmp_path, number, crops, None, np.array([0, 0, 1, number]))
-    written = RunFolder(tmp_path).write_pseudo_labels(0, crops, None, np.array([0, 0, 1, 1]))
+        write_round(tmp_path, number, crops, stage2=np.array([0, 0, 1, number]))
+    written = RunFolder(tmp_path).write_pseudo_labels(0, crops, {"stage2": np.array([0, 0, 1, 1])})
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"round": 1, "pseudo_labels": written}) + "\n")
     assert read_cluster_table(tmp_path, 1).labels.tolist() == [0, 0, 1, 1]
     moved = crop_set(tmp_path / "moved")
-    assert RunFolder(tmp_path).write_pseudo_labels(0, moved, None, np.array([0, 0, 1, 1])) == written
+    assert RunFolder(tmp_path).write_pseudo_labels(0, moved, {"stage2": np.array([0, 0, 1, 1])}) == written
     assert read_cluster_table(tmp_path, 1).labels.tolist() == [0, 0, 1, 1]  # wherever its pictures lie
     table = tmp_path / "pseudo_labels" / "round-001.csv"
     table.write_bytes((tmp_path / "pseudo_labels" / "round-002.csv").read_bytes())
