@@ -133,6 +133,15 @@ def _exported(name: str, *arguments: str, num_files: int = 1) -> Case:
     return case
 
 
+def numbered_tracklets(found: dict[str, Any]) -> dict[str, Any]:
+    """Return search results with tracklets numbered as they come: a gallery's own numbers follow absolute paths."""
+    numbers: dict[int, int] = {}
+    for match in found["matches"]:
+        if match["tracklet"] is not None:
+            match["tracklet"] = numbers.setdefault(match["tracklet"], len(numbers))
+    return found
+
+
 def _searched(commands: Commands) -> Any:
     model, query = model_to_measure(commands), sorted((commands.work / "data" / "query").iterdir())[0]
     shutil.rmtree(commands.work / "gallery.db", ignore_errors=True)
@@ -147,7 +156,9 @@ def _searched(commands: Commands) -> Any:
     return {
         "indexed": text_lines(indexed, commands.work),
         **{
-            name: json_facts(commands.run("search", "gallery.db", str(query), *flags, "--json"), commands.work)
+            name: numbered_tracklets(
+                json_facts(commands.run("search", "gallery.db", str(query), *flags, "--json"), commands.work)
+            )
             for name, flags in found.items()
         },
     }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.golden import compare
-from tests.golden.cases import CASES
+from tests.golden.cases import CASES, numbered_tracklets
 from tests.golden.commands import CommandError, Commands
 from tests.golden.compare import differences
 from tests.golden.facts import arrays_hash, json_facts, table_facts, text_lines
@@ -79,6 +79,11 @@ def test_a_table_is_hashed_by_column(tmp_path: Path) -> None:
         tables.append(table_facts(tmp_path / "round-001.csv", tmp_path))
     assert tables[0]["path"] == tables[1]["path"]
     assert tables[0]["cluster"] != tables[1]["cluster"]
+
+
+def test_tracklets_of_a_search_are_numbered_as_they_come() -> None:
+    found = {"matches": [{"tracklet": 77}, {"tracklet": None}, {"tracklet": 5}, {"tracklet": 77}]}
+    assert [match["tracklet"] for match in numbered_tracklets(found)["matches"]] == [0, None, 1, 0]
 
 
 def test_a_failing_command_is_told_with_what_it_said(tmp_path: Path) -> None:
