@@ -206,6 +206,7 @@ def test_no_kernel_changes_torchs_number_of_threads():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.slow
 def test_a_process_forked_after_every_kernel_has_run_computes_the_same():
     environment = os.environ | {"OMP_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
     done = subprocess.run(

@@ -21,6 +21,7 @@ from iics.reports.model_card import escaped
 from iics.reports.picture import camera_pairs_figure
 from iics.reports.plot_style import drawable_name, figure_bytes
 from iics.runs.loggers import flatten
+from iics.runs.record import RoundRecord
 from iics.shown_name import shown
 
 HOSTILE = (
@@ -125,4 +126,5 @@ def test_camera_bias_shows_names():
 
 def test_markdown_and_loggers_show_names():
     assert escaped("a\n<b>\x1b") == r"a\\n\<b\>\\x1b"
-    assert list(flatten({"stage1": {"a\nb": 1}})) == [(r"stage1/a\nb", 1.0)]
+    record = RoundRecord.of({"round": 1, "stage1": {"a\nb": 1}})
+    assert (r"stage1/a\nb", 1.0) in list(flatten(record))

@@ -100,9 +100,7 @@ def test_a_finished_run_is_compared_with_the_query_it_was_measured_on(measured, 
         iics.resume(out, people.train, query=people.gallery, gallery=people.query)
 
 
-@pytest.mark.parametrize(
-    ("when", "expected"), [("every-round", [True, True, True]), ("end", [True, False, True]), ("never", [])]
-)
+@pytest.mark.parametrize(("when", "expected"), [("end", [True, False, True]), ("never", [])])
 def test_a_run_is_measured_when_it_is_asked_to(people, tiny_settings, tmp_path, when, expected):
     settings = replace(tiny_settings, stages="stage1", rounds=2, loggers=())
     splits = people.query, people.gallery

@@ -297,6 +297,7 @@ def wait_for(log, text):
     raise TimeoutError(f"{text!r} is not in {log.read_text()!r}.")
 
 
+@pytest.mark.slow
 def test_names_in_a_locale_that_knows_ascii_alone_are_those_of_other_locales(home, model_file):
     (home / "cameras" / "door").rename(home / "cameras" / "straße")
     (home / "cameras" / "straße" / "0.png").rename(home / "cameras" / "straße" / "東.png")

@@ -36,7 +36,7 @@ def settings_of(monkeypatch):
 
     def settings(*arguments):
         seen = []
-        monkeypatch.setattr(train, "_check_weights", lambda found: seen.append(found) or exit(7))
+        monkeypatch.setattr(train, "_check_settings", lambda found: seen.append(found) or exit(7))
         with pytest.raises(SystemExit) as caught:
             train.main(list(arguments))
         assert caught.value.code == 7
