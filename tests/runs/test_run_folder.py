@@ -254,6 +254,19 @@ def test_only_the_last_two_checkpoints_are_kept(folder):
     assert folder.latest_checkpoint().stage == "stage2"
 
 
+def test_a_process_killed_before_it_deleted_a_checkpoint_has_it_deleted_by_the_one_that_goes_on(folder):
+    for round_index, stage in ((0, "stage2"), (1, "stage1"), (1, "stage2")):
+        kept = {file.name: file.read_bytes() for file in (folder.path / "checkpoints").glob("*.ckpt")}
+        folder.save_checkpoint(checkpoint(round_index, stage))
+    for name, content in kept.items():
+        (folder.path / "checkpoints" / name).write_bytes(content)
+    opened = RunFolder.open(folder.path)
+    assert opened.latest_checkpoint().place == (1, 1)
+    opened.delete_old_checkpoints()
+    names = [file.name for file in (folder.path / "checkpoints").glob("*.ckpt")]
+    assert sorted(names) == ["round-002-stage1.ckpt", "round-002-stage2.ckpt"]
+
+
 def test_last_two_checkpoints_are_the_last_two_beyond_round_999(folder):
     for round_index in (997, 998, 999, 1000):
         folder.save_checkpoint(checkpoint(round_index))

@@ -179,6 +179,8 @@ def resume(
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
         if folder is not None and not folder.model_path.exists():
             folder.save_model(model)  # killed before the first one was written, or deleted since
+        if folder is not None:
+            folder.delete_old_checkpoints()
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         return _finished(run, checkpoint, Path(out), at_end)
 

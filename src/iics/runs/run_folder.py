@@ -60,7 +60,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._newest: Path | None = None  # of the checkpoints; names do not tell, a stage may be called anything
+        # Of the checkpoints: names do not tell, a stage may be called anything.
+        self._newest: Path | None = None
+        self._old: list[Path] = []
 
     @classmethod
     def create(
@@ -235,9 +237,14 @@ class RunFolder:
         file = self.path / "checkpoints" / f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
         write_checkpoint(file, replace(checkpoint, run=self.data().run))
         for old in self._checkpoints():
-            if old not in (file, self._newest):
+            if old not in (file, self._newest) and old.is_file():
                 old.unlink()
         self._newest = file
+
+    def delete_old_checkpoints(self) -> None:
+        """Delete all but the last two, as the process would have done that was killed once it had written the last."""
+        for old in self._old:
+            old.unlink(missing_ok=True)
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, None if there is none yet; damaged ones are skipped with a warning.
@@ -247,6 +254,7 @@ class RunFolder:
         """
         files, run = self._checkpoints(), self.data().run
         newest: Checkpoint | None = None
+        places: list[tuple[tuple[int, int], Path]] = []
         for file in files:
             try:
                 checkpoint = read_checkpoint(file)
@@ -258,8 +266,10 @@ class RunFolder:
                     f"{file} is of another run ({checkpoint.run[:8]}, this is {run[:8] or 'an older one'}). Put the "
                     "run's own file in its place, or delete this one to go on from the checkpoint before it."
                 )
+            places.append((checkpoint.place, file))
             if newest is None or checkpoint.place > newest.place:
                 newest, self._newest = checkpoint, file
+        self._old = [file for _, file in sorted(places)[:-2]]
         if files and newest is None:
             raise RunFolderError(
                 f"All checkpoints in {self.path / 'checkpoints'} are damaged. Start a new run, or delete "
