@@ -114,7 +114,7 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
     ("values", "message"),
     [
         ([1], "run/settings.json must be an object with settings, got [1]."),
-        ({"stage1": 3}, "run/settings.json: stage1 must be an object with settings, got 0."),
+        ({"stage1": 3}, "run/settings.json: stage1 must be an object with settings, got 3."),
         ({"rounds": "40"}, "run/settings.json: rounds must be of type int, got '40'."),
         ({"rounds": 2.5}, "run/settings.json: rounds must be of type int, got 2.5."),
         ({"rounds": True}, "run/settings.json: rounds must be of type int, got True."),

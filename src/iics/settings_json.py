@@ -56,7 +56,9 @@ def from_json(text: str, *, source: Path, own: Callable[[str], type | None] = la
     )
     if kind is None:
         return settings
-    return dataclasses.replace(settings, own=_from_mapping(kind, own_values or {}, where=f"{where}: own"))
+    return dataclasses.replace(
+        settings, own=_from_mapping(kind, {} if own_values is None else own_values, where=f"{where}: own")
+    )
 
 
 def leaves(values: Mapping[str, Any], *, separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:
