@@ -224,7 +224,7 @@ def _kill_at_a_phase(order: Order, told: int) -> None:
 
 
 def _make_runs_tiny() -> None:
-    from iics.experiments import study
+    from iics.paper import study
 
     quick_settings = study.quick_settings
 
