@@ -25,6 +25,7 @@ from iics.models.normalization import GroupedBatchNorm2d
 from iics.models.reid_model import ModelHeader, ReidModel
 from iics.runs.checkpoint import Checkpoint, read_checkpoint
 from iics.runs.rounds import TrainingRun, train
+from iics.speed.training_work import Workload, training_context
 from iics.training.context import TrainingContext
 from iics.training.engine import Engine
 from iics.training.progress import ProgressEvent
@@ -204,3 +205,20 @@ def same_weights() -> Callable[[Path, Path], bool]:
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
+
+
+@pytest.fixture
+def context_of() -> Callable[..., TrainingContext]:
+    """Make the working place of a phase that is timed, with a small workload and a given engine."""
+    workload = Workload(
+        backbone="resnet18",
+        height=64,
+        width=32,
+        num_cameras=2,
+        crops_per_camera=4,
+        clusters_per_batch=3,
+        crops_per_cluster=2,
+        num_extracted=5,
+        augment=AugmentSettings(mirror_probability=0, pad=0, erase_probability=0),
+    )
+    return lambda phase, **settings: training_context(phase, workload, norm="aibn", engine=Engine(**settings))

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.crops import CropSet, DataSplits, natural_order, read_crop_bytes
+from iics.crops import CropSet, DataSplits, natural_order
 from iics.errors import DataError
+from iics.pixels.crop_reader import read_crop_bytes
 
 
 def crop_set(num_crops: int = 4, **changes: object) -> CropSet:

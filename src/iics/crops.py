@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +19,6 @@ import numpy.typing as npt
 from iics.arrays import DoubleArray, IntArray
 from iics.errors import DataError
 from iics.plausible_times import EARLIEST, LATEST, implausibility
-from iics.regular_file import MOST_PICTURE_BYTES, read_regular
-from iics.zip_member import ZIP_FAULTS, open_zip, read_member
 
 BOX_COLUMNS = ("left", "top", "width", "height")
 """What the numbers of a box are called, in tables that are read and written."""
@@ -259,29 +256,6 @@ class DataSplits:
     def to_look_at(self) -> CropSet:
         """Return the crops that stand for the data where no split is asked for: train or, without it, the gallery."""
         return cast(CropSet, self.gallery if self.train is None else self.train)
-
-
-def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | None = None) -> bytes:
-    """Return the encoded file of one crop.
-
-    Args:
-        crops: The set.
-        index: Which crop.
-        archive: The open zip of `crops.archive`; opened for this one read if it is None.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    try:
-        if crops.archive is None:
-            return read_regular(crops.paths[index], most_bytes=MOST_PICTURE_BYTES)
-        member = crops.paths[index].as_posix()
-        if archive is not None:
-            return read_member(archive, member, most_bytes=MOST_PICTURE_BYTES)
-        with open_zip(crops.archive) as opened:
-            return read_member(opened, member, most_bytes=MOST_PICTURE_BYTES)
-    except (DataError, *ZIP_FAULTS) as error:
-        raise DataError(f"Cannot read {crops.label(index)}: {error}.") from error
 
 
 def one_spelling(paths: Iterable[Path]) -> list[str]:

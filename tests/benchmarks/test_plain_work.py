@@ -6,29 +6,11 @@ import pytest
 import torch
 
 from benchmarks.plain_training import plain_backbone, plain_work
-from iics.config import AugmentSettings
-from iics.speed.training_work import Workload, our_work, training_context
-from iics.training.engine import Engine
-
-SMALL = Workload(
-    backbone="resnet18",
-    height=64,
-    width=32,
-    num_cameras=2,
-    crops_per_camera=4,
-    clusters_per_batch=3,
-    crops_per_cluster=2,
-    num_extracted=5,
-    augment=AugmentSettings(mirror_probability=0, pad=0, erase_probability=0),
-)
-
-
-def context_of(phase, **settings):
-    return training_context(phase, SMALL, norm="aibn", engine=Engine(**settings))
+from iics.speed.training_work import our_work
 
 
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
-def test_both_forms_of_a_step_have_the_same_loss_and_the_next_one_is_smaller(phase):
+def test_both_forms_of_a_step_have_the_same_loss_and_the_next_one_is_smaller(context_of, phase):
     context = context_of(phase)
     plain, ours = plain_work(phase, context), our_work(phase, context)
     first = ours()
@@ -38,7 +20,7 @@ def test_both_forms_of_a_step_have_the_same_loss_and_the_next_one_is_smaller(pha
     assert second < first
 
 
-def test_a_step_changes_the_weights_of_its_own_form_only():
+def test_a_step_changes_the_weights_of_its_own_form_only(context_of):
     context = context_of("stage1")
     plain = plain_work("stage1", context)
     before = {key: value.clone() for key, value in context.model.backbone.state_dict().items()}
@@ -49,7 +31,7 @@ def test_a_step_changes_the_weights_of_its_own_form_only():
     assert not torch.equal(before["conv1.weight"], context.model.backbone.state_dict()["conv1.weight"])
 
 
-def test_both_forms_extract_the_same_features():
+def test_both_forms_extract_the_same_features(context_of):
     context = context_of("features")
     plain = plain_work("features", context)
     features = our_work("features", context)()
@@ -57,7 +39,7 @@ def test_both_forms_extract_the_same_features():
     torch.testing.assert_close(features, plain(), atol=1e-4, rtol=1e-4)
 
 
-def test_the_plain_form_is_contiguous_and_forwards_each_camera_by_itself(monkeypatch):
+def test_the_plain_form_is_contiguous_and_forwards_each_camera_by_itself(context_of, monkeypatch):
     seen = []
 
     def watched(backbone):

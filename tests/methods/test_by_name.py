@@ -1,5 +1,6 @@
 """Which stages a run has, in which order, and what its method is told."""
 
+import re
 from dataclasses import dataclass, replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from iics.config import Settings, Stage2Settings
 from iics.errors import SettingsError
 from iics.methods.by_name import METHODS, ends_round, method_of, remaining_stages, stages_of, with_own_settings
+from iics.runs import record
 
 CNN = Stage2Settings(similarity="cnn")
 
@@ -81,3 +83,9 @@ def test_settings_of_another_method_are_refused(settings, message):
     with pytest.raises(SettingsError) as caught:
         with_own_settings(settings)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", [*record._OF_THE_ROUND, "", "stage 1", "Stage", "a/b", "1st"])
+def test_a_stage_that_a_record_or_a_file_could_not_name_is_refused(name):
+    with pytest.raises(ValueError, match=f"got {re.escape(repr(name))}"):
+        replace(METHODS["supervised"].stages(Settings())[0], name=name)

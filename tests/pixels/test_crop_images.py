@@ -13,8 +13,9 @@ from iics.errors import DataError
 from iics.pixels import crop_images
 from iics.pixels.crop_images import CropImages
 from iics.pixels.crop_reader import CropReader
+from iics.pixels.digests import file_digests
 from iics.pixels.images import load_pixels
-from iics.pixels.pixel_cache import file_digests, open_pixels
+from iics.pixels.pixel_cache import open_pixels
 
 BOXES = [[0, 0, 4, 8], [6, 2, 5, 9], [0, 0, 4, 8], [10, 20, 6, 12]]
 

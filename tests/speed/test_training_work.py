@@ -5,29 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iics.config import AugmentSettings
-from iics.speed.training_work import Workload, our_work, training_context
-from iics.training.engine import Engine
-
-SMALL = Workload(
-    backbone="resnet18",
-    height=64,
-    width=32,
-    num_cameras=2,
-    crops_per_camera=4,
-    clusters_per_batch=3,
-    crops_per_cluster=2,
-    num_extracted=5,
-    augment=AugmentSettings(mirror_probability=0, pad=0, erase_probability=0),
-)
-
-
-def context_of(phase, **settings):
-    return training_context(phase, SMALL, norm="aibn", engine=Engine(**settings))
+from iics.speed.training_work import our_work
 
 
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
-def test_a_step_trains(phase):
+def test_a_step_trains(context_of, phase):
     context = context_of(phase)
     before = {key: value.clone() for key, value in context.model.backbone.state_dict().items()}
     step = our_work(phase, context)
@@ -35,7 +17,7 @@ def test_a_step_trains(phase):
     assert not torch.equal(before["conv1.weight"], context.model.backbone.state_dict()["conv1.weight"])
 
 
-def test_it_is_computed_by_the_engine():
+def test_it_is_computed_by_the_engine(context_of):
     seen = []
     context = context_of("stage2", memory_format=torch.contiguous_format)
     conv = context.model.backbone.conv1

@@ -1,4 +1,8 @@
-"""A gallery: one collection of a vector database, for the features of one model."""
+"""A gallery: one collection of a vector database, for the features of one model.
+
+Longer than most files: all of it needs the one open connection, its guard against forks and its wording of the
+database's errors. What can be done without these (filters, erasure, ranking, schema, stored values) has its own files.
+"""
 
 from __future__ import annotations
 

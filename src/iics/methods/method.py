@@ -6,6 +6,7 @@ reports and resuming follow from what its stages return.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from iics.config import Settings
 from iics.crops import CropSet
 from iics.training.context import TrainingContext
 from iics.training.step_memory import StepBatch
+
+_OF_A_RECORD = ("round", "seconds", "phases", "alpha", "evaluation", "pseudo_labels")
 
 State = dict[str, Any]
 """What training needs beside the backbone to go on: tensors, numbers and text, in lists and dictionaries.
@@ -60,6 +63,13 @@ class Stage:
     batch: Callable[[CropSet, Settings], StepBatch]
     has_clusters: bool = True
     in_cameras: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name) or self.name in _OF_A_RECORD:
+            raise ValueError(
+                f"A stage is called by small letters, digits, - and _, and not {', '.join(_OF_A_RECORD)}, which stand "
+                f"beside stages in a record; got {self.name!r}."
+            )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import zipfile
 
-from iics.crops import CropSet, read_crop_bytes
+from iics.crops import CropSet
 from iics.errors import DataError
-from iics.zip_member import ZIP_FAULTS, open_zip
+from iics.regular_file import MOST_PICTURE_BYTES, read_regular
+from iics.zip_member import ZIP_FAULTS, open_zip, read_member
 
 
 class ReadError(DataError):
@@ -58,3 +59,26 @@ class CropReader:
         """Close the archive, if there is one."""
         if self._archive is not None:
             self._archive.close()
+
+
+def read_crop_bytes(crops: CropSet, index: int, *, archive: zipfile.ZipFile | None = None) -> bytes:
+    """Return the encoded file of one crop.
+
+    Args:
+        crops: The set.
+        index: Which crop.
+        archive: The open zip of `crops.archive`; opened for this one read if it is None.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    try:
+        if crops.archive is None:
+            return read_regular(crops.paths[index], most_bytes=MOST_PICTURE_BYTES)
+        member = crops.paths[index].as_posix()
+        if archive is not None:
+            return read_member(archive, member, most_bytes=MOST_PICTURE_BYTES)
+        with open_zip(crops.archive) as opened:
+            return read_member(opened, member, most_bytes=MOST_PICTURE_BYTES)
+    except (DataError, *ZIP_FAULTS) as error:
+        raise DataError(f"Cannot read {crops.label(index)}: {error}.") from error

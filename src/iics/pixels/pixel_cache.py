@@ -27,8 +27,8 @@ from iics.arrays import Pixels
 from iics.crops import CropSet
 from iics.errors import DataError, WriteError
 from iics.pixels.cache_folder import cache_folder, cached_file, locked, remove_leftovers, temporary_of
-from iics.pixels.crop_images import CropImages, ReadCrop
-from iics.pixels.crop_reader import CropReader, ReadError
+from iics.pixels.crop_images import ReadCrop
+from iics.pixels.digests import Digests, file_digests
 from iics.pixels.images import (
     CROPS_PER_TASK,
     RESAMPLING,
@@ -54,9 +54,6 @@ _DECODERS = ("libjpeg_turbo", "webp")
 _HEADER_BYTES = 128
 
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
-
-Digests = list[bytes]
-"""A hash of each crop's file and box; of length n."""
 
 
 class _CannotKeepError(Exception):
@@ -140,25 +137,6 @@ def cache_key(digests: Digests, *, height: int, width: int) -> str:
     for digest in digests:
         key.update(digest)
     return key.hexdigest()[:32]
-
-
-def file_digests(crops: CropSet, *, num_threads: int) -> Digests:
-    """Return a hash of each crop's encoded file and its box; reading is cheap beside decoding.
-
-    Raises:
-        DataError: If one cannot be read; then all are decoded, so that every bad file is named at once.
-    """
-
-    def digests_of(task: range) -> Digests:
-        images = CropImages(crops, reader)
-        return [images[index].digest for index in task]
-
-    try:
-        with CropReader(crops) as reader, ThreadPoolExecutor(num_threads) as pool:
-            return [digest for part in pool.map(digests_of, tasks_of(len(crops), CROPS_PER_TASK)) for digest in part]
-    except ReadError as error:
-        failures = for_each_image(crops, lambda *_: None, num_threads=num_threads) or (str(error),)
-        raise DataError(describe_failures(crops, failures)) from error
 
 
 def _kept_pixels(

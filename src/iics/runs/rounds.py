@@ -23,7 +23,8 @@ from iics.errors import TrainingError
 from iics.labelling.labeller import with_resolved_route
 from iics.methods.by_name import ends_round, method_of, stages_of, with_own_settings
 from iics.models.reid_model import ReidModel, create_model
-from iics.pixels.pixel_cache import Digests, open_pixels
+from iics.pixels.digests import Digests
+from iics.pixels.pixel_cache import open_pixels
 from iics.pixels.pixel_source import PixelSource, Reordered
 from iics.runs.checkpoint import Checkpoint
 from iics.runs.loggers import check_loggers

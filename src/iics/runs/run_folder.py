@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +32,18 @@ import numpy as np
 from iics.arrays import IntArray
 from iics.atomic import write_atomically
 from iics.config import Settings
-from iics.crops import BOX_COLUMNS, CropSet, natural_order
+from iics.crops import BOX_COLUMNS, CropSet
 from iics.csv_text import csv_text
 from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of, own_settings
 from iics.models.reid_model import ReidModel
-from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
+from iics.runs.checkpoint import Checkpoint
+from iics.runs.kept_checkpoints import KeptCheckpoints
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
 from iics.runs.run_files import check_is_run, is_unbegun, labels_hash, read_lines, read_text
 from iics.runs.run_hold import held
 from iics.settings_json import from_json, leaves, to_json
-
-logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = ("pixels.", "engine.", "device", "loggers")
 
@@ -60,9 +57,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Of the checkpoints: names do not tell, a stage may be called anything.
-        self._newest: Path | None = None
-        self._old: list[Path] = []
+        self._checkpoints = KeptCheckpoints(path / "checkpoints")
 
     @classmethod
     def create(
@@ -234,48 +229,15 @@ class RunFolder:
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and delete all but it and the one before."""
-        file = self.path / "checkpoints" / f"round-{checkpoint.round_index + 1:03d}-{checkpoint.stage}.ckpt"
-        write_checkpoint(file, replace(checkpoint, run=self.data().run))
-        for old in self._checkpoints():
-            if old not in (file, self._newest) and old.is_file():
-                old.unlink()
-        self._newest = file
+        self._checkpoints.save(checkpoint, run=self.data().run)
 
     def delete_old_checkpoints(self) -> None:
-        """Delete all but the last two, as the process would have done that was killed once it had written the last."""
-        for old in self._old:
-            old.unlink(missing_ok=True)
+        """Delete all checkpoints but the last two; see `KeptCheckpoints`."""
+        self._checkpoints.delete_old()
 
     def latest_checkpoint(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint, None if there is none yet; damaged ones are skipped with a warning.
-
-        Raises:
-            RunFolderError: If there are checkpoints and all of them are damaged.
-        """
-        files, run = self._checkpoints(), self.data().run
-        newest: Checkpoint | None = None
-        places: list[tuple[tuple[int, int], Path]] = []
-        for file in files:
-            try:
-                checkpoint = read_checkpoint(file)
-            except DamagedError as error:
-                logger.warning("Checkpoint %s %s; it is left out.", file, error)
-                continue
-            if checkpoint.run and checkpoint.run != run:
-                raise RunFolderError(
-                    f"{file} is of another run ({checkpoint.run[:8]}, this is {run[:8] or 'an older one'}). Put the "
-                    "run's own file in its place, or delete this one to go on from the checkpoint before it."
-                )
-            places.append((checkpoint.place, file))
-            if newest is None or checkpoint.place > newest.place:
-                newest, self._newest = checkpoint, file
-        self._old = [file for _, file in sorted(places)[:-2]]
-        if files and newest is None:
-            raise RunFolderError(
-                f"All checkpoints in {self.path / 'checkpoints'} are damaged. Start a new run, or delete "
-                "those files to have --resume begin with round 1."
-            )
-        return newest
+        """Return the newest whole checkpoint, None if there is none yet; see `KeptCheckpoints`."""
+        return self._checkpoints.latest(run=self.data().run)
 
     def read_metrics(self) -> list[str]:
         """Return the lines of metrics.jsonl.
@@ -313,19 +275,6 @@ class RunFolder:
     def save_model(self, model: ReidModel) -> None:
         """Write the model as it is now."""
         model.save(self.model_path)
-
-    def _checkpoints(self) -> list[Path]:
-        folder = self.path / "checkpoints"
-        try:
-            names = [file.name for file in folder.iterdir() if fnmatch(file.name, "round-*.ckpt")]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise RunFolderError(
-                f"{folder} cannot be read: {error.strerror or error}. Restore it from a copy; without checkpoints a "
-                "run begins with round 1."
-            ) from error
-        return [folder / name for name in natural_order(names)]
 
 
 def _settings_fingerprint(settings: Settings) -> str:

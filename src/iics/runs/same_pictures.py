@@ -9,8 +9,8 @@ from pathlib import Path
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError
+from iics.pixels.digests import Digests, file_digests
 from iics.pixels.images import checked_num_threads
-from iics.pixels.pixel_cache import Digests, file_digests
 from iics.runs.run_crops import RunCrops, contents_fingerprint
 from iics.training.distributed import Processes
 
