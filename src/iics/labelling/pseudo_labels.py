@@ -6,13 +6,14 @@ and, where identities are known, how well clusters agree with them. Identities a
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix, pair_confusion_matrix
 
 from iics.arrays import BoolArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY
@@ -133,7 +134,7 @@ def describe_pseudo_labels(
         identities = _same_length(identity_ids, labels, "identity_ids")
         is_person = (identities > DISTRACTOR_IDENTITY) & is_labelled
         if is_person.any():
-            agreement = _agreement(contingency_matrix(labels[is_person], identities[is_person], sparse=True))
+            agreement = _agreement(labels[is_person], identities[is_person])
     return PseudoLabelStatistics(
         num_clusters=pseudo_labels.num_clusters,
         num_singletons=int((sizes == 1).sum()),
@@ -173,8 +174,10 @@ def compare_partitions(before: npt.ArrayLike, after: npt.ArrayLike) -> Partition
         ValueError: If the lengths differ.
     """
     labels = np.asarray(after)
-    agreement = _agreement(contingency_matrix(_same_length(before, labels, "labels before"), labels, sparse=True))
-    return PartitionAgreement(agreement["adjusted_rand_index"], agreement["normalized_mutual_information"])
+    before = _same_length(before, labels, "labels before")
+    return PartitionAgreement(
+        float(adjusted_rand_score(before, labels)), float(normalized_mutual_info_score(before, labels))
+    )
 
 
 def _same_length(ids: npt.ArrayLike, labels: IntArray, name: str) -> IntArray:
@@ -191,28 +194,12 @@ def _conditional_entropy(counts: Any) -> float:
     return float(-(counts.data * np.log(counts.data / row_sums[counts.row])).sum() / counts.data.sum()) + 0.0
 
 
-def _agreement(counts: Any) -> dict[str, float]:
-    """Return the four measures of agreement from the counts of (cluster, identity), as named in the statistics."""
-    cluster_sizes, identity_sizes = np.asarray(counts.sum(axis=1)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
-    in_both, in_cluster, of_identity = _num_pairs(counts.data), _num_pairs(cluster_sizes), _num_pairs(identity_sizes)
-    all_pairs = _num_pairs(cluster_sizes.sum())
-    expected = in_cluster * of_identity / all_pairs if all_pairs else 0.0
-    best = (in_cluster + of_identity) / 2
-    mean_entropy = (_entropy(cluster_sizes) + _entropy(identity_sizes)) / 2
-    information = float(mutual_info_score(None, None, contingency=counts))
+def _agreement(labels: IntArray, identities: IntArray) -> dict[str, float]:
+    """Return the four measures of agreement with identities, as named in the statistics."""
+    pairs = pair_confusion_matrix(identities, labels)  # rows: of one identity or not; columns: in one cluster or not
+    in_both, in_cluster, of_identity = pairs[1, 1], pairs[:, 1].sum(), pairs[1].sum()
     return {
-        "adjusted_rand_index": (in_both - expected) / (best - expected) if best != expected else 1.0,
-        "normalized_mutual_information": min(max(information / mean_entropy, 0.0), 1.0) if mean_entropy > 0 else 1.0,
-        "pairwise_precision": in_both / in_cluster if in_cluster else 1.0,
-        "pairwise_recall": in_both / of_identity if of_identity else 1.0,
+        **dataclasses.asdict(compare_partitions(identities, labels)),
+        "pairwise_precision": float(in_both / in_cluster) if in_cluster else 1.0,
+        "pairwise_recall": float(in_both / of_identity) if of_identity else 1.0,
     }
-
-
-def _num_pairs(sizes: IntArray) -> float:
-    sizes = np.asarray(sizes, dtype=np.float64)
-    return float((sizes * (sizes - 1) / 2).sum())
-
-
-def _entropy(sizes: IntArray) -> float:
-    shares = sizes / sizes.sum()
-    return float(-(shares * np.log(shares)).sum())
