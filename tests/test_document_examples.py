@@ -137,7 +137,7 @@ def run(words):
 
 def save_untrained_model():
     """Write a model to the run folder that examples name, for those that only use one."""
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     Path("runs/first").mkdir(parents=True, exist_ok=True)
     create_model(settings, device=torch.device("cpu")).save("runs/first/model.safetensors")
 
@@ -150,6 +150,7 @@ def run_all(lines):
         run(words)
 
 
+@pytest.mark.slow
 def test_the_five_minutes_run(prepared, capsys):
     run_all(LINES["docs/start.md"])
     assert all((prepared / "runs" / name / "report.html").is_file() for name in ("sample", "first", "small"))

@@ -26,9 +26,9 @@ def test_the_commands_parse(line):
     assert parse(ReproduceCommand, words, command=command).targets
 
 
-def test_the_numbers_of_runs_are_true(people, tiny_settings):
-    supervised = replace(tiny_settings, method="supervised")
-    study = Study("quick", tiny_settings, supervised, people, replace(people, name="other"))
+def test_the_numbers_of_runs_are_true(people, lite0_settings):
+    supervised = replace(lite0_settings, method="supervised")
+    study = Study("quick", lite0_settings, supervised, people, replace(people, name="other"))
     seen = set()
     for targets, num_runs, num_new in RUNS:
         for target in re.findall(r"\w+", targets):

@@ -145,9 +145,9 @@ def test_embed_writes_normalised_features_and_their_paths(iics, trained, folder_
     one = folder_people / "hall" / "00.png"
     finished = iics("embed", trained[0], folder_people / "door", one, "--out", out)
     assert finished.code == 0
-    assert finished.stdout == f"19 features of 1280 numbers in {out}\n"
+    assert finished.stdout == f"19 features of 256 numbers in {out}\n"
     with np.load(out) as arrays:
-        assert arrays["features"].shape == (19, 1280)
+        assert arrays["features"].shape == (19, 256)
         assert np.linalg.norm(arrays["features"], axis=1) == pytest.approx(np.ones(19), abs=1e-5)
         door = sorted(path.as_posix() for path in (folder_people / "door").iterdir())
         assert arrays["paths"].tolist() == [*door, one.as_posix()]

@@ -24,7 +24,7 @@ def supervised(iics, market_people, tiny_flags, tmp_path_factory):
 def test_training_on_identities_says_so_and_ends_with_the_table(supervised):
     out, finished = supervised
     assert finished.stderr.splitlines()[0] == (
-        "54 crops of 3 cameras (market-layout train); efficientnet_lite0 at 64x32, 1 round on identities, one process; "
+        "54 crops of 3 cameras (market-layout train); test_efficientnet at 64x32, 1 round on identities, one process; "
         f"run folder {out}"
     )
     assert "round 1/1  supervised: train  4/4  loss " in finished.stderr

@@ -38,7 +38,7 @@ def train_refusal(refusal, tiny_flags, tmp_path):
 def test_training_says_what_it_starts_on_standard_error(trained):
     out, finished = trained
     assert finished.stderr.splitlines()[0] == (
-        "54 crops of 3 cameras (market-layout train); efficientnet_lite0 at 64x32, 1 round, one process; "
+        "54 crops of 3 cameras (market-layout train); test_efficientnet at 64x32, 1 round, one process; "
         f"run folder {out}"
     )
 

@@ -20,7 +20,7 @@ from iics.models.reid_model import create_model
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     torch.manual_seed(0)
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     file = tmp_path_factory.mktemp("model") / "model.safetensors"
     create_model(settings, device=torch.device("cpu")).save(file)
     return file
@@ -238,7 +238,7 @@ def test_what_is_forgotten_leaves_the_files_of_the_gallery(indexed, capsys, flag
     assert (indexed / "gone.jpg").is_file()
     files = [file for file in (indexed / "people.db").rglob("*") if file.is_file()]
     vectors = sum(file.stat().st_size for file in files if file.suffix == ".idx")
-    assert vectors < (left + 1) * 1280 * 4
+    assert vectors < (left + 1) * 256 * 4
 
 
 def test_a_tracklet_is_forgotten_by_the_number_that_search_shows(indexed, capsys):

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import pytest
 import torch
 
 from iics.models.reid_model import load_model
@@ -32,6 +33,7 @@ def test_a_report_can_be_written_anew_and_elsewhere(iics, trained, tmp_path):
     assert (run / "report.html").read_bytes() == (tmp_path / "page.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_pictures_can_be_written_as_files(iics, trained, tmp_path):
     out, _ = trained
     finished = iics("report", out, "--out", tmp_path / "page.html", "--figures", tmp_path / "figures")

@@ -176,7 +176,7 @@ def runs(commands, market_people, tiny_flags, root):
 def model(tmp_path_factory):
     def make(seed):
         torch.manual_seed(seed)
-        settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+        settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
         file = tmp_path_factory.mktemp("model") / "model.safetensors"
         create_model(settings, device=torch.device("cpu")).save(file)
         return file

@@ -42,7 +42,7 @@ class Written:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(0)
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     file = tmp_path_factory.mktemp("model") / "model.safetensors"
     create_model(settings, device=torch.device("cpu")).save(file)
     return file

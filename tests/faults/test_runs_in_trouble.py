@@ -78,7 +78,7 @@ def test_indexing_on_a_full_disk_is_a_sentence_and_goes_on_when_there_is_room(
     disk, there = small_disk
     model = tmp_path / "model.safetensors"
     torch.manual_seed(0)
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     create_model(settings, device=torch.device("cpu")).save(model)
     query = next((market_people / "query").iterdir())
 

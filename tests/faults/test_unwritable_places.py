@@ -66,7 +66,7 @@ def work(tmp_path_factory):
             split = "train" if number < 4 else "query" if camera == "x" else "gallery"
             lines.append(f"crops/{camera}/{number}.png,{camera},{number + 1},{split}")
     (root / "t.csv").write_text("\n".join(lines))
-    settings = ModelSettings(backbone="resnet18", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_resnet", weights="none", height=64, width=32)
     create_model(settings, device=torch.device("cpu")).save(root / "model.safetensors")
     (root / "place").mkdir()
     return root

@@ -26,7 +26,7 @@ from iics.gallery.gallery import Gallery
 from iics.gallery.stored_values import NUMBER_FIELDS
 from iics.models.reid_model import ReidModel, create_model
 
-DIMENSION = 1280
+DIMENSION = 256
 MILVUS_VARIABLE = "IICS_TEST_MILVUS"
 """Environment variable with the program milvus-server."""
 SECONDS_TO_START = 120
@@ -131,7 +131,7 @@ def mortal_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Se
 
 def model_of(seed: int) -> ReidModel:
     torch.manual_seed(seed)
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     model = create_model(settings, device=torch.device("cpu"))
     model.backbone.eval()
     return model
@@ -180,7 +180,7 @@ def gallery(place: Place, model: ReidModel) -> Iterator[Gallery]:
 
 
 def at_angles(degrees: list[float]) -> np.ndarray:
-    """Return features on a circle: the cosine of two is that of the angle between them. Shape (n, 1280)."""
+    """Return features on a circle: the cosine of two is that of the angle between them. Shape (n, 256)."""
     radians = np.deg2rad(np.array(degrees, dtype=np.float64))
     features = np.zeros((len(degrees), DIMENSION), np.float32)
     features[:, 0], features[:, 1] = np.cos(radians), np.sin(radians)

@@ -23,7 +23,7 @@ HARNESS = Path(__file__).with_name("killed_forgetting.py")
 
 @pytest.fixture
 def features():
-    drawn = np.random.default_rng(0).standard_normal((len(FORGOTTEN + KEPT), 1280)).astype(np.float32)
+    drawn = np.random.default_rng(0).standard_normal((len(FORGOTTEN + KEPT), 256)).astype(np.float32)
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 

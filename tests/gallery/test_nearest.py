@@ -103,7 +103,7 @@ def test_numbers_of_matches_out_of_range_and_foreign_features_are_refused(circle
     for top in (0, 16385):
         with pytest.raises(GalleryError, match=f"top must lie between 1 and 16384, got {top}"):
             circle.search(angles([0.0]), top=top)
-    with pytest.raises(GalleryError, match=r"Queries need features of shape \(m, 1280\), got \(1, 7\)"):
+    with pytest.raises(GalleryError, match=r"Queries need features of shape \(m, 256\), got \(1, 7\)"):
         circle.search(np.zeros((1, 7), np.float32))
 
 

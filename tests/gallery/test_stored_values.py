@@ -39,7 +39,7 @@ def test_a_gallery_with_nulls_is_searched_grows_and_forgets(tmp_path, model, ang
     uri = str(tmp_path / "old.db")
     client = connect(uri, is_new=True)
     properties = {MODEL_PROPERTY: model_fingerprint(model)}
-    create_collection(client, "iics", dimension=1280, properties=properties, format_version=FORMAT_WITH_NULLS)
+    create_collection(client, "iics", dimension=256, properties=properties, format_version=FORMAT_WITH_NULLS)
     client.upsert("iics", [{**stored_row("old"), "feature": angles([0])[0]}])
     assert client.get("iics", ["old"], output_fields=["time"])[0]["time"] is None
     disconnect(client, uri)

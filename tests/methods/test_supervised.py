@@ -22,7 +22,7 @@ class Grey(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.weight = nn.Parameter(torch.linspace(1, 2, 1280))
+        self.weight = nn.Parameter(torch.linspace(1, 2, 256))
         self.seen = []
 
     def forward(self, images):

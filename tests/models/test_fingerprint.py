@@ -15,7 +15,7 @@ from iics.models.reid_model import ReidModel, create_model, load_model
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    settings = ModelSettings(backbone="efficientnet_lite0", weights="none", height=64, width=32)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     return create_model(settings, device=torch.device("cpu"))
 
 

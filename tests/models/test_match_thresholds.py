@@ -21,7 +21,7 @@ from iics.models.reid_model import create_model, load_model
 @pytest.fixture(scope="module")
 def model():
     return create_model(
-        ModelSettings(backbone="resnet18", weights="none", height=64, width=32), device=torch.device("cpu")
+        ModelSettings(backbone="test_resnet", weights="none", height=64, width=32), device=torch.device("cpu")
     )
 
 
@@ -104,7 +104,7 @@ def test_a_calibrated_model_keeps_its_thresholds_when_saved_again(saved, tmp_pat
 
 def test_a_model_started_from_a_calibrated_one_is_not_calibrated(saved):
     write_match_thresholds(saved, measured())
-    settings = ModelSettings(backbone="resnet18", weights=str(saved), height=64, width=32)
+    settings = ModelSettings(backbone="test_resnet", weights=str(saved), height=64, width=32)
     assert create_model(settings, device=torch.device("cpu")).header.match_thresholds is None
 
 

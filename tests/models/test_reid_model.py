@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import struct
 import subprocess
@@ -20,7 +21,7 @@ from iics.errors import DataError, SettingsError, WeightsError
 from iics.models.normalization import AdaptiveInstanceBatchNorm2d
 from iics.models.reid_model import FORMAT_VERSION, create_model, load_model
 
-SETTINGS = ModelSettings(backbone="resnet18", weights="none", height=64, width=32)
+SETTINGS = ModelSettings(backbone="test_resnet", weights="none", height=64, width=32)
 CPU = torch.device("cpu")
 
 
@@ -72,7 +73,7 @@ def rewrite(path, model, **changes):
 
 def test_features_are_rows_of_length_one_in_float32(model, pixels):
     features = model.embed(pixels)
-    assert features.shape == (5, 512)
+    assert features.shape == (5, 96)
     assert features.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     assert np.abs(features[0] - features[1]).max() > 1e-3
@@ -197,9 +198,9 @@ def test_a_loaded_model_gives_the_same_bits_and_needs_no_settings(model, saved, 
 def test_a_loaded_model_shares_its_alphas_as_the_saved_one_did(model, saved):
     loaded = load_model(str(saved)).backbone
     layers = aibn_layers(loaded)
-    assert len(layers) == 10
-    assert len({id(layer.mix.alpha) for layer in layers}) == 4
-    assert len({layer.mix.alpha.item() for layer in layers}) == 4
+    assert len(layers) == 7
+    assert len({id(layer.mix.alpha) for layer in layers}) == 2
+    assert len({layer.mix.alpha.item() for layer in layers}) == 2
     for ours, theirs in zip(layers, aibn_layers(model.backbone), strict=True):
         assert torch.equal(ours.mix.alpha, theirs.mix.alpha)
 
@@ -209,7 +210,7 @@ def test_a_loaded_model_shares_its_alphas_as_the_saved_one_did(model, saved):
     [
         {"norm": "ibn"},
         {"norm": "in", "norm_stages": ("layer4",)},
-        {"alpha_sharing": "none", "norm_stages": ("layer2", "layer4.1")},
+        {"alpha_sharing": "none", "norm_stages": ("layer2", "layer4.0")},
         {"norm": "bn"},
     ],
 )
@@ -223,7 +224,7 @@ def test_the_header_is_json_that_can_be_read_without_the_tensors(model, saved):
     header = json.loads(header_of(saved))
     assert header["format"] == FORMAT_VERSION
     assert {key: header[key] for key in ("backbone", "norm", "alpha_sharing", "height", "width", "trained_rounds")} == {
-        "backbone": "resnet18",
+        "backbone": "test_resnet",
         "norm": "aibn",
         "alpha_sharing": "block",
         "height": 64,
@@ -295,16 +296,16 @@ def test_settings_that_name_no_backbone_are_refused():
 
 def test_weights_that_are_no_numbers_are_refused(model, saved):
     tensors = {key: value.contiguous().clone() for key, value in model.backbone.state_dict().items()}
-    tensors["conv1.weight"][0, 0, 0, 0] = float("nan")
+    tensors["conv1.0.weight"][0, 0, 0, 0] = float("nan")
     save_file(tensors, saved, metadata={"iics": header_of(saved)})
-    with pytest.raises(WeightsError, match=r"holds NaN or infinite weights \(conv1\.weight\)"):
+    with pytest.raises(WeightsError, match=r"holds NaN or infinite weights \(conv1\.0\.weight\)"):
         load_model(saved)
 
 
 def test_features_that_are_no_numbers_are_refused(saved, pixels):
     loaded = load_model(saved)
     with torch.no_grad():
-        loaded.backbone.conv1.weight.fill_(float("inf"))
+        loaded.backbone.conv1[0].weight.fill_(float("inf"))
     with pytest.raises(WeightsError, match=r"no numbers \(NaN\) for 5 of 5 crops, the first is number 1"):
         loaded.embed(pixels)
 
@@ -382,7 +383,8 @@ def test_a_file_of_an_older_version_has_no_hash_and_is_read(saved, tmp_path):
 def test_equal_models_are_equal_files_in_every_process(model, tmp_path):
     program = "import sys; from iics.models.reid_model import load_model; load_model(sys.argv[1]).save(sys.argv[2])"
     model.save(tmp_path / "0")
-    for number in range(3):
+    for number in range(2):
         files = [str(tmp_path / str(number)), str(tmp_path / str(number + 1))]
-        subprocess.run([sys.executable, "-c", program, *files], check=True)
-    assert len({(tmp_path / str(number)).read_bytes() for number in range(4)}) == 1
+        environment = {**os.environ, "PYTHONHASHSEED": str(number)}
+        subprocess.run([sys.executable, "-c", program, *files], check=True, env=environment)
+    assert len({(tmp_path / str(number)).read_bytes() for number in range(3)}) == 1

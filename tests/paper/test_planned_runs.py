@@ -14,9 +14,9 @@ from iics.paper.variants import TargetName
 
 
 @pytest.fixture
-def study(people, tiny_settings):
-    supervised = replace(tiny_settings, method="supervised")
-    return Study("quick", tiny_settings, supervised, people, replace(people, name="elsewhere"))
+def study(people, lite0_settings):
+    supervised = replace(lite0_settings, method="supervised")
+    return Study("quick", lite0_settings, supervised, people, replace(people, name="elsewhere"))
 
 
 def name_of(settings, study, *, train=None, tests=None):

@@ -95,7 +95,7 @@ def test_a_probe_of_the_real_network_adds_up(people, tiny_settings):
     estimate = estimate_run(people, tiny_settings, seconds_a_phase=0.1)
     assert all(0 < work.seconds_each < 30 for work in estimate.works)
     assert estimate.engine.startswith("cpu, float32")
-    assert estimate.settings == "efficientnet_lite0 at 64x32, 2 rounds"
+    assert estimate.settings == "test_efficientnet at 64x32, 2 rounds"
     assert estimate.peak_bytes > 10**8
 
 

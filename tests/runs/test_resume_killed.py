@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from iics import cli
 from iics.models.reid_model import load_model
 
 
@@ -45,11 +46,9 @@ def train_arguments(market_people, tiny_flags):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(iics_process, train_arguments, tmp_path_factory):
+def undisturbed(train_arguments, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    process = iics_process(*train_arguments(out))
-    _, stderr = process.communicate()
-    assert process.returncode == 0, stderr
+    assert cli.run(["train", *map(str, train_arguments(out))]) == 0
     return out
 
 

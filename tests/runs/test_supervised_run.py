@@ -131,7 +131,7 @@ def same_checkpoints(first, second):
         [state["momentum_buffer"] for state in checkpoint.state["optimiser"]["state"].values()]
         for checkpoint in (one, other)
     ]
-    assert len(buffers[0]) > 100
+    assert len(buffers[0]) > 50
     return (
         one.state["optimiser"]["param_groups"] == other.state["optimiser"]["param_groups"]
         and all(torch.equal(a, b) for a, b in zip(*buffers, strict=True))
