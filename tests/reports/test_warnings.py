@@ -185,6 +185,20 @@ def test_supervised_rounds_are_looked_at_too(titles_of):
     assert titles_of(*copy.deepcopy(records)) == ["The loss does not fall"]
 
 
+def test_flags_of_iics_are_no_advice_to_other_methods(make_run, statistics):
+    lone = statistics(largest_share=0.9, num_singletons=60, camera_entropy_normalized=0.01, num_across_cameras=1)
+    record = {"round": 1, "memory": {"loss": 1.0, "num_steps": 0, "pseudo_labels": lone}}
+    advice = [
+        "".join(warning.advice for warning in run_warnings(make_run(record, settings={"rounds": 1, **method})))
+        for method in ({}, {"method": "iics"}, {"method": "memory"})
+    ]
+    assert advice[0] == advice[1]
+    assert "--stage1" in advice[0]
+    assert "--stage2" in advice[0]
+    assert "--stage" not in advice[2]
+    assert "fewer clusters over all cameras, keep --norm aibn" in advice[2]
+
+
 def test_any_stage_is_looked_at(make_run, statistics):
     records = [
         {"round": number, "memory": {"loss": 1.0, "num_steps": 0, "pseudo_labels": statistics(largest_share=0.9)}}

@@ -57,9 +57,9 @@ def _giant_cluster(run: ToldRun) -> Iterator[RunWarning]:
             "One giant cluster" if max(found.values()) > HALF else "A cluster far larger than the others",
             f"In round {run.trained[-1].number} one cluster holds {shares}. Different people seem to share a "
             "pseudo-label, and training pulls them together until their features are the same.",
-            "Look at that cluster in pseudo_labels/. Ask for more clusters (--stage2.clusters.rule fixed "
-            "--stage2.clusters.number N, stage1 likewise), lower the learning rates, and check the crops for "
-            "copies and empty boxes with iics check-data.",
+            "Look at that cluster in pseudo_labels/. Ask for more clusters"
+            + _flags(run, " (--stage2.clusters.rule fixed --stage2.clusters.number N, stage1 likewise)")
+            + ", lower the learning rates, and check the crops for copies and empty boxes with iics check-data.",
         )
 
 
@@ -71,15 +71,17 @@ def _is_giant(clusters: ClusterRecord) -> bool:
 def _camera_pure_clusters(run: ToldRun) -> Iterator[RunWarning]:
     for one in run.last_clusters():
         if not one.in_camera and run.num_cameras != 1:
-            yield from _camera_pure(one)
+            yield from _camera_pure(run, one)
 
 
-def _camera_pure(found: FoundClusters) -> Iterator[RunWarning]:
+def _camera_pure(run: ToldRun, found: FoundClusters) -> Iterator[RunWarning]:
     entropy, across = found.clusters.camera_entropy_normalized, found.clusters.num_across_cameras
     advice = (
-        "Raise the weight of the score overlap (--stage2.mu), ask for fewer clusters over all cameras "
-        "(--stage2.clusters.rule fixed --stage2.clusters.number N), keep --norm aibn, and train more rounds. If no "
-        "person is seen by two cameras, there is nothing to find: that is a property of the footage."
+        _flags(run, "Raise the weight of the score overlap (--stage2.mu). ")
+        + "Ask for fewer clusters over all cameras"
+        + _flags(run, " (--stage2.clusters.rule fixed --stage2.clusters.number N)")
+        + ", keep --norm aibn, and train more rounds. If no person is seen by two cameras, there is nothing to find: "
+        "that is a property of the footage."
     )
     if entropy is None:
         return
@@ -109,8 +111,9 @@ def _many_singletons(run: ToldRun) -> Iterator[RunWarning]:
         yield RunWarning(
             "Many crops are alone in their cluster",
             f"In round {run.trained[-1].number}: {_listed(found)}. They have no partner to be compared with.",
-            "Ask for fewer clusters (--stage1.clusters.number, --stage2.clusters.number with the rule fixed, or the "
-            "rule auto), give more crops of each person, or leave out crops of poor quality.",
+            "Ask for fewer clusters"
+            + _flags(run, " (--stage1.clusters.number, --stage2.clusters.number with the rule fixed, or the rule auto)")
+            + ", give more crops of each person, or leave out crops of poor quality.",
         )
 
 
@@ -126,8 +129,9 @@ def _as_many_clusters_as_allowed(run: ToldRun) -> Iterator[RunWarning]:
             "As many clusters as are allowed",
             f"{_listed(found)}: one for every two crops, the most there may be. A fixed number was too large for the "
             "data, or the automatic choice found no groups.",
-            "Use --stage1.clusters.rule auto and --stage2.clusters.rule auto, or a number near that of the people, and "
-            "check that each person has several crops in a camera.",
+            "Use "
+            + _flags(run, "--stage1.clusters.rule auto and --stage2.clusters.rule auto, or ")
+            + "a number near that of the people, and check that each person has several crops in a camera.",
         )
 
 
@@ -159,7 +163,9 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
         yield RunWarning(
             "A stage took no step",
             f"{_listed(idle)} had no batch to train on.",
-            "Give each camera more crops than --stage1.crops-per-camera, or use --stage1.steps-per-epoch mean.",
+            "Give each camera more crops"
+            + _flags(run, " than --stage1.crops-per-camera, or use --stage1.steps-per-epoch mean")
+            + ".",
         )
 
 
@@ -227,6 +233,11 @@ def _looked_at(run: ToldRun) -> list[FoundClusters]:
         for one in run.last_clusters()
         if not one.in_camera or (one.clusters.num_crops or FEWEST_CROPS) >= FEWEST_CROPS
     ]
+
+
+def _flags(run: ToldRun, words: str) -> str:
+    """Return words on flags that only IICS has; nothing where another method trained."""
+    return words if run.settings.get("method", "iics") == "iics" else ""
 
 
 def _listed(items: Sequence[str]) -> str:
