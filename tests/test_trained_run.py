@@ -9,6 +9,7 @@ import pytest
 
 import iics
 from iics import trained_run
+from iics.errors import DataError
 from iics.reports.pictures import run_figures
 from iics.reports.told_run import ToldRun
 from iics.runs import rounds
@@ -191,3 +192,11 @@ def test_what_a_loss_names_is_recorded_and_drawn(people, tiny_settings, tmp_path
     assert ToldRun.read(run.folder).records[0].term("stage2", "spread") == record["stage2"]["spread"]
     (picture,) = [one for one in run_figures(ToldRun.read(run.folder)) if one.title == "Other terms by round"]
     assert picture.figure.axes[0].get_legend_handles_labels()[1] == ["stage 2, spread"]
+
+
+def test_data_in_place_of_its_crops_is_refused_with_the_way_out(people, tiny_settings, tmp_path):
+    with pytest.raises(
+        DataError, match=r"takes the crops of one split, a CropSet, got DataSplits; give e\.g\. its \.train"
+    ):
+        iics.train(people, settings=tiny_settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Progress as people see it: a live display on a terminal or in a notebook, plain lines elsewhere."""
+"""Progress as people see it: a live display on a terminal, a live line in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from iics.training.progress import ProgressCallback, ProgressEvent
 
 SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_UPDATES = 0.3
 _TRAINING_BAR_WIDTH = 6  # leaves room for the longest texts beside it in 80 columns
 
 
@@ -25,12 +26,13 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
     Args:
         stream: Where; by default below the cell of a notebook, and on standard error elsewhere.
     """
-    in_notebook = stream is None and Console().is_jupyter
-    stream = stream or sys.stderr
     pace = Pace()
-    if not stream.isatty() and not in_notebook:
-        lines = PlainLines(stream, pace)
-        yield lines.show
+    if stream is None and Console().is_jupyter:
+        yield NotebookLine(pace).show
+        return
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield PlainLines(stream, pace).show
         return
     columns = (
         TextColumn("{task.description}"),
@@ -39,8 +41,7 @@ def training_display(stream: TextIO | None = None) -> Iterator[ProgressCallback]
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
     )
-    console = Console() if in_notebook else Console(file=stream)
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=Console(file=stream), transient=True) as bars:
         task = bars.add_task("starting", total=None, speed="", left="")
 
         def show(event: ProgressEvent) -> None:
@@ -128,16 +129,37 @@ class PlainLines:
         if not is_due:
             return
         self._last = now
-        parts = [
-            place(event),
-            event.phase,
-            f"{event.done}/{event.total}",
-            "" if event.loss is None else f"loss {event.loss:.3f}",
-            self._pace.speed(),
-            self._pace.time_left(event),
-        ]
-        self._stream.write("  ".join(part for part in parts if part) + "\n")
+        self._stream.write(_line(event, self._pace) + "\n")
         self._stream.flush()
+
+
+class NotebookLine:
+    """One line below the cell, replaced as training goes on; rich's own display needs ipywidgets, and warns without."""
+
+    def __init__(self, pace: Pace, clock: Callable[[], float] = time.monotonic) -> None:
+        from IPython.display import display  # there is no notebook without it
+
+        self._pace, self._clock, self._last = pace, clock, 0.0
+        self._shown = display({"text/plain": "starting"}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+    def show(self, event: ProgressEvent) -> None:
+        """Replace the line, a few times a second at most: a notebook's page keeps up with no more."""
+        self._pace.add(event)
+        if event.done == event.total or self._clock() - self._last >= SECONDS_BETWEEN_UPDATES:
+            self._last = self._clock()
+            self._shown.update({"text/plain": _line(event, self._pace)}, raw=True)
+
+
+def _line(event: ProgressEvent, pace: Pace) -> str:
+    parts = [
+        place(event),
+        event.phase,
+        f"{event.done}/{event.total}",
+        "" if event.loss is None else f"loss {event.loss:.3f}",
+        pace.speed(),
+        pace.time_left(event),
+    ]
+    return "  ".join(part for part in parts if part)
 
 
 def place(event: ProgressEvent) -> str:

@@ -233,11 +233,15 @@ def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) ->
     return end
 
 
-def _given(crops: CropSet | None) -> CropSet:
+def _given(crops: object) -> CropSet:
     if crops is None:
         raise DataError(
             "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
             "has instead."
+        )
+    if not isinstance(crops, CropSet):
+        raise DataError(
+            f"Training takes the crops of one split, a CropSet, got {type(crops).__name__}; give e.g. its .train."
         )
     return crops
 
