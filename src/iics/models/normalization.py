@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.fused_norm import activation_bounds, can_fuse, fused_norm, fused_statistics, scale_shift_activate
+from iics.models.fused_norm import activation_bounds, can_fuse, evaluated_norm, fused_norm, scale_shift_activate
 from iics.models.map_passes import instance_statistics, scale_and_shift
 from iics.models.norm_groups import NormGroups, SumOverProcesses, alone
 
@@ -104,8 +104,13 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
             y, mean_bn, var_bn = _normalise_by_batch(self, x, alpha, freedom=freedom)
             record_statistics(self, mean_bn, var_bn)
             return y
-        is_fused = can_fuse(x, self.activation) and not torch.is_grad_enabled()
-        mean_in, squares = fused_statistics(x) if is_fused else instance_statistics(x)
+        bounds = activation_bounds(self.activation)
+        if bounds is not None and can_fuse(x, self.activation) and not torch.is_grad_enabled():
+            running = {"mean": self.running_mean, "var": self.running_var}
+            return evaluated_norm(
+                x, self.weight, self.bias, alpha, **running, freedom=freedom, eps=self.eps, bounds=bounds
+            )
+        mean_in, squares = instance_statistics(x)
         mean = alpha * self.running_mean + (1 - alpha) * mean_in
         var = alpha * self.running_var + (1 - alpha) * squares / freedom
         return _normalise_by(self, x, mean, var)
