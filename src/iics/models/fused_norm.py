@@ -94,9 +94,8 @@ def evaluated_norm(
     bounds: Bounds,
 ) -> Tensor:
     """Normalise as `fused_norm` does, without gradient, by given statistics instead of the batch's. Shapes (c,)."""
-    rows = _own_statistics(x, freedom)
-    _mix(rows, torch.stack([mean, var]).float()[:, None], weight, bias, alpha, eps=eps, is_given=True)
-    return scale_shift_activate(x, rows[2], rows[3], bounds)
+    given = torch.stack([mean, var]).float()[:, None]
+    return _mix_and_scale(x, _own_statistics(x, freedom), given, (weight, bias, alpha), eps, bounds, is_given=True)
 
 
 def fused_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,12 +113,11 @@ def scale_shift_activate(x: Tensor, scale: Tensor, shift: Tensor, bounds: Bounds
         shift: Likewise.
         bounds: Of the activation.
     """
-    y = torch.empty_like(x)
-    maps, is_last = _as_maps(x)
-    factors, offsets = (_floats(values).reshape(-1, x.shape[1]) for values in (scale, shift))
+    y, is_last = torch.empty_like(x), _is_last(x)
+    rows = (_floats(values).reshape(-1, x.shape[1]) for values in (scale, shift))
     with torch_threads():
-        work = norm_kernels.scale_last if is_last else norm_kernels.scale_first
-        work(maps, factors, offsets, *_as_floats(bounds), _as_maps(y)[0])
+        work: Pass = norm_kernels.scale_last if is_last else norm_kernels.scale_first
+        work(_as_map(x, is_last=is_last), *rows, *_as_floats(bounds), _as_map(y, is_last=is_last))
     return y
 
 
@@ -142,70 +140,87 @@ class _FusedNorm(torch.autograd.Function):
             batch = torch.stack(groups.statistics(rows[0], rows[1]))
         else:
             batch = torch.empty(2, len(x) // (groups.size or len(x)), x.shape[1])
-        _mix(rows, batch, weight, bias, alpha, eps=eps, is_given=groups.is_spread)
+        weights = (weight, bias, alpha)
+        y = _mix_and_scale(x, rows, batch, weights, eps, bounds, is_given=groups.is_spread)
         ctx.save_for_backward(x, alpha, rows, batch)
         ctx.groups, ctx.freedom, ctx.bounds = groups, freedom, bounds
         ctx.mark_non_differentiable(batch)
-        return scale_shift_activate(x, rows[2], rows[3], bounds), batch
+        return y, batch
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, alpha, rows, batch = ctx.saved_tensors
-        grad_x, maps = torch.empty_like(x), _as_maps(x)
-        grad = _as_maps(grads[0].to(x.dtype).contiguous(memory_format=_format(x)))[0]
+        grad_x, is_last = torch.empty_like(x), _is_last(x)
+        grad = grads[0].to(x.dtype).contiguous(memory_format=_format(x))
+        maps = _as_map(grad, is_last=is_last), _as_map(x, is_last=is_last)
         mean_in, var_in, scale, shift, inverse = rows.numpy()
         mean_bn, var_bn = batch.numpy()
         alphas, bounds = _floats(alpha.expand(x.shape[1])), _as_floats(ctx.bounds)
         sums, products, slope, offset = np.empty((4, *mean_in.shape), np.float32)
-        totals = torch.empty(5, *mean_bn.shape)  # gradients of weight, bias, alpha; what a group shares of m, v
-        shared_mean, shared_var = totals[3:].numpy()
+        totals = torch.empty(5, *mean_bn.shape)  # gradients of weight, bias, alpha; what a group shares of m and v
+        arrays = totals.numpy()
         with torch_threads():
-            work: Pass = norm_kernels.gradient_sums_last if maps[1] else norm_kernels.gradient_sums_first
-            work(grad, maps[0], scale, shift, mean_in, *bounds, sums, products)
+            work: Pass = norm_kernels.gradient_sums_last if is_last else norm_kernels.gradient_sums_first
+            work(*maps, scale, shift, mean_in, *bounds, sums, products)
             of_rows = (mean_in, var_in, mean_bn, var_bn, scale, inverse, alphas)
-            norm_kernels.mix_gradient(sums, products, *of_rows, *totals.numpy())
+            norm_kernels.mix_gradient(sums, products, *of_rows, *arrays)
         if ctx.groups.is_spread:
             totals[3:] = ctx.groups.mean(totals[3:].transpose(0, 1)).transpose(0, 1)
         with torch_threads():
-            pixels, freedom = np.float32(x.shape[2] * x.shape[3]), np.float32(ctx.freedom)
-            own = (sums, products, mean_in, mean_bn, scale, inverse, alphas)
-            norm_kernels.map_coefficients(*own, shared_mean, shared_var, pixels, freedom, slope, offset)
-            work = norm_kernels.gradient_last if maps[1] else norm_kernels.gradient_first
-            work(grad, maps[0], scale, shift, slope, offset, *bounds, _as_maps(grad_x)[0])
+            numbers = np.float32(x.shape[2] * x.shape[3]), np.float32(ctx.freedom)
+            of_rows = (mean_in, mean_bn, scale, inverse, alphas)
+            norm_kernels.map_coefficients(sums, products, *of_rows, *arrays[3:], *numbers, slope, offset)
+            work = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
+            work(*maps, scale, shift, slope, offset, *bounds, _as_map(grad_x, is_last=is_last))
         of_weight, of_bias, of_alpha = totals[:3].sum(dim=1)
         return grad_x, of_weight, of_bias, of_alpha.sum_to_size(alpha.shape), None, None, None, None
 
 
 def _own_statistics(x: Tensor, freedom: int) -> Tensor:
     """Return mean and variance of each crop, and room for scale, shift and 1 / sqrt(v + eps). Shape (5, n, c)."""
-    rows = torch.empty(5, *x.shape[:2])
-    maps, is_last = _as_maps(x)
+    rows, is_last = torch.empty(5, *x.shape[:2]), _is_last(x)
+    mean, var, *_ = rows.numpy()
     with torch_threads():
         work = norm_kernels.statistics_last if is_last else norm_kernels.statistics_first
-        work(maps, np.float32(freedom), *rows[:2].numpy())
+        work(_as_map(x, is_last=is_last), np.float32(freedom), mean, var)
     return rows
 
 
-def _mix(
-    rows: Tensor, batch: Tensor, weight: Tensor, bias: Tensor, alpha: Tensor, *, eps: float, is_given: bool
-) -> None:
-    """Fill `rows`, of `_own_statistics`, and mean and variance of the groups unless they are given. Shape (2, g, c)."""
-    mean_in, var_in, *mixed = rows.numpy()
-    vectors = _floats(weight), _floats(bias), _floats(alpha.expand_as(weight))
+def _mix_and_scale(
+    x: Tensor,
+    rows: Tensor,
+    batch: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor],
+    eps: float,
+    bounds: Bounds,
+    *,
+    is_given: bool,
+) -> Tensor:
+    """Fill `rows` and, if not given, mean and variance of the groups in `batch`, (2, g, c); return the maps."""
+    y, is_last = torch.empty_like(x), _is_last(x)
+    mean_in, var_in, scale, shift, inverse = rows.numpy()
+    vectors = [_floats(values.expand(x.shape[1])) for values in weights]
     with torch_threads():
-        norm_kernels.mix(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), *mixed)
+        norm_kernels.mix(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), scale, shift, inverse)
+        work: Pass = norm_kernels.scale_last if is_last else norm_kernels.scale_first
+        work(_as_map(x, is_last=is_last), scale, shift, *_as_floats(bounds), _as_map(y, is_last=is_last))
+    return y
+
+
+def _is_last(x: Tensor) -> bool:
+    return not x.is_contiguous()
 
 
 def _format(x: Tensor) -> torch.memory_format:
-    return torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    return torch.channels_last if _is_last(x) else torch.contiguous_format
 
 
-def _as_maps(x: Tensor) -> tuple[npt.NDArray[Any], bool]:
-    """Return the map as the kernels read it, and whether channels lie last."""
+def _as_map(x: Tensor, *, is_last: bool) -> npt.NDArray[Any]:
+    """Return the map as the kernels read it, where it lies."""
     bits = x.detach().view(torch.uint16) if x.dtype == torch.bfloat16 else x.detach()
-    if x.is_contiguous():
-        return bits.flatten(2).numpy(), False
-    return bits.permute(0, 2, 3, 1).flatten(1, 2).numpy(), True
+    maps: npt.NDArray[Any] = bits.numpy()
+    n, c, h, w = maps.shape
+    return maps.transpose(0, 2, 3, 1).reshape(n, h * w, c) if is_last else maps.reshape(n, c, h * w)
 
 
 def _floats(values: Tensor) -> FloatArray:

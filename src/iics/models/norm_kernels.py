@@ -25,7 +25,6 @@ Map = npt.NDArray[Any]
 """Float32, or bfloat16 seen as uint16. Shape (n, pixels, c) or (n, c, pixels)."""
 
 
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _wide(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
     """Return a stored number as float32."""

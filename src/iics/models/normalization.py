@@ -62,7 +62,8 @@ class GroupedBatchNorm2d(nn.Module):
         pixels = x.shape[2] * x.shape[3]
         y, mean, var = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
         count = pixels * self.groups.group_size(len(x))
-        record_statistics(self, mean, var * (count / max(count - 1, 1)))  # unbiased, as nn.BatchNorm2d keeps it
+        unbiased = var * (count / max(count - 1, 1))  # as nn.BatchNorm2d keeps it
+        record_statistics(self, mean, unbiased, num_crops=len(x))
         return y
 
 
@@ -102,7 +103,7 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
         freedom = max(pixels - 1, 1)
         if self.training:
             y, mean_bn, var_bn = _normalise_by_batch(self, x, alpha, freedom=freedom)
-            record_statistics(self, mean_bn, var_bn)
+            record_statistics(self, mean_bn, var_bn, num_crops=len(x))
             return y
         bounds = activation_bounds(self.activation)
         if bounds is not None and can_fuse(x, self.activation) and not torch.is_grad_enabled():
@@ -142,22 +143,23 @@ def set_norm_groups(model: nn.Module, groups: NormGroups) -> None:
         layer.groups = groups
 
 
-def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor) -> None:
+def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor, *, num_crops: int) -> None:
     """Move a layer's running statistics towards those of a batch, or keep them until its step is finished.
 
     Args:
         layer: Changed in place.
-        mean: Mean of each crop's group. Shape (n, c).
-        var: Variance of each crop's group. Shape (n, c).
+        mean: Of each group or of each crop's group: groups are of one size. Shape (rows, c).
+        var: Likewise.
+        num_crops: Of the batch that they are of.
     """
     with torch.no_grad():
+        mean, var = mean.mean(dim=0), var.mean(dim=0)
         if layer.pending is None:
-            layer.running_mean.lerp_(mean.mean(dim=0).to(layer.running_mean.dtype), layer.momentum)
-            layer.running_var.lerp_(var.mean(dim=0).to(layer.running_var.dtype), layer.momentum)
+            layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
+            layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
         else:
-            count = mean.new_full((1,), len(mean))
             # Added in place, not kept in a list: torch.compile would make code anew for every length of it.
-            layer.pending.add_(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
+            layer.pending.add_(torch.cat([mean, var, mean.new_ones(1)]), alpha=num_crops)
 
 
 @contextmanager
@@ -193,7 +195,7 @@ def update_running_statistics(model: nn.Module, sum_over_processes: SumOverProce
 
 
 def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return normalised, activated maps, and mean and variance of each crop's group; see `fused_norm`."""
+    """Return normalised, activated maps, and mean and variance of each group or each crop's; see `fused_norm`."""
     bounds = activation_bounds(layer.activation)
     if bounds is not None and can_fuse(x, layer.activation):
         return fused_norm(
