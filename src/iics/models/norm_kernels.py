@@ -1,10 +1,12 @@
 """Normalisation on the CPU (Eq. 12): passes over a feature map and what lies between them, compiled.
 
-Forward: statistics of each crop and channel; their mixture; then scale, shift and activation at once. Backward: two sums
-of each crop and channel; the gradients of the mixture; then that of the map. A map is read where it lies, in float32 or
-bfloat16; sums and statistics are float32. Every task is one crop or one group, so nothing depends on the number of
-threads. Loops write into what they are given and index it from 0: numba tells LLVM that arguments do not overlap, which
-it can not tell of arrays made within, and only then are many channels computed at a time.
+Forward: statistics of each crop and channel; their mixture; then scale, shift and activation at once. Backward: two
+sums of each crop and channel; the gradients of the mixture; then that of the map. A map is read where it lies, in
+float32 or bfloat16; sums and statistics are float32. Every task is one crop or one group, so nothing depends on the
+number of threads.
+
+Loops write into what they are given and index it from 0: numba tells LLVM that arguments do not overlap, which it
+cannot tell of arrays made within, and only then are many channels computed at a time.
 """
 
 from __future__ import annotations
