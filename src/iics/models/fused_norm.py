@@ -60,7 +60,7 @@ def fused_norm(
     freedom: int,
     eps: float,
     bounds: Bounds,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Normalise by the statistics of the batch, mixed with each crop's own.
 
     Args:
@@ -75,10 +75,10 @@ def fused_norm(
 
     Returns:
         Normalised, activated maps, and mean and variance of each group, or of each crop's group where groups are spread
-        over processes, without gradient. Shapes (n, c, h, w), (groups or n, c), (groups or n, c).
+        over processes, without gradient. Shapes (n, c, h, w), (2, groups or n, c).
     """
     y, batch = _FusedNorm.apply(x, weight, bias, alpha, groups, freedom, eps, bounds)  # type: ignore[no-untyped-call]
-    return y, batch[0], batch[1]
+    return y, batch
 
 
 def evaluated_norm(
@@ -114,7 +114,7 @@ def scale_shift_activate(x: Tensor, scale: Tensor, shift: Tensor, bounds: Bounds
         bounds: Of the activation.
     """
     y, is_last = torch.empty_like(x), _is_last(x)
-    rows = (_floats(values).reshape(-1, x.shape[1]) for values in (scale, shift))
+    rows = (np.atleast_2d(_floats(values, x.shape[1])) for values in (scale, shift))
     with torch_threads():
         work: Pass = norm_kernels.scale_last if is_last else norm_kernels.scale_first
         work(_as_map(x, is_last=is_last), *rows, *_as_floats(bounds), _as_map(y, is_last=is_last))
@@ -155,21 +155,22 @@ class _FusedNorm(torch.autograd.Function):
         maps = _as_map(grad, is_last=is_last), _as_map(x, is_last=is_last)
         mean_in, var_in, scale, shift, inverse = rows.numpy()
         mean_bn, var_bn = batch.numpy()
-        alphas, bounds = _floats(alpha.expand(x.shape[1])), _as_floats(ctx.bounds)
+        alphas, bounds = _floats(alpha, x.shape[1]), _as_floats(ctx.bounds)
         sums, products, slope, offset = np.empty((4, *mean_in.shape), np.float32)
         totals = torch.empty(5, *mean_bn.shape)  # gradients of weight, bias, alpha; what a group shares of m and v
         arrays = totals.numpy()
         with torch_threads():
             work: Pass = norm_kernels.gradient_sums_last if is_last else norm_kernels.gradient_sums_first
             work(*maps, scale, shift, mean_in, *bounds, sums, products)
-            of_rows = (mean_in, var_in, mean_bn, var_bn, scale, inverse, alphas)
-            norm_kernels.mix_gradient(sums, products, *of_rows, *arrays)
+            of_groups = mean_in, var_in, mean_bn, var_bn, scale, inverse, alphas
+            norm_kernels.mix_gradient(sums, products, *of_groups, *arrays)
         if ctx.groups.is_spread:
             totals[3:] = ctx.groups.mean(totals[3:].transpose(0, 1)).transpose(0, 1)
         with torch_threads():
-            numbers = np.float32(x.shape[2] * x.shape[3]), np.float32(ctx.freedom)
-            of_rows = (mean_in, mean_bn, scale, inverse, alphas)
-            norm_kernels.map_coefficients(sums, products, *of_rows, *arrays[3:], *numbers, slope, offset)
+            pixels, freedom = np.float32(maps[0].size // sums.size), np.float32(ctx.freedom)
+            work = norm_kernels.map_coefficients
+            of_crops = sums, products, mean_in, mean_bn, scale, inverse, alphas
+            work(*of_crops, *arrays[3:], pixels, freedom, slope, offset)
             work = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
             work(*maps, scale, shift, slope, offset, *bounds, _as_map(grad_x, is_last=is_last))
         of_weight, of_bias, of_alpha = totals[:3].sum(dim=1)
@@ -199,10 +200,11 @@ def _mix_and_scale(
     """Fill `rows` and, if not given, mean and variance of the groups in `batch`, (2, g, c); return the maps."""
     y, is_last = torch.empty_like(x), _is_last(x)
     mean_in, var_in, scale, shift, inverse = rows.numpy()
-    vectors = [_floats(values.expand(x.shape[1])) for values in weights]
+    vectors = [_floats(values, x.shape[1]) for values in weights]
     with torch_threads():
-        norm_kernels.mix(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), scale, shift, inverse)
-        work: Pass = norm_kernels.scale_last if is_last else norm_kernels.scale_first
+        work: Pass = norm_kernels.mix
+        work(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), scale, shift, inverse)
+        work = norm_kernels.scale_last if is_last else norm_kernels.scale_first
         work(_as_map(x, is_last=is_last), scale, shift, *_as_floats(bounds), _as_map(y, is_last=is_last))
     return y
 
@@ -223,9 +225,10 @@ def _as_map(x: Tensor, *, is_last: bool) -> npt.NDArray[Any]:
     return maps.transpose(0, 2, 3, 1).reshape(n, h * w, c) if is_last else maps.reshape(n, c, h * w)
 
 
-def _floats(values: Tensor) -> FloatArray:
-    floats: FloatArray = values.detach().float().contiguous().numpy()
-    return floats
+def _floats(values: Tensor, channels: int) -> FloatArray:
+    """Return numbers of channels, or one for all of them. Shape (c,), or as they are."""
+    floats: FloatArray = values.detach().float().numpy()
+    return np.ascontiguousarray(floats) if floats.ndim else np.full(channels, floats)
 
 
 def _as_floats(bounds: Bounds) -> tuple[np.float32, np.float32]:

@@ -60,10 +60,9 @@ class GroupedBatchNorm2d(nn.Module):
             y: Tensor = self.activation(F.batch_norm(x, *args))
             return y
         pixels = x.shape[2] * x.shape[3]
-        y, mean, var = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
+        y, batch = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
         count = pixels * self.groups.group_size(len(x))
-        unbiased = var * (count / max(count - 1, 1))  # as nn.BatchNorm2d keeps it
-        record_statistics(self, mean, unbiased, num_crops=len(x))
+        record_statistics(self, batch, num_crops=len(x), unbias=count / max(count - 1, 1))
         return y
 
 
@@ -102,8 +101,8 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
         alpha = self.mix() if pixels > 1 else torch.ones_like(self.mix())
         freedom = max(pixels - 1, 1)
         if self.training:
-            y, mean_bn, var_bn = _normalise_by_batch(self, x, alpha, freedom=freedom)
-            record_statistics(self, mean_bn, var_bn, num_crops=len(x))
+            y, batch = _normalise_by_batch(self, x, alpha, freedom=freedom)
+            record_statistics(self, batch, num_crops=len(x))
             return y
         bounds = activation_bounds(self.activation)
         if bounds is not None and can_fuse(x, self.activation) and not torch.is_grad_enabled():
@@ -143,17 +142,19 @@ def set_norm_groups(model: nn.Module, groups: NormGroups) -> None:
         layer.groups = groups
 
 
-def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor, *, num_crops: int) -> None:
+def record_statistics(layer: NormLayer, batch: Tensor, *, num_crops: int, unbias: float = 1) -> None:
     """Move a layer's running statistics towards those of a batch, or keep them until its step is finished.
 
     Args:
         layer: Changed in place.
-        mean: Of each group or of each crop's group: groups are of one size. Shape (rows, c).
-        var: Likewise.
+        batch: Mean and variance of each group or of each crop's group: groups are of one size. Shape (2, rows, c).
         num_crops: Of the batch that they are of.
+        unbias: What the variance is multiplied by before, as nn.BatchNorm2d does.
     """
     with torch.no_grad():
-        mean, var = mean.mean(dim=0), var.mean(dim=0)
+        mean, var = batch.mean(dim=1)
+        if unbias != 1:
+            var = var * unbias
         if layer.pending is None:
             layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
             layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
@@ -194,7 +195,7 @@ def update_running_statistics(model: nn.Module, sum_over_processes: SumOverProce
         layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
 
 
-def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor, Tensor]:
+def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor]:
     """Return normalised, activated maps, and mean and variance of each group or each crop's; see `fused_norm`."""
     bounds = activation_bounds(layer.activation)
     if bounds is not None and can_fuse(x, layer.activation):
@@ -206,7 +207,7 @@ def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: 
     mean_bn, var_bn = layer.groups.statistics(mean_in, var_in)
     mean = alpha * mean_bn + (1 - alpha) * mean_in
     var = alpha * var_bn + (1 - alpha) * var_in
-    return _normalise_by(layer, x, mean, var), mean_bn, var_bn
+    return _normalise_by(layer, x, mean, var), torch.stack([mean_bn, var_bn]).detach()
 
 
 def _normalise_by(layer: NormLayer, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
