@@ -168,9 +168,8 @@ class _FusedNorm(torch.autograd.Function):
             totals[3:] = ctx.groups.mean(totals[3:].transpose(0, 1)).transpose(0, 1)
         with torch_threads():
             pixels, freedom = np.float32(maps[0].size // sums.size), np.float32(ctx.freedom)
-            work = norm_kernels.map_coefficients
             of_crops = sums, products, mean_in, mean_bn, scale, inverse, alphas
-            work(*of_crops, *arrays[3:], pixels, freedom, slope, offset)
+            norm_kernels.map_coefficients(*of_crops, arrays[3], arrays[4], pixels, freedom, slope, offset)
             work = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
             work(*maps, scale, shift, slope, offset, *bounds, _as_map(grad_x, is_last=is_last))
         of_weight, of_bias, of_alpha = totals[:3].sum(dim=1)
