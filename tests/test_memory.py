@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,24 @@ def resident():
 
 print(*kept(), keep_freed_memory(), *kept())
 """
+
+
+# Megabytes in huge pages after 64 MiB were written, with what the kernel allows.
+HUGE_PAGES = """
+import sys
+from pathlib import Path
+
+from iics.memory import ask_for_huge_pages
+
+ask_for_huge_pages()
+assert "torch" not in sys.modules
+import torch
+
+held = torch.ones(16 << 20)
+lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+print(next(line.split()[1] for line in lines if line.startswith("AnonHugePages:")))
+"""
+ALLOWED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 @pytest.fixture
@@ -84,6 +104,18 @@ def test_this_machine_has_at_most_as_much_memory_free_as_in_total():
 def test_freed_memory_stays_once_glibc_was_told_to_keep_it():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["True", "False", "True", "True", "True"], "")
+
+
+@pytest.mark.skipif(not ALLOWED.exists() or "[never]" in ALLOWED.read_text(), reason="no huge pages here")
+@pytest.mark.parametrize(("asked", "least", "most"), [(None, 32 << 10, 1 << 20), ("0", 0, 32 << 10)])
+def test_large_tensors_lie_in_huge_pages_unless_the_user_said_otherwise(asked, least, most):
+    if asked == "0" and "[always]" in ALLOWED.read_text():
+        pytest.skip("the kernel gives them unasked")
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    environment |= {} if asked is None else {"THP_MEM_ALLOC_ENABLE": asked}
+    done = subprocess.run([sys.executable, "-c", HUGE_PAGES], capture_output=True, text=True, env=environment)
+    assert done.stderr == ""
+    assert least <= int(done.stdout) <= most
 
 
 def test_where_there_is_no_mallopt_nothing_is_kept(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _NEVER = -1
+_HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # PyTorch's name
 
 MEMINFO = Path("/proc/meminfo")
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -54,6 +56,14 @@ def keep_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return bool(mallopt and mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+def ask_for_huge_pages() -> None:
+    """Let torch ask the kernel for pages of 2 MB for large tensors. Call before the first tensor: torch looks once.
+
+    A training step goes through more memory than the processor keeps addresses of pages of 4 kB for.
+    """
+    os.environ.setdefault(_HUGE_PAGES, "1")
 
 
 def _field(meminfo: Path, name: str) -> int | None:

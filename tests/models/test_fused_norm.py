@@ -7,10 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from iics.models import norm_kernels
 from iics.models.fused_norm import activation_bounds, can_fuse, fused_statistics, scale_shift_activate
 from iics.models.norm_groups import NormGroups
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
+from iics.models.normalization import (
+    AdaptiveInstanceBatchNorm2d,
+    GroupedBatchNorm2d,
+    MixingWeight,
+    gathered_statistics,
+    update_running_statistics,
+)
 
 FORMATS = [torch.channels_last, torch.contiguous_format]
 SHAPE = (6, 20, 7, 5)  # 20 channels: no whole number of cache lines
@@ -179,9 +184,52 @@ def test_what_the_compiled_passes_cannot_take_goes_the_other_way():
     torch.testing.assert_close(layer("aibn", nn.ReLU(), 2)(strided), layer("aibn", nn.ReLU(), 2)(strided.contiguous()))
 
 
-def test_maps_larger_than_a_block_of_channels_are_read_whole():
-    assert norm_kernels._channels_at_a_time(4096, 100) == 16
-    x = random_maps((2, 100, 64, 64))
+@pytest.mark.parametrize("num_pixels", [1, 2, 3, 4, 5, 7, 4096])
+def test_maps_of_any_number_of_pixels_are_read_whole(num_pixels):
+    x = random_maps((2, 20, num_pixels, 3))[..., :1].contiguous(memory_format=torch.channels_last)
     mean, squares = fused_statistics(x)
-    np.testing.assert_allclose(mean.numpy(), x.mean(dim=(2, 3)).numpy(), rtol=1e-5)
-    np.testing.assert_allclose(squares.numpy() / 4095, x.var(dim=(2, 3)).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(mean.numpy(), x.mean(dim=(2, 3)).numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(squares.numpy(), x.var(dim=(2, 3), correction=0).numpy() * num_pixels, rtol=1e-5)
+
+
+@pytest.mark.parametrize("height", [1, 2, 3])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_gradients_of_maps_of_few_pixels_agree_with_double_precision(height, memory_format):
+    fused = layer("aibn", nn.ReLU(), 3)
+    exact = copy.deepcopy(fused).double()
+    x = random_maps((6, 20, height, 1), memory_format=memory_format).requires_grad_()
+    wide = x.detach().double().requires_grad_()
+    weights = random_maps((6, 20, height, 1), seed=2)
+    (fused(x) * weights).sum().backward()
+    (exact(wide) * weights.double()).sum().backward()
+    assert relative_error(x.grad, wide.grad) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["bn", "aibn"])
+def test_a_group_spread_over_processes_is_normalised_as_on_one(kind):
+    x = random_maps()
+    whole = layer(kind, nn.ReLU(), None)
+    inside = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    weights = random_maps(seed=2)
+    (whole(inside) * weights).sum().backward()
+    shared = layer(kind, nn.ReLU(), None)  # the other process has the same crops: the statistics stay what they are
+    shared.groups = NormGroups(None, (6, 6), 0, lambda sums: 2 * sums)
+    outside = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    y = shared(outside)
+    torch.testing.assert_close(y, whole(inside))
+    (y * weights).sum().backward()
+    torch.testing.assert_close(outside.grad, inside.grad, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(shared.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_a_part_counts_as_many_crops_as_it_has():
+    x = random_maps()
+    norm = layer("aibn", nn.ReLU(), None)
+    with gathered_statistics(norm):
+        norm(x[:4])
+        norm(x[4:])
+        update_running_statistics(norm)
+    means = torch.stack([x[:4].mean(dim=(0, 2, 3)), x[4:].mean(dim=(0, 2, 3))])
+    expected = 0.1 * (4 * means[0] + 2 * means[1]) / 6
+    torch.testing.assert_close(norm.running_mean, expected)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from iics.errors import IicsError
+from iics.memory import ask_for_huge_pages
 from iics.shown_name import shown
 
 COMMANDS = {
@@ -46,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         print(f"iics: error: unknown command {command!r}.\n\n{_usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
+    ask_for_huge_pages()
     handler = logging.StreamHandler(_CurrentStandardError())
     handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

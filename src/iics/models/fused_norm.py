@@ -6,7 +6,8 @@ the input and (crops x channels) statistics. The gradient is worked out by hand:
     y = activation(x * s + t),  s = w / sqrt(v + eps),  t = b - m * s,
     m = a * M(m_in) + (1 - a) * m_in,  v = a * (M(v_in) + M((m_in - M(m_in))^2)) + (1 - a) * v_in,
 
-where M is the mean over a crop's normalisation group, which is its own transpose.
+where M is the mean over a crop's normalisation group, which is its own transpose. All of it is compiled
+(`iics.models.norm_kernels`); torch takes M where a group is spread over processes.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def fused_norm(
     freedom: int,
     eps: float,
     bounds: Bounds,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Normalise by the statistics of the batch, mixed with each crop's own.
 
     Args:
@@ -73,20 +74,33 @@ def fused_norm(
         bounds: Of the activation.
 
     Returns:
-        Normalised, activated maps, and mean and variance of each crop's group, without gradient. Shapes (n, c, h, w),
-        (n, c), (n, c).
+        Normalised, activated maps, and mean and variance of each group, or of each crop's group where groups are spread
+        over processes, without gradient. Shapes (n, c, h, w), (2, groups or n, c).
     """
-    y, mean, var = _FusedNorm.apply(x, weight, bias, alpha, groups, freedom, eps, bounds)  # type: ignore[no-untyped-call]
-    return y, mean, var
+    y, batch = _FusedNorm.apply(x, weight, bias, alpha, groups, freedom, eps, bounds)  # type: ignore[no-untyped-call]
+    return y, batch
+
+
+def evaluated_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    alpha: Tensor,
+    *,
+    mean: Tensor,
+    var: Tensor,
+    freedom: int,
+    eps: float,
+    bounds: Bounds,
+) -> Tensor:
+    """Normalise as `fused_norm` does, without gradient, by given statistics instead of the batch's. Shapes (c,)."""
+    given = torch.stack([mean, var]).float()[:, None]
+    return _mix_and_scale(x, _own_statistics(x, freedom), given, (weight, bias, alpha), eps, bounds, is_given=True)
 
 
 def fused_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and sum of squared deviations of each crop and channel, without gradient. Shapes (n, c)."""
-    maps, is_last = _as_maps(x)
-    mean, squares = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
-    with torch_threads():
-        work = norm_kernels.statistics_last if is_last else norm_kernels.statistics_first
-        work(maps, mean.numpy(), squares.numpy())
+    mean, squares, *_ = _own_statistics(x, 1)
     return mean, squares
 
 
@@ -99,11 +113,11 @@ def scale_shift_activate(x: Tensor, scale: Tensor, shift: Tensor, bounds: Bounds
         shift: Likewise.
         bounds: Of the activation.
     """
-    y = torch.empty_like(x)
-    maps, is_last = _as_maps(x)
+    y, is_last = torch.empty_like(x), _is_last(x)
+    rows = (np.atleast_2d(_floats(values, x.shape[1])) for values in (scale, shift))
     with torch_threads():
-        work = norm_kernels.scale_last if is_last else norm_kernels.scale_first
-        work(maps, _rows(scale, x), _rows(shift, x), *_as_floats(bounds), _as_maps(y)[0])
+        work: Pass = norm_kernels.scale_last if is_last else norm_kernels.scale_first
+        work(_as_map(x, is_last=is_last), *rows, *_as_floats(bounds), _as_map(y, is_last=is_last))
     return y
 
 
@@ -119,75 +133,101 @@ class _FusedNorm(torch.autograd.Function):
         freedom: int,
         eps: float,
         bounds: Bounds,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        mean_in, squares = fused_statistics(x)
-        var_in = squares / freedom
-        mean_bn, var_bn = groups.statistics(mean_in, var_in)
-        mean = torch.lerp(mean_in, mean_bn, alpha.expand_as(mean_in))
-        inverse = torch.lerp(var_in, var_bn, alpha.expand_as(var_in)).add_(eps).rsqrt_()
-        scale = weight * inverse
-        y = scale_shift_activate(x, scale, bias - mean * scale, bounds)
-        ctx.save_for_backward(x, weight, bias, alpha, mean_in, var_in, mean_bn, var_bn, mean, inverse)
+    ) -> tuple[Tensor, Tensor]:
+        groups.batch_size(len(x))  # refuses one that cuts a group
+        rows = _own_statistics(x, freedom)
+        if groups.is_spread:
+            batch = torch.stack(groups.statistics(rows[0], rows[1]))
+        else:
+            batch = torch.empty(2, len(x) // (groups.size or len(x)), x.shape[1])
+        weights = (weight, bias, alpha)
+        y = _mix_and_scale(x, rows, batch, weights, eps, bounds, is_given=groups.is_spread)
+        ctx.save_for_backward(x, alpha, rows, batch)
         ctx.groups, ctx.freedom, ctx.bounds = groups, freedom, bounds
-        ctx.mark_non_differentiable(mean_bn, var_bn)
-        return y, mean_bn, var_bn
+        ctx.mark_non_differentiable(batch)
+        return y, batch
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, alpha, mean_in, var_in, mean_bn, var_bn, mean, inverse = ctx.saved_tensors
+        x, alpha, rows, batch = ctx.saved_tensors
+        grad_x, is_last = torch.empty_like(x), _is_last(x)
         grad = grads[0].to(x.dtype).contiguous(memory_format=_format(x))
-        scale = weight * inverse
-        shift = bias - mean * scale
-        sums, products = _gradient_sums(grad, x, scale, shift, mean_in, ctx.bounds)
-        products += (mean_in - mean) * sums  # of g and x - mean
-        grad_mean, grad_var = -scale * sums, -0.5 * products * weight * inverse**3
-        grad_alpha = (grad_mean * (mean_bn - mean_in) + grad_var * (var_bn - var_in)).sum_to_size(alpha.shape)
-        over_groups = ctx.groups.mean(alpha * torch.stack([grad_mean, grad_var], dim=1))
-        mean_of_means, mean_of_vars = over_groups.unbind(1)
-        grad_mean_in = (1 - alpha) * grad_mean + mean_of_means + 2 * (mean_in - mean_bn) * mean_of_vars
-        slope = 2 / ctx.freedom * ((1 - alpha) * grad_var + mean_of_vars)
-        offset = grad_mean_in / (x.shape[2] * x.shape[3]) - slope * mean_in
-        grad_x = _gradient(grad, x, (scale, shift, slope, offset), ctx.bounds)
-        return grad_x, (products * inverse).sum(0), sums.sum(0), grad_alpha, None, None, None, None
+        maps = _as_map(grad, is_last=is_last), _as_map(x, is_last=is_last)
+        mean_in, var_in, scale, shift, inverse = rows.numpy()
+        mean_bn, var_bn = batch.numpy()
+        alphas, bounds = _floats(alpha, x.shape[1]), _as_floats(ctx.bounds)
+        sums, products, slope, offset = np.empty((4, *mean_in.shape), np.float32)
+        totals = torch.empty(5, *mean_bn.shape)  # gradients of weight, bias, alpha; what a group shares of m and v
+        arrays = totals.numpy()
+        with torch_threads():
+            work: Pass = norm_kernels.gradient_sums_last if is_last else norm_kernels.gradient_sums_first
+            work(*maps, scale, shift, mean_in, *bounds, sums, products)
+            of_groups = mean_in, var_in, mean_bn, var_bn, scale, inverse, alphas
+            norm_kernels.mix_gradient(sums, products, *of_groups, *arrays)
+        if ctx.groups.is_spread:
+            totals[3:] = ctx.groups.mean(totals[3:].transpose(0, 1)).transpose(0, 1)
+        with torch_threads():
+            pixels, freedom = np.float32(maps[0].size // sums.size), np.float32(ctx.freedom)
+            of_crops = sums, products, mean_in, mean_bn, scale, inverse, alphas
+            norm_kernels.map_coefficients(*of_crops, arrays[3], arrays[4], pixels, freedom, slope, offset)
+            work = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
+            work(*maps, scale, shift, slope, offset, *bounds, _as_map(grad_x, is_last=is_last))
+        of_weight, of_bias, of_alpha = totals[:3].sum(dim=1)
+        return grad_x, of_weight, of_bias, of_alpha.sum_to_size(alpha.shape), None, None, None, None
 
 
-def _gradient_sums(
-    grad: Tensor, x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, bounds: Bounds
-) -> tuple[Tensor, Tensor]:
-    sums, products = torch.empty_like(mean), torch.empty_like(mean)
-    maps, is_last = _as_maps(x)
-    rows = [_rows(values, x) for values in (scale, shift, mean)]
+def _own_statistics(x: Tensor, freedom: int) -> Tensor:
+    """Return mean and variance of each crop, and room for scale, shift and 1 / sqrt(v + eps). Shape (5, n, c)."""
+    rows, is_last = torch.empty(5, *x.shape[:2]), _is_last(x)
+    mean, var, *_ = rows.numpy()
     with torch_threads():
-        work: Pass = norm_kernels.gradient_sums_last if is_last else norm_kernels.gradient_sums_first
-        work(_as_maps(grad)[0], maps, *rows, *_as_floats(bounds), sums.numpy(), products.numpy())
-    return sums, products
+        work = norm_kernels.statistics_last if is_last else norm_kernels.statistics_first
+        work(_as_map(x, is_last=is_last), np.float32(freedom), mean, var)
+    return rows
 
 
-def _gradient(grad: Tensor, x: Tensor, coefficients: tuple[Tensor, Tensor, Tensor, Tensor], bounds: Bounds) -> Tensor:
-    grad_x = torch.empty_like(x)
-    maps, is_last = _as_maps(x)
-    rows = [_rows(values, x) for values in coefficients]
+def _mix_and_scale(
+    x: Tensor,
+    rows: Tensor,
+    batch: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor],
+    eps: float,
+    bounds: Bounds,
+    *,
+    is_given: bool,
+) -> Tensor:
+    """Fill `rows` and, if not given, mean and variance of the groups in `batch`, (2, g, c); return the maps."""
+    y, is_last = torch.empty_like(x), _is_last(x)
+    mean_in, var_in, scale, shift, inverse = rows.numpy()
+    vectors = [_floats(values, x.shape[1]) for values in weights]
     with torch_threads():
-        work: Pass = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
-        work(_as_maps(grad)[0], maps, *rows, *_as_floats(bounds), _as_maps(grad_x)[0])
-    return grad_x
+        work: Pass = norm_kernels.mix
+        work(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), scale, shift, inverse)
+        work = norm_kernels.scale_last if is_last else norm_kernels.scale_first
+        work(_as_map(x, is_last=is_last), scale, shift, *_as_floats(bounds), _as_map(y, is_last=is_last))
+    return y
+
+
+def _is_last(x: Tensor) -> bool:
+    return not x.is_contiguous()
 
 
 def _format(x: Tensor) -> torch.memory_format:
-    return torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    return torch.channels_last if _is_last(x) else torch.contiguous_format
 
 
-def _as_maps(x: Tensor) -> tuple[npt.NDArray[Any], bool]:
-    """Return the map as the kernels read it, and whether channels lie last."""
+def _as_map(x: Tensor, *, is_last: bool) -> npt.NDArray[Any]:
+    """Return the map as the kernels read it, where it lies."""
     bits = x.detach().view(torch.uint16) if x.dtype == torch.bfloat16 else x.detach()
-    if x.is_contiguous():
-        return bits.flatten(2).numpy(), False
-    return bits.permute(0, 2, 3, 1).flatten(1, 2).numpy(), True
+    maps: npt.NDArray[Any] = bits.numpy()
+    n, c, h, w = maps.shape
+    return maps.transpose(0, 2, 3, 1).reshape(n, h * w, c) if is_last else maps.reshape(n, c, h * w)
 
 
-def _rows(values: Tensor, x: Tensor) -> FloatArray:
-    rows: FloatArray = values.detach().float().expand(x.shape[:2]).contiguous().numpy()
-    return rows
+def _floats(values: Tensor, channels: int) -> FloatArray:
+    """Return numbers of channels, or one for all of them. Shape (c,), or as they are."""
+    floats: FloatArray = values.detach().float().numpy()
+    return np.ascontiguousarray(floats) if floats.ndim else np.full(channels, floats)
 
 
 def _as_floats(bounds: Bounds) -> tuple[np.float32, np.float32]:

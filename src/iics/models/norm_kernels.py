@@ -1,8 +1,12 @@
-"""Normalisation on the CPU (Eq. 12): four passes over a feature map, compiled, for both memory formats.
+"""Normalisation on the CPU (Eq. 12): passes over a feature map and what lies between them, compiled.
 
-Forward: statistics of each crop and channel; then scale, shift and activation at once. Backward: two sums of each crop
-and channel; then the gradient. A map is read where it lies, in float32 or bfloat16; sums and statistics are float32.
-Every task is one crop and a block of its channels that stays in the cache, so nothing depends on the number of threads.
+Forward: statistics of each crop and channel; their mixture; then scale, shift and activation at once. Backward: two
+sums of each crop and channel; the gradients of the mixture; then that of the map. A map is read where it lies, in
+float32 or bfloat16; sums and statistics are float32. Every task is one crop or one group, so nothing depends on the
+number of threads.
+
+Loops write into what they are given and index it from 0: numba tells LLVM that arguments do not overlap, which it
+cannot tell of arrays made within, and only then are many channels computed at a time.
 """
 
 from __future__ import annotations
@@ -21,10 +25,6 @@ from iics.kernels import REORDERED, kernel
 
 Map = npt.NDArray[Any]
 """Float32, or bfloat16 seen as uint16. Shape (n, pixels, c) or (n, c, pixels)."""
-
-_CACHED_FLOATS = 32768  # of a block of channels
-_NARROWEST = 16  # channels: a cache line of float32
-_LONG_ROW = 512  # channels: what is kept of them all fits the first-level cache
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -58,45 +58,46 @@ def _stored(typing_context: Any, value: Any, like: Any) -> Any:  # noqa: ARG001
     return like(value, like), generate
 
 
-@kernel()
-def _channels_at_a_time(pixels: int, channels: int) -> int:
-    return min(channels, max(_NARROWEST, _CACHED_FLOATS // pixels // _NARROWEST * _NARROWEST))
-
-
 @kernel(parallel=True, fastmath=REORDERED)
-def statistics_last(x: Map, mean: FloatArray, squares: FloatArray) -> None:
-    """Write mean and sum of (x - mean)^2 over the pixels. Shapes (n, pixels, c), (n, c), (n, c)."""
+def statistics_last(x: Map, freedom: np.float32, mean: FloatArray, var: FloatArray) -> None:
+    """Write mean and sum of (x - mean)^2 / freedom over the pixels. Shapes (n, pixels, c), (), (n, c), (n, c)."""
     crops, pixels, channels = x.shape
-    width = _channels_at_a_time(pixels, channels)
-    blocks = -(-channels // width)
-    for task in numba.prange(crops * blocks):
-        i, first = task // blocks, task % blocks * width
-        size = min(width, channels - first)
-        total, square = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        for p in range(pixels):
-            row = x[i, p, first : first + size]
-            for k in range(size):
-                total[k] += _wide(row[k])
-        for k in range(size):
-            total[k] /= np.float32(pixels)
-        for p in range(pixels):
-            row = x[i, p, first : first + size]
-            for k in range(size):
-                off = _wide(row[k]) - total[k]
-                square[k] += off * off
-        mean[i, first : first + size] = total
-        squares[i, first : first + size] = square
+    fours = pixels - pixels % 4  # four pixels at a time: sums are read and written a quarter as often
+    for i in numba.prange(crops):
+        for k in range(channels):
+            mean[i, k] = var[i, k] = 0
+        for p in range(0, fours, 4):
+            for k in range(channels):
+                near = _wide(x[i, p, k]) + _wide(x[i, p + 1, k])
+                mean[i, k] += near + (_wide(x[i, p + 2, k]) + _wide(x[i, p + 3, k]))
+        for p in range(fours, pixels):
+            for k in range(channels):
+                mean[i, k] += _wide(x[i, p, k])
+        for k in range(channels):
+            mean[i, k] /= np.float32(pixels)
+        for p in range(0, fours, 4):
+            for k in range(channels):
+                m = mean[i, k]
+                a, b = _wide(x[i, p, k]) - m, _wide(x[i, p + 1, k]) - m
+                c, d = _wide(x[i, p + 2, k]) - m, _wide(x[i, p + 3, k]) - m
+                var[i, k] += (a * a + b * b) + (c * c + d * d)
+        for p in range(fours, pixels):
+            for k in range(channels):
+                off = _wide(x[i, p, k]) - mean[i, k]
+                var[i, k] += off * off
+        for k in range(channels):
+            var[i, k] /= freedom
 
 
 @kernel(parallel=True)
 def scale_last(x: Map, scale: FloatArray, shift: FloatArray, low: np.float32, high: np.float32, y: Map) -> None:
-    """Write x * scale + shift, cut to [low, high]. Shapes (n, pixels, c), (n, c), (n, c), (n, pixels, c)."""
+    """Write x * scale + shift, cut to [low, high]. Shapes (n, pixels, c), (n or 1, c) twice, (n, pixels, c)."""
     crops, pixels, channels = x.shape
     for i in numba.prange(crops):
-        a, b = scale[i], shift[i]
+        row = i % len(scale)
         for p in range(pixels):
             for k in range(channels):
-                z = min(max(_wide(x[i, p, k]) * a[k] + b[k], low), high)
+                z = min(max(_wide(x[i, p, k]) * scale[row, k] + shift[row, k], low), high)
                 y[i, p, k] = _stored(z, x[i, p, k])
 
 
@@ -114,28 +115,26 @@ def gradient_sums_last(
 ) -> None:
     """Write the sums over pixels of g and of g * (x - mean), where g is `grad` where the activation let it pass."""
     crops, pixels, channels = x.shape
-    width = min(channels, _LONG_ROW)
-    blocks = -(-channels // width)
-    for task in numba.prange(crops * blocks):
-        i, first = task // blocks, task % blocks * width
-        size = min(width, channels - first)
-        total, product = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        passed = np.empty(size, np.float32)
-        a, b = scale[i, first : first + size], shift[i, first : first + size]
-        centre = mean[i, first : first + size]
-        for p in range(pixels):
-            row, incoming = x[i, p, first : first + size], grad[i, p, first : first + size]
-            # Three short loops: one with all seven arrays is not computed many channels at a time.
-            for k in range(size):
-                z = _wide(row[k]) * a[k] + b[k]
-                g = _wide(incoming[k])
-                passed[k] = g if (z > low) & (z < high) else np.float32(0)
-            for k in range(size):
-                total[k] += passed[k]
-            for k in range(size):
-                product[k] += passed[k] * (_wide(row[k]) - centre[k])
-        sums[i, first : first + size] = total
-        products[i, first : first + size] = product
+    pairs = pixels - pixels % 2
+    for i in numba.prange(crops):
+        for k in range(channels):
+            sums[i, k] = products[i, k] = 0
+        for p in range(0, pairs, 2):
+            for k in range(channels):
+                value, following = _wide(x[i, p, k]), _wide(x[i, p + 1, k])
+                y, z = value * scale[i, k] + shift[i, k], following * scale[i, k] + shift[i, k]
+                g, h = _wide(grad[i, p, k]), _wide(grad[i, p + 1, k])
+                g = g if (y > low) & (y < high) else np.float32(0)
+                h = h if (z > low) & (z < high) else np.float32(0)
+                sums[i, k] += g + h
+                products[i, k] += g * (value - mean[i, k]) + h * (following - mean[i, k])
+        for p in range(pairs, pixels):
+            for k in range(channels):
+                value, g = _wide(x[i, p, k]), _wide(grad[i, p, k])
+                z = value * scale[i, k] + shift[i, k]
+                g = g if (z > low) & (z < high) else np.float32(0)
+                sums[i, k] += g
+                products[i, k] += g * (value - mean[i, k])
 
 
 @kernel(parallel=True)
@@ -163,8 +162,125 @@ def gradient_last(
                 grad_x[i, p, k] = _stored(g * a[k] + value * c[k] + d[k], x[i, p, k])
 
 
+@kernel(parallel=True)
+def mix(
+    mean_in: FloatArray,
+    var_in: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray,
+    alpha: FloatArray,
+    eps: np.float32,
+    is_given: bool,
+    mean_bn: FloatArray,
+    var_bn: FloatArray,
+    scale: FloatArray,
+    shift: FloatArray,
+    inverse: FloatArray,
+) -> None:
+    """Write statistics of each group, unless they are given, and what each crop's are mixed to (Eq. 12).
+
+    Shapes: (n, c) of crops, (c,) of weights, (groups, c) of `mean_bn` and `var_bn`; crops of a group follow each other.
+    """
+    channels, groups = len(alpha), len(mean_bn)
+    size = len(mean_in) // groups
+    for g in numba.prange(groups):
+        if not is_given:
+            for k in range(channels):
+                mean_bn[g, k] = var_bn[g, k] = 0
+            for i in range(g * size, g * size + size):
+                for k in range(channels):
+                    mean_bn[g, k] += mean_in[i, k]
+            for k in range(channels):
+                mean_bn[g, k] /= np.float32(size)
+            for i in range(g * size, g * size + size):
+                for k in range(channels):
+                    off = mean_in[i, k] - mean_bn[g, k]
+                    var_bn[g, k] += var_in[i, k] + off * off
+            for k in range(channels):
+                var_bn[g, k] /= np.float32(size)
+        for i in range(g * size, g * size + size):
+            for k in range(channels):
+                a, own = alpha[k], np.float32(1) - alpha[k]
+                inverse[i, k] = np.float32(1) / np.sqrt(a * var_bn[g, k] + own * var_in[i, k] + eps)
+                scale[i, k] = weight[k] * inverse[i, k]
+                shift[i, k] = bias[k] - (a * mean_bn[g, k] + own * mean_in[i, k]) * scale[i, k]
+
+
+@kernel(parallel=True)
+def mix_gradient(
+    sums: FloatArray,
+    products: FloatArray,
+    mean_in: FloatArray,
+    var_in: FloatArray,
+    mean_bn: FloatArray,
+    var_bn: FloatArray,
+    scale: FloatArray,
+    inverse: FloatArray,
+    alpha: FloatArray,
+    of_weight: FloatArray,
+    of_bias: FloatArray,
+    of_alpha: FloatArray,
+    shared_mean: FloatArray,
+    shared_var: FloatArray,
+) -> None:
+    """Write the gradients of weight, bias and alpha from each group, and alpha * the group's mean of those of m and v.
+
+    `products`, of g and x - mean_in, become those of g and x - m. Shapes: (n, c) of crops, (groups, c) of groups.
+    """
+    channels, groups = len(alpha), len(mean_bn)
+    size = len(mean_in) // groups
+    for g in numba.prange(groups):
+        for k in range(channels):
+            of_weight[g, k] = of_bias[g, k] = of_alpha[g, k] = shared_mean[g, k] = shared_var[g, k] = 0
+        for i in range(g * size, g * size + size):
+            for k in range(channels):
+                off = mean_in[i, k] - mean_bn[g, k]
+                product = products[i, k] + alpha[k] * off * sums[i, k]
+                of_m = -scale[i, k] * sums[i, k]
+                of_v = np.float32(-0.5) * product * scale[i, k] * inverse[i, k] * inverse[i, k]
+                products[i, k] = product
+                of_weight[g, k] += product * inverse[i, k]
+                of_bias[g, k] += sums[i, k]
+                of_alpha[g, k] += of_v * (var_bn[g, k] - var_in[i, k]) - of_m * off
+                shared_mean[g, k] += of_m
+                shared_var[g, k] += of_v
+        for k in range(channels):
+            shared_mean[g, k] *= alpha[k] / np.float32(size)
+            shared_var[g, k] *= alpha[k] / np.float32(size)
+
+
+@kernel(parallel=True)
+def map_coefficients(
+    sums: FloatArray,
+    products: FloatArray,
+    mean_in: FloatArray,
+    mean_bn: FloatArray,
+    scale: FloatArray,
+    inverse: FloatArray,
+    alpha: FloatArray,
+    shared_mean: FloatArray,
+    shared_var: FloatArray,
+    pixels: np.float32,
+    freedom: np.float32,
+    slope: FloatArray,
+    offset: FloatArray,
+) -> None:
+    """Write what the gradient of a map takes from its statistics: x * slope + offset. Shapes as in `mix_gradient`."""
+    crops, channels = sums.shape
+    size = crops // len(mean_bn)
+    for i in numba.prange(crops):
+        g = i // size
+        for k in range(channels):
+            own = np.float32(1) - alpha[k]
+            of_mean = own * -scale[i, k] * sums[i, k] + shared_mean[g, k]
+            of_v = np.float32(-0.5) * products[i, k] * scale[i, k] * inverse[i, k] * inverse[i, k]
+            of_mean += np.float32(2) * (mean_in[i, k] - mean_bn[g, k]) * shared_var[g, k]
+            slope[i, k] = np.float32(2) / freedom * (own * of_v + shared_var[g, k])
+            offset[i, k] = of_mean / pixels - slope[i, k] * mean_in[i, k]
+
+
 @kernel(parallel=True, fastmath=REORDERED)
-def statistics_first(x: Map, mean: FloatArray, squares: FloatArray) -> None:
+def statistics_first(x: Map, freedom: np.float32, mean: FloatArray, var: FloatArray) -> None:
     """As `statistics_last`, for x of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
     for i in numba.prange(crops):
@@ -177,7 +293,7 @@ def statistics_first(x: Map, mean: FloatArray, squares: FloatArray) -> None:
             for p in range(pixels):
                 off = _wide(row[p]) - centre
                 square += off * off
-            mean[i, k], squares[i, k] = centre, square
+            mean[i, k], var[i, k] = centre, square / freedom
 
 
 @kernel(parallel=True)
@@ -185,8 +301,9 @@ def scale_first(x: Map, scale: FloatArray, shift: FloatArray, low: np.float32, h
     """As `scale_last`, for x and y of shape (n, c, pixels)."""
     crops, channels, pixels = x.shape
     for i in numba.prange(crops):
+        given = i % len(scale)
         for k in range(channels):
-            row, out, a, b = x[i, k], y[i, k], scale[i, k], shift[i, k]
+            row, out, a, b = x[i, k], y[i, k], scale[given, k], shift[given, k]
             for p in range(pixels):
                 out[p] = _stored(min(max(_wide(row[p]) * a + b, low), high), row[p])
 

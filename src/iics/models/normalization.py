@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.fused_norm import activation_bounds, can_fuse, fused_norm, fused_statistics, scale_shift_activate
+from iics.models.fused_norm import activation_bounds, can_fuse, evaluated_norm, fused_norm, scale_shift_activate
 from iics.models.map_passes import instance_statistics, scale_and_shift
 from iics.models.norm_groups import NormGroups, SumOverProcesses, alone
 
@@ -60,9 +60,9 @@ class GroupedBatchNorm2d(nn.Module):
             y: Tensor = self.activation(F.batch_norm(x, *args))
             return y
         pixels = x.shape[2] * x.shape[3]
-        y, mean, var = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
+        y, batch = _normalise_by_batch(self, x, torch.ones((), device=x.device), freedom=pixels)
         count = pixels * self.groups.group_size(len(x))
-        record_statistics(self, mean, var * (count / max(count - 1, 1)))  # unbiased, as nn.BatchNorm2d keeps it
+        record_statistics(self, batch, num_crops=len(x), unbias=count / max(count - 1, 1))
         return y
 
 
@@ -101,11 +101,16 @@ class AdaptiveInstanceBatchNorm2d(nn.Module):
         alpha = self.mix() if pixels > 1 else torch.ones_like(self.mix())
         freedom = max(pixels - 1, 1)
         if self.training:
-            y, mean_bn, var_bn = _normalise_by_batch(self, x, alpha, freedom=freedom)
-            record_statistics(self, mean_bn, var_bn)
+            y, batch = _normalise_by_batch(self, x, alpha, freedom=freedom)
+            record_statistics(self, batch, num_crops=len(x))
             return y
-        is_fused = can_fuse(x, self.activation) and not torch.is_grad_enabled()
-        mean_in, squares = fused_statistics(x) if is_fused else instance_statistics(x)
+        bounds = activation_bounds(self.activation)
+        if bounds is not None and can_fuse(x, self.activation) and not torch.is_grad_enabled():
+            running = {"mean": self.running_mean, "var": self.running_var}
+            return evaluated_norm(
+                x, self.weight, self.bias, alpha, **running, freedom=freedom, eps=self.eps, bounds=bounds
+            )
+        mean_in, squares = instance_statistics(x)
         mean = alpha * self.running_mean + (1 - alpha) * mean_in
         var = alpha * self.running_var + (1 - alpha) * squares / freedom
         return _normalise_by(self, x, mean, var)
@@ -137,22 +142,25 @@ def set_norm_groups(model: nn.Module, groups: NormGroups) -> None:
         layer.groups = groups
 
 
-def record_statistics(layer: NormLayer, mean: Tensor, var: Tensor) -> None:
+def record_statistics(layer: NormLayer, batch: Tensor, *, num_crops: int, unbias: float = 1) -> None:
     """Move a layer's running statistics towards those of a batch, or keep them until its step is finished.
 
     Args:
         layer: Changed in place.
-        mean: Mean of each crop's group. Shape (n, c).
-        var: Variance of each crop's group. Shape (n, c).
+        batch: Mean and variance of each group or of each crop's group: groups are of one size. Shape (2, rows, c).
+        num_crops: Of the batch that they are of.
+        unbias: What the variance is multiplied by before, as nn.BatchNorm2d does.
     """
     with torch.no_grad():
+        mean, var = batch.mean(dim=1)
+        if unbias != 1:
+            var = var * unbias
         if layer.pending is None:
-            layer.running_mean.lerp_(mean.mean(dim=0).to(layer.running_mean.dtype), layer.momentum)
-            layer.running_var.lerp_(var.mean(dim=0).to(layer.running_var.dtype), layer.momentum)
+            layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
+            layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
         else:
-            count = mean.new_full((1,), len(mean))
             # Added in place, not kept in a list: torch.compile would make code anew for every length of it.
-            layer.pending.add_(torch.cat([mean.sum(dim=0), var.sum(dim=0), count]))
+            layer.pending.add_(torch.cat([mean, var, mean.new_ones(1)]), alpha=num_crops)
 
 
 @contextmanager
@@ -187,8 +195,8 @@ def update_running_statistics(model: nn.Module, sum_over_processes: SumOverProce
         layer.running_var.lerp_(var.to(layer.running_var.dtype), layer.momentum)
 
 
-def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return normalised, activated maps, and mean and variance of each crop's group; see `fused_norm`."""
+def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: int) -> tuple[Tensor, Tensor]:
+    """Return normalised, activated maps, and mean and variance of each group or each crop's; see `fused_norm`."""
     bounds = activation_bounds(layer.activation)
     if bounds is not None and can_fuse(x, layer.activation):
         return fused_norm(
@@ -199,7 +207,7 @@ def _normalise_by_batch(layer: NormLayer, x: Tensor, alpha: Tensor, *, freedom: 
     mean_bn, var_bn = layer.groups.statistics(mean_in, var_in)
     mean = alpha * mean_bn + (1 - alpha) * mean_in
     var = alpha * var_bn + (1 - alpha) * var_in
-    return _normalise_by(layer, x, mean, var), mean_bn, var_bn
+    return _normalise_by(layer, x, mean, var), torch.stack([mean_bn, var_bn]).detach()
 
 
 def _normalise_by(layer: NormLayer, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
