@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
-from timm.layers import Conv2dSame, get_same_padding
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +22,7 @@ from iics.models.depthwise_kernels import CROPS_AT_ONCE
 from iics.models.lanes import WIDTH
 
 _SIDES, _STRIDES = (3, 5), (1, 2)  # what the benchmark has tried
+_PADS_BY_SIZE = "Conv2dSame"  # timm's: as many zeros as the size of the map asks for, one more behind than in front
 Padding = tuple[int, int, int, int]
 """Rows of zeros above and below, columns on the left and on the right."""
 
@@ -32,6 +31,7 @@ class DepthwiseConv2d(nn.Conv2d):
     """A convolution of each channel by itself, with the weights of the layer it takes the place of.
 
     Attributes:
+        pads_by_size: Whether it pads as TensorFlow does.
         plain: What that layer does, for where ours cannot be used.
     """
 
@@ -47,7 +47,7 @@ class DepthwiseConv2d(nn.Conv2d):
             device="meta",  # no random number is drawn for weights that are replaced at once
         )
         self.weight = source.weight
-        self.pads_alike = not isinstance(source, Conv2dSame)
+        self.pads_by_size = type(source).__name__ == _PADS_BY_SIZE
         self.plain: Callable[[nn.Conv2d, Tensor], Tensor] = type(source).forward
         self.training = source.training
 
@@ -60,10 +60,10 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def _padding(self, x: Tensor) -> Padding:
         side, stride = self.kernel_size[0], self.stride[0]
-        if self.pads_alike:
+        if not self.pads_by_size:
             rows, columns = int(self.padding[0]), int(self.padding[1])
             return rows, rows, columns, columns
-        rows, columns = (get_same_padding(size, side, stride, 1) for size in x.shape[2:])
+        rows, columns = (max(side - ((size - 1) % stride + 1), 0) for size in x.shape[2:])
         return rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
 
 
@@ -79,7 +79,7 @@ def is_ours(conv: nn.Conv2d) -> bool:
     """Return whether a convolution is a depthwise one that the kernels here compute."""
     side, stride = conv.kernel_size[0], conv.stride[0]
     return (
-        type(conv) in (nn.Conv2d, Conv2dSame)
+        (type(conv) is nn.Conv2d or type(conv).__name__ == _PADS_BY_SIZE)
         and conv.groups == conv.in_channels == conv.out_channels
         and conv.in_channels % WIDTH == 0
         and conv.kernel_size == (side, side)
@@ -138,7 +138,7 @@ class _Depthwise(torch.autograd.Function):
             if ctx.needs_input_grad[1]:
                 shape = -(-len(x) // CROPS_AT_ONCE), len(weight) // WIDTH, weight[0].numel(), WIDTH
                 sums = torch.empty(shape, dtype=weight.dtype)
-                depthwise_kernels.gradient_of_taps(_as_maps(grad), _as_maps(x), sums.flatten().numpy(), *place)
+                depthwise_kernels.gradient_of_taps(_as_maps(grad), _as_maps(x), sums.view(-1).numpy(), *place)
                 grad_weight = sums.sum(0).transpose(1, 2).reshape(weight.shape)
         return grad_x, grad_weight, None, None
 
@@ -151,7 +151,7 @@ def _as_maps(x: Tensor) -> npt.NDArray[Any]:
     """Return the map as the kernels read it. Shape (n, h, w, c)."""
     bits = x.detach().view(torch.uint16) if x.dtype == torch.bfloat16 else x.detach()
     maps: npt.NDArray[Any] = bits.permute(0, 2, 3, 1).numpy()
-    return np.ascontiguousarray(maps)
+    return maps
 
 
 def _as_taps(weight: Tensor) -> FloatArray:

@@ -154,7 +154,7 @@ def _has_fast_bf16(device: torch.device, backbone: str) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere; before it, bf16 is emulated
     if device.type == "cpu":
         has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return has_it and backbone_spec(backbone).gains_from_bf16_on_cpu
+        return has_it and backbone_spec(backbone).structure.gains_from_bf16
     return False
 
 
