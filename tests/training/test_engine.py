@@ -98,6 +98,7 @@ def test_every_setting_reaches_the_engine():
     assert choose_engine(settings, backbone="resnet50", device=CUDA) == Engine(
         device=CUDA,
         dtype=torch.bfloat16,
+        features_dtype=torch.bfloat16,
         compiles=True,
         num_parts=3,
         is_deterministic=False,
@@ -130,6 +131,7 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch, neighbours, expecte
         (
             Engine(
                 dtype=torch.bfloat16,
+                features_dtype=torch.bfloat16,
                 memory_format=torch.contiguous_format,
                 compiles=True,
                 num_parts=2,
@@ -138,6 +140,7 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch, neighbours, expecte
             ),
             "cpu, bf16, contiguous, compiled, batches in 2 parts, 4 threads",
         ),
+        (Engine(dtype=torch.bfloat16), "cpu, bf16, features in float32, channels_last, not compiled, 1 thread"),
         (Engine(device=CUDA), "cuda, float32, channels_last, not compiled, deterministic, 1 thread"),
         (
             Engine(device=torch.device("cuda:1"), is_deterministic=False),
@@ -156,7 +159,7 @@ def test_what_was_chosen_is_said_at_the_start_and_is_what_trains(people, tiny_se
     with caplog.at_level(logging.INFO, logger="iics.runs.rounds"):
         train(people.train, settings=settings, out=tmp_path / "run")
     assert caplog.messages == ["Computing on cpu, bf16, channels_last, not compiled, batches in 2 parts, 1 thread."]
-    assert runs[0].engine == Engine(dtype=torch.bfloat16, num_parts=2)
+    assert runs[0].engine == Engine(dtype=torch.bfloat16, features_dtype=torch.bfloat16, num_parts=2)
     weights = [p for p in runs[0].model.backbone.parameters() if p.ndim == 4]
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
@@ -247,7 +250,7 @@ def test_memory_is_kept_where_the_processor_computes(workspace, monkeypatch, dev
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_bf16_features_are_float32_and_near_those_of_float32(is_training, memory_format):
     backbone = tiny_backbone().train(is_training)
-    network, half = (Engine(dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES)
+    network, half = (Engine(dtype=dtype, features_dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES)
     expected, features = network(images()), half(images())
     assert features.dtype == torch.float32
     error = (features - expected).norm() / expected.norm()

@@ -126,20 +126,18 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, weight = ctx.saved_tensors
         grad = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        grad_x = _channels_last(x, *x.shape[2:])
+        shape = -(-len(x) // CROPS_AT_ONCE), len(weight) // WIDTH, weight[0].numel(), WIDTH
+        sums = torch.empty(shape, dtype=weight.dtype)
+        maps, taps = [_as_maps(each) for each in (grad, x, grad_x)], _as_taps(weight)
         place = weight.shape[2], ctx.stride, ctx.padding[0], ctx.padding[2]
-        grad_x, grad_weight = None, None
         with torch_threads():
-            if ctx.needs_input_grad[0]:
-                grad_x = _channels_last(x, *x.shape[2:])
-                depthwise_kernels.gradient_of_maps(_as_maps(grad), _as_taps(weight), _as_maps(grad_x), *place)
-            if ctx.needs_input_grad[1]:
-                shape = -(-len(x) // CROPS_AT_ONCE), len(weight) // WIDTH, weight[0].numel(), WIDTH
-                sums = torch.empty(shape, dtype=weight.dtype)
-                depthwise_kernels.gradient_of_taps(_as_maps(grad), _as_maps(x), sums.view(-1).numpy(), *place)
-                grad_weight = sums.sum(0).transpose(1, 2).reshape(weight.shape)
+            depthwise_kernels.gradients(maps[0], maps[1], taps, maps[2], sums.view(-1).numpy(), *place)
+        # Always added up in the order of the crops, whatever the number of threads.
+        grad_weight = sums.sum(0).transpose(1, 2).reshape(weight.shape)
         return grad_x, grad_weight, None, None
 
 

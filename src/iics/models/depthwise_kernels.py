@@ -39,12 +39,12 @@ def convolve(x: Map, taps: FloatArray, y: Map, side: int, stride: int, top: int,
     """
     crops, height, width, channels = y.shape
     blocks = channels // WIDTH
-    rows, columns = (height - 1) * stride + side, (_up_to_four(width) - 1) * stride + side
-    inside, outside = x.reshape(-1), y.reshape(-1)
+    rows, columns = (height - 1) * stride + side, (-(-width // 4) * 4 - 1) * stride + side
+    outside = y.reshape(-1)
     for task in numba.prange(crops * blocks):
         crop, block = task // blocks, task % blocks
         frame = _frame(rows * columns, taps)
-        _place(inside, x.shape, crop, block, frame, rows, columns, top, left)
+        _place(x, crop, block, frame, (rows, columns), top, left)
         step = stride * WIDTH
         for oy in range(height):
             for ox in range(0, width, 4):
@@ -69,90 +69,118 @@ def convolve(x: Map, taps: FloatArray, y: Map, side: int, stride: int, top: int,
 
 
 @kernel(parallel=True)
-def gradient_of_maps(grad: Map, taps: FloatArray, grad_x: Map, side: int, stride: int, top: int, left: int) -> None:
-    """Write the gradient of the input of `convolve`: each of its pixels sums what it has gone into.
-
-    Input row q * stride + r - top has met the kernel rows r, r + stride, ..., in the output rows q, q - 1, ...
-    """
-    crops, height, width, channels = grad_x.shape
-    blocks = channels // WIDTH
-    margin = (side - 1) // stride
-    rows, columns = (height - 1 + top) // stride + 1 + margin, (width - 1 + left) // stride + 4 + margin
-    inside, outside = grad.reshape(-1), grad_x.reshape(-1)
-    for task in numba.prange(crops * blocks):
-        crop, block = task // blocks, task % blocks
-        frame = _frame(rows * columns, taps)
-        _place(inside, grad.shape, crop, block, frame, rows, columns, margin, margin)
-        for y in range(height):
-            q, first_y = (y + top) // stride, (y + top) % stride
-            for first in range(stride):  # pixels of a row that meet the same columns of the kernel
-                start = first
-                first_x = (start + left) % stride
-                for x in range(start, width, 4 * stride):
-                    a, b, c, d = zeros(frame), zeros(frame), zeros(frame), zeros(frame)
-                    for ky in range(first_y, side, stride):
-                        row = q - ky // stride + margin
-                        at = (row * columns + (x + left) // stride + margin) * WIDTH
-                        for kx in range(first_x, side, stride):
-                            tap = load(taps, ((block * side + ky) * side + kx) * WIDTH)
-                            a = multiply_add(load(frame, at), tap, a)
-                            b = multiply_add(load(frame, at + WIDTH), tap, b)
-                            c = multiply_add(load(frame, at + 2 * WIDTH), tap, c)
-                            d = multiply_add(load(frame, at + 3 * WIDTH), tap, d)
-                            at -= WIDTH
-                    to = ((crop * height + y) * width + x) * channels + block * WIDTH
-                    store(outside, to, a)
-                    if x + stride < width:
-                        store(outside, to + stride * channels, b)
-                    if x + 2 * stride < width:
-                        store(outside, to + 2 * stride * channels, c)
-                    if x + 3 * stride < width:
-                        store(outside, to + 3 * stride * channels, d)
-
-
-@kernel(parallel=True)
-def gradient_of_taps(
-    grad: Map, x: Map, sums: FloatArray, side: int, stride: int, top: int, left: int
+def gradients(
+    grad: Map, x: Map, taps: FloatArray, grad_x: Map, sums: FloatArray, side: int, stride: int, top: int, left: int
 ) -> None:
-    """Write the gradient of the taps of `convolve`, summed over each eight crops. Shape (n / 8, c / 16, taps, 16), flat."""
-    crops, height, width, channels = grad.shape
-    blocks = channels // WIDTH
-    rows, columns = (height - 1) * stride + side, (width - 1) * stride + side
-    inside, outside = x.reshape(-1), grad.reshape(-1)
-    step = stride * WIDTH
+    """Write the gradients of `convolve`: of its input, and of its taps, these summed over eight crops at a time.
+
+    Args:
+        grad: Of its output.
+        x: Its input.
+        taps: As it had them.
+        grad_x: Of its input.
+        sums: Of its taps. Shape (n / 8, c / 16, side * side, 16), flat.
+        side: As it had it, and so on.
+        stride: Likewise.
+        top: Likewise.
+        left: Likewise.
+    """
+    crops, height, width, channels = x.shape
+    blocks, size, margin = channels // WIDTH, side * side * WIDTH, (side - 1) // stride
+    made = ((grad.shape[1] - 1) * stride + side, (grad.shape[2] - 1) * stride + side)
+    met = ((height - 1 + top) // stride + 1 + margin, (width - 1 + left) // stride + 4 + margin)
     for task in numba.prange(-(-crops // CROPS_AT_ONCE) * blocks):
-        block = task % blocks
-        begin = task // blocks * CROPS_AT_ONCE
-        total = np.zeros(side * side * WIDTH, sums.dtype)
-        frame = _frame(rows * columns, sums)
+        block, begin = task % blocks, task // blocks * CROPS_AT_ONCE
+        tap, total = taps[block * size : (block + 1) * size], sums[task * size : (task + 1) * size]
+        total[:] = 0
+        source, target = _frame(made[0] * made[1], taps), _frame(met[0] * met[1], taps)
         for crop in range(begin, min(begin + CROPS_AT_ONCE, crops)):
-            _place(inside, x.shape, crop, block, frame, rows, columns, top, left)
-            for ky in range(side):
-                for wanted in range(0, side, 3):
-                    kx = min(wanted, side - 3)  # three taps at a time, of which the last have some from before
-                    tap = (ky * side + kx) * WIDTH
-                    a, b, c = load(total, tap), load(total, tap + WIDTH), load(total, tap + 2 * WIDTH)
-                    for oy in range(height):
-                        at = ((oy * stride + ky) * columns + kx) * WIDTH
-                        to = (crop * height + oy) * width * channels + block * WIDTH
-                        for _ in range(width):
-                            g = load(outside, to)
-                            a = multiply_add(load(frame, at), g, a)
-                            b = multiply_add(load(frame, at + WIDTH), g, b)
-                            c = multiply_add(load(frame, at + 2 * WIDTH), g, c)
-                            at += step
-                            to += channels
-                    if kx == wanted:
-                        store(total, tap, a)
-                    if kx + 1 >= wanted:
-                        store(total, tap + WIDTH, b)
-                    store(total, tap + 2 * WIDTH, c)
-        sums[task * len(total) : (task + 1) * len(total)] = total
+            _place(x, crop, block, source, made, top, left)
+            _place(grad, crop, block, target, met, margin, margin)
+            _add_gradient_of_taps(total, source, made[1], target, met[1], margin, grad.shape, side, stride)
+            _write_gradient_of_map(grad_x, crop, block, target, met[1], margin, tap, side, stride, top, left)
 
 
 @kernel()
-def _up_to_four(count: int) -> int:
-    return -(-count // 4) * 4
+def _add_gradient_of_taps(
+    total: FloatArray,
+    source: FloatArray,
+    columns: int,
+    target: FloatArray,
+    target_columns: int,
+    margin: int,
+    shape: tuple[int, int, int, int],
+    side: int,
+    stride: int,
+) -> None:
+    _, height, width, _ = shape
+    step = stride * WIDTH
+    for ky in range(side):
+        for wanted in range(0, side, 3):
+            kx = min(wanted, side - 3)  # three taps at a time, of which the last have some from before
+            tap = (ky * side + kx) * WIDTH
+            a, b, c = load(total, tap), load(total, tap + WIDTH), load(total, tap + 2 * WIDTH)
+            for oy in range(height):
+                at = ((oy * stride + ky) * columns + kx) * WIDTH
+                to = ((oy + margin) * target_columns + margin) * WIDTH
+                for _ in range(width):
+                    g = load(target, to)
+                    a = multiply_add(load(source, at), g, a)
+                    b = multiply_add(load(source, at + WIDTH), g, b)
+                    c = multiply_add(load(source, at + 2 * WIDTH), g, c)
+                    at += step
+                    to += WIDTH
+            if kx == wanted:
+                store(total, tap, a)
+            if kx + 1 >= wanted:
+                store(total, tap + WIDTH, b)
+            store(total, tap + 2 * WIDTH, c)
+
+
+@kernel()
+def _write_gradient_of_map(
+    grad_x: Map,
+    crop: int,
+    block: int,
+    target: FloatArray,
+    columns: int,
+    margin: int,
+    taps: FloatArray,
+    side: int,
+    stride: int,
+    top: int,
+    left: int,
+) -> None:
+    """Sum for each pixel of the input what it has gone into.
+
+    Row q * stride + r - top has met the kernel rows r, r + stride, ..., in the output rows q, q - 1, ...
+    """
+    _, height, width, channels = grad_x.shape
+    outside, next_pixel = grad_x.reshape(-1), stride * channels
+    for y in range(height):
+        row, first_y = (y + top) // stride + margin, (y + top) % stride
+        for start in range(min(stride, width)):  # pixels of a row that have met the same columns of the kernel
+            first_x = (start + left) % stride
+            for x in range(start, width, 4 * stride):
+                a, b, c, d = zeros(target), zeros(target), zeros(target), zeros(target)
+                corner = row * columns + (x + left) // stride + margin
+                for ky in range(first_y, side, stride):
+                    at = (corner - ky // stride * columns) * WIDTH
+                    for kx in range(first_x, side, stride):
+                        tap = load(taps, (ky * side + kx) * WIDTH)
+                        a = multiply_add(load(target, at), tap, a)
+                        b = multiply_add(load(target, at + WIDTH), tap, b)
+                        c = multiply_add(load(target, at + 2 * WIDTH), tap, c)
+                        d = multiply_add(load(target, at + 3 * WIDTH), tap, d)
+                        at -= WIDTH
+                to = ((crop * height + y) * width + x) * channels + block * WIDTH
+                store(outside, to, a)
+                if x + stride < width:
+                    store(outside, to + next_pixel, b)
+                if x + 2 * stride < width:
+                    store(outside, to + 2 * next_pixel, c)
+                if x + 3 * stride < width:
+                    store(outside, to + 3 * next_pixel, d)
 
 
 @kernel()
@@ -165,18 +193,11 @@ def _frame(pixels: int, like: FloatArray) -> FloatArray:
 
 @kernel()
 def _place(
-    source: Map,
-    shape: tuple[int, int, int, int],
-    crop: int,
-    block: int,
-    frame: FloatArray,
-    rows: int,
-    columns: int,
-    top: int,
-    left: int,
+    maps: Map, crop: int, block: int, frame: FloatArray, size: tuple[int, int], top: int, left: int
 ) -> None:
-    """Copy sixteen channels of a crop into a frame, so that its pixel 0, 0 comes to (top, left)."""
-    _, height, width, channels = shape
+    """Copy sixteen channels of a crop into a frame of so many rows and columns, its pixel 0, 0 to (top, left)."""
+    _, height, width, channels = maps.shape
+    source, (rows, columns) = maps.reshape(-1), size
     for row in range(min(height, rows - top)):
         at = ((row + top) * columns + left) * WIDTH
         to = (crop * height + row) * width * channels + block * WIDTH
