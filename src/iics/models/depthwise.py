@@ -1,8 +1,8 @@
-"""Depthwise convolutions on the CPU, channels last: torch's forward pass where it is fast, our backward pass.
+"""Depthwise convolutions on the CPU, channels last, where torch is slow: our backward pass, and forward at uneven edges.
 
-torch's kernels leave out 5x5 and, in bfloat16, stride 2, which go through loops ten to fifty times as slow; and a
-padding that is not the same on both sides, as TensorFlow's networks have, costs it a copy of the map. Elsewhere (a
-GPU, torch.compile, an export, float64, other kernels) the layer does what it did before.
+Backward, torch has fast kernels for 3x3, in bfloat16 only at stride 1; the rest takes it 2 to 50 times as long as ours.
+Forward it is fast, but a padding that is not the same on both sides, as TensorFlow's networks have, costs a copy of the
+map. Anywhere else (3x3, a GPU, torch.compile, an export, float64) the layer does what it did before.
 """
 
 from __future__ import annotations
@@ -53,10 +53,15 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve maps of shape (n, c, h, w)."""
-        if not _can_compute(x, self.weight):
+        if not _can_compute(x, self.weight) or self._is_fast_in_torch(x.dtype):
             return self.plain(self, x)
         y: Tensor = _Depthwise.apply(x, self.weight, self.stride[0], self._padding(x))  # type: ignore[no-untyped-call]
         return y
+
+    def _is_fast_in_torch(self, dtype: torch.dtype) -> bool:
+        """Return what `benchmarks.convolutions` found, a table and not a measurement: every run computes the same."""
+        is_common = self.kernel_size == (3, 3) and not self.pads_by_size
+        return is_common and (self.stride == (1, 1) or dtype == torch.float32)
 
     def _padding(self, x: Tensor) -> Padding:
         side, stride = self.kernel_size[0], self.stride[0]
