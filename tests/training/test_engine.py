@@ -20,9 +20,9 @@ from iics.models.normalization import (
     set_norm_groups,
     update_running_statistics,
 )
-from iics.runs.rounds import train
+from iics.runs.rounds import resume, train
 from iics.training import engine as engine_module
-from iics.training.engine import Engine, at_work, choose_engine
+from iics.training.engine import Engine, at_work, choose_engine, decided_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -63,7 +63,11 @@ def processor(monkeypatch):
         ("resnet50", {"amx": True}, torch.bfloat16),
         ("resnet18", {"avx512": True}, torch.bfloat16),
         ("efficientnet_lite0", {}, torch.float32),
-        ("efficientnet_lite0", {"avx512": True, "amx": True}, torch.float32),
+        ("efficientnet_lite0", {"avx512": True}, torch.bfloat16),
+        ("mobilenetv2_100", {"avx512": True, "amx": True}, torch.bfloat16),
+        ("resnext50_32x4d", {"avx512": True, "amx": True}, torch.float32),  # groups of four channels
+        ("regnety_002", {"avx512": True, "amx": True}, torch.float32),  # groups of eight
+        ("mnasnet_small", {"avx512": True, "amx": True}, torch.float32),  # depthwise, of 8 channels
     ],
 )
 def test_on_a_processor_with_bf16_those_backbones_take_it_that_gain(processor, backbone, has, expected):
@@ -260,6 +264,34 @@ def test_bf16_features_are_float32_and_near_those_of_float32(is_training, memory
 def test_double_precision_stays():
     backbone = tiny_backbone().double()
     assert Engine().network(backbone)(images().double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(("training", "features"), [DTYPES, DTYPES[::-1]])
+def test_features_for_labels_have_a_precision_of_their_own(training, features):
+    backbone = tiny_backbone()
+    network = Engine(dtype=training, features_dtype=features).network(backbone)
+    for is_training, dtype in ((True, training), (False, features)):
+        alone = Engine(dtype=dtype, features_dtype=dtype).network(backbone.train(is_training))
+        assert torch.equal(network(images()), alone(images()))
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("auto", "bf16"), ("float32", "float32"), ("bf16", "bf16")])
+def test_features_for_labels_follow_training_unless_asked_otherwise(processor, asked, expected):
+    processor(avx512=True)
+    settings = EngineSettings(features=asked)
+    decided = decided_precision(settings, backbone="efficientnet_lite0", device=CPU)
+    assert (decided.precision, decided.features) == ("bf16", expected)
+    assert replace(decided, precision="auto", features=asked) == settings  # nothing else was decided
+
+
+def test_a_resumed_run_keeps_the_precision_it_began_with(people, tiny_settings, tmp_path, monkeypatch, processor):
+    runs, out = [], tmp_path / "run"
+    monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: runs.append(run) or [])
+    processor(avx512=True)
+    train(people.train, settings=replace(tiny_settings, engine=EngineSettings()), out=out)
+    processor(avx512=False)  # another machine, whose own choice is float32
+    resume(out, people.train)
+    assert [(run.engine.dtype, run.engine.features_dtype) for run in runs] == [(torch.bfloat16, torch.bfloat16)] * 2
 
 
 def test_training_in_bf16_learns_and_keeps_weights_and_statistics_in_float32():
