@@ -1,4 +1,4 @@
-"""Our depthwise convolutions beside torch's: every depthwise layer of a network, forward and backward, in both precisions.
+"""Our depthwise convolutions beside torch's: each such layer of a network, forward and backward, in both precisions.
 
 Run: python -m benchmarks.convolutions [BACKBONE [HEIGHT WIDTH]]   (efficientnet_lite0 128 64, if not said; on the CPU)
 
@@ -66,7 +66,13 @@ def main() -> None:
             times = compare(place, dtype=dtype)
             values = (times.torchs[0], times.ours[0], times.torchs[1] - times.torchs[0], times.ours[1] - times.ours[0])
             shown = (f"{milliseconds:.2f}" for milliseconds in values)
-            row = (str(place), str(count), str(dtype).removeprefix("torch."), *shown, "ours" if times.is_ours else "torch")
+            row = (
+                str(place),
+                str(count),
+                str(dtype).removeprefix("torch."),
+                *shown,
+                "ours" if times.is_ours else "torch",
+            )
             print("| " + " | ".join(row) + " |", flush=True)
 
 

@@ -23,7 +23,9 @@ def maps(height, width, *, seed=0, crops=10, channels=C, dtype=torch.float32):
 def convolution(side, stride, *, pads_by_size=False, channels=C, **options):
     kind = type("Conv2dSame", (nn.Conv2d,), {"forward": _padded_by_size}) if pads_by_size else nn.Conv2d
     padding = 0 if pads_by_size else side // 2
-    return kind(channels, channels, side, **{"stride": stride, "padding": padding, "groups": channels, "bias": False} | options)
+    return kind(
+        channels, channels, side, **{"stride": stride, "padding": padding, "groups": channels, "bias": False} | options
+    )
 
 
 def _padded_by_size(self, x):
@@ -75,7 +77,9 @@ def test_output_and_both_gradients_agree_with_torch(side, stride, pads_by_size, 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_any_padding_below_the_side_agrees_with_torch(stride, padding):
     source, x = convolution(5, stride, padding=padding), maps(7, 6)
-    for found, exact in zip(seen(DepthwiseConv2d(source), x), seen(copy.deepcopy(source).double(), x.double()), strict=True):
+    for found, exact in zip(
+        seen(DepthwiseConv2d(source), x), seen(copy.deepcopy(source).double(), x.double()), strict=True
+    ):
         assert error(found, exact) < 1e-6
 
 

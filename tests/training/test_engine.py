@@ -254,7 +254,9 @@ def test_memory_is_kept_where_the_processor_computes(workspace, monkeypatch, dev
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_bf16_features_are_float32_and_near_those_of_float32(is_training, memory_format):
     backbone = tiny_backbone().train(is_training)
-    network, half = (Engine(dtype=dtype, features_dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES)
+    network, half = (
+        Engine(dtype=dtype, features_dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES
+    )
     expected, features = network(images()), half(images())
     assert features.dtype == torch.float32
     error = (features - expected).norm() / expected.norm()

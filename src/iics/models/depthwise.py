@@ -1,4 +1,4 @@
-"""Depthwise convolutions on the CPU, channels last, where torch is slow: our backward pass, and forward at uneven edges.
+"""Depthwise convolutions on the CPU, channels last, where torch is slow: backward, and forward at uneven edges.
 
 Backward, torch has fast kernels for 3x3, in bfloat16 only at stride 1; the rest takes it 2 to 50 times as long as ours.
 Forward it is fast, but a padding that is not the same on both sides, as TensorFlow's networks have, costs a copy of the
@@ -108,7 +108,6 @@ def _can_compute(x: Tensor, weight: Tensor) -> bool:
         and x.dtype in (torch.float32, torch.bfloat16)
         and weight.dtype == torch.float32
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[no-untyped-call]
         and x.numel() > 0
         and x.is_contiguous(memory_format=torch.channels_last)
     )

@@ -192,9 +192,7 @@ def _frame(pixels: int, like: FloatArray) -> FloatArray:
 
 
 @kernel()
-def _place(
-    maps: Map, crop: int, block: int, frame: FloatArray, size: tuple[int, int], top: int, left: int
-) -> None:
+def _place(maps: Map, crop: int, block: int, frame: FloatArray, size: tuple[int, int], top: int, left: int) -> None:
     """Copy sixteen channels of a crop into a frame of so many rows and columns, its pixel 0, 0 to (top, left)."""
     _, height, width, channels = maps.shape
     source, (rows, columns) = maps.reshape(-1), size

@@ -16,7 +16,7 @@ from numba.extending import intrinsic, models, register_model
 WIDTH = 16
 
 
-class _Lanes(types.Type):
+class _Lanes(types.Type):  # type: ignore[misc]
     """Type of sixteen numbers in numba's eyes."""
 
     def __init__(self, number: types.Float) -> None:
