@@ -205,3 +205,10 @@ def test_backbones_are_sped_up_and_keep_no_weight_in_shapes_alone():
     replaced = [module for module in backbone.modules() if isinstance(module, DepthwiseConv2d)]
     assert len(replaced) == 16
     assert not any(parameter.is_meta for parameter in backbone.parameters())
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_compiled_network_is_one_graph_of_torchs_operators():
+    layer, x = DepthwiseConv2d(convolution(5, 2, pads_by_size=True)), maps(6, 5)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), layer.plain(layer, x))
