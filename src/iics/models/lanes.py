@@ -2,7 +2,7 @@
 
 What a loop over channels becomes is up to the compiler, and with many arrays in it, it gives up; with these the sums
 of a convolution stay in registers. Maps may be stored in float32, in bfloat16 seen as uint16 (computed in float32) or
-in float64.
+in float64. numba does not notice a change of this file: who changes it deletes the __pycache__ folders (`make clean`).
 """
 
 from __future__ import annotations
