@@ -28,7 +28,10 @@ class EngineSettings:
     """How training is computed (docs/performance.md); what was chosen is printed at the start."""
 
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone should gain from it."""
+    """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone gain from it; what was chosen
+    is kept in the run's settings."""
+    features: Literal["auto", "float32", "bf16"] = "auto"
+    """The same for features that pseudo-labels are made of. auto: as precision. Evaluation is always in float32."""
     compile: bool = False
     """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
     parts: Annotated[int, whole(1, 1024)] = 1

@@ -13,7 +13,7 @@ from PIL import Image
 from iics import presets
 from iics.cli.source import DataName
 from iics.cli.train import _defaults
-from iics.labelling.labeller import with_resolved_route
+from iics.runs.rounds import with_resolved_settings
 from iics.runs.run_folder import RunFolder
 
 
@@ -64,7 +64,7 @@ def test_training_fills_the_run_folder(trained, market_people):
 
 def test_flags_become_settings(trained, tiny_settings):
     out, _ = trained
-    flags = with_resolved_route(replace(tiny_settings, rounds=1))
+    flags = with_resolved_settings(replace(tiny_settings, rounds=1))
     # What no flag names comes from the preset that fits the data.
     assert RunFolder.open(out).settings() == replace(
         flags,

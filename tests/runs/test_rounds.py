@@ -12,14 +12,13 @@ from sklearn.metrics import adjusted_rand_score
 from iics.computing_settings import PixelSettings
 from iics.config import ClusterSettings
 from iics.errors import RunFolderError, SettingsError, TrainingError
-from iics.labelling.labeller import with_resolved_route
 from iics.methods import trainable
 from iics.methods.by_name import METHODS
 from iics.methods.iics.stage1 import STAGE_1
 from iics.models.reid_model import load_model
 from iics.pixels.images import load_pixels
 from iics.readers.benchmarks import load_market_layout
-from iics.runs.rounds import resume, train
+from iics.runs.rounds import resume, train, with_resolved_settings
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_hold import held
 from iics.training.randomness import crop_order
@@ -63,7 +62,7 @@ def test_run_folder_holds_everything(unbroken, people, tiny_settings, read_metri
         "tensorboard",
         "loggers.json",
     }
-    assert RunFolder.open(folder).settings() == with_resolved_route(tiny_settings)
+    assert RunFolder.open(folder).settings() == with_resolved_settings(tiny_settings)
     assert RunFolder.open(folder).settings().distance.max_dense_crops > 0  # another machine resumes the same way
     assert json.loads((folder / "data.json").read_text())["data"] == "people"
     assert [file.name for file in sorted((folder / "checkpoints").iterdir())] == [

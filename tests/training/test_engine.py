@@ -20,9 +20,9 @@ from iics.models.normalization import (
     set_norm_groups,
     update_running_statistics,
 )
-from iics.runs.rounds import train
+from iics.runs.rounds import resume, train
 from iics.training import engine as engine_module
-from iics.training.engine import Engine, at_work, choose_engine
+from iics.training.engine import Engine, at_work, choose_engine, decided_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -63,7 +63,11 @@ def processor(monkeypatch):
         ("resnet50", {"amx": True}, torch.bfloat16),
         ("resnet18", {"avx512": True}, torch.bfloat16),
         ("efficientnet_lite0", {}, torch.float32),
-        ("efficientnet_lite0", {"avx512": True, "amx": True}, torch.float32),
+        ("efficientnet_lite0", {"avx512": True}, torch.bfloat16),
+        ("mobilenetv2_100", {"avx512": True, "amx": True}, torch.bfloat16),
+        ("resnext50_32x4d", {"avx512": True, "amx": True}, torch.float32),  # groups of four channels
+        ("regnety_002", {"avx512": True, "amx": True}, torch.float32),  # groups of eight
+        ("mnasnet_small", {"avx512": True, "amx": True}, torch.float32),  # depthwise, of 8 channels
     ],
 )
 def test_on_a_processor_with_bf16_those_backbones_take_it_that_gain(processor, backbone, has, expected):
@@ -98,6 +102,7 @@ def test_every_setting_reaches_the_engine():
     assert choose_engine(settings, backbone="resnet50", device=CUDA) == Engine(
         device=CUDA,
         dtype=torch.bfloat16,
+        features_dtype=torch.bfloat16,
         compiles=True,
         num_parts=3,
         is_deterministic=False,
@@ -130,6 +135,7 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch, neighbours, expecte
         (
             Engine(
                 dtype=torch.bfloat16,
+                features_dtype=torch.bfloat16,
                 memory_format=torch.contiguous_format,
                 compiles=True,
                 num_parts=2,
@@ -138,6 +144,7 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch, neighbours, expecte
             ),
             "cpu, bf16, contiguous, compiled, batches in 2 parts, 4 threads",
         ),
+        (Engine(dtype=torch.bfloat16), "cpu, bf16, features in float32, channels_last, not compiled, 1 thread"),
         (Engine(device=CUDA), "cuda, float32, channels_last, not compiled, deterministic, 1 thread"),
         (
             Engine(device=torch.device("cuda:1"), is_deterministic=False),
@@ -156,7 +163,7 @@ def test_what_was_chosen_is_said_at_the_start_and_is_what_trains(people, tiny_se
     with caplog.at_level(logging.INFO, logger="iics.runs.rounds"):
         train(people.train, settings=settings, out=tmp_path / "run")
     assert caplog.messages == ["Computing on cpu, bf16, channels_last, not compiled, batches in 2 parts, 1 thread."]
-    assert runs[0].engine == Engine(dtype=torch.bfloat16, num_parts=2)
+    assert runs[0].engine == Engine(dtype=torch.bfloat16, features_dtype=torch.bfloat16, num_parts=2)
     weights = [p for p in runs[0].model.backbone.parameters() if p.ndim == 4]
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
@@ -247,7 +254,9 @@ def test_memory_is_kept_where_the_processor_computes(workspace, monkeypatch, dev
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_bf16_features_are_float32_and_near_those_of_float32(is_training, memory_format):
     backbone = tiny_backbone().train(is_training)
-    network, half = (Engine(dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES)
+    network, half = (
+        Engine(dtype=dtype, features_dtype=dtype, memory_format=memory_format).network(backbone) for dtype in DTYPES
+    )
     expected, features = network(images()), half(images())
     assert features.dtype == torch.float32
     error = (features - expected).norm() / expected.norm()
@@ -257,6 +266,34 @@ def test_bf16_features_are_float32_and_near_those_of_float32(is_training, memory
 def test_double_precision_stays():
     backbone = tiny_backbone().double()
     assert Engine().network(backbone)(images().double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(("training", "features"), [DTYPES, DTYPES[::-1]])
+def test_features_for_labels_have_a_precision_of_their_own(training, features):
+    backbone = tiny_backbone()
+    network = Engine(dtype=training, features_dtype=features).network(backbone)
+    for is_training, dtype in ((True, training), (False, features)):
+        alone = Engine(dtype=dtype, features_dtype=dtype).network(backbone.train(is_training))
+        assert torch.equal(network(images()), alone(images()))
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("auto", "bf16"), ("float32", "float32"), ("bf16", "bf16")])
+def test_features_for_labels_follow_training_unless_asked_otherwise(processor, asked, expected):
+    processor(avx512=True)
+    settings = EngineSettings(features=asked)
+    decided = decided_precision(settings, backbone="efficientnet_lite0", device=CPU)
+    assert (decided.precision, decided.features) == ("bf16", expected)
+    assert replace(decided, precision="auto", features=asked) == settings  # nothing else was decided
+
+
+def test_a_resumed_run_keeps_the_precision_it_began_with(people, tiny_settings, tmp_path, monkeypatch, processor):
+    runs, out = [], tmp_path / "run"
+    monkeypatch.setattr("iics.runs.run.Run.finish", lambda run, checkpoint: runs.append(run) or [])
+    processor(avx512=True)
+    train(people.train, settings=replace(tiny_settings, engine=EngineSettings()), out=out)
+    processor(avx512=False)  # another machine, whose own choice is float32
+    resume(out, people.train)
+    assert [(run.engine.dtype, run.engine.features_dtype) for run in runs] == [(torch.bfloat16, torch.bfloat16)] * 2
 
 
 def test_training_in_bf16_learns_and_keeps_weights_and_statistics_in_float32():

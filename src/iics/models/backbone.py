@@ -14,6 +14,7 @@ from torch import nn
 
 from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError
+from iics.models.depthwise import speed_up_depthwise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.network_parts import OUR_PARTS, NetworkParts, fit_parts
 from iics.models.norm_replacement import group_batch_norms, replace_norms
@@ -74,11 +75,6 @@ class BackboneSpec:
     def num_features(self) -> int:
         """Length of a feature vector."""
         return self.structure.num_features
-
-    @property
-    def gains_from_bf16_on_cpu(self) -> bool:
-        """Whether bf16 should be faster than float32 on processors that have it: ResNets gained, lite0 lost."""
-        return self.structure.is_dense
 
 
 @cache
@@ -225,6 +221,7 @@ def build_network(
     )
     if checkpoint is not None and not is_plain:  # its norms have to be there first
         load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
+    speed_up_depthwise(backbone)
     return backbone
 
 

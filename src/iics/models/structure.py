@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from iics.errors import SettingsError
+from iics.models.depthwise import is_ours
 
 _SIDE = 256  # pixels of the crop
 _LATER_SIDE = _SIDE // 16  # where the later half begins: layer3 of a ResNet
@@ -47,7 +48,8 @@ class BackboneStructure:
         norms: Batch norms by module path, in the order of their calls.
         later_half: Module paths of the stages from the one on in which maps come down to a sixteenth.
         strided: Layers that bring maps to their last resolution; empty if it cannot be left out.
-        is_dense: Whether no convolution is split into groups.
+        gains_from_bf16: Whether each convolution is fast in bfloat16: dense, or depthwise and computed by us. torch's
+            own kernels for groups are slow in it.
         tensors: Names of its weights and statistics.
     """
 
@@ -55,7 +57,7 @@ class BackboneStructure:
     norms: dict[str, NormPlace]
     later_half: tuple[str, ...]
     strided: tuple[str, ...]
-    is_dense: bool
+    gains_from_bf16: bool
     tensors: frozenset[str]
 
 
@@ -107,7 +109,7 @@ def find_structure(name: str, network: nn.Module) -> BackboneStructure:
         norms=places,
         later_half=later_half,
         strided=_strided(network, calls, norms),
-        is_dense=all(conv.groups == 1 for conv in convolutions),
+        gains_from_bf16=all(conv.groups == 1 or is_ours(conv) for conv in convolutions),
         tensors=frozenset(key for key in network.state_dict() if not key.endswith("num_batches_tracked")),
     )
 

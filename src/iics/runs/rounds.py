@@ -39,7 +39,7 @@ from iics.runs.same_pictures import (
     in_order_of_the_run,
 )
 from iics.training.distributed import Processes, joined_processes
-from iics.training.engine import Engine, at_work, choose_engine
+from iics.training.engine import Engine, at_work, choose_engine, decided_precision
 from iics.training.progress import ProgressCallback, ProgressEvent
 from iics.training.randomness import crop_order, seeded_starting_weights
 from iics.training.step_memory import check_step_fits
@@ -103,7 +103,7 @@ def train(
         WriteError: If something cannot be written.
     """
     with joined_processes() as processes, ExitStack() as held:
-        settings = with_own_settings(processes.from_first(lambda: with_resolved_route(settings)))
+        settings = with_own_settings(processes.from_first(lambda: with_resolved_settings(settings)))
         _check_same_crops_everywhere(crops, processes)
         method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
@@ -217,6 +217,13 @@ def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
 
 def _check_steps_fit(model: ReidModel, crops: CropSet, settings: Settings, engine: Engine) -> None:
     check_step_fits(model, crops, settings, engine, [stage.batch(crops, settings) for stage in stages_of(settings)])
+
+
+def with_resolved_settings(settings: Settings) -> Settings:
+    """Return settings that no longer leave to the machine what a result depends on."""
+    device = torch.device(choose_device(settings.device))
+    engine = decided_precision(settings.engine, backbone=settings.model.backbone, device=device)
+    return dataclasses.replace(with_resolved_route(settings), engine=engine)
 
 
 def _engine(settings: Settings, model: ReidModel) -> Engine:

@@ -7,7 +7,7 @@ import os
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from iics.models.backbone import backbone_spec
 logger = logging.getLogger(__name__)
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class Engine:
 
     Attributes:
         device: Where.
-        dtype: Of convolutions and products: float32, or bfloat16 by autocast. Statistics and weights stay float32.
+        dtype: Of convolutions and products in training: float32, or bfloat16 by autocast. Statistics and weights stay
+            float32.
+        features_dtype: Likewise, where features are extracted for pseudo-labels.
         memory_format: Of images and weights: channels last, and contiguous only where the two are compared.
         compiles: Whether torch.compile makes the network's code, if it can.
         num_parts: Parts a batch is computed in, one after another.
@@ -37,6 +40,7 @@ class Engine:
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    features_dtype: torch.dtype = torch.float32
     memory_format: torch.memory_format = torch.channels_last
     compiles: bool = False
     num_parts: int = 1
@@ -46,14 +50,16 @@ class Engine:
     def network(self, backbone: nn.Module) -> Callable[[Tensor], Tensor]:
         """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d), never in bfloat16.
 
-        Its weights are put into the memory format, in place.
+        In training mode it computes in `dtype`, in evaluation mode in `features_dtype`. Its weights are put into the
+        memory format, in place.
         """
         backbone.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         forward = _CompiledOrNot(backbone) if self.compiles else backbone
 
         def compute(images: Tensor) -> Tensor:
             images = images.contiguous(memory_format=self.memory_format)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            dtype = self.dtype if backbone.training else self.features_dtype
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
                 features: Tensor = forward(images)
             return features.float() if features.dtype == torch.bfloat16 else features
 
@@ -61,7 +67,9 @@ class Engine:
 
     def __str__(self) -> str:
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
-        words = [str(self.device), "bf16" if self.dtype == torch.bfloat16 else "float32", layout]
+        words = [str(self.device), _precision(self.dtype), layout]
+        if self.features_dtype != self.dtype:
+            words.insert(2, f"features in {_precision(self.features_dtype)}")
         words.append("compiled" if self.compiles else "not compiled")
         if self.num_parts > 1:
             words.append(f"batches in {self.num_parts} parts")
@@ -75,19 +83,28 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
 
     Args:
         settings: What was asked for.
-        backbone: By name: on a processor, bf16 helps some networks and slows others.
+        backbone: Whose convolutions decide, on a processor, whether bf16 is faster.
         device: Where.
     """
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16" if _has_fast_bf16(device, backbone) else "float32"
+    decided = decided_precision(settings, backbone=backbone, device=device)
     return Engine(
         device=device,
-        dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
+        dtype=_DTYPES[decided.precision],
+        features_dtype=_DTYPES[decided.features],
         compiles=settings.compile,
         num_parts=settings.parts,
         is_deterministic=settings.deterministic,
         num_threads=settings.threads or _fair_threads(),
+    )
+
+
+def decided_precision(settings: EngineSettings, *, backbone: str, device: torch.device) -> EngineSettings:
+    """Return settings whose precisions are no longer `auto`, so that another machine resumes the same way."""
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if _has_fast_bf16(device, backbone) else "float32"
+    return replace(
+        settings, precision=precision, features=precision if settings.features == "auto" else settings.features
     )
 
 
@@ -149,12 +166,16 @@ class _CompiledOrNot:
         return features
 
 
+def _precision(dtype: torch.dtype) -> str:
+    return "bf16" if dtype == torch.bfloat16 else "float32"
+
+
 def _has_fast_bf16(device: torch.device, backbone: str) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere; before it, bf16 is emulated
     if device.type == "cpu":
         has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return has_it and backbone_spec(backbone).gains_from_bf16_on_cpu
+        return has_it and backbone_spec(backbone).structure.gains_from_bf16
     return False
 
 
