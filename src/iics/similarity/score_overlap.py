@@ -72,8 +72,10 @@ def large_scores(scores: FloatArray, *, num_cameras: int) -> SparseRows | None:
         scores: As for `score_overlap`. Shape (n, K).
         num_cameras: Number of heads C.
     """
-    bounds = np.empty(len(scores), np.float32)
-    on_each_thread(_bounds, scores, np.float32(num_cameras * SPARSE_ERROR / 3), bounds)
+    exponents = np.empty(len(scores), np.int32)
+    largest_mass = np.float32(num_cameras * SPARSE_ERROR / 3)
+    on_each_thread(_bounds, scores, scores.view(np.int32), largest_mass, exponents)
+    bounds = np.ldexp(np.float32(1), exponents)
     counts = _counts_by_column(scores, bounds).astype(np.float64)
     if _INDEXED_COST * float((counts**2).sum()) > len(scores) ** 2 * scores.shape[1]:
         return None
@@ -134,18 +136,24 @@ def check_scores(scores: Tensor, num_cameras: int) -> None:
 
 
 @kernel()
-def _bounds(scores: FloatArray, largest_mass: np.float32, bounds: FloatArray, thread: int, num_threads: int) -> None:
-    """Write for each row the largest power of two below which scores sum to at most `largest_mass`."""
+def _bounds(
+    scores: FloatArray,
+    bits: Int32Array,
+    largest_mass: np.float32,
+    bounds: Int32Array,
+    thread: int,
+    num_threads: int,
+) -> None:
+    """Write for each row the largest power of two, as exponent, below which scores sum to at most `largest_mass`."""
     for m in range(thread, len(scores), num_threads):
         mass_by_exponent = np.zeros(256, np.float64)
-        exponents = scores[m].view(np.int32)
         for k in range(scores.shape[1]):
-            mass_by_exponent[exponents[k] >> 23] += scores[m, k]  # the sign bit is 0
+            mass_by_exponent[bits[m, k] >> 23] += scores[m, k]  # the sign bit is 0
         exponent, mass = 0, mass_by_exponent[0]
         while mass <= largest_mass and exponent < 254:
             exponent += 1
             mass += mass_by_exponent[exponent]
-        bounds[m] = np.float32(2.0) ** (exponent - 127)
+        bounds[m] = exponent - 127
 
 
 @kernel()
