@@ -43,6 +43,8 @@ def _convolved(
 ) -> Tensor:
     sides = [
         (side + 2 * border - gap * (kernel - 1) - 1) // step + 1
-        for side, kernel, step, border, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+        for side, kernel, step, border, gap in zip(
+            x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True
+        )
     ]
     return x.new_empty(len(x), len(weight), *sides)

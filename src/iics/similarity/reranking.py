@@ -175,7 +175,7 @@ def _checked(distance: FloatArray, *, copy: bool | None) -> FloatArray:
     sums = np.empty(len(checked), np.float64)
     on_each_thread(_row_sums, checked, sums)
     if not np.isfinite(sums).all():
-            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
+        raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     return checked
 
 
