@@ -13,8 +13,9 @@ from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FI
 from iics.gallery.stored_values import Row, known_values
 
 if TYPE_CHECKING:
-    from iics.similarity.reranking import RerankingForm
     from pymilvus import MilvusClient
+
+    from iics.similarity.reranking import RerankingForm
 
 RERANKED_CANDIDATES = 200
 """How many of the nearest crops are put into a new order; those after them keep theirs."""

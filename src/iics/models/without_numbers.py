@@ -24,7 +24,7 @@ class WithoutNumbers(TorchFunctionMode):
     def __torch_function__(
         self,
         function: Callable[..., Any],
-        kinds: Any,  # noqa: ARG002
+        kinds: Any,
         given: tuple[Any, ...] = (),
         named: dict[str, Any] | None = None,
     ) -> Any:
