@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.kernels import REORDERED, kernel, torch_threads
+from iics.kernels import REORDERED, kernel, on_each_thread, torch_threads
 
 # Every kernel that spreads over threads, on few crops; numba's first kernel is the one that used to set the number.
 PROGRAM = """
@@ -213,3 +213,41 @@ def test_a_process_forked_after_every_kernel_has_run_computes_the_same():
         [sys.executable, "-c", FORKED_PROGRAM], env=environment, capture_output=True, text=True, timeout=300
     )
     assert (done.stdout.split(), done.stderr, done.returncode) == (["2", "child", "grandchild"], "", 0)
+
+
+# --- plain loops on threads
+
+
+@kernel()
+def write_own_number(values, thread, num_threads):
+    for i in range(thread, len(values), num_threads):
+        values[i] = 10 * num_threads + thread
+
+
+def test_each_thread_does_its_share(two_threads):
+    values = np.zeros(5, np.int64)
+    on_each_thread(write_own_number, values)
+    assert values.tolist() == [20, 21, 20, 21, 20]
+
+
+def test_one_thread_does_all():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    values = np.zeros(3, np.int64)
+    on_each_thread(write_own_number, values)
+    torch.set_num_threads(before)
+    assert values.tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_fault_on_any_thread_is_raised_when_all_are_done(two_threads, failing):
+    done = []
+
+    def work(thread, num_threads):
+        done.append(thread)
+        if thread == failing:
+            raise ValueError(f"thread {thread} of {num_threads}")
+
+    with pytest.raises(ValueError, match=f"thread {failing} of 2"):
+        on_each_thread(work)
+    assert sorted(done) == [0, 1]

@@ -1,7 +1,7 @@
 """Kernels: how loops are compiled by numba, that they run on torch's number of threads, and what a fork leaves of it.
 
 Compiled code is kept beside the source (or in the user's cache folder) and loaded by the next process: compiling
-everything that pseudo-labels need takes about ten seconds. numba notices a change of the file that holds a kernel, not
+everything that a first round needs takes some twenty seconds. numba notices a change of the file that holds a kernel, not
 of a file the kernel calls into, nor of this one: a kernel and what it calls live in one file, and who changes the
 options below deletes the __pycache__ folders (`make clean`).
 
@@ -16,6 +16,7 @@ import functools
 import os
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -32,7 +33,8 @@ def kernel(*, parallel: bool = False, fastmath: frozenset[str] = frozenset()) ->
     """Return a decorator that compiles a function on its first call; it runs without the interpreter's lock.
 
     Args:
-        parallel: Whether `numba.prange` spreads over threads. Call such kernels within `torch_threads`.
+        parallel: Whether `numba.prange` spreads over threads. Call such kernels within `torch_threads`. They take
+            two to four times as long to compile: for loops of some microseconds only, others take `on_each_thread`.
         fastmath: Liberties in floating-point arithmetic, as LLVM names them.
     """
 
@@ -54,6 +56,23 @@ def kernel(*, parallel: bool = False, fastmath: frozenset[str] = frozenset()) ->
         return result
 
     return decorate
+
+
+def on_each_thread(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a kernel on as many threads as torch has; the lock of the interpreter does not stop it.
+
+    Args:
+        function: A kernel without `parallel`. Its last two arguments are the number of the thread, from 0, and how many
+            there are; it does its share of the work: `range(thread, n, num_threads)`.
+        arguments: The others.
+    """
+    num_threads = torch.get_num_threads()
+    others = [_Fork.threads.submit(function, *arguments, thread, num_threads) for thread in range(1, num_threads)]
+    try:
+        function(*arguments, 0, num_threads)
+    finally:
+        for other in others:
+            other.result()
 
 
 @contextmanager
@@ -78,14 +97,17 @@ class _Fork:
 
     Attributes:
         lost_numbas_threads: Whether a process that this one was forked from had started them.
+        threads: Of `on_each_thread`; they start when they are needed.
     """
 
     lost_numbas_threads = False
+    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="iics-kernel")
 
     @classmethod
     def settle(cls) -> None:
         """Keep a forked process to its one thread."""
         torch.set_num_threads(1)
+        cls.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="iics-kernel")
         cls.lost_numbas_threads = cls.lost_numbas_threads or _numbas_threads_are_started()
 
 

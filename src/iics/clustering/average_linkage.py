@@ -91,20 +91,19 @@ def linkage_in_place(distance: FloatArray) -> Linkage:
     Returns:
         Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
     """
-    return in_order_of_height(*_merge_all(distance))
+    return in_order_of_height(*_merge_all(distance, np.arange(len(distance))))
 
 
 @kernel()
-def _merge_all(d: FloatArray) -> tuple[IndexArray, IndexArray, DoubleArray]:
+def _merge_all(d: FloatArray, crops: IndexArray) -> tuple[IndexArray, IndexArray, DoubleArray]:
     """Return the merges in the order they are found: a crop of each cluster, and the height.
 
     A cluster lives in the row and the column of one of its crops; `gone` is 0 for rows in use and infinite for others,
-    so that `row + gone` never picks those.
+    so that `row + gone` never picks those. `crops` holds a crop of each row's cluster.
     """
     num_crops = len(d)
     first, second = np.empty(num_crops - 1, np.int64), np.empty(num_crops - 1, np.int64)
     heights = np.empty(num_crops - 1, np.float64)
-    crops = np.arange(num_crops)  # a crop of each row's cluster
     sizes = np.ones(num_crops, np.float32)
     gone = np.zeros(num_crops, np.float32)
     joined = np.empty(num_crops, np.float32)
@@ -178,13 +177,17 @@ def _close_gaps(
     d: FloatArray, num_rows: int, gone: FloatArray, crops: IndexArray, sizes: FloatArray, chain: IndexArray
 ) -> None:
     """Move the clusters that are left to the first rows and columns, in their order."""
-    kept = np.flatnonzero(gone[:num_rows] == 0)
-    places = np.empty(num_rows, np.int64)
-    for new, old in enumerate(kept):
-        places[old] = new
-        for j in range(len(kept)):
+    places, kept = np.empty(num_rows, np.int64), np.empty(num_rows, np.int64)
+    num_kept = 0
+    for old in range(num_rows):
+        if gone[old] == 0:
+            kept[num_kept], places[old] = old, num_kept
+            num_kept += 1
+    for new in range(num_kept):
+        old = kept[new]
+        for j in range(num_kept):
             d[new, j] = d[old, kept[j]]
         crops[new], sizes[new] = crops[old], sizes[old]
-    gone[: len(kept)] = 0
+        gone[new] = 0
     for i in range(len(chain)):
         chain[i] = places[chain[i]]

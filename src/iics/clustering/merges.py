@@ -29,15 +29,17 @@ def in_order_of_height(first: IndexArray, second: IndexArray, heights: DoubleArr
     order = np.argsort(heights, kind="stable")
     sorted_heights = heights[order]
     sorted_heights[(sorted_heights < 0) & (sorted_heights > -ROUNDING)] = 0
-    return _number(first[order], second[order], sorted_heights)
+    linkage = np.empty((len(order), 4))
+    _number(first[order], second[order], sorted_heights, np.arange(2 * len(order) + 1), linkage)
+    return linkage
 
 
 @kernel()
-def _number(first: IndexArray, second: IndexArray, heights: DoubleArray) -> Linkage:
+def _number(
+    first: IndexArray, second: IndexArray, heights: DoubleArray, parents: IndexArray, linkage: DoubleArray
+) -> None:
     num_crops = len(heights) + 1
-    parents = np.arange(2 * num_crops - 1)
-    sizes = np.ones(2 * num_crops - 1)
-    linkage = np.empty((num_crops - 1, 4))
+    sizes = np.ones(2 * num_crops - 1, np.float64)
     for merge in range(num_crops - 1):
         nodes = (_root(parents, first[merge]), _root(parents, second[merge]))
         made = num_crops + merge
@@ -46,7 +48,6 @@ def _number(first: IndexArray, second: IndexArray, heights: DoubleArray) -> Link
         sizes[made] = sizes[nodes[0]] + sizes[nodes[1]]
         linkage[merge, 3] = sizes[made]
         parents[nodes[0]] = parents[nodes[1]] = made
-    return linkage
 
 
 @kernel()

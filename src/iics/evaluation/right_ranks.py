@@ -7,7 +7,6 @@ Time O(n_query n_gallery log(right answers)), memory O(right answers) beside the
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +14,7 @@ from iics.arrays import BoolArray, FloatArray, IntArray
 from iics.crops import JUNK_IDENTITY
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import IGNORED, RIGHT, MatchingProtocol
-from iics.kernels import REORDERED, kernel, torch_threads
+from iics.kernels import REORDERED, kernel, on_each_thread
 
 Table = npt.NDArray[np.int8]
 
@@ -42,9 +41,15 @@ def right_answer_ranks(
         Ranks from 1, ascending for each query, one query after the other, of shape (right answers of all,); and where
         each query's start, of shape (n_query + 1,).
     """
-    starts = np.concatenate([[0], np.cumsum(num_right_answers(labels, protocol))])
-    with torch_threads():
-        return _ranks(distance, protocol.table, *_arrays(labels), starts), starts
+    count = num_right_answers(labels, protocol)
+    starts = np.concatenate([[0], np.cumsum(count)])
+    answers, values = np.empty(starts[-1], np.int64), np.empty(starts[-1], np.float32)
+    on_each_thread(_right_answers, distance, protocol.table, *_arrays(labels), starts, answers, values)
+    order = np.lexsort((answers, values, np.repeat(np.arange(len(count)), count)))
+    ranks = np.zeros(starts[-1], np.int64)
+    arrays = distance, protocol.table, *_arrays(labels), starts, answers[order], values[order], ranks
+    on_each_thread(_ranks, *arrays)
+    return ranks, starts
 
 
 def closest(
@@ -58,15 +63,16 @@ def closest(
         protocol: See there.
         k: How many. Time O(k) more for each crop that is among the first k so far.
     """
-    with torch_threads():
-        return _closest(distance, protocol.table, *_arrays(labels), k)
+    found = np.full((len(distance), k), -1, np.int64)
+    is_right = np.zeros((len(distance), k), np.bool_)
+    on_each_thread(_closest, distance, protocol.table, *_arrays(labels), found, is_right)
+    return found, is_right
 
 
 def _arrays(labels: EvaluationLabels) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     return labels.query_ids, labels.query_cameras, labels.own_crops, labels.gallery_ids, labels.gallery_cameras
 
 
-# What a parallel loop calls is compiled without `parallel`: see `iics.similarity.reciprocal`.
 @kernel()
 def _verdict(
     table: Table, query_id: int, query_camera: int, own_crop: int, g: int, ids: IntArray, cameras: IntArray
@@ -99,25 +105,26 @@ def _num_right(
 def _right_answers(
     distance: FloatArray,
     table: Table,
-    query_id: int,
-    query_camera: int,
-    own_crop: int,
+    query_ids: IntArray,
+    query_cameras: IntArray,
+    own_crops: IntArray,
     gallery_ids: IntArray,
     gallery_cameras: IntArray,
-    count: int,
-) -> tuple[IntArray, FloatArray]:
-    """Return one query's right answers, closest first, equals by index, and their distances."""
-    answers = np.empty(count, np.int64)
-    values = np.empty(count, np.float32)
-    found = 0
-    for g in range(len(distance)):
-        if gallery_ids[g] == query_id and (
-            _verdict(table, query_id, query_camera, own_crop, g, gallery_ids, gallery_cameras) == RIGHT
-        ):
-            answers[found], values[found] = g, distance[g]
-            found += 1
-    order = np.argsort(values, kind="mergesort")  # stable
-    return answers[order], values[order]
+    starts: IntArray,
+    answers: IntArray,
+    values: FloatArray,
+    thread: int,
+    num_threads: int,
+) -> None:
+    """Write each query's right answers, in the order of the gallery, and their distances."""
+    for q in range(thread, len(query_ids), num_threads):
+        place = starts[q]
+        for g in range(len(gallery_ids)):
+            if gallery_ids[g] == query_ids[q]:
+                verdict = _verdict(table, query_ids[q], query_cameras[q], own_crops[q], g, gallery_ids, gallery_cameras)
+                if verdict == RIGHT:
+                    answers[place], values[place] = g, distance[q, g]
+                    place += 1
 
 
 @kernel()
@@ -190,14 +197,12 @@ def _rank_row(
     own_crop: int,
     gallery_ids: IntArray,
     gallery_cameras: IntArray,
+    answers: IntArray,
+    values: FloatArray,
     ranks: IntArray,
 ) -> None:
-    """Write the ranks of one query's right answers, as many as `ranks` has room for."""
+    """Write the ranks of one query's right answers, which are closest first, equals by index; they were zeros."""
     num_right = len(ranks)
-    answers, values = _right_answers(
-        distance, table, query_id, query_camera, own_crop, gallery_ids, gallery_cameras, num_right
-    )
-    ranks[:] = 0
     shown = np.empty(_PART, np.float32)
     for start in range(0, len(distance), _PART):
         stop = min(start + _PART, len(distance))
@@ -225,7 +230,7 @@ def _rank_row(
         ranks[i] += 1
 
 
-@kernel(parallel=True)
+@kernel()
 def _ranks(
     distance: FloatArray,
     table: Table,
@@ -235,10 +240,15 @@ def _ranks(
     gallery_ids: IntArray,
     gallery_cameras: IntArray,
     starts: IntArray,
-) -> IntArray:
-    ranks = np.empty(starts[-1], np.int64)
-    for q in numba.prange(len(query_ids)):
+    answers: IntArray,
+    values: FloatArray,
+    ranks: IntArray,
+    thread: int,
+    num_threads: int,
+) -> None:
+    for q in range(thread, len(query_ids), num_threads):
         if starts[q] < starts[q + 1]:
+            own = slice(starts[q], starts[q + 1])
             _rank_row(
                 distance[q],
                 table,
@@ -247,12 +257,13 @@ def _ranks(
                 own_crops[q],
                 gallery_ids,
                 gallery_cameras,
-                ranks[starts[q] : starts[q + 1]],
+                answers[own],
+                values[own],
+                ranks[own],
             )
-    return ranks
 
 
-@kernel(parallel=True)
+@kernel()
 def _closest(
     distance: FloatArray,
     table: Table,
@@ -261,11 +272,13 @@ def _closest(
     own_crops: IntArray,
     gallery_ids: IntArray,
     gallery_cameras: IntArray,
-    k: int,
-) -> tuple[IntArray, BoolArray]:
-    found = np.full((len(query_ids), k), -1, np.int64)
-    is_right = np.zeros((len(query_ids), k), np.bool_)
-    for q in numba.prange(len(query_ids)):
+    found: IntArray,
+    is_right: BoolArray,
+    thread: int,
+    num_threads: int,
+) -> None:
+    k = found.shape[1]
+    for q in range(thread, len(query_ids), num_threads):
         values = np.full(k, np.inf, np.float32)
         for g in range(len(gallery_ids)):
             d = distance[q, g]
@@ -281,4 +294,3 @@ def _closest(
                 place -= 1
             values[place] = d
             found[q, place], is_right[q, place] = g, verdict == RIGHT
-    return found, is_right

@@ -39,12 +39,12 @@ from iics.gallery.schema import (
 from iics.gallery.stored_values import Row, known_values, local_path, stored_values, unicode_name
 from iics.home_folder import expanded
 from iics.models.fingerprint import model_fingerprint
-from iics.similarity.reranking import RerankingForm
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
     from iics.models.reid_model import ReidModel
+    from iics.similarity.reranking import RerankingForm
 
 logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"

@@ -11,10 +11,11 @@ from iics.arrays import FloatArray
 from iics.gallery.matches import Match, best_of_tracklets, ranked
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values
-from iics.similarity.reranking import RerankingForm, k_reciprocal_distance, published_distance
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
+
+    from iics.similarity.reranking import RerankingForm
 
 RERANKED_CANDIDATES = 200
 """How many of the nearest crops are put into a new order; those after them keep theirs."""
@@ -135,6 +136,8 @@ def _reranked(query: FloatArray, rows: list[Row], form: RerankingForm) -> list[R
     if not candidates:
         return rows
     features = np.array([query, *(row[FEATURE_FIELD] for row in candidates)], dtype=np.float32)
+    from iics.similarity.reranking import k_reciprocal_distance, published_distance
+
     distance_of = published_distance if form == "published" else k_reciprocal_distance
     distance = distance_of(1 - features @ features.T)
     order = np.argsort(distance[0, 1:], kind="stable")

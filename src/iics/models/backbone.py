@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import torch
 from torch import nn
 
 from iics.config import AlphaSharing, NormKind
@@ -23,6 +22,7 @@ from iics.models.starting_weights import backbone_alone, check_fits, foreign_che
 from iics.models.state_loading import load_state
 from iics.models.structure import BackboneStructure, find_structure, set_last_stride
 from iics.models.timm_networks import PretrainedInput, check_timm_name, create_network, pretrained_input
+from iics.models.without_numbers import WithoutNumbers
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def backbone_spec(name: str) -> BackboneSpec:
     """
     entry = _ENTRIES.get(name, _Entry(name))
     check_timm_name(entry.timm_name)
-    with torch.device("meta"):  # shapes alone: quick, and no random number is drawn
+    with WithoutNumbers():  # shapes alone: quick, no memory is touched, and no random number is drawn
         structure = find_structure(name, create_network(entry.timm_name))
     pretrained = pretrained_input(entry.timm_name)
     return BackboneSpec(

@@ -29,6 +29,7 @@ from iics.models.pixel_arrays import checked_pixels, picture_of
 from iics.models.starting_weights import check_fits
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.weights import file_problem
+from iics.models.without_numbers import WithoutNumbers
 from iics.pixels.images import Interpolation, load_pixels, resized
 from iics.shown_picture import as_shown
 
@@ -262,7 +263,8 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
     file = Path(path)
     header, tensors = read_model_file(file)
     try:
-        backbone = _network(header)
+        with WithoutNumbers():
+            backbone = _network(header)
         backbone.load_state_dict(tensors)
     except (RuntimeError, SettingsError) as error:
         reason = " ".join(str(error).split())  # torch breaks lines

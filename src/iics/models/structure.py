@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from iics.errors import SettingsError
 from iics.models.depthwise import is_ours
+from iics.models.without_numbers import WithoutNumbers
 
 _SIDE = 256  # pixels of the crop
 _LATER_SIDE = _SIDE // 16  # where the later half begins: layer3 of a ResNet
@@ -75,7 +76,7 @@ def find_structure(name: str, network: nn.Module) -> BackboneStructure:
 
     Args:
         name: What to call it in messages.
-        network: Of timm, on torch's meta device; its last stride is changed.
+        network: Of timm; its weights may hold anything. Its last stride is changed.
 
     Raises:
         SettingsError: If it has no batch norms to replace, or takes no crops of any size.
@@ -175,8 +176,9 @@ def _trace(network: nn.Module, norms: list[str]) -> tuple[list[_Call], dict[str,
 
 
 def _run(network: nn.Module) -> Tensor:
-    with torch.no_grad():
-        features = network.eval()(torch.empty(1, 3, _SIDE, _SIDE, device="meta"))
+    device = next(network.parameters()).device
+    with torch.no_grad(), WithoutNumbers():
+        features = network.eval()(torch.empty(1, 3, _SIDE, _SIDE, device=device))
     if not isinstance(features, Tensor) or features.ndim != 2:
         raise ValueError("its output is no feature vector")
     return features

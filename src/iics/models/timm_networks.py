@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from iics.errors import SettingsError
 from iics.models.torchvision_import import import_torchvision
+from iics.models.without_compiler import import_without_compiler
 from iics.pixels.images import Interpolation
 
 
@@ -41,9 +43,7 @@ def check_timm_name(name: str) -> None:
     Raises:
         SettingsError: If there is no such network, or no such weights of it; the nearest are suggested.
     """
-    import_torchvision()
-    import timm
-
+    timm = _timm()
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture) or ":" in name:  # hf-hub:... would be downloaded
         near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
@@ -59,10 +59,7 @@ def check_timm_name(name: str) -> None:
 
 def pretrained_input(name: str) -> PretrainedInput:
     """Return what timm knows of the weights of a network; of a name without a tag, its default weights."""
-    import_torchvision()
-    from timm.models import get_pretrained_cfg
-
-    known = get_pretrained_cfg(name)
+    known = _timm().models.get_pretrained_cfg(name)
     classifier = known.classifier or ()
     return PretrainedInput(
         name=f"{name.partition('.')[0]}.{known.tag}" if known.tag else name,
@@ -77,8 +74,10 @@ def pretrained_input(name: str) -> PretrainedInput:
 
 def create_network(name: str) -> nn.Module:
     """Return a network with random weights, from images (n, 3, h, w) to pooled features (n, d)."""
-    import_torchvision()
-    import timm
-
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, global_pool="avg")
+    network: nn.Module = _timm().create_model(name, pretrained=False, num_classes=0, global_pool="avg")
     return network
+
+
+def _timm() -> Any:
+    import_torchvision()
+    return import_without_compiler("timm")

@@ -8,12 +8,12 @@ without an implementation: calling one still fails, importing works.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
-import sys
 
 import torch
+
+from iics.models.without_compiler import forget, import_without_compiler
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def import_torchvision() -> None:
     already_declared: set[str] = set()
     while True:
         try:
-            importlib.import_module("torchvision")
+            import_without_compiler("torchvision")
             return
         except RuntimeError as error:
             missing = _MISSING.search(str(error))
@@ -40,5 +40,4 @@ def import_torchvision() -> None:
             logger.debug("torchvision does not fit torch %s; declaring its %s", torch.__version__, missing[1])
             _declared.define(missing[1] + _SIGNATURE)  # type: ignore[no-untyped-call]
             already_declared.add(missing[1])
-            for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-                del sys.modules[name]
+            forget("torchvision")

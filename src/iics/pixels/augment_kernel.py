@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from iics.arrays import BoolArray, FloatArray, IntArray, Pixels
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 
 
 def augmented_by_kernel(
@@ -36,16 +36,15 @@ def augmented_by_kernel(
     """
     num_crops, height, width, _ = pixels.shape
     rows, out = pixels.reshape(num_crops, height, 3 * width), images.reshape(num_crops, height, 3 * width)
-    with torch_threads():
-        _augment(rows, is_mirrored, offsets, erased, np.tile(scale, width), np.tile(shift, width), out)
+    tiled = np.tile(scale, width), np.tile(shift, width)
+    on_each_thread(_augment, rows, is_mirrored, offsets, erased, *tiled, out)
 
 
 def normalised_by_kernel(pixels: Pixels, *, scale: FloatArray, shift: FloatArray, images: FloatArray) -> None:
     """Write normalised images; arguments as for `augmented_by_kernel`."""
     num_crops, height, width, _ = pixels.shape
     rows, out = pixels.reshape(num_crops * height, 3 * width), images.reshape(num_crops * height, 3 * width)
-    with torch_threads():
-        _normalise(rows, np.tile(scale, width), np.tile(shift, width), out)
+    on_each_thread(_normalise, rows, np.tile(scale, width), np.tile(shift, width), out)
 
 
 @kernel()
@@ -68,13 +67,21 @@ def _normalise_mirrored_run(row: Pixels, scale: FloatArray, shift: FloatArray, o
         out[target + numba.uintp(2)] = np.float32(row[source + numba.uintp(2)]) * scale2 + shift2
 
 
-@kernel(parallel=True)
-def _normalise(rows: Pixels, scale: FloatArray, shift: FloatArray, out: FloatArray) -> None:
-    for i in numba.prange(len(rows)):
+@kernel()
+def _normalise(
+    rows: Pixels, scale: FloatArray, shift: FloatArray, out: FloatArray, thread: int, num_threads: int
+) -> None:
+    for i in range(thread, len(rows), num_threads):
         _normalise_run(rows[i], scale, shift, out[i])
 
 
-@kernel(parallel=True)
+@kernel()
+def _copy(row: FloatArray, start: int, end: int, out: FloatArray) -> None:
+    for k in range(start, end):  # compiled in a third of the time of out[start:end] = row[start:end]
+        out[k] = row[k]
+
+
+@kernel()
 def _augment(
     pixels: Pixels,
     is_mirrored: BoolArray,
@@ -83,10 +90,12 @@ def _augment(
     scale: FloatArray,
     shift: FloatArray,
     images: FloatArray,
+    thread: int,
+    num_threads: int,
 ) -> None:
     """Fill images (n, h, 3 w) from pixels of that shape; scale and shift are those of a row, (3 w,)."""
     num_crops, height, length = pixels.shape
-    for i in numba.prange(num_crops):
+    for i in range(thread, num_crops, num_threads):
         down, right = offsets[0, i], 3 * offsets[1, i]
         start = min(max(-right, 0), length)  # the crop reaches from here ...
         end = max(min(length - right, length), start)  # ... to here, the rest is border
@@ -95,8 +104,8 @@ def _augment(
             source = y + down
             if 0 <= source < height:
                 run = slice(start, end)
-                image[:start] = shift[:start]  # black, normalised
-                image[end:] = shift[end:]
+                _copy(shift, 0, start, image)  # black, normalised
+                _copy(shift, end, length, image)
                 if is_mirrored[i]:
                     row = pixels[i, source, length - end - right : length - start - right]
                     _normalise_mirrored_run(row, scale[run], shift[run], image[run])
@@ -104,6 +113,7 @@ def _augment(
                     row = pixels[i, source, start + right : end + right]
                     _normalise_run(row, scale[run], shift[run], image[run])
             else:
-                image[:] = shift
+                _copy(shift, 0, length, image)
             if erased[0, i] <= y < erased[1, i]:
-                image[3 * erased[2, i] : 3 * erased[3, i]] = 0
+                for k in range(3 * erased[2, i], 3 * erased[3, i]):
+                    image[k] = 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from iics.arrays import FloatArray, IndexArray
-from iics.kernels import REORDERED, kernel, torch_threads
+from iics.kernels import REORDERED, kernel, on_each_thread
 from iics.similarity.crop_similarity import Crops, SimilarityKind, where_the_matrix_fits
 
 _BLOCK_ROWS = 1024
@@ -42,8 +41,9 @@ class CosineSimilarity:
 
     def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
-        with torch_threads():
-            return _cosines(self.features.cpu().numpy(), first, second)
+        cosines = np.empty(len(first), np.float32)
+        on_each_thread(_cosines, self.features.cpu().numpy(), first, second, cosines)
+        return cosines
 
 
 CNN = SimilarityKind(lambda crops: CosineSimilarity(crops.features), needs_scores=False, has_features=True)
@@ -107,9 +107,9 @@ def _dot(a: FloatArray, b: FloatArray) -> np.float32:
     return total
 
 
-@kernel(parallel=True)
-def _cosines(features: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
-    cosines = np.empty(len(first), np.float32)
-    for pair in numba.prange(len(first)):
+@kernel()
+def _cosines(
+    features: FloatArray, first: IndexArray, second: IndexArray, cosines: FloatArray, thread: int, num_threads: int
+) -> None:
+    for pair in range(thread, len(first), num_threads):
         cosines[pair] = _dot(features[first[pair]], features[second[pair]])
-    return cosines

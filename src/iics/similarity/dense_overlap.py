@@ -8,11 +8,15 @@ J of two copies is exactly 1.
 
 from __future__ import annotations
 
-import numba
+import math
+
 import numpy as np
+import torch
 
 from iics.arrays import FloatArray, IndexArray
-from iics.kernels import REORDERED, kernel, torch_threads
+from iics.kernels import REORDERED, kernel, on_each_thread
+
+Work = tuple[FloatArray, FloatArray, FloatArray]
 
 _TILE = 128  # crops; with the chunk, two packed tiles of 0.5 MB: they fit the second-level cache of one core
 _CHUNK = 912  # scores
@@ -31,26 +35,28 @@ def dense_overlap(scores: FloatArray) -> FloatArray:
         Overlap in [0, 1], exactly symmetric, 1 on the diagonal. Shape (n, n).
     """
     overlap = np.empty((len(scores), len(scores)), np.float32)
-    with torch_threads() as num_threads:
-        masses = _overlap_near_diagonal(scores, overlap, num_threads)
-        for start in range(_TILE, len(scores), _ROWS_AT_A_TIME):
-            _overlap_off_diagonal(scores, masses, overlap, start, start + _ROWS_AT_A_TIME, num_threads)
+    masses, work = np.empty(len(scores), np.float32), _work_space()
+    on_each_thread(_overlap_near_diagonal, scores, masses, overlap, work)
+    for start in range(_TILE, len(scores), _ROWS_AT_A_TIME):
+        on_each_thread(_overlap_off_diagonal, scores, masses, overlap, start, start + _ROWS_AT_A_TIME, work)
     return overlap
 
 
 def dense_overlap_block(rows: FloatArray, columns: FloatArray) -> FloatArray:
     """Return J between some crops (r, K) and others (c, K). Shape (r, c)."""
     overlap = np.empty((len(rows), len(columns)), np.float32)
-    with torch_threads() as num_threads:
-        masses = _masses(rows, num_threads), _masses(columns, num_threads)
-        _overlap_of_block(rows, columns, *masses, overlap, num_threads)
+    masses, work = (np.empty(len(rows), np.float32), np.empty(len(columns), np.float32)), _work_space()
+    on_each_thread(_masses, rows, masses[0], work)
+    on_each_thread(_masses, columns, masses[1], work)
+    on_each_thread(_overlap_of_block, rows, columns, *masses, overlap, work)
     return overlap
 
 
 def dense_overlap_pairs(scores: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
     """Return J of the pairs (first[i], second[i]). Shape (len(first),)."""
-    with torch_threads():
-        return _overlap_of_pairs(scores, first, second)
+    overlap = np.empty(len(first), np.float32)
+    on_each_thread(_overlap_of_pairs, scores, first, second, overlap)
+    return overlap
 
 
 @kernel(fastmath=REORDERED)
@@ -74,18 +80,28 @@ def _add_shared(rows: FloatArray, i: int, columns: FloatArray, j: int, size: int
         shared[i + a, j + 3] += sums[3]
 
 
-@kernel()
-def _aligned(num_rows: int, num_columns: int) -> FloatArray:
+def _work_space() -> Work:
+    """Return room for two packed tiles and the shared masses of all their pairs, for each thread."""
+    num_threads = torch.get_num_threads()
+    return (
+        _aligned(num_threads, _TILE, _CHUNK),
+        _aligned(num_threads, _TILE, _CHUNK),
+        np.zeros((num_threads, _TILE, _TILE), np.float32),
+    )
+
+
+def _aligned(*shape: int) -> FloatArray:
     """Return zeros whose first element starts a cache line."""
-    block = np.zeros(num_rows * num_columns + _LINE, np.float32)
+    block = np.zeros(math.prod(shape) + _LINE, np.float32)
     start = (-(block.ctypes.data // 4)) % _LINE
-    return block[start : start + num_rows * num_columns].reshape(num_rows, num_columns)
+    return block[start : start + math.prod(shape)].reshape(shape)
 
 
 @kernel()
 def _pack(scores: FloatArray, start: int, count: int, k: int, size: int, packed: FloatArray) -> None:
     for i in range(count):
-        packed[i, :size] = scores[start + i, k : k + size]
+        for j in range(size):
+            packed[i, j] = scores[start + i, k + j]
 
 
 @kernel()
@@ -96,11 +112,14 @@ def _compare_tiles(
     columns: FloatArray,
     left: int,
     width: int,
-    work: tuple[FloatArray, FloatArray, FloatArray],
+    work: Work,
+    thread: int,
 ) -> None:
-    """Write the shared masses of `height` rows and `width` columns to the last array of `work`."""
-    packed_rows, packed_columns, shared = work
-    shared[:] = 0
+    """Write the shared masses of `height` rows and `width` columns to the last array of a thread's `work`."""
+    packed_rows, packed_columns, shared = work[0][thread], work[1][thread], work[2][thread]
+    for i in range(_TILE):
+        for j in range(_TILE):
+            shared[i, j] = 0
     for k in range(0, rows.shape[1], _CHUNK):
         size = min(_CHUNK, rows.shape[1] - k)
         _pack(rows, top, height, k, size, packed_rows)
@@ -111,92 +130,85 @@ def _compare_tiles(
 
 
 @kernel()
-def _work_space() -> tuple[FloatArray, FloatArray, FloatArray]:
-    return _aligned(_TILE, _CHUNK), _aligned(_TILE, _CHUNK), np.zeros((_TILE, _TILE), np.float32)
+def _overlap_near_diagonal(
+    scores: FloatArray, masses: FloatArray, overlap: FloatArray, work: Work, thread: int, num_threads: int
+) -> None:
+    """Write the tiles on the diagonal and the row sums, added up as the tiles add."""
+    num_crops, shared = len(scores), work[2][thread]
+    for start in range(thread * _TILE, num_crops, num_threads * _TILE):
+        size = min(_TILE, num_crops - start)
+        _compare_tiles(scores, start, size, scores, start, size, work, thread)
+        for i in range(size):
+            masses[start + i] = shared[i, i]
+        for i in range(size):
+            for j in range(size):
+                union = masses[start + i] + masses[start + j] - shared[i, j]
+                overlap[start + i, start + j] = shared[i, j] / union
 
 
-@kernel(parallel=True)
-def _overlap_near_diagonal(scores: FloatArray, overlap: FloatArray, num_threads: int) -> FloatArray:
-    """Write the tiles on the diagonal and return the row sums, added up as the tiles add."""
-    num_crops = len(scores)
-    masses = np.empty(num_crops, np.float32)
-    for thread in numba.prange(num_threads):
-        work = _work_space()
-        for start in range(thread * _TILE, num_crops, num_threads * _TILE):
-            size = min(_TILE, num_crops - start)
-            _compare_tiles(scores, start, size, scores, start, size, work)
-            shared = work[2]
-            for i in range(size):
-                masses[start + i] = shared[i, i]
-            for i in range(size):
-                for j in range(size):
-                    union = masses[start + i] + masses[start + j] - shared[i, j]
-                    overlap[start + i, start + j] = shared[i, j] / union
-    return masses
-
-
-@kernel(parallel=True)
+@kernel()
 def _overlap_off_diagonal(
-    scores: FloatArray, masses: FloatArray, overlap: FloatArray, start: int, end: int, num_threads: int
+    scores: FloatArray,
+    masses: FloatArray,
+    overlap: FloatArray,
+    start: int,
+    end: int,
+    work: Work,
+    thread: int,
+    num_threads: int,
 ) -> None:
     """Write the tiles below the diagonal whose rows start from `start` to `end` and, mirrored, those above it."""
-    num_crops = len(scores)
-    for thread in numba.prange(num_threads):
-        work = _work_space()
-        shared = work[2]
-        pair = 0
-        for top in range(start, min(end, num_crops), _TILE):
-            height = min(_TILE, num_crops - top)
-            for left in range(0, top, _TILE):
-                pair += 1
-                if pair % num_threads != thread:
-                    continue
-                _compare_tiles(scores, top, height, scores, left, _TILE, work)
-                for i in range(height):
-                    for j in range(_TILE):
-                        shared[i, j] /= masses[top + i] + masses[left + j] - shared[i, j]
-                        overlap[top + i, left + j] = shared[i, j]
+    num_crops, shared = len(scores), work[2][thread]
+    pair = 0
+    for top in range(start, min(end, num_crops), _TILE):
+        height = min(_TILE, num_crops - top)
+        for left in range(0, top, _TILE):
+            pair += 1
+            if pair % num_threads != thread:
+                continue
+            width = min(_TILE, num_crops - left)  # always a whole tile; compiled once for it and for the others
+            _compare_tiles(scores, top, height, scores, left, width, work, thread)
+            for i in range(height):
                 for j in range(_TILE):
-                    for i in range(height):
-                        overlap[left + j, top + i] = shared[i, j]
+                    shared[i, j] /= masses[top + i] + masses[left + j] - shared[i, j]
+                    overlap[top + i, left + j] = shared[i, j]
+            for j in range(_TILE):
+                for i in range(height):
+                    overlap[left + j, top + i] = shared[i, j]
 
 
-@kernel(parallel=True)
-def _masses(scores: FloatArray, num_threads: int) -> FloatArray:
-    """Return the row sums, added up as the tiles add."""
-    num_crops = len(scores)
-    masses = np.empty(num_crops, np.float32)
-    for thread in numba.prange(num_threads):
-        work = _work_space()
-        for start in range(thread * _STEP, num_crops, num_threads * _STEP):
-            size = min(_STEP, num_crops - start)
-            _compare_tiles(scores, start, size, scores, start, size, work)
-            for i in range(size):
-                masses[start + i] = work[2][i, i]
-    return masses
+@kernel()
+def _masses(scores: FloatArray, masses: FloatArray, work: Work, thread: int, num_threads: int) -> None:
+    """Write the row sums, added up as the tiles add."""
+    num_crops, shared = len(scores), work[2][thread]
+    for start in range(thread * _STEP, num_crops, num_threads * _STEP):
+        size = min(_STEP, num_crops - start)
+        _compare_tiles(scores, start, size, scores, start, size, work, thread)
+        for i in range(size):
+            masses[start + i] = shared[i, i]
 
 
-@kernel(parallel=True)
+@kernel()
 def _overlap_of_block(
     rows: FloatArray,
     columns: FloatArray,
     row_masses: FloatArray,
     column_masses: FloatArray,
     overlap: FloatArray,
+    work: Work,
+    thread: int,
     num_threads: int,
 ) -> None:
-    for thread in numba.prange(num_threads):
-        work = _work_space()
-        shared = work[2]
-        for left in range(thread * _TILE, len(columns), num_threads * _TILE):
-            width = min(_TILE, len(columns) - left)
-            for top in range(0, len(rows), _TILE):
-                height = min(_TILE, len(rows) - top)
-                _compare_tiles(rows, top, height, columns, left, width, work)
-                for i in range(height):
-                    for j in range(width):
-                        union = row_masses[top + i] + column_masses[left + j] - shared[i, j]
-                        overlap[top + i, left + j] = shared[i, j] / union
+    shared = work[2][thread]
+    for left in range(thread * _TILE, len(columns), num_threads * _TILE):
+        width = min(_TILE, len(columns) - left)
+        for top in range(0, len(rows), _TILE):
+            height = min(_TILE, len(rows) - top)
+            _compare_tiles(rows, top, height, columns, left, width, work, thread)
+            for i in range(height):
+                for j in range(width):
+                    union = row_masses[top + i] + column_masses[left + j] - shared[i, j]
+                    overlap[top + i, left + j] = shared[i, j] / union
 
 
 @kernel(fastmath=REORDERED)
@@ -209,9 +221,9 @@ def _pair_overlap(a: FloatArray, b: FloatArray) -> np.float32:
     return shared / union
 
 
-@kernel(parallel=True)
-def _overlap_of_pairs(scores: FloatArray, first: IndexArray, second: IndexArray) -> FloatArray:
-    overlap = np.empty(len(first), np.float32)
-    for pair in numba.prange(len(first)):
+@kernel()
+def _overlap_of_pairs(
+    scores: FloatArray, first: IndexArray, second: IndexArray, overlap: FloatArray, thread: int, num_threads: int
+) -> None:
+    for pair in range(thread, len(first), num_threads):
         overlap[pair] = _pair_overlap(scores[first[pair]], scores[second[pair]])
-    return overlap

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numba
 import numpy as np
 
 from iics.arrays import FloatArray, IndexArray, Int32Array
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
 
 _BLOCK = 2048
@@ -88,10 +87,9 @@ def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> Neigh
         for left in range(top, num_crops, _BLOCK):
             columns = slice(left, min(left + _BLOCK, num_crops))
             tile = compare(rows, columns)
-            with torch_threads():
-                _offer(tile, top, left, bounds, found)
-                if left > top:  # every pair is compared once and serves both crops
-                    _offer(np.ascontiguousarray(tile.T), left, top, bounds, found)
+            on_each_thread(_offer, tile, top, left, bounds, found)
+            if left > top:  # every pair is compared once and serves both crops
+                on_each_thread(_offer, np.ascontiguousarray(tile.T), left, top, bounds, found)
     crops = np.repeat(np.arange(num_crops, dtype=np.int32), k)
     exact = bounds if cheap is None else cheap.settle(bounds.ravel(), crops, found.ravel()).reshape(num_crops, k)
     last_bounds = bounds[:, -1] if k < num_crops else np.full(num_crops, -np.inf, np.float32)
@@ -113,11 +111,13 @@ def in_order(found: Int32Array, similarity: FloatArray, *, last_bounds: FloatArr
     return NeighbourGraph(np.take_along_axis(found, order, axis=1), similarity, num_certain)
 
 
-@kernel(parallel=True)
-def _offer(tile: FloatArray, top: int, left: int, best: FloatArray, found: Int32Array) -> None:
+@kernel()
+def _offer(
+    tile: FloatArray, top: int, left: int, best: FloatArray, found: Int32Array, thread: int, num_threads: int
+) -> None:
     """Put those of a tile's columns into the lists of its rows that belong there; columns come in ascending order."""
     last = best.shape[1] - 1
-    for i in numba.prange(len(tile)):
+    for i in range(thread, len(tile), num_threads):
         values, crops = best[top + i], found[top + i]
         for j in range(tile.shape[1]):
             value = np.float32(np.inf) if top + i == left + j else tile[i, j]
@@ -127,22 +127,21 @@ def _offer(tile: FloatArray, top: int, left: int, best: FloatArray, found: Int32
 
 def nearest(distance: FloatArray, k: int) -> Int32Array:
     """Return the k nearest crops of each in a matrix, itself first, then by (distance, index). Shape (n, k)."""
-    with torch_threads():
-        return _nearest(distance, k)
+    found = np.empty((len(distance), k), np.int32)
+    on_each_thread(_nearest, distance, found)
+    return found
 
 
-@kernel(parallel=True)
-def _nearest(distance: FloatArray, k: int) -> Int32Array:
-    num_crops = len(distance)
-    found = np.empty((num_crops, k), np.int32)
-    for p in numba.prange(num_crops):
+@kernel()
+def _nearest(distance: FloatArray, found: Int32Array, thread: int, num_threads: int) -> None:
+    num_crops, k = found.shape
+    for p in range(thread, num_crops, num_threads):
         closeness = np.full(k, -np.inf, np.float32)
         closeness[0] = np.inf  # the crop itself keeps the first place, whatever duplicates it has
         found[p, 0] = p
         for q in range(num_crops):
             if -distance[p, q] > closeness[k - 1] and q != p:
                 _insert(closeness, found[p], -distance[p, q], q)
-    return found
 
 
 @kernel()

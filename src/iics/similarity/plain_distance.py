@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from iics.arrays import FloatArray, IndexArray
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
 
@@ -72,8 +71,9 @@ def check_distance(distance: FloatArray) -> float:
     Raises:
         ValueError: If the distance is not finite or not symmetric but for rounding.
     """
-    with torch_threads():
-        gap = float(_largest_asymmetry(distance).max())
+    gaps = np.zeros(-(-len(distance) // _TILE), np.float32)
+    on_each_thread(_largest_asymmetry, distance, gaps)
+    gap = float(gaps.max())
     if not math.isfinite(gap):
         raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     if gap > _ASYMMETRY_TOLERANCE:
@@ -81,12 +81,11 @@ def check_distance(distance: FloatArray) -> float:
     return gap
 
 
-@kernel(parallel=True)
-def _largest_asymmetry(d: FloatArray) -> FloatArray:
-    """Return the largest |d(i, j) - d(j, i)| of each tile of rows; infinite if one of the two is not finite."""
+@kernel()
+def _largest_asymmetry(d: FloatArray, gaps: FloatArray, thread: int, num_threads: int) -> None:
+    """Write the largest |d(i, j) - d(j, i)| of each tile of rows; infinite if one of the two is not finite."""
     num_rows = len(d)
-    gaps = np.zeros((num_rows + _TILE - 1) // _TILE, np.float32)
-    for tile in numba.prange(len(gaps)):
+    for tile in range(thread, len(gaps), num_threads):
         top, bottom = tile * _TILE, min((tile + 1) * _TILE, num_rows)
         for left in range(0, bottom, _TILE):
             for i in range(top, bottom):
@@ -94,4 +93,3 @@ def _largest_asymmetry(d: FloatArray) -> FloatArray:
                     gap = abs(d[i, j] - d[j, i])
                     if not gap <= gaps[tile]:  # two infinite entries differ by NaN
                         gaps[tile] = np.inf if np.isnan(gap) else gap
-    return gaps

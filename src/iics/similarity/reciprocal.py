@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.sparse
 
 from iics.arrays import FloatArray, IndexArray, Int32Array
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 from iics.similarity.sparse_overlap import SparseRows
 
 PairDistance = Callable[[IndexArray, IndexArray], FloatArray]
@@ -54,8 +53,9 @@ def reciprocal_weights(
     if neighbours.shape[1] < needed:
         raise ValueError(f"k1={k1} and k2={k2} need {needed} neighbours of each crop, got {neighbours.shape[1]}.")
     k, half = min(k1 + 1, num_crops), min(round(k1 / 2) + 1, num_crops)
-    with torch_threads():
-        members, sizes = _expanded_sets(neighbours, k, half, int(covers_more))
+    members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
+    sizes = np.empty(num_crops, np.int32)
+    on_each_thread(_expanded_sets, neighbours, k, half, int(covers_more), members, sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     rows = np.repeat(np.arange(num_crops), sizes)
     columns = members[np.arange(members.shape[1]) < sizes[:, None]]
@@ -77,8 +77,6 @@ def _local_expansion(weights: Any, nearest: Int32Array) -> Any:
     return mean @ weights
 
 
-# The helpers below are compiled without `parallel`: inside a parallel loop numba 0.68 rewrites array expressions such
-# as np.any(members[:size] == q) into loops of their own and then reads a stale `size`.
 @kernel()
 def _contains(crops: Int32Array, size: int, wanted: int) -> bool:
     for i in range(size):  # noqa: SIM110 - numba compiles no generator
@@ -106,26 +104,31 @@ def _expand(neighbours: Int32Array, p: int, k: int, half: int, more: int, member
     size = len(close)
     for i in range(size):
         members[i] = close[i]
-    for q in close:
-        candidates = _reciprocal(neighbours, q, half)
+    for q in close:  # as int: each kind of number would be compiled by itself
+        candidates = _reciprocal(neighbours, int(q), half)
         num_shared = 0
         for candidate in candidates:
-            num_shared += _contains(close, len(close), candidate)
+            num_shared += _contains(close, len(close), int(candidate))
         if 3 * num_shared < 2 * len(candidates) + more:
             continue
         for candidate in candidates:
-            if not _contains(members, size, candidate):
+            if not _contains(members, size, int(candidate)):
                 members[size] = candidate
                 size += 1
     return size
 
 
-@kernel(parallel=True)
-def _expanded_sets(neighbours: Int32Array, k: int, half: int, more: int) -> tuple[Int32Array, Int32Array]:
-    """Return R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
-    num_crops = len(neighbours)
-    members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
-    sizes = np.empty(num_crops, np.int32)
-    for p in numba.prange(num_crops):
+@kernel()
+def _expanded_sets(
+    neighbours: Int32Array,
+    k: int,
+    half: int,
+    more: int,
+    members: Int32Array,
+    sizes: Int32Array,
+    thread: int,
+    num_threads: int,
+) -> None:
+    """Write R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
+    for p in range(thread, len(neighbours), num_threads):
         sizes[p] = _expand(neighbours, p, k, half, more, members[p])
-    return members, sizes

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numba
 import numpy as np
 
 from iics.arrays import DoubleArray, FloatArray, IndexArray
 from iics.config import DistanceSettings
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph, nearest
 from iics.similarity.plain_distance import NearPlainDistance, one_minus
@@ -119,8 +118,7 @@ def k_reciprocal_distance(
     reranked = _checked(distance, copy=None if overwrite else True)
     neighbours = nearest(reranked, neighbours_needed(len(distance), k1, k2))
     weights = reciprocal_weights(neighbours, lambda p, q: reranked[p, q], k1=k1, k2=k2)
-    with torch_threads() as num_threads:
-        _scale_lower(reranked, np.float32(lambda_value), num_threads)
+    on_each_thread(_scale_lower, reranked, np.float32(lambda_value))
     weights.add_overlap(reranked, scale=lambda_value - 1)
     mirror_lower(reranked)
     np.fill_diagonal(reranked, 0)
@@ -174,9 +172,10 @@ def _checked(distance: FloatArray, *, copy: bool | None) -> FloatArray:
     if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or len(distance) == 0:
         raise ValueError(f"distance must have shape (crops, crops), got {distance.shape}.")
     checked = np.array(distance, dtype=np.float32, order="C", copy=copy)
-    with torch_threads():
-        if not np.isfinite(_row_sums(checked)).all():
-            raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
+    sums = np.empty(len(checked), np.float64)
+    on_each_thread(_row_sums, checked, sums)
+    if not np.isfinite(sums).all():
+        raise ValueError("distance holds NaN or infinite values; check the features it was computed from.")
     return checked
 
 
@@ -192,27 +191,24 @@ def check_reranking(k1: int, k2: int, lambda_value: float) -> None:
         raise ValueError(f"lambda_value must lie in [0, 1], got {lambda_value}.")
 
 
-@kernel(parallel=True, fastmath=frozenset({"reassoc"}))
-def _row_sums(distance: FloatArray) -> DoubleArray:
-    sums = np.zeros(len(distance), np.float64)
-    for p in numba.prange(len(distance)):
+@kernel(fastmath=frozenset({"reassoc"}))
+def _row_sums(distance: FloatArray, sums: DoubleArray, thread: int, num_threads: int) -> None:
+    for p in range(thread, len(distance), num_threads):
         total = 0.0
         for q in range(len(distance)):
             total += distance[p, q]
         sums[p] = total
-    return sums
 
 
-@kernel(parallel=True)
-def _scale_lower(distance: FloatArray, lambda_value: np.float32, num_threads: int) -> None:
+@kernel()
+def _scale_lower(distance: FloatArray, lambda_value: np.float32, thread: int, num_threads: int) -> None:
     """Replace entries below the diagonal by (1 - lambda) + lambda * (d + d') / 2, tile by tile for the cache's sake."""
     num_rows = len(distance)
     farthest = np.float32(1) - lambda_value
     half = lambda_value / np.float32(2)
-    for thread in numba.prange(num_threads):
-        for top in range(thread * _TILE, num_rows, num_threads * _TILE):  # in turn: lower rows have more to do
-            bottom = min(top + _TILE, num_rows)
-            for left in range(0, bottom, _TILE):
-                for i in range(top, bottom):
-                    for j in range(left, min(left + _TILE, i)):
-                        distance[i, j] = farthest + half * (distance[i, j] + distance[j, i])
+    for top in range(thread * _TILE, num_rows, num_threads * _TILE):  # in turn: lower rows have more to do
+        bottom = min(top + _TILE, num_rows)
+        for left in range(0, bottom, _TILE):
+            for i in range(top, bottom):
+                for j in range(left, min(left + _TILE, i)):
+                    distance[i, j] = farthest + half * (distance[i, j] + distance[j, i])

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numba
 import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
 
 from iics.arrays import FloatArray, Int32Array, IntArray
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 from iics.similarity.dense_overlap import dense_overlap
 from iics.similarity.sparse_overlap import SparseRows, mirror_lower
 
@@ -73,16 +72,17 @@ def large_scores(scores: FloatArray, *, num_cameras: int) -> SparseRows | None:
         scores: As for `score_overlap`. Shape (n, K).
         num_cameras: Number of heads C.
     """
-    with torch_threads():
-        bounds = _bounds(scores, np.float32(num_cameras * SPARSE_ERROR / 3))
-        counts = _counts_by_column(scores, bounds).astype(np.float64)
+    exponents = np.empty(len(scores), np.int32)
+    largest_mass = np.float32(num_cameras * SPARSE_ERROR / 3)
+    on_each_thread(_bounds, scores, scores.view(np.int32), largest_mass, exponents)
+    bounds = np.ldexp(np.float32(1), exponents)
+    counts = _counts_by_column(scores, bounds).astype(np.float64)
     if _INDEXED_COST * float((counts**2).sum()) > len(scores) ** 2 * scores.shape[1]:
         return None
     row_counts = _counts_by_row(scores, bounds)
     starts = np.concatenate([[0], np.cumsum(row_counts)])
     columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    with torch_threads():
-        _keep(scores, bounds, starts, columns, values)
+    on_each_thread(_keep, scores, bounds, starts, columns, values)
     return SparseRows.from_csr(scipy.sparse.csr_array((values, columns, starts), shape=scores.shape))
 
 
@@ -135,21 +135,25 @@ def check_scores(scores: Tensor, num_cameras: int) -> None:
         )
 
 
-@kernel(parallel=True)
-def _bounds(scores: FloatArray, largest_mass: np.float32) -> FloatArray:
-    """Return for each row the largest power of two below which scores sum to at most `largest_mass`."""
-    bounds = np.empty(len(scores), np.float32)
-    for m in numba.prange(len(scores)):
+@kernel()
+def _bounds(
+    scores: FloatArray,
+    bits: Int32Array,
+    largest_mass: np.float32,
+    bounds: Int32Array,
+    thread: int,
+    num_threads: int,
+) -> None:
+    """Write for each row the largest power of two, as exponent, below which scores sum to at most `largest_mass`."""
+    for m in range(thread, len(scores), num_threads):
         mass_by_exponent = np.zeros(256, np.float64)
-        exponents = scores[m].view(np.int32)
         for k in range(scores.shape[1]):
-            mass_by_exponent[exponents[k] >> 23] += scores[m, k]  # the sign bit is 0
+            mass_by_exponent[bits[m, k] >> 23] += scores[m, k]  # the sign bit is 0
         exponent, mass = 0, mass_by_exponent[0]
         while mass <= largest_mass and exponent < 254:
             exponent += 1
             mass += mass_by_exponent[exponent]
-        bounds[m] = np.float32(2.0) ** (exponent - 127)
-    return bounds
+        bounds[m] = exponent - 127
 
 
 @kernel()
@@ -170,15 +174,17 @@ def _counts_by_row(scores: FloatArray, bounds: FloatArray) -> IntArray:
     return counts
 
 
-@kernel(parallel=True)
+@kernel()
 def _keep(
     scores: FloatArray,
     bounds: FloatArray,
     starts: IntArray,
     columns: Int32Array,
     values: FloatArray,
+    thread: int,
+    num_threads: int,
 ) -> None:
-    for m in numba.prange(len(scores)):
+    for m in range(thread, len(scores), num_threads):
         place = starts[m]
         for k in range(scores.shape[1]):
             if scores[m, k] >= bounds[m]:

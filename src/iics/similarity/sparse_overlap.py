@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from iics.arrays import DoubleArray, FloatArray, IndexArray
-from iics.kernels import kernel, torch_threads
+from iics.kernels import kernel, on_each_thread
 
 _TILE = 128
 
@@ -69,24 +68,24 @@ class SparseRows:
 
     def add_overlap(self, matrix: FloatArray, *, scale: float) -> None:
         """Add scale * overlap to the entries below the diagonal, in place. Shape (n, n)."""
-        with torch_threads() as num_threads:
-            _add_overlap(matrix, np.float32(scale), *self._arrays, num_threads)
+        on_each_thread(_add_overlap, matrix, np.float32(scale), *self._arrays)
 
     def overlap_rows(self, rows: IndexArray) -> FloatArray:
         """Return the overlap between some rows and all. Shape (len(rows), n)."""
-        with torch_threads():
-            return _overlap_rows(rows, *self._arrays)
+        overlap = np.empty((len(rows), len(self.masses)), np.float32)
+        on_each_thread(_overlap_rows, rows, *self._arrays, overlap)
+        return overlap
 
     def overlap_pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return the overlap of the pairs (first[i], second[i]). Shape (len(first),)."""
-        with torch_threads():
-            return _overlap_pairs(first, second, self.row_starts, self.columns, self.values, self.masses)
+        overlap = np.empty(len(first), np.float32)
+        on_each_thread(_overlap_pairs, first, second, self.row_starts, self.columns, self.values, self.masses, overlap)
+        return overlap
 
 
 def mirror_lower(matrix: FloatArray) -> None:
     """Copy the entries below the diagonal to above it, in place."""
-    with torch_threads() as num_threads:
-        _mirror_lower(matrix, num_threads)
+    on_each_thread(_mirror_lower, matrix)
 
 
 @kernel()
@@ -120,7 +119,7 @@ def _share(
             shared[rows[j]] += min(value, column_values[j])
 
 
-@kernel(parallel=True)
+@kernel()
 def _add_overlap(
     matrix: FloatArray,
     scale: np.float32,
@@ -131,19 +130,19 @@ def _add_overlap(
     rows: IndexArray,
     column_values: FloatArray,
     masses: DoubleArray,
+    thread: int,
     num_threads: int,
 ) -> None:
-    for thread in numba.prange(num_threads):
-        shared = np.zeros(len(matrix), np.float64)
-        for p in range(thread, len(matrix), num_threads):  # in turn: later rows have more to do
-            _share(p, p, row_starts, columns, values, column_starts, rows, column_values, shared)
-            for q in range(p):
-                if shared[q] > 0:
-                    matrix[p, q] += scale * np.float32(shared[q] / (masses[p] + masses[q] - shared[q]))
-                    shared[q] = 0
+    shared = np.zeros(len(matrix), np.float64)
+    for p in range(thread, len(matrix), num_threads):  # in turn: later rows have more to do
+        _share(p, p, row_starts, columns, values, column_starts, rows, column_values, shared)
+        for q in range(p):
+            if shared[q] > 0:
+                matrix[p, q] += scale * np.float32(shared[q] / (masses[p] + masses[q] - shared[q]))
+                shared[q] = 0
 
 
-@kernel(parallel=True)
+@kernel()
 def _overlap_rows(
     wanted: IndexArray,
     row_starts: IndexArray,
@@ -153,19 +152,20 @@ def _overlap_rows(
     rows: IndexArray,
     column_values: FloatArray,
     masses: DoubleArray,
-) -> FloatArray:
+    overlap: FloatArray,
+    thread: int,
+    num_threads: int,
+) -> None:
     num_crops = len(masses)
-    overlap = np.empty((len(wanted), num_crops), np.float32)
-    for at in numba.prange(len(wanted)):
+    for at in range(thread, len(wanted), num_threads):
         p = wanted[at]
         shared = np.zeros(num_crops, np.float64)
         _share(p, num_crops, row_starts, columns, values, column_starts, rows, column_values, shared)
         for q in range(num_crops):
             overlap[at, q] = shared[q] / (masses[p] + masses[q] - shared[q])
-    return overlap
 
 
-@kernel(parallel=True)
+@kernel()
 def _overlap_pairs(
     first: IndexArray,
     second: IndexArray,
@@ -173,9 +173,11 @@ def _overlap_pairs(
     columns: IndexArray,
     values: FloatArray,
     masses: DoubleArray,
-) -> FloatArray:
-    overlap = np.empty(len(first), np.float32)
-    for pair in numba.prange(len(first)):
+    overlap: FloatArray,
+    thread: int,
+    num_threads: int,
+) -> None:
+    for pair in range(thread, len(first), num_threads):
         p, q = first[pair], second[pair]
         i, i_end, j, j_end = row_starts[p], row_starts[p + 1], row_starts[q], row_starts[q + 1]
         shared = 0.0
@@ -189,17 +191,15 @@ def _overlap_pairs(
             else:
                 j += 1
         overlap[pair] = shared / (masses[p] + masses[q] - shared)
-    return overlap
 
 
-@kernel(parallel=True)
-def _mirror_lower(matrix: FloatArray, num_threads: int) -> None:
+@kernel()
+def _mirror_lower(matrix: FloatArray, thread: int, num_threads: int) -> None:
     """Tile by tile, because a whole transposed row misses the cache."""
     num_rows = len(matrix)
-    for thread in numba.prange(num_threads):
-        for top in range(thread * _TILE, num_rows, num_threads * _TILE):
-            bottom = min(top + _TILE, num_rows)
-            for left in range(0, bottom, _TILE):
-                for j in range(left, min(left + _TILE, bottom)):
-                    for i in range(max(top, j + 1), bottom):
-                        matrix[j, i] = matrix[i, j]
+    for top in range(thread * _TILE, num_rows, num_threads * _TILE):
+        bottom = min(top + _TILE, num_rows)
+        for left in range(0, bottom, _TILE):
+            for j in range(left, min(left + _TILE, bottom)):
+                for i in range(max(top, j + 1), bottom):
+                    matrix[j, i] = matrix[i, j]
