@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -43,7 +44,11 @@ class CosineSimilarity:
     def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
         with torch_threads():
-            return _cosines(self.features.cpu().numpy(), first, second)
+            return _cosines(self._on_cpu, first, second)
+
+    @cached_property
+    def _on_cpu(self) -> FloatArray:
+        return self.features.cpu().numpy()
 
 
 CNN = SimilarityKind(lambda crops: CosineSimilarity(crops.features), needs_scores=False, has_features=True)
