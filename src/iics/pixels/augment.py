@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iics.device import sent
 from iics.pixels.augment_draws import AugmentDraws
 from iics.pixels.augment_kernel import augmented_by_kernel, normalised_by_kernel
 
@@ -124,7 +125,7 @@ def scale_and_shift(mean: Channels, std: Channels) -> tuple[Tensor, Tensor]:
     return torch.tensor(scale, dtype=torch.float32), torch.tensor(shift, dtype=torch.float32)
 
 
-@functools.cache  # sent once: a GPU would have to be waited for at every batch
+@functools.cache  # sent once, not with every batch
 def _scale_and_shift_on(device: torch.device, mean: Channels, std: Channels) -> tuple[Tensor, Tensor]:
     scale, shift = scale_and_shift(mean, std)
-    return scale.to(device), shift.to(device)
+    return sent(scale, device), sent(shift, device)

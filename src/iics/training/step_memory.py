@@ -32,7 +32,7 @@ class StepBatch:
 def check_step_fits(
     model: ReidModel, crops: CropSet, settings: Settings, engine: Engine, batches: Sequence[StepBatch]
 ) -> float:
-    """Return the bytes that the largest batch's feature maps take; refuse batches for which the device has too few free.
+    """Return the bytes that the largest batch's feature maps take; refuse batches whose maps do not fit on the device.
 
     Processes on one machine share its memory and the batch; on GPUs, each has its own part of both.
 

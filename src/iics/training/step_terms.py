@@ -1,4 +1,4 @@
-"""What the steps of a stage lost: read at once on the CPU, every so many steps on a GPU, which nobody waits for before."""
+"""What the steps of a stage lost: read at once on the CPU; on a GPU every so many steps, so that none waits for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class StepTerms:
 
     def __init__(self, context: TrainingContext, num_steps: int) -> None:
         self._context, self._num_steps = context, num_steps
+        self._between = 1 if context.model.device.type == "cpu" else STEPS_BETWEEN_READINGS
         self._read: list[list[float]] = []
         self._unread: list[Tensor] = []
 
@@ -34,8 +35,7 @@ class StepTerms:
         """
         self._unread.append(terms)
         step = len(self._read) + len(self._unread)
-        is_waited_for = len(self._unread) == STEPS_BETWEEN_READINGS or step == self._num_steps
-        if terms.device.type == "cpu" or is_waited_for:
+        if len(self._unread) == self._between or step == self._num_steps:
             self._read_all()
         loss = self._read[-1][0] if self._read else None
         self._context.report("train", step, self._num_steps, num_images=num_images, loss=loss)
