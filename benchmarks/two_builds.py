@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import tempfile
@@ -84,9 +85,8 @@ def parser() -> argparse.ArgumentParser:
     asks.add_argument("--repeats", type=int, default=7, help="runs of each build, after one that does not count")
     asks.add_argument("--steps-a-run", type=int, default=1)
     asks.add_argument("--rounds", type=int, default=5, help="rounds of each build")
-    asks.add_argument(
-        "--train-flags", nargs="*", default=(), help="of `iics train sample`, e.g. --train-flags=--preset=x"
-    )
+    flags = 'of `iics train sample`, in one: --train-flags="--weights=none --height=64"'
+    asks.add_argument("--train-flags", type=shlex.split, default=[], help=flags)
     asks.add_argument("--out", type=Path, help="JSON file for all times")
     return asks
 
@@ -135,7 +135,7 @@ def compare_steps(old: Ask, new: Ask, asked: argparse.Namespace) -> Iterator[Row
                 about = {"phase": phase, "backbone": backbone, "height": height, "width": width, "precision": precision}
                 about |= {"threads": asked.threads, "extracted": asked.extracted}
                 engines = [ask("prepare", **about) for ask in (old, new)]
-                times = _in_turn(
+                times = in_turn(
                     [lambda ask=ask: ask("run", times=asked.steps_a_run) for ask in (old, new)], asked.repeats
                 )
                 chosen = (
@@ -144,7 +144,7 @@ def compare_steps(old: Ask, new: Ask, asked: argparse.Namespace) -> Iterator[Row
                 yield Row(f"{name} {height}x{width}, {phase}, {precision}{chosen}", *times)
 
 
-def _in_turn(runs: Sequence[Callable[[], float]], repeats: int) -> list[list[float]]:
+def in_turn(runs: Sequence[Callable[[], float]], repeats: int) -> list[list[float]]:
     """Return the times of runs that take turns; the first of each does not count."""
     times: list[list[float]] = [[] for _ in runs]
     for repeat in range(repeats + 1):
