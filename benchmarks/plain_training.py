@@ -7,7 +7,7 @@ Each takes a step from images that lie ready, so loading and augmentation are fr
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -139,12 +139,20 @@ def extracted(backbone: nn.Module, images: Sequence[Tensor]) -> Tensor:
     return torch.cat([(backbone(batch) + backbone(batch.flip(3))) / 2 for batch in images])
 
 
-def plain_work(phase: Phase, context: TrainingContext) -> Work:
-    """Return the plain form of a run of a phase, on a plain copy of the context's model as it is now."""
+def plain_work(
+    phase: Phase, context: TrainingContext, *, called: Callable[[nn.Module], nn.Module] = lambda network: network
+) -> Work:
+    """Return the plain form of a run of a phase, on a plain copy of the context's model as it is now.
+
+    Args:
+        phase: Which.
+        context: Whose model, crops and settings.
+        called: The copy to what is called in its place: `torch.compile`, say.
+    """
     header, device = context.model.header, context.model.device
     pixels = torch.from_numpy(context.pixels[:]).to(device)
     images = normalise_pixels(pixels, mean=header.mean, std=header.std).contiguous()
-    backbone = plain_backbone(context.model.backbone)
+    backbone = called(plain_backbone(context.model.backbone))
     if phase == "features":
         batches = torch.split(images, context.settings.inference_batch_size)
         return lambda: extracted(backbone, batches)

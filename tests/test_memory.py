@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from iics import memory
 
@@ -135,3 +136,11 @@ def test_what_a_container_uses_is_not_free_but_the_files_it_read_are(files):
     limit.with_name("memory.current").write_text(f"{12 * GIB}\n")
     assert memory.free_memory(meminfo, limit) == 0
     assert memory.total_memory(meminfo, limit) == 8 * GIB
+
+
+def test_what_torch_keeps_of_a_gpus_memory_is_free_too(monkeypatch):
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10 * GIB, 80 * GIB))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 7 * GIB)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 3 * GIB)
+    assert memory.free_on(torch.device("cuda")) == 14 * GIB
+    assert memory.free_on(torch.device("cpu")) == float("inf")

@@ -1,10 +1,15 @@
-"""Choosing the device to work on, by name, and with whom the machine is shared."""
+"""Choosing the device to work on, by name, with whom the machine is shared, and what is sent there without waiting."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from iics.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def choose_device(name: str) -> str:
@@ -32,3 +37,19 @@ def choose_device(name: str) -> str:
 def processes_here() -> int:
     """Return how many processes torchrun started on this machine; 1 without it."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device; a GPU gets it in its turn, and nobody waits for what it has to do before.
+
+    From memory that may be paged out the copy would wait, hence the pinned one; torch keeps it until it was read.
+    """
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told to; others are done already."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)

@@ -35,12 +35,16 @@ def free_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT
 
 
 def free_on(device: torch.device) -> float:
-    """Return bytes free on an accelerator that tells; infinite for the CPU and for others."""
+    """Return bytes free on an accelerator that tells; infinite for the CPU and for others.
+
+    What torch keeps for its next tensors is free, too.
+    """
     if device.type != "cuda":
         return float("inf")
     import torch
 
-    return float(torch.cuda.mem_get_info(device)[0])
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return float(torch.cuda.mem_get_info(device)[0] + kept)
 
 
 def total_memory(meminfo: Path = MEMINFO, container_limit: Path = CONTAINER_LIMIT) -> int | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iics.pixels.augment import normalise_pixels
+from iics.pixels.held_pixels import pixels_on
 from iics.pixels.pixel_source import PixelSource
 
 
@@ -25,6 +25,7 @@ def extract_features(
     std: tuple[float, float, float],
     batch_size: int,
     device: torch.device,
+    crops: range | None = None,
     network: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
@@ -37,18 +38,20 @@ def extract_features(
         std: Channel standard deviations.
         batch_size: Crops forwarded at once.
         device: Where the backbone is.
+        crops: Which, side by side; None takes all.
         network: How to call the backbone; None calls it as it is.
         progress: Called after each batch with the number of crops in it.
 
     Returns:
-        Raw features, float32, on `device`. Shape (n, d).
+        Raw features, float32, on `device`. Shape (len(crops), d).
     """
     was_training = backbone.training
     backbone.eval()
     forward, rows = network or backbone, []
-    for start in range(0, len(pixels), batch_size):
-        batch = np.require(pixels[start : start + batch_size], requirements="W")  # torch takes no read-only memory
-        images = normalise_pixels(torch.from_numpy(batch).to(device), mean=mean, std=std)
+    chosen = range(len(pixels)) if crops is None else crops
+    for start in range(chosen.start, chosen.stop, batch_size):
+        batch = pixels_on(device, pixels, slice(start, min(start + batch_size, chosen.stop)))
+        images = normalise_pixels(batch, mean=mean, std=std)
         rows.append((forward(images) + forward(images.flip(3))).float() / 2)
         if progress is not None:
             progress(len(images))

@@ -6,10 +6,13 @@ one fused loop on the CPU, by torch elsewhere.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from iics.device import sent
 from iics.pixels.augment_draws import AugmentDraws
 from iics.pixels.augment_kernel import augmented_by_kernel, normalised_by_kernel
 
@@ -65,7 +68,8 @@ def normalise_pixels(pixels: Tensor, *, mean: Channels, std: Channels) -> Tensor
 
 def augment_in_torch(pixels: Tensor, draws: AugmentDraws, *, mean: Channels, std: Channels) -> Tensor:
     """Return what `augment` returns, for draws that were made, on any device."""
-    erased = erase_mask(draws.erased, pixels.shape[1], pixels.shape[2]).to(pixels.device)
+    draws = draws.on(pixels.device)
+    erased = erase_mask(draws.erased, pixels.shape[1], pixels.shape[2])
     images = normalise_in_torch(mirror_and_shift(pixels, draws), mean=mean, std=std)
     images.masked_fill_(erased[:, None], 0.0)
     return images
@@ -73,20 +77,23 @@ def augment_in_torch(pixels: Tensor, draws: AugmentDraws, *, mean: Channels, std
 
 def normalise_in_torch(pixels: Tensor, *, mean: Channels, std: Channels) -> Tensor:
     """Return what `normalise_pixels` returns, on any device."""
-    scale, shift = scale_and_shift(mean, std)
-    images = torch.addcmul(shift.to(pixels.device), pixels.float(), scale.to(pixels.device))
+    scale, shift = _scale_and_shift_on(pixels.device, mean, std)
+    images = torch.addcmul(shift, pixels.float(), scale)
     return images.permute(0, 3, 1, 2)
 
 
 def mirror_and_shift(pixels: Tensor, draws: AugmentDraws) -> Tensor:
-    """Return crops mirrored, then padded with black and cut out where it was drawn. Shape (n, h, w, 3)."""
+    """Return crops mirrored, then padded with black and cut out where it was drawn, all on one device.
+
+    Shape (n, h, w, 3).
+    """
     num_crops, height, width, _ = pixels.shape
     device = pixels.device
-    is_mirrored, (down, right) = draws.is_mirrored.to(device), draws.offsets.to(device)
+    down, right = draws.offsets
     rows = torch.arange(height, device=device) + down[:, None]  # (n, h), outside [0, h) is border
     columns = torch.arange(width, device=device) + right[:, None]
     is_inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    columns = torch.where(is_mirrored[:, None], width - 1 - columns, columns)
+    columns = torch.where(draws.is_mirrored[:, None], width - 1 - columns, columns)
     crop = torch.arange(num_crops, device=device)[:, None, None]
     moved = pixels[crop, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
     moved.masked_fill_(~is_inside[..., None], 0)
@@ -116,3 +123,9 @@ def scale_and_shift(mean: Channels, std: Channels) -> tuple[Tensor, Tensor]:
     """Return a and b such that a * pixel + b is the normalised pixel, per channel. Shapes (3,)."""
     scale, shift = 1 / (255 * np.array(std)), -np.array(mean) / np.array(std)
     return torch.tensor(scale, dtype=torch.float32), torch.tensor(shift, dtype=torch.float32)
+
+
+@functools.cache  # sent once, not with every batch
+def _scale_and_shift_on(device: torch.device, mean: Channels, std: Channels) -> tuple[Tensor, Tensor]:
+    scale, shift = scale_and_shift(mean, std)
+    return sent(scale, device), sent(shift, device)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from iics.config import AugmentSettings
+from iics.device import sent
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class AugmentDraws:
     def rows(self, chosen: slice) -> AugmentDraws:
         """Return the draws of some crops of the batch."""
         return AugmentDraws(self.is_mirrored[chosen], self.offsets[:, chosen], self.erased[:, chosen])
+
+    def on(self, device: torch.device) -> AugmentDraws:
+        """Return them on a device, sent there in one piece."""
+        together = torch.cat([self.is_mirrored[None].long(), self.offsets, self.erased])
+        is_mirrored, offsets, erased = torch.split(sent(together, device), [1, 2, 4])
+        return AugmentDraws(is_mirrored[0].bool(), offsets, erased)
 
 
 def draw_augmentation(

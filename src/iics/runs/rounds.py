@@ -24,6 +24,7 @@ from iics.labelling.labeller import with_resolved_route
 from iics.methods.by_name import ends_round, method_of, stages_of, with_own_settings
 from iics.models.reid_model import ReidModel, create_model
 from iics.pixels.digests import Digests
+from iics.pixels.held_pixels import held_if_they_fit
 from iics.pixels.pixel_cache import open_pixels
 from iics.pixels.pixel_source import PixelSource, Reordered
 from iics.runs.checkpoint import Checkpoint
@@ -112,7 +113,7 @@ def train(
         model = _starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        _check_steps_fit(model, crops, settings, engine)
+        of_maps = _check_steps_fit(model, crops, settings, engine)
         digests = digests_of(crops, settings)
         check_same_pictures_everywhere(crops, digests, processes)
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
@@ -123,6 +124,7 @@ def train(
             folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {}, pictures=pictures)
             held.enter_context(folder.writing())
             folder.save_model(model)
+        pixels = held_if_they_fit(pixels, engine.device, leaving=of_maps)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         return _finished(run, None, Path(out), at_end)
 
@@ -176,12 +178,13 @@ def resume(
             check_own_model(folder, checkpoint)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
-        _check_steps_fit(model, crops, settings, engine)
+        of_maps = _check_steps_fit(model, crops, settings, engine)
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
         if folder is not None and not folder.model_path.exists():
             folder.save_model(model)  # killed before the first one was written, or deleted since
         if folder is not None:
             folder.delete_old_checkpoints()
+        pixels = held_if_they_fit(pixels, engine.device, leaving=of_maps)
         run = Run(model, shuffled, pixels, settings, engine, processes, folder, after_round, after_record, progress)
         return _finished(run, checkpoint, Path(out), at_end)
 
@@ -215,8 +218,9 @@ def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
         )
 
 
-def _check_steps_fit(model: ReidModel, crops: CropSet, settings: Settings, engine: Engine) -> None:
-    check_step_fits(model, crops, settings, engine, [stage.batch(crops, settings) for stage in stages_of(settings)])
+def _check_steps_fit(model: ReidModel, crops: CropSet, settings: Settings, engine: Engine) -> float:
+    batches = [stage.batch(crops, settings) for stage in stages_of(settings)]
+    return check_step_fits(model, crops, settings, engine, batches)
 
 
 def with_resolved_settings(settings: Settings) -> Settings:

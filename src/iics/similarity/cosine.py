@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -42,8 +43,12 @@ class CosineSimilarity:
     def pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """See `CropSimilarity`."""
         cosines = np.empty(len(first), np.float32)
-        on_each_thread(_cosines, self.features.cpu().numpy(), first, second, cosines)
+        on_each_thread(_cosines, self._on_cpu, first, second, cosines)
         return cosines
+
+    @cached_property
+    def _on_cpu(self) -> FloatArray:
+        return self.features.cpu().numpy()
 
 
 CNN = SimilarityKind(lambda crops: CosineSimilarity(crops.features), needs_scores=False, has_features=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from iics.computing_settings import EngineSettings
 from iics.config import AugmentSettings, NormKind
 from iics.crops import CropSet
+from iics.device import wait_for
 from iics.measure import seconds_in_turn
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation
@@ -126,7 +127,7 @@ def threads_line() -> str:
 
 def finisher(device: torch.device) -> Callable[[], object] | None:
     """Return what waits for a device, None where nothing works on by itself."""
-    return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else None
+    return (lambda: wait_for(device)) if device.type == "cuda" else None
 
 
 def variants(

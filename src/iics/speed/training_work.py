@@ -1,6 +1,7 @@
 """What is timed of training: a step of either stage, an extraction of features, as training does it.
 
-Weights and pixels are random. A step goes from uint8 pixels in memory to new weights, augmentation included.
+Weights and pixels are random. A step goes from uint8 pixels, in memory or held by a GPU, to new weights, augmentation
+included.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ from iics.methods.iics.stage1 import sum_over_cameras
 from iics.models.backbone import backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import create_model
+from iics.pixels.held_pixels import held_if_they_fit
 from iics.training.context import TrainingContext
 from iics.training.engine import Engine
 from iics.training.label_training import LabelBatches, train_on_labels
 from iics.training.losses import ClassifierAndTriplet
 from iics.training.randomness import seeded_starting_weights
 from iics.training.step import train_step, training_steps
+from iics.training.step_terms import StepTerms
 
 Phase = Literal["stage1", "stage2", "features"]
 Work = Callable[[], object]
@@ -103,6 +106,7 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
         model = create_model(settings.model, device=engine.device)
     model.backbone.to(memory_format=engine.memory_format)
     shape = (num_crops, workload.height, workload.width, 3)
+    pixels = np.random.default_rng(workload.seed).integers(0, 256, shape, dtype=np.uint8)
     return TrainingContext(
         model=model,
         crops=CropSet(
@@ -110,7 +114,7 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
             camera_ids=np.zeros(num_crops, np.int64),
             camera_names=("random",),
         ),
-        pixels=np.random.default_rng(workload.seed).integers(0, 256, shape, dtype=np.uint8),
+        pixels=held_if_they_fit(pixels, engine.device, leaving=0),
         settings=settings,
         generator=torch.Generator().manual_seed(workload.seed),
         network=engine.network(model.backbone),
@@ -118,14 +122,14 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
     )
 
 
-def our_work(phase: Phase, context: TrainingContext) -> Work:
-    """Return what training does in a run of a phase, on the context's model; a stage's step returns its loss."""
+def our_work(phase: Phase, context: TrainingContext, *, num_steps: int = 1) -> Work:
+    """Return what training does in a run of a phase, on the context's model; a stage's steps return their mean loss."""
     if phase == "features":
         return lambda: context.raw_features()
-    return _our_stage1(context) if phase == "stage1" else _our_stage2(context)
+    return (_our_stage1 if phase == "stage1" else _our_stage2)(context, num_steps)
 
 
-def _our_stage1(context: TrainingContext) -> Work:
+def _our_stage1(context: TrainingContext, num_steps: int) -> Work:
     settings = context.settings.stage1
     per_camera, batch = settings.crops_per_camera, torch.arange(len(context.pixels))
     heads, targets = stage1_heads(context), stage1_targets(context)
@@ -133,26 +137,29 @@ def _our_stage1(context: TrainingContext) -> Work:
         nn.ModuleList(heads), backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
 
-    def step() -> float:
-        loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+    def steps() -> float:
+        loss_of, seen = sum_over_cameras(heads, targets, crops_per_camera=per_camera), StepTerms(context, num_steps)
         with training_steps(context):
-            return train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)[0]
+            for _ in range(num_steps):
+                terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
+                seen.add(terms, num_images=len(batch))
+        return seen.means()[0]
 
-    return step
+    return steps
 
 
-def _our_stage2(context: TrainingContext) -> Work:
+def _our_stage2(context: TrainingContext, num_steps: int) -> Work:
     settings = context.settings.stage2
     loss, targets = stage2_loss(context), stage2_targets(context)
     optimiser = context.optimiser(
         loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
 
-    def step() -> float:
-        batches = LabelBatches(settings.clusters_per_batch, settings.crops_per_cluster, [1.0])
+    def steps() -> float:
+        batches = LabelBatches(settings.clusters_per_batch, settings.crops_per_cluster, [1.0] * num_steps)
         return train_on_labels(context, loss, targets, optimiser, batches)["loss"]
 
-    return step
+    return steps
 
 
 def stage1_heads(context: TrainingContext) -> list[BNNeckHead]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from iics.config import Settings
 from iics.crops import CropSet
+from iics.device import wait_for
 from iics.models.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation
-from iics.pixels.pixel_source import PixelSource, Reordered
+from iics.pixels.held_pixels import pixels_on
+from iics.pixels.pixel_source import PixelSource
 from iics.similarity.pair_histograms import PairHistograms, pair_histograms
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
@@ -29,7 +30,7 @@ class TrainingContext:
     Attributes:
         model: Being trained, in place.
         crops: What it is trained on; identities are only measured against, but for supervised training.
-        pixels: The crops' pixels, in their order.
+        pixels: The crops' pixels, in their order; perhaps held by the model's device.
         settings: Of the run.
         generator: Source of every random choice of the stage, on the CPU.
         network: The backbone as it is called, see `Engine.network`.
@@ -76,15 +77,18 @@ class TrainingContext:
         def count(num_images: int) -> None:
             nonlocal done
             done += num_images
+            if done == own.stop - own.start:
+                wait_for(self.model.device)  # labelling needs all of them; so that the time counts as theirs
             self.report("features", done, own.stop - own.start, num_images=num_images)
 
         features = extract_features(
             self.model.backbone,
-            Reordered(self.pixels, np.arange(own.start, own.stop)),
+            self.pixels,
             mean=self.model.header.mean,
             std=self.model.header.std,
             batch_size=batch_size,
             device=self.model.device,
+            crops=range(own.start, own.stop),
             network=self.network,
             progress=count,
         )
@@ -110,10 +114,8 @@ class TrainingContext:
         draws = draw_augmentation(len(batch), height, width, settings=self.settings.augment, generator=self.generator)
 
         def images(rows: slice) -> Tensor:
-            pixels = np.require(self.pixels[batch[rows].numpy()], requirements="W")  # torch takes no read-only memory
-            on_device = torch.from_numpy(pixels).to(self.model.device)
-            header = self.model.header
-            return augment(on_device, draws.rows(rows), mean=header.mean, std=header.std)
+            pixels, header = pixels_on(self.model.device, self.pixels, batch[rows]), self.model.header
+            return augment(pixels, draws.rows(rows), mean=header.mean, std=header.std)
 
         return images
 

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from iics.device import sent
 from iics.training.batches import stage2_batches
 from iics.training.context import TrainingContext
-from iics.training.losses import LabelLoss, check_loss
+from iics.training.losses import LabelLoss
 from iics.training.step import train_step, training_steps
+from iics.training.step_terms import StepTerms
 
 
 @dataclass(frozen=True)
@@ -67,24 +68,21 @@ def train_on_labels(
     )
     loss.train()
     names: list[str] = []
-    seen: list[list[float]] = []
+    seen = StepTerms(context, len(drawn))
     with training_steps(context):
-        for step, (batch, factor) in enumerate(zip(drawn, batches.rate_factors, strict=True), start=1):
+        for batch, factor in zip(drawn, batches.rate_factors, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = factor * group["initial_lr"]
 
             def loss_of(features: Tensor, rows: slice, batch: Tensor = batch) -> Tensor:
-                crop_ids = batch[rows].to(features.device)
-                terms = loss(features, labels[batch[rows]].to(features.device), crop_ids)
+                crop_ids = batch[rows]
+                terms = loss(features, *(sent(each, features.device) for each in (labels[crop_ids], crop_ids)))
                 names[:] = terms
                 return torch.stack([*terms.values()]) * (len(crop_ids) / len(batch))
 
             terms = train_step(  # a triplet needs two labels, in every part
                 context, optimiser, batch, unit=batches.crops_per_label, min_units=2, group_size=None, loss_of=loss_of
             )
-            seen.append(terms)
-            check_loss(terms[0], phase=context.stage, step=step)
-            context.report("train", step, len(drawn), num_images=len(batch), loss=terms[0])
+            seen.add(terms, num_images=len(batch))
     context.processes.agree(loss)
-    means: list[float] = np.mean(seen, axis=0).tolist()
-    return {**dict(zip(names, means, strict=True)), "num_steps": len(drawn)}
+    return {**dict(zip(names, seen.means(), strict=True)), "num_steps": len(drawn)}

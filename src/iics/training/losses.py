@@ -114,8 +114,9 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, ma
     farthest = distance.masked_fill(~is_positive, -torch.inf).amax(dim=1)
     nearest = distance.masked_fill(is_same, torch.inf).amin(dim=1)
     counts = is_positive.any(dim=1) & ~is_same.all(dim=1)
-    hinge = (farthest[counts] - nearest[counts] + margin).clamp_min(0)
-    return hinge.sum() / max(len(hinge), 1)
+    # Chosen by a mask, not by index: how many count is not to be waited for.
+    hinge = torch.where(counts, farthest - nearest + margin, 0.0).clamp_min(0)
+    return hinge.sum() / counts.sum().clamp_min(1)
 
 
 def check_loss(loss: float, *, phase: str, step: int) -> None:

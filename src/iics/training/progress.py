@@ -18,7 +18,7 @@ class ProgressEvent:
         done: Steps or crops done of this work, up to `total`.
         total: Steps or crops of it.
         num_images: Images that went through the network since the last event of the work.
-        loss: Loss of the step, where there is one.
+        loss: Loss of the step, or of one shortly before it on a GPU, where there is one.
         stage: Title of the stage that does it, e.g. "stage 1"; "" outside of stages.
     """
 

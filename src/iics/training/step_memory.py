@@ -31,8 +31,8 @@ class StepBatch:
 
 def check_step_fits(
     model: ReidModel, crops: CropSet, settings: Settings, engine: Engine, batches: Sequence[StepBatch]
-) -> None:
-    """Refuse batches whose feature maps do not fit into the memory that is free on the device.
+) -> float:
+    """Return the bytes that the largest batch's feature maps take; refuse batches whose maps do not fit on the device.
 
     Processes on one machine share its memory and the batch; on GPUs, each has its own part of both.
 
@@ -52,8 +52,10 @@ def check_step_fits(
     free = free_memory() if on_cpu else free_on(engine.device)
     features = StepBatch(min(settings.inference_batch_size, len(crops)), "--inference-batch-size")
     works = [("A training step", batch, numbers.kept, settings.engine.parts) for batch in batches]
+    most = 0.0
     for what, batch, numbers_a_crop, num_parts in [*works, ("Extracting features", features, numbers.largest, 1)]:
         needed = numbers_a_crop * num_bytes * batch.num_crops / num_parts
+        most = max(most, needed)
         if free is not None and needed > free:
             size = f"{settings.model.height}x{settings.model.width}"
             in_parts = "" if batch is features else f" in parts (--engine.parts, now {num_parts}),"
@@ -62,3 +64,4 @@ def check_step_fits(
                 f"{free / 1e9:.1f} GB are free. Take smaller batches ({batch.flags}),{in_parts} or smaller crops "
                 "(--height, --width)."
             )
+    return most

@@ -29,9 +29,10 @@ class SharedOverlap:
         self._processes = processes
         self.scores = scores
         self.num_cameras = num_cameras
-        self._matrix = scores.detach().float().cpu().contiguous().numpy()
-        is_shared = processes.count > 1 and scores.device.type == "cpu" and len(scores) > _PANEL_ROWS
-        self._is_shared = is_shared and large_scores(self._matrix, num_cameras=num_cameras) is None
+        self._is_shared = processes.count > 1 and scores.device.type == "cpu" and len(scores) > _PANEL_ROWS
+        if self._is_shared:
+            self._matrix = scores.detach().float().contiguous().numpy()
+            self._is_shared = large_scores(self._matrix, num_cameras=num_cameras) is None
 
     def matrix(self, scores: Tensor, *, num_cameras: int) -> Tensor:
         """Return what `score_overlap` returns, to the last bit. On the first process only. Shape (n, n)."""

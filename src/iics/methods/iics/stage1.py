@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from iics.arrays import IntArray
 from iics.config import Settings
 from iics.crops import CropSet
+from iics.device import sent
 from iics.errors import TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import NO_CLUSTER, PseudoLabels, describe_pseudo_labels
@@ -23,9 +24,9 @@ from iics.models.heads import BNNeckHead
 from iics.similarity.cosine import CosineSimilarity
 from iics.training.batches import stage1_batches, stage1_steps
 from iics.training.context import TrainingContext
-from iics.training.losses import check_loss
 from iics.training.step import LossOf, train_step, training_steps
 from iics.training.step_memory import StepBatch
+from iics.training.step_terms import StepTerms
 
 logger = logging.getLogger(__name__)
 
@@ -191,17 +192,15 @@ def _train_heads(
         num_steps=num_steps,
         generator=context.generator,
     )
-    losses = []
+    seen = StepTerms(context, num_steps)
     with training_steps(context):
-        for step, batch in enumerate(batches, start=1):
-            targets = labels[batch].to(context.model.device)
+        for batch in batches:
+            targets = sent(labels[batch], context.model.device)
             loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
             terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
-            losses.append(terms[0])
-            check_loss(losses[-1], phase=context.stage, step=step)
-            context.report("train", step, num_steps, num_images=len(batch), loss=losses[-1])
+            seen.add(terms, num_images=len(batch))
     context.processes.agree(modules)
-    return float(np.mean(losses))
+    return seen.means()[0]
 
 
 def _batch(crops: CropSet, settings: Settings) -> StepBatch:
