@@ -1,9 +1,9 @@
-"""Overlap (Eq. 9) of dense scores: tiles of crops, kept in the cache while all their pairs are compared.
+"""Overlap (Eq. 9) of dense scores, in tiles of crops that stay in the cache while their pairs are compared.
 
 With I = sum min(s_m, s_n) and row sums a_m, the sum of max(s_m, s_n) is a_m + a_n - I exactly, so
-J = I / (a_m + a_n - I). One step of the inner loop compares four crops with four others and holds the sixteen sums in
-registers; every pair takes the same path, so J depends neither on the order of crops nor on the number of threads, and
-J of two copies is exactly 1.
+J = I / (a_m + a_n - I). One step of the inner loop compares four crops with four others and keeps the sixteen sums
+in registers. Every pair is added up in the same order. So J depends neither on the order of crops nor on the number
+of threads, and J of two copies is exactly 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROWS_AT_A_TIME = 4 * _TILE  # a kernel cannot be interrupted: Ctrl-C waits a fe
 
 
 def dense_overlap(scores: FloatArray) -> FloatArray:
-    """Return J of every pair; O(n^2 K) time, half of it saved by symmetry, and no memory beside the result.
+    """Return J of every pair; O(n^2 K) time, halved by symmetry, and no memory besides the result.
 
     Args:
         scores: Not negative, no NaN, every row sum above 0. Shape (n, K).
@@ -117,7 +117,7 @@ def _work_space() -> tuple[FloatArray, FloatArray, FloatArray]:
 
 @kernel(parallel=True)
 def _overlap_near_diagonal(scores: FloatArray, overlap: FloatArray, num_threads: int) -> FloatArray:
-    """Write the tiles on the diagonal and return the row sums, added up as the tiles add."""
+    """Write the tiles on the diagonal; return the row sums, added in the same order as in the tiles."""
     num_crops = len(scores)
     masses = np.empty(num_crops, np.float32)
     for thread in numba.prange(num_threads):
@@ -163,7 +163,7 @@ def _overlap_off_diagonal(
 
 @kernel(parallel=True)
 def _masses(scores: FloatArray, num_threads: int) -> FloatArray:
-    """Return the row sums, added up as the tiles add."""
+    """Return the row sums, added in the same order as in the tiles."""
     num_crops = len(scores)
     masses = np.empty(num_crops, np.float32)
     for thread in numba.prange(num_threads):

@@ -1,9 +1,9 @@
-"""Approximate neighbour graph: an inverted file of faiss, for more crops than an exact search has time for.
+"""Approximate neighbour graph by an inverted file of faiss, for so many crops that an exact search is too slow.
 
-Features are projected onto their main directions (PCA) and put into cells around 4 sqrt(n) centres; only the cells
-whose centres are nearest to a crop are searched (the inverted file of Jegou et al., "Product Quantization for Nearest
-Neighbor Search", 2011, without its quantisation). What is found is compared in full. Needs the extra `faiss`; what it
-finds and costs beside the exact search stands in docs/performance.md.
+Features are projected onto their main directions (PCA) and assigned to cells around 4 sqrt(n) centres. For each
+crop, only the cells with the nearest centres are searched (the inverted file of Jegou et al., "Product Quantization
+for Nearest Neighbor Search", 2011, without its quantisation). The crops found are compared in full. Needs the extra
+`faiss`; docs/performance.md compares its result and cost with the exact search.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_faiss() -> None:
 
 
 def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
-    """Return crops near every crop; nearly all of the nearest, none certainly.
+    """Return crops near every crop; nearly all of them are the nearest, but none is certain.
 
     Args:
         similarity: Of n crops, with features to search by.
@@ -66,7 +66,7 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
 
 
 def _search(features: FloatArray, k: int) -> IntArray:
-    """Return k crops near each, of those in the nearest cells; of all cells where those hold fewer."""
+    """Return k crops near each crop, from the nearest cells; from all cells if these hold fewer than k."""
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())

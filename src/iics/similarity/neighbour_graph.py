@@ -1,7 +1,7 @@
 """Neighbour graph: the nearest crops of every crop, found without the matrix of all pairs.
 
-Exact by blocks, O(n^2 d) time in matrix products, or approximate through an inverted file of faiss. Either way the
-memory is linear in the number of crops.
+The search is exact, in blocks of matrix products with O(n^2 d) time, or approximate, by an inverted file of faiss.
+In both cases, memory grows linearly with the number of crops.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class NeighbourGraph:
     Attributes:
         neighbours: Each crop first among its own, then by (similarity, larger first; index). Shape (n, k).
         similarity: To each neighbour; infinite to itself. Shape (n, k).
-        num_certain: How many of them no other crop is nearer than, for certain. Shape (n,).
+        num_certain: How many of the first neighbours are certainly the nearest of all crops. Shape (n,).
     """
 
     neighbours: Int32Array
@@ -37,7 +37,7 @@ class NeighbourGraph:
 
 
 class FindNeighbours(Protocol):
-    """A similarity to its neighbour graph, as `neighbour_graph`."""
+    """Function from a similarity to its neighbour graph, such as `neighbour_graph`."""
 
     def __call__(self, similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
         """Return crops near every crop."""
@@ -48,11 +48,11 @@ class NeighbourSearch:
     """A way to find neighbours, chosen by name (`iics.similarity.by_name`).
 
     Attributes:
-        find: A similarity to its neighbour graph.
-        is_exact: Whether `num_certain` of what it finds means something.
+        find: Makes the neighbour graph of a similarity.
+        is_exact: Whether `num_certain` of its graphs is meaningful.
         needs_features: Whether it searches by features.
-        memory: Crops, neighbours and length of features to the bytes it takes beside the graph.
-        check: Refuses if what it needs is not installed.
+        memory: From the numbers of crops, neighbours and features to the bytes it takes besides the graph.
+        check: Raises an error if a package that it needs is not installed.
     """
 
     find: FindNeighbours
@@ -63,16 +63,16 @@ class NeighbourSearch:
 
 
 def graph_memory(num_crops: int, num_neighbours: int) -> int:
-    """Return the bytes that a neighbour graph takes, and the distances made of it."""
+    """Return the bytes of a neighbour graph and of the distances made from it."""
     return _BYTES_PER_NEIGHBOUR * num_crops * num_neighbours
 
 
 def neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
     """Return the nearest crops of every crop by an exact search.
 
-    Where an upper bound of the similarity is cheaper than the similarity (Eq. 5: every overlap counted as 1), crops
-    with the largest bounds are compared in full. Those that are at least as near as the last bound are certainly the
-    nearest of all.
+    If an upper bound is cheaper than the similarity (Eq. 5: the overlap is at most 1), only the crops with the
+    largest bounds are compared in full. Neighbours that are at least as similar as the last of these bounds are
+    certainly the nearest of all.
 
     Args:
         similarity: Of n crops.
@@ -104,7 +104,7 @@ def in_order(found: Int32Array, similarity: FloatArray, *, last_bounds: FloatArr
     Args:
         found: Crops found, each crop among its own. Shape (n, k).
         similarity: To each crop found. Shape (n, k).
-        last_bounds: For each crop, what no crop that was not found can be more similar than. Shape (n,).
+        last_bounds: For each crop, an upper bound of its similarity to crops that were not found. Shape (n,).
     """
     similarity = np.where(found == np.arange(len(found))[:, None], np.float32(np.inf), similarity)
     order = np.lexsort((found, -similarity), axis=1)
@@ -115,13 +115,13 @@ def in_order(found: Int32Array, similarity: FloatArray, *, last_bounds: FloatArr
 
 @kernel(parallel=True)
 def _offer(tile: FloatArray, top: int, left: int, best: FloatArray, found: Int32Array) -> None:
-    """Put those of a tile's columns into the lists of its rows that belong there; columns come in ascending order."""
+    """Put columns of a tile into the lists of its rows, if they are near enough; columns come in ascending order."""
     last = best.shape[1] - 1
     for i in numba.prange(len(tile)):
         values, crops = best[top + i], found[top + i]
         for j in range(tile.shape[1]):
             value = np.float32(np.inf) if top + i == left + j else tile[i, j]
-            if value > values[last]:  # on a tie the smaller index came first and stays
+            if value > values[last]:  # on a tie, the smaller index, which came first, stays
                 _insert(values, crops, value, left + j)
 
 
@@ -147,7 +147,7 @@ def _nearest(distance: FloatArray, k: int) -> Int32Array:
 
 @kernel()
 def _insert(values: FloatArray, crops: Int32Array, value: np.float32, crop: int) -> None:
-    """Put a crop into a list ordered by value, behind those of at least its own; the last drops out."""
+    """Put a crop into a list ordered by value, after equal and larger values; the last one drops out."""
     place = len(values) - 1
     while place > 0 and values[place - 1] < value:
         values[place], crops[place] = values[place - 1], crops[place - 1]

@@ -1,8 +1,8 @@
-"""Reciprocal neighbours (Zhong et al., CVPR 2017): each crop as a sparse row of weights over the crops near it.
+"""Reciprocal neighbours (Zhong et al., CVPR 2017): a sparse row of weights over near crops for each crop.
 
-Two crops of one person are among each other's nearest, and share those neighbours. R(p) are the reciprocal neighbours
-of p, R*(p) those joined with the reciprocal neighbours of its members that it mostly covers; the row holds exp(-d) over
-R*(p), averaged over the nearest crops.
+Two crops of one person are mostly among each other's nearest, and have neighbours in common. R(p) is the set of
+reciprocal neighbours of p. R*(p) adds the reciprocal neighbours of each member of R(p) of whose set two thirds are
+in R(p). The row of p holds exp(-d) over R*(p), averaged over the nearest crops of p.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PairDistance = Callable[[IndexArray, IndexArray], FloatArray]
 
 
 def neighbours_needed(num_crops: int, k1: int, k2: int) -> int:
-    """Return how many nearest crops, itself included, `reciprocal_weights` looks at."""
+    """Return how many nearest crops of each, itself included, `reciprocal_weights` needs."""
     return min(max(k1 + 1, k2), num_crops)
 
 
@@ -41,10 +41,10 @@ def reciprocal_weights(
     Args:
         neighbours: Nearest crops, each crop first among its own, then by (distance, index). Shape (n, k),
             k at least `neighbours_needed`.
-        pair_distance: From crops (m,) and crops (m,) to their distances (m,).
+        pair_distance: From indices (m,) and (m,) of crops to the distances of these pairs (m,).
         k1: Neighbours, beside the crop itself, among which reciprocal ones are sought. Clipped to n - 1.
         k2: Nearest crops, itself included, over which weights are averaged (local query expansion). Clipped to n.
-        covers_more: Whether two thirds that are covered are too few: more must be.
+        covers_more: Whether more than two thirds of a set must be in R(p); otherwise two thirds are enough.
 
     Raises:
         ValueError: If there are fewer neighbours than k1 and k2 need.
@@ -101,7 +101,7 @@ def _reciprocal(neighbours: Int32Array, p: int, k: int) -> Int32Array:
 
 @kernel()
 def _expand(neighbours: Int32Array, p: int, k: int, half: int, more: int, members: Int32Array) -> int:
-    """Write R*(p) to `members` and return its size; `more` is 1 where two thirds are too few, else 0."""
+    """Write R*(p) to `members` and return its size; `more` is 1 if more than two thirds are needed, else 0."""
     close = _reciprocal(neighbours, p, k)
     size = len(close)
     for i in range(size):
@@ -122,7 +122,7 @@ def _expand(neighbours: Int32Array, p: int, k: int, half: int, more: int, member
 
 @kernel(parallel=True)
 def _expanded_sets(neighbours: Int32Array, k: int, half: int, more: int) -> tuple[Int32Array, Int32Array]:
-    """Return R*(p), R(p, k) joined with every R(q, half) of its members that it covers by two thirds."""
+    """Return R*(p): R(p, k), and every R(q, half) of its members q of which two thirds are in R(p, k)."""
     num_crops = len(neighbours)
     members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
     sizes = np.empty(num_crops, np.int32)
