@@ -1,7 +1,8 @@
-"""Queries whose very picture is in the gallery under another name: they find themselves, which is no recognition.
+"""Queries whose picture is in the gallery under another name: they find themselves, which is no recognition.
 
-Features of equal pixels are equal but for last bits, whatever file, archive or format they are read from. Features of
-query and gallery -> pairs of copies. Pairs are sought by a few random projections, so that no product of all is needed.
+Features of equal pixels are equal except for rounding, whatever the file, archive or format. Features of query and
+gallery -> pairs of copies. A few random projections find the candidates, so that no product of all features is
+needed.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class CropPairs:
     Attributes:
         first: Index of one crop of each pair. Shape (m,).
         second: Index of the other. Shape (m,).
-        num_independent: Different pairs of tracklets among them, or, where tracklets are not known, different pictures:
-            frames of the same two people tell the same thing again.
+        num_independent: Number of different pairs of tracklets or, if tracklets are not known, of different
+            pictures: more frames of the same two people give no new evidence.
     """
 
     first: IntArray
@@ -42,7 +42,7 @@ class CropPairs:
 
 
 def picture_ids(crops: CropSet) -> IntArray | None:
-    """Return which picture each crop is from, -1 where that is not known; None if it is known of no crop. Shape (n,).
+    """Return the picture of each crop, -1 if it is not known; None if it is not known for any crop. Shape (n,).
 
     Crops with boxes are of one picture if they share a file; others if they share camera and time. Where more than
     1 % of the crops repeat a tracklet in such a picture, times are too coarse to tell pictures apart.
@@ -69,7 +69,7 @@ def picture_ids(crops: CropSet) -> IntArray | None:
 def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) -> CropPairs:
     """Return each crop with one other of its tracklet, drawn at random; tracklets of one crop give none.
 
-    One a crop, and not all pairs, because those grow with the square of a tracklet's length.
+    One per crop instead of all pairs, because these grow with the square of a tracklet's length.
 
     Args:
         tracklet_ids: -1 is unknown. Shape (n,).

@@ -74,7 +74,7 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
 
 
 def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
-    """Return the crop indices of every camera with at least 2 crops; smaller ones sit stage 1 out, with a warning.
+    """Return the crop indices of every camera with at least 2 crops; others are left out of stage 1, with a warning.
 
     Raises:
         TrainingError: If no camera has 2 crops.
@@ -94,7 +94,7 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
 def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
     """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4). Processes share the cameras.
 
-    Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
+    Distances use every core, camera after camera. Linkage uses one core, so it runs for several cameras at once.
     """
     labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
     processes = context.processes
@@ -116,7 +116,7 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
 def with_clusters(
     context: TrainingContext, cameras: list[IntArray], pseudo_labels: list[PseudoLabels]
 ) -> tuple[list[IntArray], list[PseudoLabels]]:
-    """Return cameras and their pseudo-labels without cameras that have no cluster; these sit out, with a warning.
+    """Return cameras and their pseudo-labels; cameras without a cluster are left out, with a warning.
 
     Raises:
         TrainingError: If no camera has a cluster.
@@ -135,11 +135,11 @@ def with_clusters(
 
 
 def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:
-    """Return the places of neighbouring cameras in groups whose distances together take no more than one full matrix.
+    """Return groups of cameras whose distance matrices together take no more memory than the largest matrix allowed.
 
     Args:
         sizes: Crops of each camera.
-        max_dense: Crops whose distances may be held at once; a larger camera is a group of its own.
+        max_dense: Crops whose full matrix may be held; a larger camera is a group of its own.
     """
     groups: list[list[int]] = []
     room = 0

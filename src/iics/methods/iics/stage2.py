@@ -38,7 +38,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     """Train the backbone and one head on pseudo-labels over all cameras.
 
     Args:
-        context: The round's working place.
+        context: The round's context.
         state: The heads of stage 1, for the scores; unused for CNN similarity.
 
     Returns:
@@ -91,7 +91,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
 
 
 def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
-    """Return pseudo-labels over all cameras. The first process clusters; the others help it with Eq. 9.
+    """Return pseudo-labels over all cameras. The first process clusters; the others help to compute Eq. 9.
 
     Args:
         context: The round's working place.
