@@ -1,4 +1,4 @@
-"""What exporting costs and gains: agreement, mAP and crops a second of exported files beside torch, in one process."""
+"""Exported files compared with torch in one process: agreement, mAP and crops per second."""
 
 from __future__ import annotations
 

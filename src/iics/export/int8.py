@@ -1,6 +1,6 @@
 """ONNX file -> ONNX file with convolutions in eight bits, by onnxruntime's static quantisation (QDQ).
 
-Weights have a step a channel, maps one step each, found by running crops through the network.
+Weights have one scale per channel, maps one scale each, found by running crops through the network.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Crops that arrive in a folder: which files are whole and new. Polling, so that network shares do as well.
+"""Crops that arrive in a folder: which files are complete and new. It polls, so that network shares work.
 
-A file counts as whole when its size and time of change stayed the same from one look to the next. What cannot be read
-then is looked at again when it changes.
+A file is complete if size and time of change are the same in two successive looks. A file that cannot be read is
+tried again when it changes.
 """
 
 from __future__ import annotations

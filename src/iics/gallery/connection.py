@@ -1,6 +1,6 @@
-"""The way to a vector database: a folder ending in .db on this machine (milvus-lite), or a server's address.
+"""Connection to a vector database: a folder ending in .db on this machine (milvus-lite), or a server's address.
 
-Nothing of pymilvus is imported before a gallery is opened. Its errors come out as `GalleryError`.
+pymilvus is imported when a gallery is opened, not before. Its errors become `GalleryError`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """report.html: a run on one page. A `ToldRun` in, text out that needs neither network nor scripts.
 
-Pictures lie in the page as data; every text is escaped by the template, for names of files and cameras may be anything.
+Pictures are embedded as data. The template escapes every text, because names of files and cameras may be anything.
 """
 
 from __future__ import annotations

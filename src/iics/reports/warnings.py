@@ -1,7 +1,7 @@
-"""What went wrong in a run, or looks like it: found in its records without identities, said in plain words.
+"""Warnings: signs in a run's records that something went wrong, mostly found without identities.
 
-Each threshold stands with its reason; docs/report.md has the runs that they were held against. A warning is a hint to
-look, not a verdict.
+Each threshold has its reason beside it; docs/report.md lists the runs on which they were tested. A warning is a
+hint, not a verdict.
 """
 
 from __future__ import annotations
