@@ -103,6 +103,7 @@ def choose_number_of_clusters(
             place = tried.index(_best(scores))
             below, above = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
             try_numbers(_geometric(below, above, max(num_candidates // 3, 2)))
+    # No cut scores above 0: the crops have no structure, and are one cluster.
     if not any(score > 0 for score in scores.values()):
         return ClusterCount(number=1, score=0.0)
     best = _best(scores)
@@ -139,6 +140,7 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     )
     sums = membership @ comparison.distance  # (clusters, columns): distances of a crop summed over each cluster
     place = np.arange(len(own))
+    # A crop's distance to itself is 0: it adds nothing to the sum, but must not be counted.
     num_own = sizes[own] - comparison.counts_itself
     a = sums[own, place] / np.maximum(num_own, 1)
     sums /= np.maximum(sizes, 1)[:, None].astype(sums.dtype)
@@ -167,6 +169,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
     if distance.shape[1:] != columns.shape:
         raise ValueError(f"distance needs {len(columns)} columns, got shape {distance.shape}.")
     everyone, places = np.arange(len(distance)), np.arange(len(columns))
+    # The silhouette is a ratio and needs distances that are not negative; linkage takes negative ones, too.
     raised = distance - min(0.0, float(distance.min()))
     raised[columns, places] = 0
     raised[raised < ROUNDING] = 0  # copies of one crop have no structure

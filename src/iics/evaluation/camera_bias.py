@@ -56,6 +56,7 @@ def camera_predictability(features: FloatArray, crops: CropSet) -> CameraPredict
 def _nearest_mean(learned: FloatArray, cameras: IntArray, told: FloatArray) -> IntArray:
     present = np.unique(cameras)
     means = np.stack([learned[cameras == camera].mean(axis=0) for camera in present])
+    # Not scikit-learn's NearestCentroid, which warns of every dead channel.
     nearest: IntArray = present[cdist(told, means).argmin(axis=1)]
     return nearest
 
@@ -230,6 +231,7 @@ def _neighbourhood(
 def _mean_similarities(features: FloatArray, cameras: IntArray) -> tuple[DoubleArray, float | None, float]:
     """Return mean cosines by pair of cameras (NaN where there is no pair), within, and between them; from sums."""
     sizes = np.bincount(cameras)
+    # The sum of the cosines of all pairs is the product of two sums of features: no n x n matrix is needed.
     sums = np.stack([features[cameras == camera].sum(axis=0, dtype=np.float64) for camera in range(len(sizes))])
     totals = sums @ sums.T
     squares = np.bincount(cameras, weights=np.einsum("nd,nd->n", features, features, dtype=np.float64))

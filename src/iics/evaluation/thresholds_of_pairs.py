@@ -113,8 +113,10 @@ def rate_interval(exceeds: BoolArray, pairs: PersonPairs) -> RateInterval:
     excess = np.bincount(pairs.people_pair, exceeds, num_two) - rate * np.bincount(pairs.people_pair, minlength=num_two)
     by_person = np.bincount(pairs.first, excess, pairs.num_people) + np.bincount(pairs.second, excess, pairs.num_people)
     squares = by_person**2
+    # The square of each two people is in the sums of both of them: once is enough.
     variance = float(squares.sum() - (excess**2).sum()) / len(pairs) ** 2
     variance *= pairs.num_people / max(pairs.num_people - 2, 1)
+    # Two people are never more than one independent pair, however many crops show them.
     count = min(rate * (1 - rate) / variance, num_two) if variance > 0 else num_two
     # As many people as would share the variance evenly; one degree of freedom goes to the rate.
     degrees = squares.sum() ** 2 / (squares**2).sum() - 1 if squares.any() else 1
@@ -141,6 +143,7 @@ def _threshold(
     different: PersonPairs, ordered: FloatArray, same: FloatArray, same_camera: FloatArray | None, rate: float
 ) -> MatchThreshold:
     """Return the smallest similarity that no more than a share of the pairs exceed; none from too few people."""
+    # 1e-9: products such as 0.001 * 1000 may be rounded to just below a whole number.
     allowed = int(rate * len(ordered) + 1e-9)
     if allowed < 1 or rate * len(different.first) < 1 - 1e-9:
         return MatchThreshold(rate)

@@ -121,5 +121,6 @@ def _features(
 
 
 def _crops_per_second(forms: Mapping[str, PixelEmbedder], pixels: Pixels) -> dict[str, float]:
+    # The forms run in turn, so that a busy moment of the machine hits all of them.
     works = {name: lambda form=form: form.embed(pixels, batch_size=len(pixels)) for name, form in forms.items()}
     return {name: len(pixels) / seconds for name, seconds in seconds_in_turn(works, repeats=_REPEATS).items()}

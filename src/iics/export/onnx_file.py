@@ -87,6 +87,7 @@ def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float
     """
     expected = model.embed(pixels) if exported.form.mirror else unmirrored_features(model, pixels)
     deviation = float(np.abs(exported.embed(pixels) - expected).max())
+    # Not `deviation > TOLERANCE`, which would accept NaN.
     if not deviation <= TOLERANCE:
         raise ExportError(
             f"The exported graph does not compute what the model does: features differ by {deviation:.1e}, "

@@ -65,6 +65,7 @@ def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, sec
         GalleryError: If crops were written or erased by others meanwhile; no living crop is lost then.
     """
     with _one_at_a_time:
+        # Before the first row is deleted, so that an interruption at any later moment is noticed.
         _set_pending(client, collection, _YES, seconds=seconds)
         for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
             client.delete(collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), timeout=seconds)
@@ -151,6 +152,7 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
     """Give the copy the collection's name and drop the old one, if they are equal; else leave all as it was."""
     from pymilvus.exceptions import MilvusException
 
+    # Renamed before it is compared: from now on nobody writes to it.
     client.rename_collection(collection, aside, timeout=seconds)
     try:
         client.load_collection(aside, timeout=seconds)
@@ -160,6 +162,7 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
                 "database's files; give the same command again when nobody indexes."
             )
         client.rename_collection(copy, collection, timeout=seconds)
+    # Also Ctrl-C: the collection must get its name back.
     except BaseException:
         with suppress(MilvusException):  # a database that is gone: whoever opens it next puts it back
             finish_erasure(client, collection, seconds=seconds)

@@ -50,6 +50,7 @@ def train_supervised(context: TrainingContext, state: State) -> StageResult:
         loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
     if state:
+        # Unlike in IICS, the classes stay the same from round to round: so head and momentum go on.
         loss.load_state_dict(state["loss"])
         optimiser.load_state_dict(state["optimiser"])
     num_steps = steps_of_epochs(
@@ -57,6 +58,7 @@ def train_supervised(context: TrainingContext, state: State) -> StageResult:
         num_crops=int((labels != LEFT_OUT).sum()),
         batch_size=settings.identities_per_batch * settings.crops_per_identity,
     )
+    # The rate is a function of the step in the whole run: a resumed run computes it, nothing has to be restored.
     start, all_steps = context.round_index * num_steps, context.settings.rounds * num_steps
     factors = [cosine_decay(start + step, num_steps=all_steps) for step in range(num_steps)]
     terms = train_on_labels(

@@ -96,6 +96,7 @@ def load_benchmark(data_dir: Path | str, benchmark: Benchmark) -> DataSplits:
     if benchmark.warning:
         _logger.warning(benchmark.warning)
     splits = benchmark.read(data_dir)
+    # After reading: an error about a name says more than one about a number, and comes first.
     check_counts(splits, benchmark.counts, place=str(data_dir), remedy=benchmark.remedy)
     return splits
 

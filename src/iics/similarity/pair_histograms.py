@@ -109,6 +109,7 @@ def counts_of_all_bins(counts: Iterable[Sequence[int]]) -> IntArray:
 
 def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield some of the sampled crops and their cosines with all, 4 MB at a time or one row."""
+    # Blocks of 16 MB took 183 MB with what is made of them, instead of 72 MB, and no less time (12,936 crops).
     size = max(1, _BLOCK_FLOATS // max(1, len(features)))
     for start in range(0, len(sampled), size):
         rows = sampled[start : start + size]

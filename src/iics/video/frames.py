@@ -162,6 +162,7 @@ class VideoFile:
             stamp = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
             first_stamp = stamp if first_stamp is None else first_stamp
             index, seconds = self.num_read, stamp - first_stamp
+            # Times must grow; `not >` also catches NaN.
             if index and not seconds > self._last_seconds:
                 self.num_untimed += 1
                 seconds = self._last_seconds + 1 / self.frames_per_second

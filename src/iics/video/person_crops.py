@@ -47,6 +47,7 @@ class TrackletLinker:
     def __init__(self, *, max_gap: int) -> None:
         from trackforge import OCSORT
 
+        # min_hits=1: `CropSelection` drops short tracklets; the tracker would drop the first crops of long ones, too.
         self._tracker = OCSORT(max_age=max_gap, min_hits=1, iou_threshold=_MIN_OVERLAP)
         self._max_gap = max_gap
         self._tracklets: dict[int, _Tracklet] = {}  # by the tracker's number

@@ -98,9 +98,11 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
     """
     labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
     processes = context.processes
+    # Time grows with the square of a camera's crops: the largest first, dealt out to the processes in turn.
     largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
     own = largest_first[processes.rank :: processes.count]
     found: list[PseudoLabels] = []
+    # Threads are enough: linkage is compiled and holds no interpreter lock.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for group in groups_that_fit([len(cameras[at]) for at in own], labeller.max_dense_crops):
             places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
@@ -167,9 +169,11 @@ def sum_over_cameras(heads: list[BNNeckHead], targets: Tensor, *, crops_per_came
     """
 
     def loss_of(features: Tensor, rows: slice) -> Tensor:
+        # A part of a batch never splits a camera (`unit` below), so its first crop is the first of a camera.
         own_heads = heads[rows.start // crops_per_camera :]
         groups = torch.split(features, crops_per_camera), torch.split(targets[rows], crops_per_camera)
         by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
+        # A sum, not a mean (Eq. 8): with more cameras, the backbone's gradient is larger.
         return torch.stack(by_camera).sum().unsqueeze(0)
 
     return loss_of
@@ -196,6 +200,7 @@ def _train_heads(
         for step, batch in enumerate(batches, start=1):
             targets = labels[batch].to(context.model.device)
             loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+            # One normalisation group per camera: the same statistics as if each camera went through the network alone.
             terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
             losses.append(terms[0])
             check_loss(losses[-1], phase=context.stage, step=step)
