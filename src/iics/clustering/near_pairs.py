@@ -42,6 +42,7 @@ class NearPairs:
 
     def to_cluster(self) -> NearPairs:
         """Return the graph alone."""
+        # Drops what the sample was computed from, before clustering needs memory.
         return NearPairs(self.graph)
 
     def linkage(self) -> Linkage:

@@ -68,6 +68,7 @@ class CosineRows:
         """Return the distances of a block, in memory that the next call overwrites. Shape (n_block, n_gallery)."""
         count = block.stop - block.start
         np.negative(self.queries[block], out=self._negated[:count])
+        # All rows, also unused ones: rounding depends on their number (see above).
         torch.mm(torch.from_numpy(self._negated), self._searched.T, out=torch.from_numpy(self._distance))
         return self._distance[:count]
 

@@ -80,6 +80,7 @@ def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) 
     starts, sizes = _runs(tracklet_ids[order])
     start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)  # of each crop's tracklet, in `order`
     has_other = size > 1
+    # A step around the tracklet that is never a whole turn: always another crop, all with equal chances.
     step = generator.integers(1, np.maximum(size, 2))
     other = start + (np.arange(len(order)) - start + step) % size
     return CropPairs(order[has_other], order[other[has_other]], num_independent=int((sizes > 1).sum()))
@@ -101,9 +102,8 @@ def apart_pairs(crops: CropSet, generator: np.random.Generator) -> CropPairs:
     tracklets = crops.tracklet_ids
     is_usable = pictures != UNKNOWN
     if tracklets is not None and (crops.boxes is None or (tracklets >= 0).any()):
-        is_usable &= (
-            tracklets >= 0
-        )  # times alone do not make two crops two people; nor do we count people we cannot tell
+        # Without a tracklet, two crops at one time may be one person, and we could not say which people a pair shows.
+        is_usable &= tracklets >= 0
     else:
         tracklets = None
     usable = np.flatnonzero(is_usable)

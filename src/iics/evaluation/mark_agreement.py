@@ -127,6 +127,7 @@ def _precisions(marks: Sequence[Mark], kept: list[tuple[float, list[bool]]]) -> 
         if not within or (found and found[-1].num_marked == len(within)):
             continue
         precision = sum(mark.verdict == "right" for mark in within) / len(within)
+        # Counts queries, not marks: the matches of one query are not independent.
         low, high = wilson_interval(precision, len({mark.query for mark in within}), deviations=_DEVIATIONS_95)
         found.append(MarkedPrecision(float(limit), len(within), precision, low, high))
     return tuple(found)

@@ -112,9 +112,8 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
     """
     try:
-        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(
-            errors="surrogateescape"
-        )  # carriage returns in fields stay
+        # Not read as text, which would change carriage returns in fields.
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
     except OSError as error:
         raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
     rows = csv.reader(io.StringIO(text, newline=""))

@@ -98,6 +98,7 @@ class RerankedRows:
         """Return the distances of a block, in memory that the next call overwrites; junk is far. Shape as ever."""
         distance = self._plain(block)  # -cosine
         distance += 1
+        # In place, as the steps around it: a block of distances is large.
         distance *= (self._lambda / self._farthest[block])[:, None]
         overlap = self._weights.overlap_rows(np.arange(block.start, block.stop))[:, len(self._plain.queries) :]
         distance[:, self._counted] += jaccard_part(overlap, self._lambda)

@@ -97,6 +97,7 @@ def _images(folder: Path) -> tuple[dict[Path, FileState], set[Path]]:
     passed_over: set[Path] = set()
     for parent, folders, names in os.walk(folder):
         passed_over |= {Path(parent, name) for name in folders if is_ignored(name)}
+        # In place: os.walk then does not enter the others.
         folders[:] = [name for name in folders if not is_ignored(name)]
         for name in names:
             path = Path(parent, name)

@@ -130,6 +130,7 @@ def _check_collection(path: Path, recorded: _Contents | None) -> None:
         raise _DamageError(f"{_place(path / _MANIFEST)} is gone")
     manifest = _json(path, _MANIFEST) if has_manifest else {}
     version = _version(path, manifest)
+    # Somebody else wrote since: the checksums are of older files.
     if recorded is None or version > recorded.version:
         _check_readable(path, manifest)
         return

@@ -90,6 +90,7 @@ def index_crops(
             done = batches.index(indices)
             result += done
             unflushed += done.num_new + done.num_changed + done.num_updated
+            # Every write survives a kill without this; the flush makes searches fast.
             if unflushed >= CROPS_PER_FLUSH:
                 gallery.flush()
                 unflushed = 0
@@ -128,6 +129,7 @@ class _Batches:
             if before is None or row["digest"] != before["digest"]:
                 wanted.append(index)
             else:
+                # First complete the row, then compare: what the new data does not know is no change.
                 _keep_what_was_known(row, before)
                 (known if _is_same(row, before) else updated).append(index)
         decoded, features, undecoded = self._embed(wanted)

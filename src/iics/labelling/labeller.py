@@ -87,10 +87,12 @@ class Labeller:
             distances = AllPairs(self.distance.all_pairs(similarity))
         else:
             graph = self.search.find(similarity, num_neighbours=self.num_neighbours)
+            # An approximate search cannot say which neighbours are certain.
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
             between = self.distance.near(similarity, graph)
             distances = NearPairs(distance_graph(between, graph), between)
+        # Looking uses every core, so it is done here; clustering may then run for several cameras at once.
         return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
 
     def cluster(self, prepared: Prepared, *, min_number: int = 2) -> PseudoLabels:
@@ -134,6 +136,7 @@ def max_dense_crops(distance: DistanceSettings) -> int:
     """Return the number of crops up to which all pairs are compared."""
     if distance.max_dense_crops > 0:
         return distance.max_dense_crops
+    # All memory, not the free part: how crops are compared must not depend on what else runs.
     memory = total_memory()
     return _CROPS_WHERE_MEMORY_IS_UNKNOWN if memory is None else math.isqrt(memory // _SHARE_OF_MEMORY // 4)
 

@@ -63,6 +63,7 @@ def boxes_within_frames(
         )
 
     _refuse((np.abs([width, height]) <= _MOST_OF_SHARES).all(axis=0) & (width > 0) & (height > 0), places, share)
+    # Edges are rounded, not sizes: boxes that touch still touch.
     low = np.rint(np.stack([left, top], axis=1)).astype(np.int64)
     high = np.rint(np.stack([left + width, top + height], axis=1)).astype(np.int64)
 

@@ -175,6 +175,7 @@ def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[
                 f"{table.places[at]}: {crops.paths[at]} is of camera {here} here and of camera {before} before "
                 f"({table.places[first]}{_spelled(crops, first, at)}). One camera takes a picture."
             )
+    # Query and gallery are never compared with each other: a crop may be in both.
     for splits in (("train", "query"), ("train", "gallery")):
         seen: dict[tuple[object, ...], int] = {}
         for at in (at for split in splits for at in rows[split]):

@@ -112,6 +112,7 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
         if fault is not None:
             raise DataError(f"{places[at]}: time {values[at]} {fault}.")
         times[at] = seconds
+    # Refused only if all are such: a single one may be a number of seconds.
     if all(compact_date(values[at]) for at in known):
         raise DataError(
             f"{places[first]}: all times are digits alone that may be dates, e.g. {values[first]}: write "

@@ -143,6 +143,7 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
         losses = [did.terms["loss"] for _, did in taken if "loss" in did.terms]
         known = [loss for loss in losses if loss is not None]
         idle += [f"{name} in round {number}" for number, did in taken if did.num_steps == 0]
+        # A loss that was not finite is recorded as null.
         if len(known) < len(losses):
             broken.append(name)
         elif len(known) >= 3 and known[-1] >= known[0]:

@@ -87,6 +87,7 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
     """Return the distances of all pairs of neighbours; O(n k) memory."""
     num_crops, k = graph.neighbours.shape
     rows, columns = np.repeat(np.arange(num_crops), k), graph.neighbours.ravel().astype(np.int64)
+    # One number for each pair, so that a pair found from both sides is one edge.
     keys, places = np.unique(np.minimum(rows, columns) * num_crops + np.maximum(rows, columns), return_index=True)
     is_pair = keys // num_crops != keys % num_crops
     keys, places = keys[is_pair], places[is_pair]
@@ -98,6 +99,7 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
 def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatArray) -> float:
     """Return the mean distance of non-neighbours, over a sample; above all distances if there are none."""
     num_crops, k = graph.neighbours.shape
+    # All pairs are edges; `far` only has to be larger.
     if k == num_crops:
         return float(edges.max(initial=0)) + 1
     crops = evenly_spaced(num_crops, _SAMPLED_ROWS)

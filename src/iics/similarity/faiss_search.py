@@ -55,6 +55,7 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
     if not np.isfinite(features.sum(axis=1)).all():
         raise ValueError("features hold NaN or infinite values; check the model they were computed with.")
     num_crops = len(similarity)
+    # By features alone, and more than needed: the similarity may order them otherwise.
     found = _search(features, min(_FOUND_FOR_ONE * num_neighbours, num_crops)).astype(np.int32)
     itself = np.arange(num_crops, dtype=np.int32)
     is_lost = ~(found == itself[:, None]).any(axis=1)  # behind more than k copies
@@ -77,6 +78,7 @@ def _search(features: FloatArray, k: int) -> IntArray:
         features, dimensions = projection.apply(features), DIMENSIONS
     num_cells = 4 * math.isqrt(num_crops) if num_crops > _FEW_CROPS else 1
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(dimensions), dimensions, num_cells, faiss.METRIC_L2)
+    # Otherwise faiss prints a warning to the terminal if there are few crops for a cell.
     index.cp.min_points_per_centroid = 1
     index.cp.max_points_per_centroid = _TRAINED_ON
     index.train(features)
