@@ -1,9 +1,9 @@
 """Average linkage (Eq. 4) of a distance matrix: every merge joins two clusters that are each other's nearest.
 
-The nearest-neighbour chain (Benzécri, 1982; Murtagh, 1983; told by Müllner, "Modern hierarchical, agglomerative
-clustering algorithms", 2011): walk from a cluster to its nearest until two are nearest to each other, join them, go on
-from where the walk stood. Works in the square float32 matrix itself, where a cluster's distances lie side by side:
-at least 1.3 times as fast as fastcluster, in a third of its memory, with the same clusters
+The nearest-neighbour chain (Benzécri, 1982; Murtagh, 1983; described by Müllner, "Modern hierarchical, agglomerative
+clustering algorithms", 2011): walk from a cluster to its nearest until two are each other's nearest, merge them, and
+continue from the cluster before. Works in the square float32 matrix, in which the distances of a cluster are
+contiguous: at least 1.3 times as fast as fastcluster, in a third of its memory, with the same clusters
 (docs/performance.md).
 """
 
@@ -24,7 +24,7 @@ _SMALL = 64  # clusters below which closing gaps saves nothing
 
 
 class AllPairs:
-    """Distances of all pairs of n crops, in one matrix that linkage uses up; see `Distances`.
+    """Distances of all pairs of n crops, in one matrix that linkage overwrites; see `Distances`.
 
     Args:
         matrix: Smaller is closer, finite and exactly symmetric. Shape (n, n), float32 in C order.
@@ -67,7 +67,7 @@ class AllPairs:
 
     @staticmethod
     def sample_memory(num_crops: int) -> int:
-        """Return the most bytes that choosing a number by a sample takes: three times the sample."""
+        """Return the most bytes for choosing a number by a sample: three times the sample."""
         return 3 * 4 * num_crops * min(num_crops, MOST_SAMPLED)
 
     @staticmethod
@@ -79,10 +79,10 @@ class AllPairs:
 def linkage_in_place(distance: FloatArray) -> Linkage:
     """Return the merges of average-linkage clustering, in order of height; takes O(n^2) time.
 
-    Works in `distance`, on one core and without the interpreter's lock: several can run at once. Negative distances
-    are allowed: Eq. 5 makes similarities above 1, and a constant added to every distance changes no merge. Only
-    rounding errors below 0 are clipped, so that copies of one crop merge at height 0. On ties the order of the crops
-    decides: shuffle crops that come sorted by identity.
+    Overwrites `distance`. Uses one core and no interpreter lock: several calls can run at once. Negative distances
+    are allowed, because Eq. 5 gives similarities above 1, and a constant added to every distance changes no merge.
+    Only rounding errors below 0 are clipped, so that copies of one crop merge at height 0. On ties, the order of the
+    crops decides: shuffle crops that are sorted by identity.
 
     Args:
         distance: Smaller is closer, finite and exactly symmetric (with d(a, b) < d(b, a) a chain could run in

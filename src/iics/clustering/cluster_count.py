@@ -1,11 +1,11 @@
 """Number of clusters, chosen without labels: the cut of one dendrogram with the largest mean silhouette.
 
 The silhouette of a crop (Rousseeuw, 1987) is (b - a) / max(a, b), with a its mean distance to the rest of its own
-cluster and b to the nearest other cluster; 0 for a cluster of one crop. Within one camera that is all. Over several
-cameras the plain silhouette prefers clusters of one camera each, because crops of one camera are close anyway; so there
-a and b are taken over pairs from *different* cameras only, and a crop whose cluster holds no other camera scores 0.
-The paper fixes the number instead and leaves its choice to future work; neither a number nor a fraction of pairs
-carries over to data of another size.
+cluster and b to the nearest other cluster; 0 for a cluster of one crop. Within one camera, this is used as it is.
+Over several cameras it prefers clusters of one camera each, because crops of one camera are close anyway. So there,
+a and b only use pairs from *different* cameras, and a crop whose cluster holds no other camera scores 0. The paper
+fixes the number and leaves its choice to future work; a number, or a fraction of pairs, does not suit data of
+another size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NUM_REFINEMENTS = 2
 
 
 class LargestSilhouette:
-    """As many clusters as have the largest mean silhouette, over a sample of crops; see `Clustering`."""
+    """The number of clusters with the largest mean silhouette, over a sample of crops; see `Clustering`."""
 
     def look(self, distances: Distances, camera_ids: IntArray | None) -> list[Comparison]:
         """Return what the number is chosen by."""
@@ -65,14 +65,15 @@ def choose_number_of_clusters(
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
-    Tries numbers spaced geometrically from `min_number` to n / 2, then twice more between the neighbours of the best
-    one. Each takes time proportional to the pairs compared.
+    Tries numbers in geometric steps from `min_number` to n / 2, then twice more between the neighbours of the best.
+    The time of each try is proportional to the number of pairs compared.
 
     Args:
         linkage: Result of `linkage_in_place`.
         comparisons: Result of `comparisons_of` on the same crops.
-        min_number: Smallest number tried, at least 2. Over several cameras no fewer than any one of them needs alone:
-            with few cameras and weak features the inter-camera silhouette otherwise finds groups of similar people.
+        min_number: Smallest number tried, at least 2. Over several cameras, the largest number of one camera:
+            otherwise, with few cameras and weak features, the inter-camera silhouette finds groups of similar
+            people.
         num_candidates: Numbers tried in the first pass, at least 2; a third as many in each refinement.
 
     Raises:
@@ -102,6 +103,7 @@ def choose_number_of_clusters(
             place = tried.index(_best(scores))
             below, above = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
             try_numbers(_geometric(below, above, max(num_candidates // 3, 2)))
+    # No cut scores above 0: the crops have no structure, and are one cluster.
     if not any(score > 0 for score in scores.values()):
         return ClusterCount(number=1, score=0.0)
     best = _best(scores)
@@ -138,6 +140,7 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     )
     sums = membership @ comparison.distance  # (clusters, columns): distances of a crop summed over each cluster
     place = np.arange(len(own))
+    # A crop's distance to itself is 0: it adds nothing to the sum, but must not be counted.
     num_own = sizes[own] - comparison.counts_itself
     a = sums[own, place] / np.maximum(num_own, 1)
     sums /= np.maximum(sizes, 1)[:, None].astype(sums.dtype)
@@ -152,7 +155,7 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
 
 
 def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntArray | None = None) -> list[Comparison]:
-    """Return who is compared with whom: all with the columns, or each camera's columns with the other cameras' crops.
+    """Return what is compared: all crops with the columns, or each camera's columns with other cameras' crops.
 
     Args:
         distance: Between all crops and the columns. Copied. Negative distances (Eq. 5) are all raised by one constant.
@@ -166,6 +169,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
     if distance.shape[1:] != columns.shape:
         raise ValueError(f"distance needs {len(columns)} columns, got shape {distance.shape}.")
     everyone, places = np.arange(len(distance)), np.arange(len(columns))
+    # The silhouette is a ratio and needs distances that are not negative; linkage takes negative ones, too.
     raised = distance - min(0.0, float(distance.min()))
     raised[columns, places] = 0
     raised[raised < ROUNDING] = 0  # copies of one crop have no structure

@@ -50,7 +50,7 @@ class FixedNumber:
 
 
 class QuantileCut:
-    """Clusters of what merges below the distance that a fraction q of all pairs does not exceed; see `Clustering`."""
+    """All merges below the distance that a fraction q of all pairs does not exceed; see `Clustering`."""
 
     def __init__(self, q: float) -> None:
         self.q = q
@@ -74,12 +74,12 @@ class QuantileCut:
 
 
 def guessed_number(num_crops: int) -> int:
-    """Return a guess at a number of clusters that is not fixed: one for four crops."""
+    """Return a guess of a number of clusters that is not fixed: one per four crops."""
     return num_crops // 4
 
 
 def cut_number(linkage: Linkage, num_clusters: int) -> IntArray:
-    """Return labels with exactly `num_clusters` clusters, whatever heights are tied: the first n - k merges.
+    """Return labels with exactly `num_clusters` clusters, even if heights are tied: the first n - k merges.
 
     Args:
         linkage: Result of `linkage_in_place`.

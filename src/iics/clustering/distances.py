@@ -1,4 +1,4 @@
-"""What a clustering sees of distances, all pairs or near ones, and what a clustering is.
+"""The interfaces of distances, of all pairs or of near ones, and of a clustering.
 
 `iics.clustering.by_name` lists the clusterings. To add one, write a file with a `Clustering` in it and give it a line
 there.
@@ -16,7 +16,7 @@ MOST_SAMPLED = 4000
 
 
 class Memory(Protocol):
-    """What looking at distances takes, beside the distances."""
+    """Memory of reading distances, besides the distances themselves."""
 
     def sample_memory(self, num_crops: int) -> int:
         """Return the most bytes that work on `Distances.sample` takes."""
@@ -34,27 +34,27 @@ class Distances(Memory, Protocol):
     def sample(self) -> tuple[IntArray, FloatArray]:
         """Return all crops or evenly spaced ones, shape (c,), and the distances of all to them, shape (n, c).
 
-        The distances may be those that are clustered: they must not be changed.
+        The distances may be the very array that is clustered: do not change them.
         """
 
     def quantile(self, q: float) -> float:
         """Return the smallest distance that a fraction q of all pairs does not exceed; n is at least 2."""
 
     def to_cluster(self) -> Distances:
-        """Return what is left to be clustered once nothing is looked at any more."""
+        """Return what is to be clustered, without what only `look` needed."""
 
     def linkage(self) -> Linkage:
-        """Return the merges of average linkage; uses up the distances, one core, and no interpreter lock."""
+        """Return the merges of average linkage; overwrites the distances; takes one core and no interpreter lock."""
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return how many parts there are between which no distance is known."""
+        """Return the number of parts between which no distance is known."""
 
 
 class Clustering(Protocol):
     """Distances to clusters, in two steps: one uses every core, the other can run for several cameras at once."""
 
     def look(self, distances: Distances, camera_ids: IntArray | None) -> Any:
-        """Return what has to be known of distances before they are used up.
+        """Return what `cluster` must know of the distances before it overwrites them.
 
         Args:
             distances: Of n crops. Unchanged.
@@ -65,7 +65,7 @@ class Clustering(Protocol):
         """Return the cluster of each crop, 0..k-1 without gaps; -1 for a crop that belongs to none. Shape (n,).
 
         Args:
-            distances: As left by `Distances.to_cluster`; used up.
+            distances: As returned by `Distances.to_cluster`; overwritten.
             seen: What `look` returned.
             min_number: Smallest number of clusters, where the number is chosen.
         """
@@ -74,4 +74,4 @@ class Clustering(Protocol):
         """Return how many clusters there will be, or a guess."""
 
     def memory(self, distances: Memory, num_crops: int) -> int:
-        """Return the most bytes it takes beside the distances."""
+        """Return the most bytes it takes besides the distances."""

@@ -1,8 +1,9 @@
 """Average linkage (Eq. 4) of a sparse graph: pairs without an edge count as equally far.
 
-Exactly the average linkage of the matrix that holds each edge's distance and, for all other pairs, one distance `far`:
-with closeness w = far - d, 0 without an edge, the mean distance of two clusters is far - sum(w) / (size * size), and
-sums of w are sums over edges. Nearest-neighbour chain as in `linkage_in_place`; memory linear in the edges.
+Equal to the average linkage of the matrix that holds each edge's distance and, for all other pairs, one distance
+`far`. With the closeness w = far - d, which is 0 without an edge, the mean distance of two clusters is far - sum(w)
+/ (size * size), and only edges add to sum(w). Nearest-neighbour chain as in `linkage_in_place`; memory grows
+linearly with the number of edges.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def _merge_all(
 ) -> tuple[IndexArray, IndexArray, DoubleArray]:
     """Return the merges in the order they are found: a crop of each cluster, and the height.
 
-    A cluster is named by one of its crops. Its edges are a linked list, so that two clusters' lists join at once; an
-    edge still names the cluster it led to when it was last read.
+    A cluster is named by one of its crops. Its edges are a linked list, so that two lists are joined in constant
+    time. An edge names the cluster that it led to when it was last read, which may have been merged since.
     """
     parents = np.arange(num_crops)
     sizes = np.ones(num_crops)
@@ -112,7 +113,7 @@ def _gather_edges(
     closeness: DoubleArray,
     edge_to: IndexArray,
 ) -> None:
-    """Rename what the edges of a cluster lead to, add up those to the same cluster, drop those within it."""
+    """Update the targets of a cluster's edges, add up edges to the same cluster, drop edges within it."""
     edge, kept = heads[cluster], _NONE
     while edge != _NONE:
         target = _name(parents, targets[edge])

@@ -1,4 +1,4 @@
-"""Near pairs: distances of crops and their neighbours, where a matrix of all pairs does not fit into memory."""
+"""Near pairs: distances of crops and their neighbours, if a matrix of all pairs does not fit into memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NearPairs:
 
     Args:
         graph: Of the near pairs.
-        between: Distances of any crops, to look at a sample of them; None where nothing is looked at.
+        between: Distances of any crops, for a sample of them; None if no sample is needed.
     """
 
     def __init__(self, graph: DistanceGraph, between: CropDistance | None = None) -> None:
@@ -42,6 +42,7 @@ class NearPairs:
 
     def to_cluster(self) -> NearPairs:
         """Return the graph alone."""
+        # Drops what the sample was computed from, before clustering needs memory.
         return NearPairs(self.graph)
 
     def linkage(self) -> Linkage:
@@ -49,7 +50,7 @@ class NearPairs:
         return graph_linkage(self.graph)
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return how many parts no edge joins: they merge last, at `far`, and in an order that means nothing."""
+        """Return the number of parts that no edge joins: they merge last, at `far`, in an arbitrary order."""
         return 1 + int((linkage[:, 2] >= self.graph.far).sum())
 
     def _sampled_rows(self) -> tuple[IntArray, FloatArray]:
@@ -60,7 +61,7 @@ class NearPairs:
 
     @staticmethod
     def sample_memory(num_crops: int) -> int:
-        """Return the most bytes that choosing a number by a sample takes: three times the sample."""
+        """Return the most bytes for choosing a number by a sample: three times the sample."""
         return 3 * 4 * num_crops * _num_sampled(num_crops)
 
     @staticmethod
@@ -70,5 +71,5 @@ class NearPairs:
 
 
 def _num_sampled(num_crops: int) -> int:
-    """Return how many crops' distances to all others are looked at."""
+    """Return the number of crops in the sample."""
     return min(num_crops, MOST_SAMPLED, max(1, int(_SAMPLED_BYTES / (4 * num_crops))))

@@ -1,1 +1,1 @@
-"""What can be wrong with crops, found before any training, and a picture of what each camera sees."""
+"""Checks of a data set before training, and a picture of each camera's crops."""

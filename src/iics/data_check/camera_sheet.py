@@ -1,4 +1,4 @@
-"""A picture of what each camera sees: a row of random crops per camera. In: a CropSet. Out: PIL images, a page each."""
+"""A picture of each camera's crops: a row of random crops per camera. In: a CropSet. Out: PIL images, one per page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data set looked over before any training: what it holds, what is wrong with it, what is worth knowing.
+"""The check of a data set before training: counts, errors and warnings.
 
 DataSplits -> DataReport. Every image is decoded in full and hashed, so this reads all files once.
 """
@@ -21,7 +21,7 @@ __all__ = ["DataReport", "SplitReport", "check_data"]
 
 
 def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = None) -> DataReport:
-    """Decode every crop and report counts, errors and warnings; nothing is raised for what it finds.
+    """Decode every crop and report counts, errors and warnings; no finding raises an error.
 
     Errors: crops that do not decode, train with fewer than two cameras, copies or identities both in train and in
     query or gallery, splits that name their cameras differently. Warnings: copies elsewhere, cameras too small for

@@ -14,8 +14,8 @@ Place = tuple[str, int]
 def find_copies(scans: Mapping[str, Scan]) -> tuple[list[str], list[str]]:
     """Return errors and warnings about copies, one for each kind and combination of splits.
 
-    A copy both in train and in query or gallery is an error. Files of equal bytes are named once, not again for their
-    pixels.
+    A copy both in train and in query or gallery is an error. Files of equal bytes are reported once, not again as
+    equal pixels.
 
     Args:
         scans: By split, in the order they are to be named.

@@ -1,4 +1,4 @@
-"""How large crops are, and which do not look like a person's crop: quantiles, a histogram, and warnings."""
+"""Sizes of crops: quantiles, a histogram, and warnings of crops that do not look like a person's."""
 
 from __future__ import annotations
 

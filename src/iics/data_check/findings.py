@@ -1,4 +1,4 @@
-"""What a look over a data set found, as values and as a plain table for people."""
+"""Findings of the check of a data set, as values and as a plain table."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class DataReport:
     Attributes:
         name: Name of the data set.
         splits: One entry for each split that exists.
-        errors: What must be mended before training or evaluation; each a full sentence.
-        warnings: What can be lived with but should be known.
+        errors: What must be fixed before training or evaluation; each a full sentence.
+        warnings: What should be known, but stops nothing.
         tables: Texts that follow the tables of splits and cameras, e.g. what was expected of a published data set.
     """
 

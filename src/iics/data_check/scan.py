@@ -23,7 +23,7 @@ class Scan:
         sizes: Width and height in pixels. Shape (n, 2).
         file_hashes: Of the encoded file and, where there is one, the box in it. Length n.
         pixel_hashes: Of the decoded crop and its size. Length n.
-        contrasts: Standard deviation of the liveliest channel, in grey levels of 0 to 255. Shape (n,).
+        contrasts: Largest standard deviation of a channel, in grey levels of 0 to 255. Shape (n,).
         failures: One "place (reason)" for each crop that could not be decoded.
     """
 

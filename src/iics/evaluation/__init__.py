@@ -1,1 +1,1 @@
-"""Ranked retrieval measured: CMC, mAP, and who may match whom."""
+"""Evaluation of ranked retrieval: CMC, mAP, and the protocols."""

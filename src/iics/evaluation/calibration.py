@@ -1,7 +1,8 @@
-"""Calibrating a model: which pairs of some data are known to be two people or one, and the thresholds they give.
+"""Calibration of a model: pairs that are known to be one or two people -> thresholds of the similarity.
 
-Best are identities of crops that the model was not trained on: a query and a gallery. Then those of other crops.
-Without identities, two boxes or tracklets in one picture are two people and a tracklet is one: pairs of one camera.
+In order of preference: query and gallery with identities, which the model was not trained on; other crops with
+identities; without identities, two boxes or tracklets in one picture (two people) and crops of a tracklet (one
+person), which are pairs of one camera.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _fingerprint(data: DataSplits) -> str | None:
 
 
 def check_calibratable(data: DataSplits) -> None:
-    """Refuse data of which no two crops are known to be two people, before any feature is computed.
+    """Refuse data without a pair that is known to be two people, before any feature is computed.
 
     Raises:
         EvaluationError: If there are none.
@@ -98,7 +99,7 @@ def identity_thresholds(
     is_trained_on: bool | None,
     seed: int = 0,
 ) -> MatchThresholds:
-    """Return thresholds from pairs of crops of different cameras, of known people; junk and distractors stay out.
+    """Return thresholds from pairs of known people in different cameras, without junk and distractors.
 
     Args:
         query_features: L2-normalised. Shape (n, d).
@@ -143,7 +144,7 @@ def shares_above(
     *,
     seed: int = 0,
 ) -> dict[float, float]:
-    """Return which share of the pairs of two people, here, is above each threshold that was measured elsewhere.
+    """Return the share of pairs of two people in this data above each threshold, which was measured on other data.
 
     Args:
         thresholds: Of the model file.
@@ -219,7 +220,7 @@ def _compared_people(
 def moment_thresholds(
     features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None, seed: int = 0
 ) -> MatchThresholds:
-    """Return thresholds from what is known without identities: two people in one picture, one person in a tracklet.
+    """Return thresholds without identities: from two people in one picture, and one person in a tracklet.
 
     Args:
         features: L2-normalised. Shape (n, d).

@@ -1,4 +1,4 @@
-"""Do features tell the camera instead of the person? Features x cameras -> numbers, no labels."""
+"""Camera bias: how much of the camera is in the features. Features x cameras -> numbers, without labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_COLUMNS = 9
 
 @dataclass(frozen=True)
 class CameraPredictability:
-    """Share of crops whose camera is told, mean over cameras; None where a camera has too few tracklets or crops.
+    """Accuracy of recognising the camera, mean over cameras; None if a camera has too few tracklets or crops.
 
     Attributes:
         by_centroid: By the nearest camera mean.
@@ -35,7 +35,7 @@ class CameraPredictability:
 
 
 def camera_predictability(features: FloatArray, crops: CropSet) -> CameraPredictability:
-    """Return how well cameras are told from features, in three-fold cross-validation.
+    """Return how well the camera is recognised from features, in three-fold cross-validation.
 
     Args:
         features: Shape (n, d).
@@ -56,14 +56,15 @@ def camera_predictability(features: FloatArray, crops: CropSet) -> CameraPredict
 def _nearest_mean(learned: FloatArray, cameras: IntArray, told: FloatArray) -> IntArray:
     present = np.unique(cameras)
     means = np.stack([learned[cameras == camera].mean(axis=0) for camera in present])
+    # Not scikit-learn's NearestCentroid, which warns of every dead channel.
     nearest: IntArray = present[cdist(told, means).argmin(axis=1)]
     return nearest
 
 
 def _groups(crops: CropSet) -> IntArray:
-    """Return crops that must not be torn apart when a classifier is tested: tracklets, else runs of files in a camera.
+    """Return the group of each crop that must be in one fold: its tracklet, else a run of files of its camera.
 
-    Frames that follow each other look alike; told apart by chance they would tell the person, and so the camera.
+    Successive frames look alike. If they were in different folds, recognising the person would reveal the camera.
     """
     cameras = crops.camera_ids
     groups = np.empty(len(crops), dtype=np.int64)
@@ -82,17 +83,17 @@ class CameraBias:
 
     Attributes:
         camera_names: Of the cameras that have crops, in the order of the matrix.
-        num_nearest: Nearest crops looked at; more than a few, because the very nearest is mostly the next frame.
+        num_nearest: Number of nearest crops; more than a few, because the very nearest is mostly the next frame.
         across: Share of other cameras among them, mean over crops; crops of the own tracklet do not count.
-        across_by_chance: The same for features that know nothing.
+        across_by_chance: The same for random features.
         within_similarity: Mean similarity of pairs of one camera; None if no camera has two crops.
         between_similarity: Mean similarity of pairs of two cameras.
         spread: Standard deviation of the latter, over the crops looked at.
         similarities: Mean similarity of each pair of cameras; None for a camera of one crop with itself.
-        by_centroid: Share of crops whose camera is told by the nearest camera mean, mean over cameras; None where
+        by_centroid: Share of crops whose camera is that of the nearest camera mean, mean over cameras; None if
             cameras are too small.
         by_plane: The same for a linear classifier.
-        num_crops: Crops whose nearest were looked for, and on which the camera was told.
+        num_crops: Crops whose nearest were searched, and whose camera was predicted.
     """
 
     camera_names: tuple[str, ...]
@@ -161,7 +162,7 @@ def camera_bias(
         features: L2-normalised. Shape (n, d).
         crops: Of the features.
         seed: Of the crops that are drawn if there are more than `max_crops`.
-        max_crops: Crops whose nearest are looked for among all, and whose camera is told.
+        max_crops: Most crops whose nearest are searched among all, and whose camera is predicted.
         num_nearest: How many nearest.
 
     Raises:
@@ -230,6 +231,7 @@ def _neighbourhood(
 def _mean_similarities(features: FloatArray, cameras: IntArray) -> tuple[DoubleArray, float | None, float]:
     """Return mean cosines by pair of cameras (NaN where there is no pair), within, and between them; from sums."""
     sizes = np.bincount(cameras)
+    # The sum of the cosines of all pairs is the product of two sums of features: no n x n matrix is needed.
     sums = np.stack([features[cameras == camera].sum(axis=0, dtype=np.float64) for camera in range(len(sizes))])
     totals = sums @ sums.T
     squares = np.bincount(cameras, weights=np.einsum("nd,nd->n", features, features, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Camera against camera: how well each camera's queries are answered by the crops of each other camera alone."""
+"""Pairs of cameras: accuracy of each camera's queries in the crops of each other camera alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do features fall into clusters, and do clusters span cameras? Features x cameras -> numbers, no labels."""
+"""Cluster structure: do features form clusters that span cameras? Features x cameras -> numbers, without labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 @dataclass(frozen=True)
 class ClusterStructure:
-    """What crops fall into, by average linkage of 1 - cosine, cut where the silhouette is largest.
+    """Clusters by average linkage of 1 - cosine, cut at the largest silhouette.
 
     Attributes:
         num_crops: Crops clustered.
@@ -83,7 +83,7 @@ class ClusterStructure:
 def cluster_structure(
     features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = 4000
 ) -> ClusterStructure:
-    """Return what at least three crops fall into; O(n^2) memory of up to `max_crops`, several times over.
+    """Return the cluster structure of at least three crops; several O(n^2) matrices, n at most `max_crops`.
 
     Args:
         features: L2-normalised. Shape (n, d).

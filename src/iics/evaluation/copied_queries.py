@@ -1,7 +1,8 @@
-"""Queries whose very picture is in the gallery under another name: they find themselves, which is no recognition.
+"""Queries whose picture is in the gallery under another name: they find themselves, which is no recognition.
 
-Features of equal pixels are equal but for last bits, whatever file, archive or format they are read from. Features of
-query and gallery -> pairs of copies. Pairs are sought by a few random projections, so that no product of all is needed.
+Features of equal pixels are equal except for rounding, whatever the file, archive or format. Features of query and
+gallery -> pairs of copies. A few random projections find the candidates, so that no product of all features is
+needed.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def warn_of_copies(
 
 def copied_pairs(query_features: FloatArray, gallery_features: FloatArray) -> IntArray:
     """Return the indices of queries and gallery crops with the same features, in order. Shape (number of pairs, 2)."""
+    # A projection never enlarges a distance: copies stay within _APART in each, and few others do in all eight.
     directions = np.random.default_rng(0).standard_normal((query_features.shape[1], _NUM_PROJECTIONS))
     directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
     queries, gallery = query_features @ directions, gallery_features @ directions

@@ -1,8 +1,8 @@
-"""Rows of distance, a block of queries at a time: the matrix of query and gallery never stands in memory at once.
+"""Distances of a block of queries to the gallery: the whole matrix is never in memory.
 
-Every block of cosines has as many rows as the gallery's size allows, filled up where queries are missing: the products'
-last bits depend on the number of rows (threads split small products otherwise), and a near tie would be broken one way
-for a thousand queries and another way for ten of them.
+Every block of cosines has the same number of rows, which follows from the size of the gallery; the last block is
+filled up. Why: the rounding of a matrix product depends on its number of rows (threads split small products
+differently). A near tie could then be broken one way for a thousand queries and another way for ten of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ WORK_SPACE_BYTES = 256 * 1024**2
 
 
 def rows_in_a_block(num_gallery: int) -> int:
-    """Return how many queries are compared with the gallery at once: their distances fill `WORK_SPACE_BYTES` at most.
+    """Return how many queries are compared at once: their distances take at most `WORK_SPACE_BYTES`.
 
-    Never a lone one, unless two need more than that.
+    At least two, unless two need more than that.
     """
     return max(2, min(MAX_ROWS, WORK_SPACE_BYTES // (4 * num_gallery)))
 
@@ -39,7 +39,7 @@ def query_blocks(num_queries: int, num_gallery: int) -> Iterator[slice]:
 
 
 class CosineRows:
-    """What orders as 1 - cosine does, -cosine, without the ties that rounding 1 - cosine would add.
+    """-cosine: the same order as 1 - cosine, without the ties that rounding 1 - cosine would add.
 
     Args:
         query_features: L2-normalised rows. Shape (n_query, d).
@@ -68,6 +68,7 @@ class CosineRows:
         """Return the distances of a block, in memory that the next call overwrites. Shape (n_block, n_gallery)."""
         count = block.stop - block.start
         np.negative(self.queries[block], out=self._negated[:count])
+        # All rows, also unused ones: rounding depends on their number (see above).
         torch.mm(torch.from_numpy(self._negated), self._searched.T, out=torch.from_numpy(self._distance))
         return self._distance[:count]
 

@@ -24,8 +24,8 @@ class CropPairs:
     Attributes:
         first: Index of one crop of each pair. Shape (m,).
         second: Index of the other. Shape (m,).
-        num_independent: Different pairs of tracklets among them, or, where tracklets are not known, different pictures:
-            frames of the same two people tell the same thing again.
+        num_independent: Number of different pairs of tracklets or, if tracklets are not known, of different
+            pictures: more frames of the same two people give no new evidence.
     """
 
     first: IntArray
@@ -42,7 +42,7 @@ class CropPairs:
 
 
 def picture_ids(crops: CropSet) -> IntArray | None:
-    """Return which picture each crop is from, -1 where that is not known; None if it is known of no crop. Shape (n,).
+    """Return the picture of each crop, -1 if it is not known; None if it is not known for any crop. Shape (n,).
 
     Crops with boxes are of one picture if they share a file; others if they share camera and time. Where more than
     1 % of the crops repeat a tracklet in such a picture, times are too coarse to tell pictures apart.
@@ -69,7 +69,7 @@ def picture_ids(crops: CropSet) -> IntArray | None:
 def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) -> CropPairs:
     """Return each crop with one other of its tracklet, drawn at random; tracklets of one crop give none.
 
-    One a crop, and not all pairs, because those grow with the square of a tracklet's length.
+    One per crop instead of all pairs, because these grow with the square of a tracklet's length.
 
     Args:
         tracklet_ids: -1 is unknown. Shape (n,).
@@ -80,6 +80,7 @@ def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) 
     starts, sizes = _runs(tracklet_ids[order])
     start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)  # of each crop's tracklet, in `order`
     has_other = size > 1
+    # A step around the tracklet that is never a whole turn: always another crop, all with equal chances.
     step = generator.integers(1, np.maximum(size, 2))
     other = start + (np.arange(len(order)) - start + step) % size
     return CropPairs(order[has_other], order[other[has_other]], num_independent=int((sizes > 1).sum()))
@@ -101,9 +102,8 @@ def apart_pairs(crops: CropSet, generator: np.random.Generator) -> CropPairs:
     tracklets = crops.tracklet_ids
     is_usable = pictures != UNKNOWN
     if tracklets is not None and (crops.boxes is None or (tracklets >= 0).any()):
-        is_usable &= (
-            tracklets >= 0
-        )  # times alone do not make two crops two people; nor do we count people we cannot tell
+        # Without a tracklet, two crops at one time may be one person, and we could not say which people a pair shows.
+        is_usable &= tracklets >= 0
     else:
         tracklets = None
     usable = np.flatnonzero(is_usable)

@@ -1,6 +1,6 @@
-"""What can be said of features without labels: tracklets, cameras, clusters. Features x CropSet -> LabelFreeReport.
+"""Numbers that need no labels: tracklets, cameras, clusters. Features x CropSet -> LabelFreeReport.
 
-None of it is an accuracy. It compares models on the same crops, and shows where one fails.
+None of them is an accuracy. They compare models on the same crops, and show where one fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LabelFreeReport:
         tracklets: None if neither tracklets nor boxes are known.
         cameras: None for one camera.
         clusters: Always there.
-        notes: What could not be said, and why.
+        notes: What could not be measured, and why.
     """
 
     num_crops: int
@@ -49,7 +49,7 @@ class LabelFreeReport:
 
 
 def label_free_report(features: FloatArray, crops: CropSet, *, seed: int = 0) -> LabelFreeReport:
-    """Return what can be said without labels; identities are not looked at.
+    """Return the numbers that need no labels; identities are not used.
 
     Args:
         features: L2-normalised. Shape (n, d).

@@ -1,4 +1,4 @@
-"""Identities and cameras of query and gallery, checked: what every protocol judges by."""
+"""Identities and cameras of query and gallery, checked: the input of every protocol."""
 
 from __future__ import annotations
 

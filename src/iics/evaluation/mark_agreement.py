@@ -1,6 +1,6 @@
-"""How right a model's matches are, from what people marked. Marks -> numbers.
+"""Precision of a model's matches, from people's marks. Marks -> numbers.
 
-Marked matches are the ones a search showed, the hardest pairs of all: what is counted here holds for shown matches, not
+Marked matches are those that a search showed, the hardest pairs of all. So these numbers hold for shown matches, not
 for any two crops.
 """
 
@@ -27,10 +27,10 @@ class MarkedPrecision:
     """Share of right matches among marked ones.
 
     Attributes:
-        limit: What the marked matches keep: at most this rank, or at least this similarity.
+        limit: Largest rank, or smallest similarity, of the matches that are counted.
         num_marked: How many there are.
         precision: The share of them that is right.
-        low: Lower end of its 95 % interval (Wilson), which counts queries: matches of one query are no new evidence.
+        low: Lower end of its 95 % interval (Wilson), which counts queries: matches of one query are not independent.
         high: Upper end.
     """
 
@@ -43,14 +43,14 @@ class MarkedPrecision:
 
 @dataclass(frozen=True)
 class MarkAgreement:
-    """How a model's matches fare with people, and prints itself.
+    """Precision of a model's matches by rank and similarity; prints itself.
 
     Attributes:
         num_queries: Queries with a mark.
         num_right: Matches marked right.
         num_wrong: Matches marked wrong.
         by_rank: Precision of matches up to ranks 1, 5, 10 and 20, where any are marked.
-        by_similarity: Precision of matches from similarities of whole tenths, where any are marked.
+        by_similarity: Precision of matches above similarities in steps of 0.1, where any are marked.
         thresholds: The similarity that 0.1 %, 1 % and 5 % of the wrong matches exceed; none without wrong matches.
     """
 
@@ -127,6 +127,7 @@ def _precisions(marks: Sequence[Mark], kept: list[tuple[float, list[bool]]]) -> 
         if not within or (found and found[-1].num_marked == len(within)):
             continue
         precision = sum(mark.verdict == "right" for mark in within) / len(within)
+        # Counts queries, not marks: the matches of one query are not independent.
         low, high = wilson_interval(precision, len({mark.query for mark in within}), deviations=_DEVIATIONS_95)
         found.append(MarkedPrecision(float(limit), len(within), precision, low, high))
     return tuple(found)

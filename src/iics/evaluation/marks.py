@@ -1,9 +1,9 @@
-"""Marks: what people said of matches, right or wrong, and the table that keeps them.
+"""Marks: people's verdicts on matches, right or wrong, and their table.
 
-One line a mark: when, which query, which crop, the verdict, and how similar the model found the two. A query is known
-by the hash of its file, so that its mark is found again whatever the file is called. Texts that a spreadsheet would
-take for formulas stand behind an apostrophe in the file, and are read without it. The last cell is a checksum of the
-others, empty in a line made or changed by hand; tables of older versions have none.
+One line per mark: time, query, crop, verdict, and the similarity of the two. A query is identified by the hash of
+its file, so that its mark is found again under any file name. Texts that a spreadsheet would take for formulas are
+written with an apostrophe before them, and read without it. The last cell is a checksum of the others, empty in a
+line made or changed by hand; tables of older versions have none.
 """
 
 from __future__ import annotations
@@ -112,9 +112,8 @@ def read_marks(file: Path) -> tuple[Mark, ...]:
         DataError: If the file is missing, is no table of marks, or a line is damaged; the line is named.
     """
     try:
-        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(
-            errors="surrogateescape"
-        )  # carriage returns in fields stay
+        # Not read as text, which would change carriage returns in fields.
+        text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
     except OSError as error:
         raise DataError(f"Cannot read marks from {file}: {error.strerror or error}.") from error
     rows = csv.reader(io.StringIO(text, newline=""))

@@ -1,9 +1,9 @@
-"""Who may match whom: what a gallery crop is to a query, by the identities and cameras of the two.
+"""Protocols: whether a gallery crop is right, wrong or ignored for a query, by identities and cameras.
 
-`market1501` is the benchmarks' protocol (Zheng et al., ICCV 2015): a query's own identity seen by its own camera is
-ignored, usually the next frames of the same walk, which would be found without any recognition. `same-camera` asks the
-opposite: is a person found again by the camera that took the query? Under every protocol junk is ignored, the query's
-own crop is ignored where the gallery holds it, and a distractor is somebody else.
+`market1501` is the benchmarks' protocol (Zheng et al., ICCV 2015). It ignores crops of the query's identity by the
+query's camera: these are usually the next frames of the same walk, and are found without any recognition.
+`same-camera` is the opposite: is a person found again in the query's camera? Under every protocol, junk and the
+query's own crop are ignored, and a distractor is somebody else.
 """
 
 from __future__ import annotations

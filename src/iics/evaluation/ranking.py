@@ -1,7 +1,7 @@
 """Ranking (Eq. 1) -> CMC, mAP and mINP: distances of query and gallery to numbers, under a protocol.
 
-Equal distances rank by gallery index. Queries go through in blocks, so that the work space stays below
-`distance_rows.WORK_SPACE_BYTES` (or what two queries need, if that is more) beside the arrays passed in.
+Equal distances rank by gallery index. Queries are ranked in blocks, so that the work space, besides the arrays
+passed in, stays below `distance_rows.WORK_SPACE_BYTES` (or what two queries need, if that is more).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Re-ranked evaluation: k-reciprocal distances (Zhong et al., CVPR 2017) of query and gallery, by blocks of queries.
 
-Neighbours are sought among all crops of query and gallery but junk, which stays out as if the gallery did not hold it;
-no identity or camera plays a part. Memory is linear in the number of crops: their nearest are found by blocked
-products, their weights are sparse rows, and only the distances of a block of queries stand in memory. Time O(n^2 d),
-n = queries and gallery together.
+Neighbours come from all crops of query and gallery except junk; identities and cameras are not used. Memory grows
+linearly with the number of crops: the nearest are found by products in blocks, weights are sparse rows, and only the
+distances of a block of queries are in memory. Time O(n^2 d), with n = queries and gallery together.
 """
 
 from __future__ import annotations
@@ -99,6 +98,7 @@ class RerankedRows:
         """Return the distances of a block, in memory that the next call overwrites; junk is far. Shape as ever."""
         distance = self._plain(block)  # -cosine
         distance += 1
+        # In place, as the steps around it: a block of distances is large.
         distance *= (self._lambda / self._farthest[block])[:, None]
         overlap = self._weights.overlap_rows(np.arange(block.start, block.stop))[:, len(self._plain.queries) :]
         distance[:, self._counted] += jaccard_part(overlap, self._lambda)
@@ -106,7 +106,7 @@ class RerankedRows:
 
 
 def reranking_memory(num_crops: int, num_features: int, reranking: Reranking) -> int:
-    """Return the most bytes that re-ranking takes beside the features given; docs/performance.md has measured ones."""
+    """Return the most bytes that re-ranking takes besides the features; docs/performance.md has measured values."""
     weights = reciprocal_memory(num_crops, reranking.k1)
     graph = graph_memory(num_crops, max(reranking.k1 + 1, reranking.k2))
     rows = 3 * 4 * num_crops * rows_in_a_block(num_crops)
@@ -120,7 +120,7 @@ def check_reranking_memory(num_crops: int, num_features: int, reranking: Reranki
         num_crops: Of query and gallery.
         num_features: Length of a feature vector.
         reranking: k1, k2, lambda.
-        still_to_come: Bytes that something else will take before.
+        still_to_come: Bytes that other work will take before.
 
     Raises:
         EvaluationError: If it does not, with the number.

@@ -1,8 +1,8 @@
-"""Ranks of the right answers (Eq. 1), by counting what lies before them: one pass over a row, nothing is sorted.
+"""Ranks of the right answers (Eq. 1), by counting the crops before them: one pass over a row, without sorting it.
 
-The order is by distance, equals by gallery index; -0.0 equals 0.0. A query has few right answers: they are put in
-order, and every gallery crop that counts is added, by bisection, to the first right answer that it does not lie behind.
-Time O(n_query n_gallery log(right answers)), memory O(right answers) beside the distances.
+The order is by distance, ties by gallery index; -0.0 equals 0.0. A query has few right answers, which are sorted.
+Every gallery crop that counts is then added, by bisection, to the count of the first right answer that comes after
+it. Time O(n_query n_gallery log(right answers)), memory O(right answers) besides the distances.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def right_answer_ranks(
         protocol: Which crops count, and which are right.
 
     Returns:
-        Ranks from 1, ascending for each query, one query after the other, of shape (right answers of all,); and where
-        each query's start, of shape (n_query + 1,).
+        Ranks from 1, ascending for each query, one query after the other, of shape (right answers of all,); and the
+        place where each query's ranks start, of shape (n_query + 1,).
     """
     count = num_right_answers(labels, protocol)
     starts = np.concatenate([[0], np.cumsum(count)])

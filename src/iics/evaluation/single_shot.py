@@ -1,10 +1,10 @@
 """Single-gallery-shot, CUHK03's first protocol (Li et al., "DeepReID", CVPR 2014): one crop per person, drawn often.
 
-A query is searched for among the crops of other cameras, of which one is drawn at random for each identity; the CMC is
-the mean over several draws. As described in open-reid's notes on evaluation metrics
-(https://cysu.github.io/open-reid/notes/evaluation_metrics.html). All queries of one camera share a draw: that is a
-gallery as one would have it, and the expected CMC is the same. A distractor is a person of its own and always drawn.
-With one right answer for each query, average precision is 1 / its rank.
+The gallery of a query has one crop per identity, drawn at random from other cameras; the CMC is the mean over
+several draws. This follows open-reid's notes on evaluation metrics
+(https://cysu.github.io/open-reid/notes/evaluation_metrics.html). All queries of one camera share a draw: this is a
+realistic gallery, and the expected CMC is the same. A distractor is a person of its own and always drawn. With one
+right answer for each query, average precision is 1 / its rank.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def rank_single_shots(
 
 
 def drawn_gallery(labels: EvaluationLabels, camera: int, *, seed: int, repeat: int) -> IntArray:
-    """Return the gallery that one camera's queries see: of other cameras, a crop per identity, and all distractors.
+    """Return the gallery of one camera's queries: a crop per identity, and all distractors, of other cameras.
 
     In ascending order. The same for the same seed, camera and repeat, whatever else is drawn.
     """

@@ -1,10 +1,11 @@
-"""Which similarity means the same person: similarities of pairs that are known -> thresholds with intervals.
+"""Thresholds of the similarity: similarities of known pairs -> thresholds with intervals.
 
-Pairs of crops are not independent: all pairs of two people tell of the same two, and all pairs with a person tell of
-that person. The variance of a rate therefore adds up every two pairs that share a person (dyadic-robust; Aronow, Samii
-and Assenova, Political Analysis 2015). It is stated as the number of independent pairs of the same variance, which goes
-into Wilson's interval (JASA 1927); where few people make most of it, Student's t stands for the normal distribution.
-The interval of the similarity is the similarities at both ends of that of the rate (Woodruff, JASA 1952).
+Pairs of crops are not independent: all pairs of the same two people are alike, and so are all pairs with one person.
+So the variance of a rate adds up the covariance of every two pairs that share a person (dyadic-robust; Aronow, Samii
+and Assenova, Political Analysis 2015). It is converted into the number of independent pairs with the same variance,
+for Wilson's interval (JASA 1927). If few people make most of the variance, Student's t replaces the normal
+distribution. The interval of the similarity has the similarities at both ends of the rate's interval (Woodruff, JASA
+1952).
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ class RateInterval:
 
 
 def people_of_pairs(crops: CropSet, apart: CropPairs) -> tuple[IntArray, IntArray]:
-    """Return numbers of the people on pairs of crops of two people in one picture. Shapes (m,) and (m,).
+    """Return the numbers of the two people of each pair of crops in one picture. Shapes (m,) and (m,).
 
-    A tracklet is a person. Where tracklets are not known, each picture shows two people of its own, which counts frames
-    of the same two people as different ones.
+    A tracklet is a person. Without tracklets, each picture counts as two people of its own, although several frames
+    may show the same two.
     """
     tracklets = crops.tracklet_ids
     if tracklets is not None and (tracklets[apart.first] >= 0).all() and (tracklets[apart.second] >= 0).all():
@@ -112,8 +113,10 @@ def rate_interval(exceeds: BoolArray, pairs: PersonPairs) -> RateInterval:
     excess = np.bincount(pairs.people_pair, exceeds, num_two) - rate * np.bincount(pairs.people_pair, minlength=num_two)
     by_person = np.bincount(pairs.first, excess, pairs.num_people) + np.bincount(pairs.second, excess, pairs.num_people)
     squares = by_person**2
+    # The square of each two people is in the sums of both of them: once is enough.
     variance = float(squares.sum() - (excess**2).sum()) / len(pairs) ** 2
     variance *= pairs.num_people / max(pairs.num_people - 2, 1)
+    # Two people are never more than one independent pair, however many crops show them.
     count = min(rate * (1 - rate) / variance, num_two) if variance > 0 else num_two
     # As many people as would share the variance evenly; one degree of freedom goes to the rate.
     degrees = squares.sum() ** 2 / (squares**2).sum() - 1 if squares.any() else 1
@@ -140,6 +143,7 @@ def _threshold(
     different: PersonPairs, ordered: FloatArray, same: FloatArray, same_camera: FloatArray | None, rate: float
 ) -> MatchThreshold:
     """Return the smallest similarity that no more than a share of the pairs exceed; none from too few people."""
+    # 1e-9: products such as 0.001 * 1000 may be rounded to just below a whole number.
     allowed = int(rate * len(ordered) + 1e-9)
     if allowed < 1 or rate * len(different.first) < 1 - 1e-9:
         return MatchThreshold(rate)

@@ -1,4 +1,4 @@
-"""What each query finds first: the gallery crops to look at, under the same protocol and order as the metrics."""
+"""The first matches of each query, to look at, under the same protocol and order as the metrics."""
 
 from __future__ import annotations
 

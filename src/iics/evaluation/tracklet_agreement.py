@@ -1,6 +1,6 @@
-"""Do features keep a tracklet together and two people of one picture apart? Features x tracklets -> numbers, no labels.
+"""Tracklets: are crops of one close, and two people in one picture far apart? Features -> numbers, without labels.
 
-Two crops of one tracklet are one person, two in one picture are two: the only pairs whose answer is known.
+Two crops of one tracklet are one person, two crops in one picture are two people. No other pair is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from iics.similarity.cosine import CosineSimilarity
 
 @dataclass(frozen=True)
 class TrackletAgreement:
-    """How features treat the pairs whose answer is known.
+    """Similarities of the pairs that are known.
 
     Attributes:
         coherence: Share of crops whose nearest crop in another picture of the same camera is of their own tracklet;
@@ -31,7 +31,7 @@ class TrackletAgreement:
         num_crops: Crops that share is of.
         num_same: Pairs of one tracklet.
         num_apart: Pairs of two people in one picture.
-        num_independent: Different pairs of people among the latter, which thresholds need enough of.
+        num_independent: Number of different pairs of people among the latter; thresholds need enough of them.
         same_similarity: Mean similarity of the former, None without.
         apart_similarity: Mean similarity of the latter, None without.
         roc_area: Chance that a pair of one tracklet is more similar than a pair of two people; None without either.
@@ -125,7 +125,7 @@ def tracklet_agreement(
 def _nearest_is_own_tracklet(features: FloatArray, crops: CropSet, chosen: IntArray) -> BoolArray:
     """Return whether the nearest crop of the same camera in another picture is of the own tracklet.
 
-    Crops without a tracklet are no answers, and crops whose tracklet has no other picture are no questions.
+    Crops without a tracklet are never the nearest; crops whose tracklet has no other picture are not asked.
     """
     if crops.tracklet_ids is None:
         return np.empty(0, dtype=np.bool_)

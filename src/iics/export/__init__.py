@@ -1,1 +1,1 @@
-"""The model outside of training: as an ONNX file, in eight bits, and on the boxes of a frame."""
+"""Deployment of a model: as an ONNX file, in eight bits, and on the boxes of a frame."""

@@ -1,4 +1,4 @@
-"""What exporting costs and gains: agreement, mAP and crops a second of exported files beside torch, in one process."""
+"""Exported files compared with torch in one process: agreement, mAP and crops per second."""
 
 from __future__ import annotations
 
@@ -121,5 +121,6 @@ def _features(
 
 
 def _crops_per_second(forms: Mapping[str, PixelEmbedder], pixels: Pixels) -> dict[str, float]:
+    # The forms run in turn, so that a busy moment of the machine hits all of them.
     works = {name: lambda form=form: form.embed(pixels, batch_size=len(pixels)) for name, form in forms.items()}
     return {name: len(pixels) / seconds for name, seconds in seconds_in_turn(works, repeats=_REPEATS).items()}

@@ -4,12 +4,12 @@ AIBN in evaluation mode mixes running with instance statistics. With x' = (x - m
 
     y = gamma * (x' - (1 - a) * m) / sqrt(a + (1 - a) * (v + eps / (var_bn + eps))) + beta,
 
-m and v being mean and unbiased variance of x' over the pixels of a crop. x' is a batch normalisation without gamma and
-beta, which exporters fold into the convolution before it. All channels then have one scale, which eight bits with one
-step for all channels need.
+with mean m and unbiased variance v of x' over the pixels of a crop. x' is a batch normalisation without gamma and
+beta, which exporters fold into the convolution before it. All channels of x' have the same scale; int8 needs that,
+because it has one scale for all channels of a map.
 
-Only operations that small runtimes have are used: OpenCV 4.14 knows no slices that run backwards, which mirroring by
-`flip` becomes, and gets the shape of an expanded length wrong, which `F.normalize` becomes.
+Only operations that small runtimes have are used. OpenCV 4.14 has no backward slices, which `flip` is exported as,
+and computes a wrong shape for the expanded length, which `F.normalize` is exported as.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DeployedNetwork(nn.Module):
 
     Args:
         model: Left as it is; its weights are copied.
-        form: What crops come as; without its mirror the features are those of the crop alone.
+        form: Form of the input; without mirror, the features are those of the crop alone.
     """
 
     scale: Tensor
@@ -61,8 +61,10 @@ class DeployedNetwork(nn.Module):
             crops = crops.permute(0, 3, 1, 2).float()
         if self.form.channels == "bgr":
             crops = torch.cat([crops[:, 2:], crops[:, 1:2], crops[:, :1]], dim=1)
+        # Not folded into the first convolution: its padding must be 0 after normalising, not before.
         images = crops * self.scale + self.shift
         if self.form.mirror:
+            # A product with an exchange matrix mirrors in every runtime; it is about 1 % of efficientnet_lite0's work.
             both = torch.cat([images, images @ self.exchange])  # one pass: the graph holds the backbone once
             raw = self.backbone(both)
             raw = raw.reshape(2, -1, raw.shape[1]).mean(dim=0)

@@ -1,4 +1,4 @@
-"""A frame and the boxes found in it -> features, in the order of the boxes: what trackers by appearance take."""
+"""A frame and its boxes -> features in the order of the boxes, for trackers that use appearance."""
 
 from __future__ import annotations
 

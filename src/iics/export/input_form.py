@@ -1,10 +1,10 @@
-"""What an exported file takes: layout, range and order of pixels, as whoever feeds it has them.
+"""Input of an exported file: layout, range and channel order of the pixels that a program feeds.
 
 With a pixel p of 0 to 255, mean m and standard deviation s of its channel, the file is given
 
     0-255: p        0-1: p / 255        imagenet: (p / 255 - m) / s,
 
-and undoes that in its first operation. The network behind it is the same in all forms.
+and its first operation undoes that. The network after it is the same in all forms.
 """
 
 from __future__ import annotations

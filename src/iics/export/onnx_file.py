@@ -1,4 +1,4 @@
-"""Model -> ONNX: the whole way from crops to finished features in one graph, and its comparison with torch."""
+"""Model -> ONNX: from crops to finished features in one graph, and its comparison with torch."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "
 
 
 def _remove_traces(proto: Any) -> None:
-    """Remove what torch writes beside each operation: a megabyte of call stacks that name this machine's folders."""
+    """Remove torch's notes on each operation: a megabyte of call stacks that name this machine's folders."""
     graph = proto.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]
@@ -87,6 +87,7 @@ def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float
     """
     expected = model.embed(pixels) if exported.form.mirror else unmirrored_features(model, pixels)
     deviation = float(np.abs(exported.embed(pixels) - expected).max())
+    # Not `deviation > TOLERANCE`, which would accept NaN.
     if not deviation <= TOLERANCE:
         raise ExportError(
             f"The exported graph does not compute what the model does: features differ by {deviation:.1e}, "

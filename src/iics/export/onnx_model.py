@@ -1,4 +1,4 @@
-"""An exported file in use: crops in, features out through onnxruntime."""
+"""Runs an exported file by onnxruntime: crops in, features out."""
 
 from __future__ import annotations
 

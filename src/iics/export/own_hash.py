@@ -1,6 +1,6 @@
-"""A hash of an ONNX file within the file: of all its bytes, with zeros in the place of the hash.
+"""A hash of an ONNX file, stored within the file: of all its bytes, with zeros in the place of the hash.
 
-It is found without knowing what the bytes mean, before onnxruntime sees them.
+It is found without parsing the file, before onnxruntime opens it.
 """
 
 from __future__ import annotations

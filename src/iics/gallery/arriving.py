@@ -1,7 +1,7 @@
-"""Crops that arrive in a folder: which files are whole and new. Polling, so that network shares do as well.
+"""Crops that arrive in a folder: which files are complete and new. It polls, so that network shares work.
 
-A file counts as whole when its size and time of change stayed the same from one look to the next. What cannot be read
-then is looked at again when it changes.
+A file is complete if size and time of change are the same in two successive looks. A file that cannot be read is
+tried again when it changes.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ def _images(folder: Path) -> tuple[dict[Path, FileState], set[Path]]:
     passed_over: set[Path] = set()
     for parent, folders, names in os.walk(folder):
         passed_over |= {Path(parent, name) for name in folders if is_ignored(name)}
+        # In place: os.walk then does not enter the others.
         folders[:] = [name for name in folders if not is_ignored(name)]
         for name in names:
             path = Path(parent, name)

@@ -1,6 +1,6 @@
-"""The way to a vector database: a folder ending in .db on this machine (milvus-lite), or a server's address.
+"""Connection to a vector database: a folder ending in .db on this machine (milvus-lite), or a server's address.
 
-Nothing of pymilvus is imported before a gallery is opened. Its errors come out as `GalleryError`.
+pymilvus is imported when a gallery is opened, not before. Its errors become `GalleryError`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
         if not _users_of_folder[str(folder)] and folder.is_dir():
             with _held(folder):
+                # Before milvus-lite opens the folder: it deletes files that a damaged manifest does not name.
                 check_contents(folder)
                 remove_leftovers(folder)
         client = MilvusClient(str(folder), **_client_options())
@@ -139,6 +140,7 @@ def check_server_version(version: str, uri: str) -> None:
     Raises:
         GalleryError: If it is older than `OLDEST_SERVER`.
     """
+    # Builds between versions have other names and pass: 2.3.0 calls itself v2.2-testing-...
     numbers = re.match(r"v?(\d+)\.(\d+)\.\d", version)
     if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST_SERVER:
         raise GalleryError(

@@ -1,7 +1,7 @@
 """Crops as rows of a gallery: their keys, and what is stored of each beside its feature.
 
-A crop's key is a hash of its place: absolute file, archive and box. A row also holds a hash of the file's contents, so
-that a picture that was replaced is noticed.
+A crop's key is a hash of its place: absolute file, archive and box. A row also holds a hash of the file's contents,
+to notice a picture that was replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TRACKLET_BITS = 48  # few enough for any program that reads JSON, enough for a 
 
 @dataclass(frozen=True)
 class CropKeys:
-    """What the crops of a set are called in a gallery.
+    """Keys of the crops of a set in a gallery.
 
     Attributes:
         crops: The set.

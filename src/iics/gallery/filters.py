@@ -1,6 +1,6 @@
-"""Which crops of a gallery are meant: by camera, time, file, tracklet -> an expression of the database.
+"""Filters of a gallery's crops, by camera, time, file and tracklet -> an expression of the database.
 
-Names come from users and file systems, so they are always quoted by `_text`, never pasted.
+Names come from users and file systems, so `_text` always quotes them.
 """
 
 from __future__ import annotations

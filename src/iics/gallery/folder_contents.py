@@ -1,11 +1,12 @@
-"""What the folder of a gallery should hold, kept beside it and compared with what it holds before it is opened.
+"""Recorded contents of a gallery's folder, which are compared with the files before it is opened.
 
-milvus-lite reads a damaged manifest as an older one or as none, passes over data files that are gone, and deletes files
-that its manifest does not name. So a damaged folder must be noticed before milvus-lite sees it.
+milvus-lite replaces a damaged manifest by an older one or none, skips missing data files, and deletes files that its
+manifest does not name. So damage must be noticed before milvus-lite opens the folder.
 
-When the last user of a folder leaves, sizes and checksums of all files go into `contents.json`. The counter of
-milvus-lite's manifest tells whether the folder was changed since by somebody else, a milvus-lite server or a process
-that was killed; then no checksum counts, but all that the manifest names must be there and readable.
+When the last user closes a folder, sizes and checksums of all files are written to `contents.json`. The counter of
+milvus-lite's manifest shows whether somebody else changed the folder since then: a milvus-lite server, or a process
+that was killed. In that case checksums are not compared, but all files that the manifest names must exist and be
+readable.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class _DamageError(Exception):
 
 @dataclass(frozen=True)
 class _Contents:
-    """A collection as its last user left it.
+    """Recorded contents of a collection.
 
     Attributes:
-        token: Of the collection itself: one that is made anew under its name has another.
+        token: Of the collection; a new collection of the same name has another token.
         version: Counter of its manifest; -1 if there was none.
         schema: Checksum of what never changes in its schema.
         files: Of all others, by their paths.
@@ -57,7 +58,7 @@ class _Contents:
 
 
 def check_contents(folder: Path) -> None:
-    """Refuse the folder of a gallery that is damaged. Nobody may have it open; costs a pass over its files.
+    """Refuse the folder of a gallery if it is damaged. Nobody may have it open; reads all files once.
 
     Raises:
         GalleryError: If a file is gone, cannot be read, or is not as it was left.
@@ -98,7 +99,7 @@ def record_contents(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what erasures and beginnings that were killed left of collections that nobody can open any more.
+    """Delete the remains of killed erasures and of collections that were killed while they were created.
 
     Nobody may have the folder open, and it must have been checked.
     """
@@ -129,6 +130,7 @@ def _check_collection(path: Path, recorded: _Contents | None) -> None:
         raise _DamageError(f"{_place(path / _MANIFEST)} is gone")
     manifest = _json(path, _MANIFEST) if has_manifest else {}
     version = _version(path, manifest)
+    # Somebody else wrote since: the checksums are of older files.
     if recorded is None or version > recorded.version:
         _check_readable(path, manifest)
         return

@@ -57,7 +57,7 @@ class Gallery:
     Attributes:
         uri: Where it is.
         collection: Its name there.
-        model_fingerprint: Of the only model whose features may enter.
+        model_fingerprint: Of the only model whose features may be added.
         model_file: Where that model was when crops were last indexed; None if that is not known.
         dimension: Length of a feature.
         finished_deleting: Whether opening it finished a deletion that had been interrupted.
@@ -139,7 +139,7 @@ class Gallery:
             raise
 
     def _go_on_with_deleting(self) -> bool:
-        """Finish a `delete` that was interrupted, in a folder; on a server, where it may be at work, tell of it.
+        """In a folder, finish an interrupted `delete`; on a server, where it may still be running, only warn.
 
         Returns:
             Whether one was finished.
@@ -169,7 +169,7 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Leave the gallery; a folder is free for other processes then. A forked process leaves it to its parent."""
+        """Close the gallery; other processes can open a folder then. In a forked process, only its parent does so."""
         if os.getpid() == self._process:
             disconnect(self._client, self.uri)
 
@@ -264,12 +264,12 @@ class Gallery:
             self._client.upsert(self.collection, values, **self._patience())
 
     def flush(self) -> None:
-        """Have the database put what was written into its final files, which makes searches fast."""
+        """Make the database write its final files, which makes searches fast."""
         with self._asking("Cannot flush"):
             self._client.flush(self.collection, **self._patience())
 
     def delete(self, crop_ids: Sequence[str]) -> bool:
-        """Remove crops: they are found no more, and go from the database's files.
+        """Remove crops from searches and from the database's files.
 
         Returns:
             Whether they are gone from the files; False if the server removes them by its own schedule.
@@ -370,7 +370,7 @@ class Gallery:
 
 
 def _check_finite(features: FloatArray) -> None:
-    """Refuse features that are not numbers: nothing could be found by them.
+    """Refuse features with NaN or infinity: a search could not find them.
 
     Raises:
         GalleryError: If there are some.

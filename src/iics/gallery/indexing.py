@@ -1,4 +1,4 @@
-"""Crops -> gallery: batch after batch, each written before the next is begun, known crops passed over."""
+"""Crops -> gallery, in batches; each is written before the next begins, and known crops are skipped."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class IndexResult:
     """What became of the crops that were to be indexed.
 
     Attributes:
-        num_new: Were not in the gallery.
-        num_changed: Were, with another picture in the same place, and were embedded again.
-        num_updated: Were, with the same picture but another camera, time, tracklet or identity, which were stored.
-        num_known: Were, just so.
+        num_new: Crops that were not in the gallery.
+        num_changed: Known places with another picture, which was embedded again.
+        num_updated: Known crops with another camera, time, tracklet or identity, which was stored.
+        num_known: Known crops without a change.
         failures: One "place (reason)" for each crop that cannot be read, decoded or stored as it is called.
     """
 
@@ -66,8 +66,8 @@ def index_crops(
 ) -> IndexResult:
     """Put crops into a gallery; those that are in it already are not embedded again.
 
-    After an interruption, however rough, the same call goes on: at most `CROPS_PER_WRITE` crops are embedded twice, and
-    none is stored twice.
+    After any interruption, also a kill, the same call continues: at most `CROPS_PER_WRITE` crops are embedded twice,
+    and none is stored twice.
 
     Args:
         gallery: Where to put them.
@@ -90,6 +90,7 @@ def index_crops(
             done = batches.index(indices)
             result += done
             unflushed += done.num_new + done.num_changed + done.num_updated
+            # Every write survives a kill without this; the flush makes searches fast.
             if unflushed >= CROPS_PER_FLUSH:
                 gallery.flush()
                 unflushed = 0
@@ -128,6 +129,7 @@ class _Batches:
             if before is None or row["digest"] != before["digest"]:
                 wanted.append(index)
             else:
+                # First complete the row, then compare: what the new data does not know is no change.
                 _keep_what_was_known(row, before)
                 (known if _is_same(row, before) else updated).append(index)
         decoded, features, undecoded = self._embed(wanted)
@@ -180,7 +182,7 @@ class _Batches:
 
 
 def _keep_what_was_known(row: Row, stored: Row) -> None:
-    """Fill in what is stored of a crop where nothing is known of it now: not known here is no news."""
+    """Keep the stored value of a crop if the new data does not know it."""
     row.update({field: stored[field] for field in ("time", "tracklet", "identity") if row[field] is None})
 
 

@@ -1,4 +1,4 @@
-"""A camera that filters name must be one of the gallery's: else a typing error looks like "nobody was seen"."""
+"""Cameras in filters must be the gallery's: otherwise a typing error looks like "nobody was seen"."""
 
 from __future__ import annotations
 

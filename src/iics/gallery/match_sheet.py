@@ -1,4 +1,4 @@
-"""A picture of matches: the query, then what was found. Files that are gone are left blank and said so."""
+"""A picture of the query and its matches. If a file is missing, its place is blank and says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search finds: crops with how like the query they are and what is known of them."""
+"""Results of a search: crops with their similarity to the query and what is known of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments as people write and read them: text -> seconds, UTC unless a zone is named; seconds -> text, in UTC."""
+"""Times as text: text -> seconds, UTC unless a zone is named; seconds -> text, in UTC."""
 
 from __future__ import annotations
 

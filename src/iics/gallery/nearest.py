@@ -107,6 +107,7 @@ def _rows(nearest: Nearest, queries: FloatArray, limit: int, *, rerank: bool) ->
     """Return the nearest rows; those to be re-ranked, the first, with their features."""
     if not rerank or limit <= RERANKED_CANDIDATES:
         return nearest(queries, limit, rerank)
+    # Two searches: features make an answer large, and only the first rows need them.
     candidates, all_rows = nearest(queries, RERANKED_CANDIDATES, True), nearest(queries, limit, False)
     return [first + _others(rows, first) for first, rows in zip(candidates, all_rows, strict=True)]
 

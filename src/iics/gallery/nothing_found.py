@@ -1,4 +1,4 @@
-"""Why no crop of a gallery meets filters, where one of them alone is met by none."""
+"""Explains why no crop of a gallery meets the filters, if no crop meets one of them alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def unmet(gallery: Gallery, filters: GalleryFilters) -> list[str]:
-    """Return a sentence for each part of `filters` that no crop meets, whatever the others are.
+    """Return a sentence for each part of `filters` that no crop meets, even without the other parts.
 
     Reads the time of every crop that the filters mean apart from their range of time, if they have one.
     """

@@ -1,12 +1,11 @@
-"""Values as a database holds them: what is not known of a crop, and names.
+"""How a database stores unknown values and names.
 
-What is not known is a value that no crop has, instead of a null: a Milvus server has nulls from 2.5 on. Galleries of
-format 1 hold nulls; they are read, and go on with them.
+An unknown value is stored as a number that no crop has, not as a null: Milvus servers have nulls only from 2.5 on.
+Galleries of format 1 hold nulls, and keep them.
 
-Names are Unicode, and this process calls its files as its locale does. Where the locale knows ASCII alone (LC_ALL=C
-without Python's UTF-8 mode), Python keeps each other byte of a file's name or an argument as a lone surrogate, and no
-database takes those. Names on disk are UTF-8 nearly everywhere, so they are read as that. In a UTF-8 locale nothing
-changes.
+Names are stored as Unicode. In an ASCII locale (LC_ALL=C without Python's UTF-8 mode), Python represents each other
+byte of a file name or an argument as a lone surrogate, which no database accepts. Names on disk are UTF-8 nearly
+everywhere, so these bytes are decoded as UTF-8. In a UTF-8 locale nothing changes.
 """
 
 from __future__ import annotations

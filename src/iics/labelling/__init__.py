@@ -1,1 +1,1 @@
-"""Features, scores and cameras -> pseudo-labels: distance, clustering, and what can be said of the clusters."""
+"""Features, scores and cameras -> pseudo-labels: distance, clustering, and statistics of the clusters."""

@@ -1,8 +1,7 @@
 """A labeller: similarity to pseudo-labels, the same in both stages, by one distance and one clustering.
 
-All pairs are compared while their distances fit; beyond that, each crop and its neighbours. Work comes in two parts:
-what uses every core (`prepare`), and the clustering, which uses one and can run for several cameras
-at once (`cluster`).
+All pairs are compared if their distances fit into memory; otherwise each crop and its neighbours. There are two
+steps: `prepare` uses every core; `cluster` uses one, so several cameras can be clustered at once.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ class Prepared:
     """Distances that wait for their clustering.
 
     Attributes:
-        distances: Clustering uses them up.
-        seen: What the clustering has to know of them.
+        distances: Clustering overwrites them.
+        seen: What the clustering must know of them before.
     """
 
     distances: Distances
@@ -54,9 +53,9 @@ class Labeller:
 
     Attributes:
         distance: What is clustered.
-        clustering: Distances to clusters, and to crops that belong to none.
+        clustering: Makes clusters from distances; may leave crops without one.
         max_dense_crops: Crops up to which all pairs are compared.
-        num_neighbours: Neighbours each crop is compared with beyond that, itself included.
+        num_neighbours: Neighbours, itself included, that each crop is compared with if there are more crops.
         search: What finds them.
     """
 
@@ -88,10 +87,12 @@ class Labeller:
             distances = AllPairs(self.distance.all_pairs(similarity))
         else:
             graph = self.search.find(similarity, num_neighbours=self.num_neighbours)
+            # An approximate search cannot say which neighbours are certain.
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
             between = self.distance.near(similarity, graph)
             distances = NearPairs(distance_graph(between, graph), between)
+        # Looking uses every core, so it is done here; clustering may then run for several cameras at once.
         return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
 
     def cluster(self, prepared: Prepared, *, min_number: int = 2) -> PseudoLabels:
@@ -104,9 +105,9 @@ class Labeller:
         return num_crops <= self.max_dense_crops
 
     def memory(self, num_crops: int, *, num_features: int) -> int:
-        """Return the most bytes that labelling takes beside features and scores.
+        """Return the most bytes that labelling takes besides features and scores.
 
-        docs/performance.md has measured ones.
+        docs/performance.md has measured values.
         """
         needed = self.distance.memory(num_crops)
         if self.compares_all_pairs(num_crops):
@@ -135,6 +136,7 @@ def max_dense_crops(distance: DistanceSettings) -> int:
     """Return the number of crops up to which all pairs are compared."""
     if distance.max_dense_crops > 0:
         return distance.max_dense_crops
+    # All memory, not the free part: how crops are compared must not depend on what else runs.
     memory = total_memory()
     return _CROPS_WHERE_MEMORY_IS_UNKNOWN if memory is None else math.isqrt(memory // _SHARE_OF_MEMORY // 4)
 

@@ -1,7 +1,7 @@
-"""Pseudo-labels (Eq. 2): clusters as training targets, checked, and what can be said about them.
+"""Pseudo-labels (Eq. 2): clusters as training targets, checked, and their statistics.
 
-Input is a partition; output are the labels training uses and their statistics: sizes, how cameras mix in clusters
-and, where identities are known, how well clusters agree with them. Identities are only ever measured against.
+In: a partition. Out: the labels for training and their statistics: sizes, the mix of cameras in clusters and, if
+identities are known, the agreement with them. Identities are only used to measure.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class PseudoLabelStatistics:
-    """What a partition looks like and, where identities exist, how good it is.
+    """Statistics of a partition and, if identities exist, its agreement with them.
 
     Attributes:
         num_clusters: Number of clusters.
@@ -88,8 +88,8 @@ class PseudoLabelStatistics:
         pairwise_precision: Of the pairs in one cluster, the fraction of one identity; 1 if no cluster has two crops.
         pairwise_recall: Of the pairs of one identity, the fraction in one cluster; 1 if no identity has two crops.
 
-    The last four are None without identities; crops of identity 0 and below are left out of them. Crops of no cluster
-    are left out of everything but the number of all crops in `largest_share`.
+    The last four are None without identities, and ignore crops of identity 0 and below. Crops without a cluster only
+    count in the number of all crops of `largest_share`.
     """
 
     num_clusters: int
@@ -152,7 +152,7 @@ def describe_pseudo_labels(
 
 @dataclass(frozen=True)
 class PartitionAgreement:
-    """How far two partitions of the same crops agree; 1 if they are the same.
+    """Agreement of two partitions of the same crops; 1 if they are equal.
 
     Attributes:
         adjusted_rand_index: As in the statistics; about 0 for unrelated partitions.
@@ -164,7 +164,7 @@ class PartitionAgreement:
 
 
 def compare_partitions(before: npt.ArrayLike, after: npt.ArrayLike) -> PartitionAgreement:
-    """Return how far two partitions agree, whatever their clusters are numbered; O(n log n).
+    """Return the agreement of two partitions; the numbers of their clusters do not matter; O(n log n).
 
     Args:
         before: Cluster of each crop. Shape (n,).

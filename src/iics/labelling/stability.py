@@ -1,7 +1,6 @@
-"""How stable pseudo-labels are from round to round: agreement of each stage's clusters with those of the round before.
+"""Stability of pseudo-labels: agreement of each stage's clusters with those of the round before.
 
-Needs no identities: clusters that change all the time are no targets to learn from, clusters that never change have
-nothing left to teach.
+Needs no identities. Clusters that always change are bad targets; clusters that never change teach nothing new.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from iics.labelling.pseudo_labels import PartitionAgreement, compare_partitions
 
 
 def stage_stability(before: IntArray | None, after: IntArray, camera_ids: IntArray | None) -> PartitionAgreement | None:
-    """Return how far a stage's clusters agree with those of the round before; None if there are none to compare with.
+    """Return the agreement of a stage's clusters with those of the round before; None if it cannot be compared.
 
     Args:
         before: Clusters of the round before; -1 for crops of none. None in the first round. Shape (n,).

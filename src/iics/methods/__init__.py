@@ -1,1 +1,1 @@
-"""What is learned, method by method: stages in order, with their settings. `METHODS` is the dictionary of them."""
+"""The methods: stages in order, with their settings. `METHODS` is the dictionary of all methods."""

@@ -25,7 +25,7 @@ def method_of(settings: Settings) -> Method:
 
 
 def own_settings(name: str) -> type | None:
-    """Return the dataclass of what only the method of a name is told; None if there is nothing.
+    """Return the dataclass of a method's own settings; None if it has none.
 
     Raises:
         SettingsError: If none is called so.
@@ -56,11 +56,11 @@ def stages_of(settings: Settings) -> tuple[Stage, ...]:
 
 
 def remaining_stages(settings: Settings, done: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
-    """Yield everything that is still to do, in order: round and place of the stage in it, both from 0.
+    """Yield the stages that are still to do, in order, as (round, place of the stage in it), both from 0.
 
     Args:
         settings: Of the run.
-        done: The same of the stage that was finished last; None before the first.
+        done: Round and place of the last finished stage; None before the first.
     """
     for round_index in range(settings.rounds):
         for stage_index in range(len(stages_of(settings))):

@@ -1,7 +1,7 @@
-"""What a method is: stages that train one after another, round after round. `iics.methods.by_name` lists all methods.
+"""What a method is: stages that train in turn, round after round. `iics.methods.by_name` lists all methods.
 
 To add one, write a folder with a `Method` in it and give it a line there. Records, tables of clusters, checkpoints,
-reports and resuming follow from what its stages return.
+reports and resuming use what its stages return, and need no change.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Opaque to all but the method; it goes from stage to stage and from round to roun
 
 @dataclass(frozen=True, eq=False)
 class StageResult:
-    """What a stage leaves behind, beside the trained backbone.
+    """What a stage returns, besides the trained backbone.
 
     Attributes:
-        state: What the stages after it, and a resumed run, need.
+        state: What later stages and a resumed run need.
         record: What it did, for metrics.jsonl: numbers by name, which reports draw; statistics of pseudo-labels.
         labels: Cluster of each crop; -1 for crops without one. None if the stage has no clusters. Shape (n,).
     """
@@ -48,11 +48,11 @@ class Stage:
     Attributes:
         name: In records, tables and file names, e.g. "stage1".
         title: For people, e.g. "stage 1".
-        stream: What its random choices are seeded by, beside seed and round; no two stages of a method share one.
-        train: Trains the model of a context, in place; gets the state that the stage before left, empty at first, and
-            may change it: nobody else holds it.
-        batch: How many crops a step of it takes, asked before training.
-        has_clusters: Whether it labels crops; tables of clusters have a column for it.
+        stream: Seeds its random choices, together with seed and round; different for every stage of a method.
+        train: Trains the model of a context in place. Gets the state of the stage before, empty at first, and may
+            change it.
+        batch: Number of crops in one of its steps, asked before training.
+        has_clusters: Whether it labels crops; if so, tables of clusters have a column for it.
         in_cameras: Whether its clusters are of one camera each.
     """
 
@@ -78,10 +78,11 @@ class Method:
 
     Attributes:
         stages: The stages of a round in order, under some settings.
-        check: Refuses crops that it cannot learn from under some settings, and more of them than fit into memory.
-        uses_identities: Whether it learns from identities; others only measure against them.
-        settings: Dataclass of what only this method is told, with a default for each field: `Settings.own`, and flags
-            --own.NAME of `iics train`. None if it needs nothing more.
+        check: Raises an error if it cannot learn from some crops under some settings, or they do not fit into
+            memory.
+        uses_identities: Whether it trains on identities; other methods only measure by them.
+        settings: Dataclass of its own settings, with a default for each field: `Settings.own`, and flags --own.NAME
+            of `iics train`. None if it has none.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]

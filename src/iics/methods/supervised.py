@@ -1,8 +1,8 @@
-"""Supervised training with identities (Table 3): what labels would reach, and a start for IICS elsewhere.
+"""Supervised training with identities (Table 3): as an upper bound, or to start IICS on other cameras.
 
-A round is some epochs over all crops of a person, with the batches and the loss of stage 2 (Eq. 11). Unlike in the
-stages of IICS, the classes never change: head and momentum live on from round to round, and the learning rates fall
-along a cosine over the whole run.
+A round is some epochs over all crops with an identity, with the batches and the loss of stage 2 (Eq. 11). Unlike in
+IICS, the classes never change. So head and momentum are kept from round to round, and the learning rates fall along
+a cosine over the whole run.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def train_supervised(context: TrainingContext, state: State) -> StageResult:
     """Train backbone and head on identities for one round.
 
     Args:
-        context: The round's working place; its crops have identities. The round places it on the schedule of the rates.
-        state: What the round before left: the head and the optimiser with its momentum; empty in the first round.
+        context: The round's context; its crops have identities. The number of the round decides the learning rates.
+        state: Head and optimiser, with its momentum, of the round before; empty in the first round.
 
     Returns:
         State: likewise. Record: the terms of the loss (Eq. 11), as means over steps; the number of identities.
@@ -50,6 +50,7 @@ def train_supervised(context: TrainingContext, state: State) -> StageResult:
         loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
     )
     if state:
+        # Unlike in IICS, the classes stay the same from round to round: so head and momentum go on.
         loss.load_state_dict(state["loss"])
         optimiser.load_state_dict(state["optimiser"])
     num_steps = steps_of_epochs(
@@ -57,6 +58,7 @@ def train_supervised(context: TrainingContext, state: State) -> StageResult:
         num_crops=int((labels != LEFT_OUT).sum()),
         batch_size=settings.identities_per_batch * settings.crops_per_identity,
     )
+    # The rate is a function of the step in the whole run: a resumed run computes it, nothing has to be restored.
     start, all_steps = context.round_index * num_steps, context.settings.rounds * num_steps
     factors = [cosine_decay(start + step, num_steps=all_steps) for step in range(num_steps)]
     terms = train_on_labels(
@@ -88,7 +90,7 @@ def identity_labels(crops: CropSet) -> IntArray:
 
 
 def check_identities(crops: CropSet, settings: Settings) -> None:
-    """Refuse crops without identities to tell apart, and warn of crops that are left out.
+    """Refuse crops with fewer than two identities, and warn of crops that are left out.
 
     Raises:
         SettingsError: If there is no such loss.

@@ -1,4 +1,4 @@
-"""Whether crops can be trained on at all, asked before anything is computed or written."""
+"""Checks whether crops can be trained on, before anything is computed or written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BYTES_OF_PROCESS = 10**9
 
 
 def check_trainable(crops: CropSet, settings: Settings) -> None:
-    """Refuse crops that the method cannot learn from, and more of them than memory holds.
+    """Refuse crops that the method cannot learn from, or that do not fit into memory.
 
     Raises:
         TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
@@ -66,7 +66,7 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
 
 
 def check_choices(settings: Settings) -> None:
-    """Refuse names that nothing is called by, and choices that do not go together.
+    """Refuse unknown names, and choices that do not go together.
 
     Raises:
         SettingsError: If there are such.
@@ -88,12 +88,12 @@ def check_choices(settings: Settings) -> None:
 
 
 def predicted_memory(sizes: list[int], settings: Settings) -> int:
-    """Return the most bytes that the features of crops, and comparing and clustering them take, on this machine.
+    """Return the most bytes that features, comparing and clustering take on this machine.
 
-    Pixels do not count: they lie in a file that the kernel maps and drops as it needs, or are decoded by the batch.
+    Pixels do not count: they are in a file that the kernel maps and drops as needed, or are decoded batch by batch.
 
-    With a number of clusters that is not fixed, how many scores there will be is a guess. Stage 2 asks again once it
-    knows (`check_scores_fit`).
+    If the number of clusters is not fixed, the number of scores is a guess. Stage 2 checks again when it is known
+    (`check_scores_fit`).
 
     Args:
         sizes: Crops of each camera.

@@ -1,6 +1,6 @@
 """The benchmarks by name, from Market-1501 to MARS, as published -> CropSets.
 
-Each is read where it lies, from its folder or from its zip, and is refused if its counts are not the published ones.
+Each is read in place, from its folder or its zip, and is refused if its counts are not the published ones.
 Sources, licences and citations: docs/datasets.md.
 """
 
@@ -33,10 +33,10 @@ class Benchmark:
     """How a benchmark is read and what it must hold.
 
     Attributes:
-        read: From folder or zip, the counts unchecked.
+        read: Reads folder or zip; does not check the counts.
         counts: The published ones.
         remedy: What to do about other counts.
-        warning: What to say whenever it is read; "" for nothing.
+        warning: Logged whenever it is read; "" for none.
     """
 
     read: Callable[[Path | str], DataSplits]
@@ -90,12 +90,13 @@ def load_benchmark(data_dir: Path | str, benchmark: Benchmark) -> DataSplits:
         splits, in natural order. Where there are no crops to train on, query and gallery alone.
 
     Raises:
-        DataError: If its files are not what they should be; the message names the first that is wrong. A
-            `CountError` if there are more or fewer than were published.
+        DataError: If a file is missing or wrong; the message names the first one. A `CountError` if the counts
+        differ from the published ones.
     """
     if benchmark.warning:
         _logger.warning(benchmark.warning)
     splits = benchmark.read(data_dir)
+    # After reading: an error about a name says more than one about a number, and comes first.
     check_counts(splits, benchmark.counts, place=str(data_dir), remedy=benchmark.remedy)
     return splits
 
@@ -116,8 +117,8 @@ def load_market_layout(data_dir: Path | str, *, name: str = "market-layout") -> 
         As `load_benchmark`.
 
     Raises:
-        DataError: If the layout or a split is missing (but for train, in data that is only measured on) or empty, a
-            file name does not parse, or an identity occurs both in train and in query or gallery.
+        DataError: If the layout is missing, a split is missing or empty (train may be missing), a file name does not
+        match, or an identity occurs both in train and in query or gallery.
     """
     return read_split_folders(data_dir, split_folders.ANY_MARKET, name=name)
 
@@ -169,7 +170,7 @@ def load_cuhk03(data_dir: Path | str, *, boxes: Literal["detected", "labelled"])
 
     Args:
         data_dir: The folder or zip with `detected` and `labeled` in it, or the one of the two.
-        boxes: Whether people were cut out by a detector or by hand.
+        boxes: Whether a detector drew the boxes, or people did.
 
     Raises:
         ValueError: If `boxes` is something else.

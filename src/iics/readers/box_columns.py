@@ -1,10 +1,11 @@
-"""Columns of boxes as other tools name them -> which four numbers they hold, or a refusal.
+"""Column names of boxes, as other tools write them -> which four numbers they hold, or an error.
 
 Understood in any case and with _, - or a prefix such as bbox_: left top width height; two corners (x1 y1 x2 y2,
 x_min ..., left top right bottom); a centre and a size (x_center y_center width height, cx cy w h); one column of four
-numbers whose name says their order (xyxy, ltwh, cxcywh). Two corners go before all else: width and height beside them
-are often those of the picture. What may be read in two ways (x y w h: a corner or the centre?) is refused, and so is
-what looks like a box and is none: passing over it would take whole frames for crops.
+numbers whose name gives their order (xyxy, ltwh, cxcywh). If there are two corners, they are used; width and height
+beside them are often those of the picture. Names with two meanings (x y w h: a corner or the centre?) are refused.
+So are columns that look like a part of a box but are not understood: without them, whole frames would be taken for
+crops.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def find_box_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
         table: What to call the table in messages.
 
     Raises:
-        DataError: If a column looks like a part of a box, and these columns are not understood or say it twice.
+        DataError: If columns look like parts of a box, but are not understood or give it twice.
     """
     columns: dict[str, list[str]] = {}
     for name in names:
@@ -130,7 +131,7 @@ def looks_like_box(name: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name without case and marks and, if it is then a known one, without bbox_, _px and the like."""
+    """Return a column's name in lower case without _ and -, and without bbox_, _px and the like if it is known then."""
     letters = _letters(name)
     without = _PREFIX.sub("", letters)
     readings = (letters, without, _SUFFIX.sub("", letters), _SUFFIX.sub("", without))

@@ -1,7 +1,7 @@
-"""Boxes as detectors give them -> boxes in whole pixels that lie within their frames.
+"""Boxes of detectors -> boxes in whole pixels within their frames.
 
-Detectors reach over the border of a frame by a few pixels. What is outside is cut off where at least half of a box lies
-inside; a box that lies further outside is refused, for it was drawn on another picture.
+Boxes of detectors often reach over the border of the frame by a few pixels. The part outside is cut off if at least
+half of the box is inside. Otherwise the box is refused: it was drawn on another picture.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MOST_OF_SHARES = 1.5
 def boxes_within_frames(
     columns: Mapping[str, Sequence[str]], box: BoxColumns, frames: Sequence[Path], places: Sequence[str], *, name: str
 ) -> IntArray:
-    """Return left, top, width and height of each box; what was cut off is said in one warning.
+    """Return left, top, width and height of each box; one warning counts the boxes that were cut off.
 
-    Edges are rounded to whole pixels. Where no number of any box is above 1, all are shares of the width and height of
-    their frame: as pixels they would be boxes of one pixel. Only the headers of the frames are read.
+    Edges are rounded to whole pixels. If no number of any box is above 1, all are fractions of the width and height
+    of their frame: as pixels they would be boxes of one pixel. Only the headers of the frames are read.
 
     Args:
         columns: Text of the columns of boxes: numbers, perhaps with fractions.
@@ -45,8 +45,8 @@ def boxes_within_frames(
         Shape (n, 4).
 
     Raises:
-        DataError: If a number is missing or none, a box is empty or less than half of it lies within its frame, some
-            boxes but not all may be shares, or a frame cannot be read.
+        DataError: If a cell is empty or no number, a box is empty or less than half of it is within its frame, some
+        but not all boxes look like fractions, or a frame cannot be read.
     """
     sizes = _frame_sizes(frames, name=name)
     frame = np.array([sizes[path] for path in frames])  # (n, 2): width, height
@@ -63,6 +63,7 @@ def boxes_within_frames(
         )
 
     _refuse((np.abs([width, height]) <= _MOST_OF_SHARES).all(axis=0) & (width > 0) & (height > 0), places, share)
+    # Edges are rounded, not sizes: boxes that touch still touch.
     low = np.rint(np.stack([left, top], axis=1)).astype(np.int64)
     high = np.rint(np.stack([left + width, top + height], axis=1)).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The names that say what is known of a crop: columns of a table, fields of a name pattern."""
+"""The known names of columns of a table and of fields of a name pattern."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALIKE, _PERHAPS_ALIKE = 0.8, 0.5  # of difflib: surely a slip; worth a question
 
 
 def check_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
-    """Refuse column names of a table that cannot be meant so, and warn of columns that have no effect.
+    """Refuse column names that must be a mistake, and warn of columns that have no effect.
 
     Args:
         names: All of them.
@@ -79,7 +79,7 @@ def _other_names(known: str, names: Sequence[str]) -> list[str]:
 
 
 def _renaming(unused: Sequence[str], names: Sequence[str]) -> str:
-    """Return which unused columns may be one of ours that is missing, as sentences."""
+    """Return sentences on unused columns that may be one of ours that is missing."""
     found = {known: _other_names(known, unused) for known in _OTHER_NAMES if known not in names}
     return "".join(
         f" If {others[0]!r} is the {known}, rename it to {known}." for known, others in found.items() if others
@@ -87,7 +87,7 @@ def _renaming(unused: Sequence[str], names: Sequence[str]) -> str:
 
 
 def check_spelling(names: Sequence[str], *, known: Sequence[str], what: str) -> None:
-    """Refuse a name that is nearly a known one which is missing: it would be passed over.
+    """Refuse a name that is nearly a missing known one: a spelling mistake would be ignored.
 
     Args:
         names: What is there.

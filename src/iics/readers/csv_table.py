@@ -25,7 +25,7 @@ def load_csv(file: Path | str) -> DataSplits:
             Relative paths start from the file's folder.
 
     Returns:
-        Train and, where rows say so, query and gallery. Crops are in order of paths and boxes, cameras in natural
+        Train and, if rows say so, query and gallery. Crops are in order of paths and boxes, cameras in natural
         order.
 
     Raises:

@@ -57,11 +57,11 @@ def files_below(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
 
     Args:
         folder: The folder.
-        left_out: Takes note of these exceptions; if None, they are told at once.
+        left_out: Records these exceptions; if None, a warning follows at once.
 
     Raises:
-        DataError: If a folder cannot be read, or is a link: links below `folder` are not followed, for they may
-            lead round in circles, and passing over them would lose crops without a word.
+        DataError: If a folder cannot be read, or is a link. Links below `folder` are not followed, because they may
+        be circular; skipping them would lose crops silently.
     """
     files: list[Path] = []
     noted = LeftOut() if left_out is None else left_out

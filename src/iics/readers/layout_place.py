@@ -1,6 +1,6 @@
-"""Where a known layout lies: a folder, a folder up to two levels above it, or a zip that holds it at any depth.
+"""Finds a known layout: in a folder, in folders up to two levels below it, or in a zip at any depth.
 
-Layout, path -> LayoutPlace, which lists the files of its folders. Nothing is unpacked, copied or opened but the lists.
+Layout, path -> LayoutPlace, which lists the files of its folders. Only text lists are opened; nothing is unpacked.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Layout:
         needed: What is needed, as a sentence for messages.
         versions: For each version that was published, the folders that hold its crops.
         lists: Text files beside these folders.
-        inside: Names of which the folder around all this must have one; empty if any name will do.
-        without_train: Folders that will do where there are none to train on.
+        inside: Allowed names of the folder around all this; empty if any name will do.
+        without_train: Folders that are enough without training data.
     """
 
     needed: str
@@ -74,7 +74,7 @@ class LayoutPlace:
 
 
 def find_layout(data_dir: Path | str, layout: Layout) -> LayoutPlace:
-    """Return the one place with this layout, complete or, where none is, with a part of it.
+    """Return the one place with this layout, or, if none is complete, with a part of it.
 
     Args:
         data_dir: Folder or zip file.

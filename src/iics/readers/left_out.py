@@ -1,6 +1,6 @@
-"""What a NAS, a desktop or a program keeps beside pictures: thumbnails, deleted files, notes. None of it is data.
+"""Files that are no data: what a NAS, a desktop or a program keeps beside pictures, such as thumbnails.
 
-Every reader of folders and archives passes over it, and tells how many files named like pictures were among it.
+Every reader of folders and archives ignores them, and warns with a count if some are named like pictures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def is_image(name: str) -> bool:
 
 
 class LeftOut:
-    """What was passed over of one data set. State: how many files named like pictures, by the name passed over."""
+    """What was ignored in one data set. State: the number of files named like pictures, by the name ignored."""
 
     def __init__(self) -> None:
         self._num_images: Counter[str] = Counter()

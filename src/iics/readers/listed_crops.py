@@ -1,4 +1,4 @@
-"""Crops as a benchmark's reader listed them, split by split -> DataSplits whose splits number cameras alike."""
+"""Crops that a benchmark's reader lists by split -> DataSplits with the same camera numbers in all splits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CropNames:
         parts: What its parts are.
         num_cameras: Cameras are numbered from 1 to this; None if any number will do.
         folders: Of train, query and gallery.
-        first_identity: Number of the first person; where that is 0, all are moved up by 1: here 0 is a distractor.
+        first_identity: Number of the first person. If it is 0, all become one more, because 0 is a distractor here.
     """
 
     title: str

@@ -1,9 +1,9 @@
 """MARS as published: tracklets of people, with the queries among them named by the authors' info files -> CropSets.
 
 bbox_train and bbox_test hold a folder per identity and names such as `0065C1T0002F0016.jpg`: identity, camera,
-tracklet, frame. 00-1 is junk, 0000 a distractor. The queries are tracklets of bbox_test: info/query_IDX.mat counts them
-among the rows of info/tracks_test_info.mat (first crop, last crop, identity, camera), which count the lines of
-info/test_name.txt; all from 1. What is no query is gallery.
+tracklet, frame. 00-1 is junk, 0000 a distractor. The queries are tracklets of bbox_test. info/query_IDX.mat holds
+their row numbers in info/tracks_test_info.mat; such a row holds first crop, last crop, identity and camera, the
+crops as line numbers of info/test_name.txt. All numbers count from 1. All other tracklets are gallery.
 """
 
 from __future__ import annotations

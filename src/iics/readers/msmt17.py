@@ -4,8 +4,8 @@ A line of a list is `0000/0000_000_01_0303morning_0015_0.jpg 0`: identity folder
 of day, two more numbers, at times `_ex`; the label. V1 keeps its crops in train and test, V2, whose faces are blurred,
 in mask_train_v2 and mask_test_v2.
 
-Identities start at 0 and are numbered apart in train and test. Here 0 is a distractor, and nobody of train may be taken
-for somebody of the test: train has 1 to 1,041, query and gallery have 1,042 to 4,101.
+Identities start at 0 in train and again in test. Here, 0 is a distractor, and people of train and test must have
+different numbers: train has 1 to 1,041, query and gallery have 1,042 to 4,101.
 """
 
 from __future__ import annotations

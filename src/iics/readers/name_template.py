@@ -1,4 +1,4 @@
-"""A template of file names -> what a name says: `{camera}/{identity:d}_{time:%Y%m%d-%H%M%S}_{}.jpg`.
+"""A template of file names, such as `{camera}/{identity:d}_{time:%Y%m%d-%H%M%S}_{}.jpg` -> the fields of a name.
 
 Templates are written like Python's format strings and read by a regular expression:
 
@@ -6,9 +6,9 @@ Templates are written like Python's format strings and read by a regular express
 {camera:alnum}          letters and digits only
 {identity:d}            digits; an identity may also be -1
 {split:test=gallery,query=query}
-                        one of the texts before =; each is the split after it, or is left out if that is none
+                        one of the texts before =; the crop is of the split after it, or left out for none
 {time:%Y%m%d-%H%M%S}    a date and a time with leading zeros, perhaps in several fields (folders of days); in UTC
-{}                      any text, passed over; {any_name} is too, but must be the same wherever it stands
+{}                      any text, ignored; so is {any_name}, but it must match the same text everywhere
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class NameTemplate:
         Raises:
             DataError: If it can be read in two ways, or is no time; the message is the reason alone.
         """
-        # If any two readings exist, the one that gives each field in turn as little as it can differs from the one
-        # that gives as much.
+        # If a name can be read in two ways, then the reading with the shortest fields (from left to right) differs from
+        # the one with the longest.
         short, long = self._shortest.fullmatch(name), self._longest.fullmatch(name)
         if short is None or long is None:
             return None

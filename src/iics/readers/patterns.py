@@ -1,4 +1,4 @@
-"""Your own cameras, told apart by any pattern of file names -> CropSets."""
+"""Your own cameras, by any pattern of file names -> CropSets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def load_pattern(data_dir: Path | str, pattern: str) -> DataSplits:
             their paths.
 
     Raises:
-        DataError: If the folder is missing or holds no image, the pattern is no template, or a file does not match it,
-            matches in two ways, or says something that cannot be understood.
+        DataError: If the folder is missing or holds no image, the pattern is no template, or a file does not match
+        it, matches in two ways, or has an invalid value.
     """
     template = NameTemplate(pattern)
     root = expanded(data_dir).absolute()

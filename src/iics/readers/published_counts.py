@@ -1,4 +1,4 @@
-"""How many crops, identities and cameras each benchmark was published with, and what a data set on disk has.
+"""Published numbers of crops, identities and cameras of each benchmark, compared with a data set on disk.
 
 DataSplits, PublishedCounts -> rows of expected and found, as a table, or as a one-line error where they differ.
 """
@@ -111,7 +111,7 @@ class CountError(DataError):
 
 
 def compare_counts(splits: DataSplits, published: PublishedCounts) -> tuple[CountRow, ...]:
-    """Return every published number beside the one found; junk and distractors only where there are or should be any.
+    """Return every published number and the one found; junk and distractors only if either is not 0.
 
     Args:
         splits: The data set as it was read, with identities.

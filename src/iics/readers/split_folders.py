@@ -1,8 +1,8 @@
 """Layouts with a folder for each split, and names that tell identity and camera -> CropSets.
 
-Those of Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776 and LTCC, and the folders that layumi's prepare.py makes of a
-data set: there a split has a folder for each identity. train_all is all training crops, train and val are the same
-crops parted; multi-query holds further pictures of the queries. Files keep their names.
+Those of Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776 and LTCC, and the folders that layumi's prepare.py makes of
+a data set. The latter have a folder for each identity in each split. train_all holds all training crops, train and
+val the same crops in two parts; multi-query holds more pictures of the queries. Files keep their names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows that say what is known of each crop -> CropSets: what CSV, Parquet and name patterns have in common.
+"""Rows of a table -> CropSets: the common part of CSV, Parquet and name patterns.
 
 Order and numbers do not depend on the order of the rows: crops are sorted by path and box; cameras and names are in
 natural order over all splits.
@@ -32,7 +32,7 @@ MOST_ROWS = 2**23
 
 @dataclass(frozen=True, eq=False)
 class CropTable:
-    """A row for each crop, as text without spaces around it; "" is what is not known.
+    """A row for each crop, as text without spaces around it; "" means not known.
 
     Attributes:
         name: What to call the data set.
@@ -91,7 +91,7 @@ def check_rows(num_rows: int, *, table: Path) -> None:
 
 
 def splits_of_table(table: CropTable) -> DataSplits:
-    """Return the splits that there are: train where rows say nothing else.
+    """Return the splits of the rows; a row without a split is train.
 
     Raises:
         DataError: If a path or camera is empty, a value cannot be understood, a file is missing, a crop is listed
@@ -163,7 +163,7 @@ def _check_files(table: CropTable) -> None:
 
 
 def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[int]]) -> None:
-    """Refuse a file of two cameras, and a crop that is listed twice, but for one that is in query and in gallery."""
+    """Refuse a file of two cameras, and a crop that is listed twice, except once as query and once as gallery."""
     boxes = _boxes_as_lists(crops)
     files = [table.files[path] for path in crops.paths]
     camera_of: dict[Hashable, int] = {}
@@ -175,6 +175,7 @@ def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[
                 f"{table.places[at]}: {crops.paths[at]} is of camera {here} here and of camera {before} before "
                 f"({table.places[first]}{_spelled(crops, first, at)}). One camera takes a picture."
             )
+    # Query and gallery are never compared with each other: a crop may be in both.
     for splits in (("train", "query"), ("train", "gallery")):
         seen: dict[tuple[object, ...], int] = {}
         for at in (at for split in splits for at in rows[split]):

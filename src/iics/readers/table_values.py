@@ -26,7 +26,7 @@ _NO_TRACKLET = ("", str(JUNK_IDENTITY))
 
 
 def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
-    """Return names and numbers as they are meant: 5.0, as tables with gaps write whole numbers, is 5.
+    """Return names and numbers; 5.0 becomes 5, because tables with gaps write whole numbers that way.
 
     Args:
         values: Of a column of names or numbers.
@@ -34,7 +34,7 @@ def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
         column: What it is called.
 
     Raises:
-        DataError: If a cell holds a word for a missing value: as a name it would become one person, or one camera.
+        DataError: If a cell holds a word for a missing value: it would become the name of one person or camera.
     """
     missing = {value for value in set(values) if value.lower() in _MISSING_WORDS}
     if missing:
@@ -46,10 +46,10 @@ def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
 
 
 def identity_numbers(values: Column, places: Column) -> IntArray:
-    """Return a number for each identity; people who are not known count as junk, -1.
+    """Return a number for each identity; unknown identities are junk, -1.
 
-    Whole numbers are kept: -1 is junk, 0 a distractor. If any identity is something else, all but these two are names,
-    numbered from 1 in natural order.
+    Whole numbers are kept: -1 is junk, 0 a distractor. If any identity is no whole number, all except these two are
+    names, numbered from 1 in natural order.
 
     Raises:
         DataError: If all are numbers and one is below -1.
@@ -90,8 +90,8 @@ def tracklet_numbers(values: Column, cameras: Column) -> IntArray | None:
 def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
     """Return times in seconds, NaN where they are not known; None if none is.
 
-    All are numbers of seconds, or all are dates with times (ISO 8601), which become seconds since 1970; those without
-    an offset are taken as UTC.
+    Either all are numbers of seconds, or all are dates with times (ISO 8601), which become seconds since 1970.
+    Without an offset, they are UTC.
 
     Raises:
         DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds.
@@ -112,6 +112,7 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
         if fault is not None:
             raise DataError(f"{places[at]}: time {values[at]} {fault}.")
         times[at] = seconds
+    # Refused only if all are such: a single one may be a number of seconds.
     if all(compact_date(values[at]) for at in known):
         raise DataError(
             f"{places[first]}: all times are digits alone that may be dates, e.g. {values[first]}: write "

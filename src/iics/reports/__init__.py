@@ -1,1 +1,1 @@
-"""What is told of a run: its page, its pictures, its warnings, its model card."""
+"""Reports of a run: its page, pictures, warnings and model card."""

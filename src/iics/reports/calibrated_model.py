@@ -1,4 +1,4 @@
-"""A model file that knows which similarity means the same person, and the card of its run that says so."""
+"""Thresholds in a model file: which similarity means the same person; and in the model card of its run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iics.runs.run_data import RunData
 
 
 def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
-    """Measure which similarity means the same person and write it into a model file, whose weights stay as they are.
+    """Measure which similarity means the same person, and write it into a model file; weights do not change.
 
     Args:
         model_file: A file that `ReidModel.save` wrote.
@@ -36,7 +36,7 @@ def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
 
 
 def store_thresholds(model_file: Path, thresholds: MatchThresholds) -> None:
-    """Write thresholds into a model file and, if it is that of a run folder, the run's model card anew.
+    """Write thresholds into a model file and, if it is in a run folder, write the run's model card again.
 
     Raises:
         IicsError: If either cannot be read or written.

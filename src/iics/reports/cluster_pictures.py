@@ -1,4 +1,4 @@
-"""A report's pictures of clusters: how many, how large, how cameras mix in them, how stable and how right they are."""
+"""A report's pictures of clusters: number, sizes, mix of cameras, stability, agreement with identities."""
 
 from __future__ import annotations
 

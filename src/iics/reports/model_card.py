@@ -1,7 +1,7 @@
 """model.md: what a trained model is, is for and is not for, as a model card that Hugging Face reads.
 
-Everything comes from the run folder; what it does not hold is called not measured or not recorded. Names of cameras and
-data may be anything, so every value is escaped for Markdown. No path of this machine gets into the card.
+Everything comes from the run folder; what is missing there is called not measured or not recorded. Names of cameras
+and data may be any text, so every value is escaped for Markdown. The card holds no path of this machine.
 """
 
 from __future__ import annotations

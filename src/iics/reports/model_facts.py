@@ -1,6 +1,6 @@
-"""What a run folder, finished or not, tells of its model: data, settings, results, origin. Read, never written.
+"""Facts about a model from its run folder, finished or not: data, settings, results, origin. Nothing is written.
 
-Folders of older versions hold less; what is missing is called so.
+Folders of older versions hold less; missing facts are named as missing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ModelFacts:
 
     @property
     def use_of_identities(self) -> str:
-        """Whether there were identities and what became of them."""
+        """Whether there were identities, and what they were used for."""
         if self.run.is_supervised:
             return "It has identities, and the model was trained on them."
         if any(found.clusters.adjusted_rand_index is not None for found in self.run.last_clusters()):

@@ -1,4 +1,4 @@
-"""A picture of a run's report, and how curves of a run become one."""
+"""A picture of a run's report, and pictures made from curves of a run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ReportFigure:
 def figures_of_curves(
     run: ToldRun, section: str, curves: Sequence[Curve], *, title: str, unit: str, caption: str
 ) -> Iterator[ReportFigure]:
-    """Yield the figure of those curves that have values, if any has; several of more than can be told apart in one."""
+    """Yield the figure of the curves that have values, if any; several figures if there are too many for one."""
     kept = [curve for curve in curves if curve.values]
     for start in range(0, len(kept), MOST_CURVES):
         numbered = f"{title} ({start // MOST_CURVES + 1})" if start else title

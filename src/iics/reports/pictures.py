@@ -1,4 +1,4 @@
-"""Which pictures a run's report holds, with a sentence that says how to read each. What a run lacks is left out."""
+"""The pictures of a run's report, each with a sentence on how to read it; those without numbers are left out."""
 
 from __future__ import annotations
 

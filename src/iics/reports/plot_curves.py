@@ -1,4 +1,4 @@
-"""Curves against the rounds of a run: whatever has one number a round."""
+"""Curves over the rounds of a run, for anything that has one number per round."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How all figures look, and how they become files: SVG and PDF with their fonts inside, PNG at 300 dots an inch.
+"""The style of all figures, and their files: SVG and PDF with embedded fonts, PNG at 300 dots per inch.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; lines differ in dash and marker as
-well, so that they stay apart in grey. No state of matplotlib's is changed: figures are made without pyplot.
+Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart. Lines also differ by dash and
+marker, for prints in grey. Figures are made without pyplot, so no state of matplotlib changes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """report.html: a run on one page. A `ToldRun` in, text out that needs neither network nor scripts.
 
-Pictures lie in the page as data; every text is escaped by the template, for names of files and cameras may be anything.
+Pictures are embedded as data. The template escapes every text, because names of files and cameras may be anything.
 """
 
 from __future__ import annotations
@@ -214,6 +214,7 @@ def _phase_table(run: ToldRun) -> Table:
 
 def _phase_name(phase: str, stages: Sequence[str]) -> str:
     """Return a phase for people: "stage 1: features" for stage1_features; names of stages may hold the same mark."""
+    # The longest: with stages a and a_b, the phase a_b_train is of a_b.
     stage = max((stage for stage in stages if phase.startswith(f"{stage}_")), key=len, default=phase)
     return stage_title(stage) + phase.removeprefix(stage).replace("_", ": ", 1)
 

@@ -1,7 +1,7 @@
-"""A run folder read to be told of: settings, data and records as they lie there, of this version or an older one.
+"""A run folder, read for reports: settings, data and records, of this version or an older one.
 
-Report and model card are made from it. Nothing is written and nothing is taken for granted: what a run did not record
-is left out. Stages are those that its records name.
+Report and model card are made from it. Nothing is written. What a run did not record is left out. Stages are those
+that its records name.
 """
 
 from __future__ import annotations

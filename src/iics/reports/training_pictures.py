@@ -1,4 +1,4 @@
-"""A report's pictures of training: every number that a stage recorded by name, and how blocks normalise.
+"""A report's pictures of training: every number that a stage recorded by name, and the alphas (Eq. 12).
 
 What a loss names is drawn without further code: "loss" and "triplet" of all stages in one picture, "accuracy" in one,
 everything else in a third.

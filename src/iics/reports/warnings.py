@@ -1,7 +1,7 @@
-"""What went wrong in a run, or looks like it: found in its records without identities, said in plain words.
+"""Warnings: signs in a run's records that something went wrong, mostly found without identities.
 
-Each threshold stands with its reason; docs/report.md has the runs that they were held against. A warning is a hint to
-look, not a verdict.
+Each threshold has its reason beside it; docs/report.md lists the runs on which they were tested. A warning is a
+hint, not a verdict.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
         losses = [did.terms["loss"] for _, did in taken if "loss" in did.terms]
         known = [loss for loss in losses if loss is not None]
         idle += [f"{name} in round {number}" for number, did in taken if did.num_steps == 0]
+        # A loss that was not finite is recorded as null.
         if len(known) < len(losses):
             broken.append(name)
         elif len(known) >= 3 and known[-1] >= known[0]:

@@ -62,12 +62,13 @@ def cosine_similarity(features: Tensor, *, out: Tensor | None = None) -> Tensor:
 def products(
     features: Tensor, out: Tensor | None, raise_block: Callable[[Tensor, slice], None] | None = None
 ) -> Tensor:
-    """Return f.f' of every pair, perhaps raised, exactly symmetric; half of the time is saved by symmetry.
+    """Return f.f' of every pair, exactly symmetric; symmetry saves half of the time.
 
     Args:
         features: Shape (n, d).
         out: Where to write. Shape (n, n).
-        raise_block: Adds to products, in place, of some rows with the columns from the first of these rows on.
+        raise_block: Adds to a block of products in place: some rows, and the columns from the first of these rows
+            on.
     """
     num_crops = check_features(features)
     if out is None:

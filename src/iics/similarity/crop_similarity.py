@@ -1,7 +1,7 @@
-"""What a similarity of crops is: by the pair, by the block or all at once; and what a kind of similarity needs.
+"""The interface of a similarity: by pair, by block or all pairs at once; and what each kind needs.
 
 `iics.similarity.by_name` lists the kinds. To add one, write a file with a `SimilarityKind` in it and give it a line
-there. The same numbers, but for the last bits, come out whether the matrix of all pairs fits into memory or not.
+there. Except for rounding, the similarities are the same whether the matrix of all pairs fits into memory or not.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Crops = IndexArray | slice
 
 @dataclass(frozen=True)
 class UpperBounds:
-    """Numbers that are cheaper than similarities, and that no similarity exceeds but by rounding.
+    """Cheap upper bounds of similarities; only rounding can exceed them.
 
     Attributes:
         block: Rows and columns to their bounds. Shape (rows, columns).
-        settle: Bounds of the pairs (first[i], second[i]), and the pairs, to their similarities. Shape (len(first),).
+        settle: Turns the bounds of the pairs (first[i], second[i]) into their similarities. Shape (len(first),).
     """
 
     block: Callable[[slice, slice], FloatArray]
@@ -37,21 +37,21 @@ class CropSimilarity(Protocol):
 
     @property
     def features(self) -> Tensor | None:
-        """Features whose nearest crops are mostly the most similar ones; None if there are none. Shape (n, d)."""
+        """Features to search neighbours by: near in them is mostly similar. None if there are none. Shape (n, d)."""
 
     @property
     def bounds(self) -> UpperBounds | None:
-        """Upper bounds that save time in a search; None if similarities are cheap themselves."""
+        """Upper bounds that make a search faster; None if similarities are cheap anyway."""
 
     @property
     def compares_scores(self) -> bool:
-        """Whether the matrix is made of the overlap of all scores, which several processes share."""
+        """Whether the matrix needs the overlap of all scores, which several processes compute together."""
 
     def __len__(self) -> int:
         """Return the number of crops."""
 
     def matrix(self) -> FloatArray:
-        """Return all similarities, exactly symmetric, as an array of its own; O(n^2) memory. Shape (n, n)."""
+        """Return all similarities as a new, exactly symmetric array; O(n^2) memory. Shape (n, n)."""
 
     def block(self, rows: Crops, columns: Crops) -> FloatArray:
         """Return the similarities of some crops and others; a slice copies nothing. Shape (rows, columns)."""
@@ -68,9 +68,9 @@ class ComparedCrops:
         features: L2-normalised rows. Shape (n, d), float32.
         camera_ids: Camera of each crop. Shape (n,).
         mu: Weight of the score overlap.
-        scores: Softmax outputs of all heads, side by side; None if the kind needs none. Shape (n, K).
+        scores: Softmax outputs of all heads, concatenated; None if the kind needs none. Shape (n, K).
         num_heads: Number of heads C.
-        overlap: What makes the overlap of all pairs of scores.
+        overlap: Function that computes the overlap of all pairs of scores.
     """
 
     features: Tensor
@@ -86,9 +86,9 @@ class SimilarityKind:
     """A way to compare crops, chosen by name.
 
     Attributes:
-        compare: Crops to their similarity.
+        compare: Makes the similarity of crops.
         needs_scores: Whether the scores of stage 1's heads are compared.
-        has_features: Whether its similarities have features to search by.
+        has_features: Whether neighbours can be searched by features.
     """
 
     compare: Callable[[ComparedCrops], CropSimilarity]
@@ -96,7 +96,7 @@ class SimilarityKind:
     has_features: bool
 
     def memory(self, num_crops: int, num_scores: int) -> int:
-        """Return the bytes that the scores take which it compares."""
+        """Return the bytes of the scores that it compares."""
         return 4 * num_crops * num_scores if self.needs_scores else 0
 
 

@@ -1,8 +1,8 @@
 """Distance graph: the distances of near crops, and one distance for all other pairs.
 
-What average linkage needs where the matrix of all pairs does not fit into memory. The distances are those of
-`k_reciprocal_distance`, or 1 - similarity, of the pairs that the neighbour graph holds; the rest counts as equally far,
-at the mean over a sample.
+For average linkage when the matrix of all pairs does not fit into memory. Pairs in the neighbour graph have their
+distance, by `k_reciprocal_distance` or 1 - similarity. All other pairs have the same distance: the mean over a
+sample.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from iics.arrays import FloatArray, IndexArray, IntArray
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
 
-_SAMPLED_ROWS = 256  # that tell how far apart crops are which are no neighbours
+_SAMPLED_ROWS = 256  # to estimate the distance between crops that are no neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +58,19 @@ class DistanceGraph:
 
 
 class Distance(Protocol):
-    """A way from similarities to the distances that are clustered, chosen by name (`iics.similarity.by_name`)."""
+    """Turns similarities into the distances that are clustered; chosen by name (`iics.similarity.by_name`)."""
 
     def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
-        """Return the distance of every pair, finite and exactly symmetric, as an array of its own. Shape (n, n)."""
+        """Return the distance of every pair as a new array, finite and exactly symmetric. Shape (n, n)."""
 
     def near(self, similarity: CropSimilarity, graph: NeighbourGraph) -> CropDistance:
-        """Return the same distance as far as the neighbours tell, without the matrix."""
+        """Return the same distance, computed from the neighbours only, without the matrix."""
 
     def num_neighbours(self, num_crops: int) -> int:
-        """Return how many nearest crops of each decide it."""
+        """Return how many nearest crops of each crop it needs."""
 
     def memory(self, num_crops: int) -> int:
-        """Return the most bytes it takes beside its result."""
+        """Return the most bytes it takes besides its result."""
 
 
 class CropDistance(Protocol):
@@ -84,9 +84,10 @@ class CropDistance(Protocol):
 
 
 def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGraph:
-    """Return the distances of crops of which one is a neighbour of the other; O(n k) memory."""
+    """Return the distances of all pairs of neighbours; O(n k) memory."""
     num_crops, k = graph.neighbours.shape
     rows, columns = np.repeat(np.arange(num_crops), k), graph.neighbours.ravel().astype(np.int64)
+    # One number for each pair, so that a pair found from both sides is one edge.
     keys, places = np.unique(np.minimum(rows, columns) * num_crops + np.maximum(rows, columns), return_index=True)
     is_pair = keys // num_crops != keys % num_crops
     keys, places = keys[is_pair], places[is_pair]
@@ -96,8 +97,9 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
 
 
 def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatArray) -> float:
-    """Return the mean distance to crops that are no neighbours, over a sample; more than any if all are neighbours."""
+    """Return the mean distance of non-neighbours, over a sample; above all distances if there are none."""
     num_crops, k = graph.neighbours.shape
+    # All pairs are edges; `far` only has to be larger.
     if k == num_crops:
         return float(edges.max(initial=0)) + 1
     crops = evenly_spaced(num_crops, _SAMPLED_ROWS)
@@ -107,10 +109,10 @@ def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatArray) -> fl
 
 
 def distance_graph_memory(num_crops: int) -> int:
-    """Return the bytes that the sample takes which tells how far crops without an edge are apart."""
+    """Return the bytes of the sample from which the distance of crops without an edge is estimated."""
     return 4 * _SAMPLED_ROWS * num_crops
 
 
 def evenly_spaced(num_crops: int, most: int) -> IntArray:
-    """Return all crops, or `most` of them, evenly spaced, where there are more. Shape (c,)."""
+    """Return the indices of all crops, or of `most` evenly spaced ones if there are more. Shape (c,)."""
     return np.unique(np.linspace(0, num_crops - 1, min(num_crops, most)).round().astype(np.int64))

@@ -1,9 +1,9 @@
-"""Approximate neighbour graph: an inverted file of faiss, for more crops than an exact search has time for.
+"""Approximate neighbour graph by an inverted file of faiss, for so many crops that an exact search is too slow.
 
-Features are projected onto their main directions (PCA) and put into cells around 4 sqrt(n) centres; only the cells
-whose centres are nearest to a crop are searched (the inverted file of Jegou et al., "Product Quantization for Nearest
-Neighbor Search", 2011, without its quantisation). What is found is compared in full. Needs the extra `faiss`; what it
-finds and costs beside the exact search stands in docs/performance.md.
+Features are projected onto their main directions (PCA) and assigned to cells around 4 sqrt(n) centres. For each
+crop, only the cells with the nearest centres are searched (the inverted file of Jegou et al., "Product Quantization
+for Nearest Neighbor Search", 2011, without its quantisation). The crops found are compared in full. Needs the extra
+`faiss`; docs/performance.md compares its result and cost with the exact search.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_faiss() -> None:
 
 
 def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: int) -> NeighbourGraph:
-    """Return crops near every crop; nearly all of the nearest, none certainly.
+    """Return crops near every crop; nearly all of them are the nearest, but none is certain.
 
     Args:
         similarity: Of n crops, with features to search by.
@@ -55,6 +55,7 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
     if not np.isfinite(features.sum(axis=1)).all():
         raise ValueError("features hold NaN or infinite values; check the model they were computed with.")
     num_crops = len(similarity)
+    # By features alone, and more than needed: the similarity may order them otherwise.
     found = _search(features, min(_FOUND_FOR_ONE * num_neighbours, num_crops)).astype(np.int32)
     itself = np.arange(num_crops, dtype=np.int32)
     is_lost = ~(found == itself[:, None]).any(axis=1)  # behind more than k copies
@@ -66,7 +67,7 @@ def approximate_neighbour_graph(similarity: CropSimilarity, *, num_neighbours: i
 
 
 def _search(features: FloatArray, k: int) -> IntArray:
-    """Return k crops near each, of those in the nearest cells; of all cells where those hold fewer."""
+    """Return k crops near each crop, from the nearest cells; from all cells if these hold fewer than k."""
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
@@ -77,6 +78,7 @@ def _search(features: FloatArray, k: int) -> IntArray:
         features, dimensions = projection.apply(features), DIMENSIONS
     num_cells = 4 * math.isqrt(num_crops) if num_crops > _FEW_CROPS else 1
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(dimensions), dimensions, num_cells, faiss.METRIC_L2)
+    # Otherwise faiss prints a warning to the terminal if there are few crops for a cell.
     index.cp.min_points_per_centroid = 1
     index.cp.max_points_per_centroid = _TRAINED_ON
     index.train(features)

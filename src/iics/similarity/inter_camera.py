@@ -1,4 +1,4 @@
-"""Inter-camera similarity (Eq. 5): features and score overlap, to one matrix, or by the pair and the block."""
+"""Inter-camera similarity (Eq. 5) of features and score overlap: all pairs at once, by pair or by block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def inter_camera_similarity(
 ) -> Tensor:
     """Return cosine similarity, raised for pairs seen by different cameras.
 
-    Takes O(n^2 d) time, half of it saved by symmetry, and beside the result a few rows of it.
+    Takes O(n^2 d) time, halved by symmetry, and the memory of the result and a few of its rows.
 
     Args:
         features: L2-normalised rows f. Shape (n, d).
@@ -48,7 +48,7 @@ def inter_camera_similarity(
 
 
 class InterCameraSimilarity:
-    """Cosine, raised for pairs of different cameras by mu times their overlap (Eq. 5).
+    """Cosine, plus mu times the overlap for pairs of different cameras (Eq. 5).
 
     Args:
         features: L2-normalised rows. Shape (n, d), float32.
@@ -78,12 +78,12 @@ class InterCameraSimilarity:
 
     @property
     def features(self) -> Tensor:
-        """The features: the overlap moves few neighbours. Shape (n, d)."""
+        """The features: the overlap changes few neighbours. Shape (n, d)."""
         return self.cosine.features
 
     @property
     def bounds(self) -> UpperBounds:
-        """Cosines, raised by mu for pairs of different cameras: no overlap exceeds 1."""
+        """Cosines, plus mu for pairs of different cameras: no overlap exceeds 1."""
         return UpperBounds(self._raised_cosines, self._settle)
 
     def matrix(self) -> FloatArray:
@@ -136,7 +136,7 @@ def check_mu(mu: float) -> None:
 
 def _compare(crops: ComparedCrops) -> CropSimilarity:
     if crops.mu == 0:
-        return CosineSimilarity(crops.features)  # the same numbers, without an overlap that weighs nothing
+        return CosineSimilarity(crops.features)  # the same numbers, without computing an overlap whose weight is 0
     return InterCameraSimilarity(crops.features, OverlapSimilarity.of(crops), crops.camera_ids, mu=crops.mu)
 
 

@@ -1,4 +1,4 @@
-"""Score overlap alone (Eq. 9) as a similarity of crops: by the pair, by the block or all at once."""
+"""Score overlap alone (Eq. 9) as a similarity of crops: by pair, by block or all pairs at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OverlapSimilarity:
     Args:
         scores: Softmax outputs of all heads, side by side. Shape (n, K).
         num_heads: Number of heads C; rows sum to it.
-        compute: What makes the matrix of all pairs: `score_overlap`, or a way of several processes to the same.
+        compute: Function that makes the matrix of all pairs: `score_overlap`, or the same by several processes.
 
     Raises:
         ValueError: If the scores are no softmax outputs.
@@ -49,7 +49,7 @@ class OverlapSimilarity:
         return self.all_pairs().cpu().numpy()
 
     def all_pairs(self) -> Tensor:
-        """Return the matrix where it fits: on the device of the scores, or on the CPU. Shape (n, n)."""
+        """Return the matrix on the device of the scores if it fits there, else on the CPU. Shape (n, n)."""
         return self._compute(where_the_matrix_fits(self.scores), num_cameras=self.num_heads)
 
     def block(self, rows: Crops, columns: Crops) -> FloatArray:

@@ -1,7 +1,8 @@
-"""How similar pairs of crops are, by kind of pair (Fig. 3): counts of cosines, from a sample of crops against all.
+"""Histograms of the cosines of pairs, by kind of pair (Fig. 3): a sample of crops against all.
 
-Without identities there are two kinds, pairs of the same camera and of other cameras; with them, each falls into pairs
-of the same and of another identity. Features in, counts out; nothing is drawn from a run's generators.
+Without identities there are two kinds: pairs of the same camera and pairs of two cameras. With identities, each kind
+is split into pairs of the same and of two identities. Features in, counts out. The sample does not use a run's
+random generators, so it does not change training.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class PairHistogram:
     Attributes:
         num_pairs: Pairs counted.
         mean: Their mean cosine; None if there are none.
-        counts: Bins that are not empty, ascending, and how many pairs each holds: pairs (bin, pairs).
+        counts: Non-empty bins in ascending order, each as (bin, number of pairs).
     """
 
     num_pairs: int
@@ -54,7 +55,7 @@ class PairHistograms:
     """How similar the pairs of each kind are.
 
     Attributes:
-        num_sampled: Crops that were compared with all others; a pair of two of them counts twice.
+        num_sampled: Crops that were compared with all others; a pair of two sampled crops counts twice.
         pairs: By kind: `KINDS_BY_CAMERA`; with identities also `KINDS_BY_IDENTITY`, from which pairs with junk or a
             distractor are left out.
     """
@@ -108,6 +109,7 @@ def counts_of_all_bins(counts: Iterable[Sequence[int]]) -> IntArray:
 
 def _cosine_blocks(features: Tensor, sampled: IntArray) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield some of the sampled crops and their cosines with all, 4 MB at a time or one row."""
+    # Blocks of 16 MB took 183 MB with what is made of them, instead of 72 MB, and no less time (12,936 crops).
     size = max(1, _BLOCK_FLOATS // max(1, len(features)))
     for start in range(0, len(sampled), size):
         rows = sampled[start : start + size]

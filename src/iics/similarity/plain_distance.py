@@ -1,4 +1,4 @@
-"""1 - similarity: the distance `cosine` of the paper's rows marked +, and what re-ranking starts from."""
+"""1 - similarity: the distance `cosine` (the paper's rows marked +), and the input of re-ranking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class PlainDistance:
         """
         distance = one_minus(similarity)
         if check_distance(distance) > 0:
-            distance = (distance + distance.T) / np.float32(2)  # a chain of nearest clusters could run in circles
+            # Exactly symmetric, or a chain of nearest clusters could run in circles.
+            distance = (distance + distance.T) / np.float32(2)
         return distance
 
     def near(self, similarity: CropSimilarity, _graph: NeighbourGraph) -> NearPlainDistance:
@@ -66,7 +67,7 @@ def one_minus(similarity: CropSimilarity) -> FloatArray:
 
 
 def check_distance(distance: FloatArray) -> float:
-    """Return the largest difference between mirrored entries; the diagonal plays no part.
+    """Return the largest difference between mirrored entries; the diagonal is ignored.
 
     Raises:
         ValueError: If the distance is not finite or not symmetric but for rounding.
@@ -91,5 +92,6 @@ def _largest_asymmetry(d: FloatArray, gaps: FloatArray, thread: int, num_threads
             for i in range(top, bottom):
                 for j in range(left, min(left + _TILE, i)):
                     gap = abs(d[i, j] - d[j, i])
-                    if not gap <= gaps[tile]:  # two infinite entries differ by NaN
+                    # `not <=` instead of `>`: two infinite entries differ by NaN, which must be refused, too.
+                    if not gap <= gaps[tile]:
                         gaps[tile] = np.inf if np.isnan(gap) else gap

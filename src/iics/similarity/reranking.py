@@ -1,7 +1,7 @@
-"""Re-ranking: k-reciprocal distance (Zhong et al., CVPR 2017), from one distance matrix to a better one.
+"""Re-ranking: k-reciprocal distance (Zhong et al., CVPR 2017) from a distance matrix.
 
-Crops are compared by the Jaccard distance of their reciprocal neighbours' weights (`reciprocal`), mixed with the
-distance given: (1 - lambda) * Jaccard + lambda * distance. The distance `reranked` of the paper's rows marked ++.
+The result is (1 - lambda) * Jaccard + lambda * distance, with the Jaccard distance of the weights of reciprocal
+neighbours (`reciprocal`). It is the distance `reranked` (the paper's rows marked ++).
 """
 
 from __future__ import annotations
@@ -95,18 +95,18 @@ def k_reciprocal_distance(
 ) -> FloatArray:
     """Return the k-reciprocal distance: (1 - lambda) * Jaccard + lambda * distance, made symmetric.
 
-    The weights are exp(-d) of the distance as given (the paper's Eq. 7); the authors' program divides each crop's
-    distances by their largest first (`published_distance`), which ties the result to the farthest crop. Neighbours are
-    ordered by (distance, index), a crop first among its own. Takes O(n^2) time to read the distance and to write the
-    result; between them only neighbours are touched.
+    The weights are exp(-d) of the given distance (the paper's Eq. 7). The authors' program first divides each crop's
+    distances by their largest (`published_distance`), so its result depends on the farthest crop. Neighbours are
+    ordered by (distance, index); each crop is its own first neighbour. Takes O(n^2) time to read the distance and to
+    write the result; all else only uses neighbours.
 
     Args:
         distance: Smaller is closer, e.g. 1 - cosine. Symmetric but for rounding. Shape (n, n).
         k1: Neighbours, beside the crop itself, among which reciprocal ones are sought. Clipped to n - 1.
         k2: Nearest crops, itself included, over which weights are averaged (local query expansion). Clipped to n.
         lambda_value: Share of the given distance, in [0, 1].
-        overwrite: Whether to write the result into `distance`, if it is a float32 array in C order, and so to save one
-            n x n matrix.
+        overwrite: Whether to write the result into `distance` if it is a float32 array in C order, which saves an n
+            x n matrix.
 
     Returns:
         Distance, exactly symmetric, 0 on the diagonal. Shape (n, n).
@@ -126,11 +126,11 @@ def k_reciprocal_distance(
 
 
 def published_distance(distance: FloatArray, *, k1: int = K1, k2: int = K2, lambda_value: float = LAMBDA) -> FloatArray:
-    """Return the distance as the program computes it that its authors published and other toolboxes took over.
+    """Return the distance that the program of the method's authors computes, which other toolboxes copied.
 
-    It departs from `k_reciprocal_distance` in three places: each crop's distances are divided by the largest of them
-    before anything else (so neither the weights nor the result are symmetric: row p is seen from crop p), a
-    neighbour's set is joined where more than two thirds of it are covered, and nothing is made symmetric.
+    It differs from `k_reciprocal_distance` in three places. Each crop's distances are first divided by their
+    largest, so neither weights nor result are symmetric: row p is seen from crop p. A neighbour's set is added if
+    more than two thirds of it, not two thirds, are in the crop's own. The result is not made symmetric.
 
     Args:
         distance: As for `k_reciprocal_distance`; the program's own are squared Euclidean ones, 2 (1 - cosine), whose
@@ -157,14 +157,14 @@ def published_distance(distance: FloatArray, *, k1: int = K1, k2: int = K2, lamb
 
 
 def jaccard_part(overlap: FloatArray, lambda_value: np.float32) -> FloatArray:
-    """Return (1 - lambda) * (1 - overlap), the part of the mixture that neighbours make, in place."""
+    """Return (1 - lambda) * (1 - overlap), the Jaccard part of the mixture, in place."""
     np.subtract(1, overlap, out=overlap)
     overlap *= 1 - lambda_value
     return overlap
 
 
 def farthest_or_one(farthest: FloatArray) -> FloatArray:
-    """Return what each crop's distances are divided by: the largest, or 1 where all crops are the same."""
+    """Return the divisor of each crop's distances: the largest, or 1 if all crops are the same."""
     return np.where(farthest > 0, farthest, np.float32(1))
 
 

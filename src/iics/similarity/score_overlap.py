@@ -1,9 +1,9 @@
-"""Score overlap (Eq. 9): how far the classifiers of all cameras agree about two crops.
+"""Score overlap (Eq. 9): agreement of all cameras' classifiers about two crops.
 
-Crops of one person by different cameras share no cluster, but every camera's head spreads them over its clusters in a
-similar way. J(m, n) = sum_k min(s_mk, s_nk) / sum_k max(s_mk, s_nk), from concatenated softmax outputs to one matrix.
+Crops of one person by different cameras share no cluster. But every camera's head gives them similar scores over its
+clusters. J(m, n) = sum_k min(s_mk, s_nk) / sum_k max(s_mk, s_nk). In: concatenated softmax outputs. Out: one matrix.
 
-Three ways lead to the same J: tiles (`dense_overlap`), an index of the large scores where they are few
+There are three ways to compute J: tiles (`dense_overlap`), an index of the large scores if they are few
 (`sparse_overlap`), and torch on an accelerator.
 """
 
@@ -31,7 +31,7 @@ _INDEXED_COST = 50
 
 
 class OverlapFunction(Protocol):
-    """Scores of C heads to the overlap of all pairs, as `score_overlap`."""
+    """Function from the scores of C heads to the overlap of all pairs, such as `score_overlap`."""
 
     def __call__(self, scores: Tensor, *, num_cameras: int) -> Tensor:
         """Return J. Shapes (n, K) to (n, n)."""
@@ -40,7 +40,7 @@ class OverlapFunction(Protocol):
 def score_overlap(scores: Tensor, *, num_cameras: int) -> Tensor:
     """Return the overlap of the classifier scores of every pair of crops (Eq. 9).
 
-    Takes O(n^2 K) time, or much less where scores are peaked, and no memory of size n^2 beside the result.
+    Takes O(n^2 K) time, or much less if scores are peaked, and no memory of size n^2 besides the result.
 
     Args:
         scores: Softmax outputs of the C heads, side by side: not negative, rows sum to `num_cameras`. Shape (n, K).
@@ -64,9 +64,9 @@ def score_overlap(scores: Tensor, *, num_cameras: int) -> Tensor:
 def large_scores(scores: FloatArray, *, num_cameras: int) -> SparseRows | None:
     """Return the scores that matter, if comparing only them is faster; None if it is not.
 
-    Of each row the smallest scores are left out, those below a power of two chosen so that they sum to e, at most
-    C * SPARSE_ERROR / 3. Leaving them out lowers sum(min) by at most e_m + e_n and sum(max), at least C, by at most the
-    same; so J changes by at most (e_m + e_n) / (C - e_m - e_n), which is below SPARSE_ERROR.
+    In each row, scores below a power of two are left out. It is chosen so that they sum to e, at most C *
+    SPARSE_ERROR / 3. That lowers sum(min) by at most e_m + e_n, and sum(max), which is at least C, by at most the
+    same. So J changes by at most (e_m + e_n) / (C - e_m - e_n), which is below SPARSE_ERROR.
 
     Args:
         scores: As for `score_overlap`. Shape (n, K).

@@ -1,7 +1,7 @@
 """Overlap of sparse rows: sum of minima over sum of maxima, through an index from columns to rows.
 
-Serves Eq. 9 where scores are peaked, and re-ranking, whose rows are the weights of a crop's reciprocal neighbours. Only
-pairs that share a column are met. With I = sum min(v_p, v_q) and row sums a_p, the overlap is I / (a_p + a_q - I).
+Used for Eq. 9 if scores are peaked, and for re-ranking, whose rows are the weights of reciprocal neighbours. Only
+pairs that share a column are visited. With I = sum min(v_p, v_q) and row sums a_p, the overlap is I / (a_p + a_q - I).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def mirror_lower(matrix: FloatArray) -> None:
 
 @kernel()
 def _row_sums(row_starts: IndexArray, values: FloatArray) -> DoubleArray:
-    """Return row sums, one value after the other as `_share` adds: a row shares all of itself."""
+    """Return row sums, added in the order of `_share`: so a row's overlap with itself is exactly 1."""
     sums = np.zeros(len(row_starts) - 1, np.float64)
     for p in range(len(sums)):
         for i in range(row_starts[p], row_starts[p + 1]):

@@ -5,8 +5,8 @@ OUT/crops-report.json              what was kept and dropped of each video
 OUT/CAMERA/VIDEO/                  the crops of a finished video, its own table and report; VIDEO = file name - contents
 OUT/CAMERA/.VIDEO/                 a video at work, renamed when it is finished
 
-A video is its folder: both files of OUT are made anew from the finished folders, so a folder that was removed is gone
-from them after the next video. Names that begin with a dot are passed over by our readers, as those of a NAS are.
+Both files of OUT are made from the folders of finished videos. So if a folder is removed, it is gone from them after
+the next video. Our readers ignore names that begin with a dot, and the folders of a NAS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of crops as CSV: columns that our readers know, then where in the video each crop comes from.
+"""The table of crops as CSV: columns that our readers know, then the place of each crop in its video.
 
 The box has names of its own: left, top, width and height would mean a box within the crop's file.
 """

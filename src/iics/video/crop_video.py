@@ -1,4 +1,4 @@
-"""A video -> a folder of crops with camera, time and tracklet, in the order in which it happens."""
+"""A video -> a folder of crops with camera, time and tracklet: the steps in their order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def crop_video(
 ) -> CroppedVideo:
     """Write crops of the people in a video, and list them in the table of `out`.
 
-    A run that was killed goes on when it is started again, to the same files.
+    After a kill, the same call continues and ends with the same files.
 
     Args:
         video: The file.

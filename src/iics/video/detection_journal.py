@@ -1,8 +1,8 @@
-"""Detections of a video on disk, a line a frame, so that a killed run does not have to detect them again.
+"""Detections of a video on disk, one line per frame, so that they are kept if a run is killed.
 
-Detecting is nearly all the time that cropping takes. Everything after it is done again from the start, to the same
-result: the tracker has a state that cannot be stored. Before each line stands a checksum of it; from the first line
-that a disk has changed, all is detected again.
+Detection takes nearly all the time of cropping. The steps after it are repeated from the start, with the same
+result, because the state of the tracker cannot be stored. Each line begins with its checksum; from the first damaged
+line on, frames are detected again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from iics.video.frames import Frame
 
 
 class DetectionJournal:
-    """Detections by frame, remembered from runs before; frames have to be asked for in the same order each time.
+    """Detections by frame, kept from earlier runs; frames must be asked for in the same order each time.
 
     Args:
-        path: The file; what it holds of a run that looked at other things, or was torn off by a kill, is dropped.
+        path: The file. Lines for another key, and a line that a kill cut off, are dropped.
         key: What the detections depend on: video, detector and its settings.
 
     Attributes:

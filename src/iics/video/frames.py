@@ -1,8 +1,8 @@
 """Frames of a video file, one after another, with the time of each.
 
-Times are the container's time stamps (frames need not be equally far apart), counted from the first frame. Decoding is
-OpenCV's FFmpeg, which is silent about damage: what is missing at the end is told by comparing with the length that the
-container states. Needs the extra `video`.
+Times are the container's time stamps, counted from the first frame; the frame rate may vary. OpenCV's FFmpeg decodes
+and does not report damage. So a missing end is noticed by the length that the container states. Needs the extra
+`video`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MISSING_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Display:
-    """What is done to the frames of a video as they are decoded.
+    """How the frames of a video are turned and stretched after decoding.
 
     Attributes:
         quarter_turns: Turns by 90 degrees, clockwise, after stretching.
@@ -162,6 +162,7 @@ class VideoFile:
             stamp = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
             first_stamp = stamp if first_stamp is None else first_stamp
             index, seconds = self.num_read, stamp - first_stamp
+            # Times must grow; `not >` also catches NaN.
             if index and not seconds > self._last_seconds:
                 self.num_untimed += 1
                 seconds = self._last_seconds + 1 / self.frames_per_second

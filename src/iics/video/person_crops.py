@@ -1,4 +1,4 @@
-"""Frames and the boxes found in them -> crops: drop what is unsure or small, link the rest, choose among them."""
+"""Frames and their boxes -> crops: drop unsure and small boxes, link the others to tracklets, choose crops."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Tracklet:
 
 
 class TrackletLinker:
-    """Gives every box of a frame the number of its tracklet. State: where people were last and how they moved.
+    """Gives every box of a frame the number of its tracklet. State: last places and motion of people.
 
     Args:
         max_gap: Frames that a person may go unseen and still be the same tracklet.
@@ -47,6 +47,7 @@ class TrackletLinker:
     def __init__(self, *, max_gap: int) -> None:
         from trackforge import OCSORT
 
+        # min_hits=1: `CropSelection` drops short tracklets; the tracker would drop the first crops of long ones, too.
         self._tracker = OCSORT(max_age=max_gap, min_hits=1, iou_threshold=_MIN_OVERLAP)
         self._max_gap = max_gap
         self._tracklets: dict[int, _Tracklet] = {}  # by the tracker's number
@@ -55,9 +56,9 @@ class TrackletLinker:
     def link(self, detections: Detections) -> IntArray:
         """Return the tracklet of each box of the next frame; frames without boxes have to be given too.
 
-        Confidences are not looked at. A box that the tracker adds to a person who would have had to jump there begins
-        a tracklet: from one frame to the next boxes have to overlap; after a gap, what lies between them has to be a
-        way that can be walked in it.
+        Confidences are not used. If the tracker links a box to a person who cannot have moved there, the box begins
+        a new tracklet. In successive frames, boxes must overlap; after a gap, the distance between them must be
+        walkable in that time.
 
         Returns:
             Numbers from 1; -1 for a box that the tracker left out. Shape (n,).
@@ -95,7 +96,7 @@ class TrackletLinker:
 
 
 class PersonCrops:
-    """The way from boxes to crops of one video, with everything that is dropped counted.
+    """Makes crops of one video from boxes, and counts all boxes that are dropped.
 
     Args:
         settings: What to keep.

@@ -1,6 +1,6 @@
-"""Which boxes of a tracklet become crops: long tracklets only, and one crop every so many seconds.
+"""Chooses which boxes become crops: of long tracklets only, one every so many seconds.
 
-What a tracklet is worth shows when it has been seen often enough; until then its crops wait, encoded, in memory.
+Whether a tracklet is long enough is known only later; until then its crops wait in memory, encoded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""torchvision's object detectors, of whose 90 classes (COCO) people are kept.
+"""torchvision's object detectors; of their 90 classes (COCO), only people are kept.
 
-Their weights are torchvision's download, or a file of the same state dict. They need torchvision's compiled operators,
-which do not load where torch is another build than the one torchvision was made for.
+Their weights are downloaded by torchvision, or are a file of the same state dict. They need torchvision's compiled
+operators, which do not load with another build of torch than the one torchvision was made for.
 """
 
 from __future__ import annotations

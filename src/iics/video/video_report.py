@@ -1,4 +1,4 @@
-"""What was kept of a video and what was dropped, as values, as JSON and as text."""
+"""Counts of what was kept and dropped of a video, as values, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 @dataclass(frozen=True)
 class VideoReport:
-    """One video's way to crops. Every box is either a crop or dropped for one reason.
+    """Report on one video. Every box is either a crop, or dropped for one reason.
 
     Attributes:
         video: Name of the file.

@@ -1,4 +1,4 @@
-"""Eq. 9 by several processes: each compares some rows of crops, the first puts the matrix together."""
+"""Eq. 9 by several processes: each compares some rows of crops, and the first one assembles the matrix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PANEL_ROWS = 512
 class SharedOverlap:
     """The overlap of all pairs of crops, for the first process; the others call `help`.
 
-    Scores that are few enough for the index, or lie on an accelerator, are compared by the first process alone.
+    If scores are sparse enough for the index, or are on an accelerator, the first process compares them alone.
 
     Args:
         processes: Who shares the work.
@@ -60,7 +60,7 @@ class SharedOverlap:
                 self._processes.send(torch.from_numpy(part), to=0)
 
     def _owner(self, turn: int) -> int:
-        """Return who computes a panel: forth and back, because each is shorter than the one before."""
+        """Return the process of a panel: in turns forth and back, because each panel is shorter than the last."""
         lap, place = divmod(turn, self._processes.count)
         return place if lap % 2 == 0 else self._processes.count - 1 - place
 

@@ -75,7 +75,7 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
 
 
 def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
-    """Return the crop indices of every camera with at least 2 crops; smaller ones sit stage 1 out, with a warning.
+    """Return the crop indices of every camera with at least 2 crops; others are left out of stage 1, with a warning.
 
     Raises:
         TrainingError: If no camera has 2 crops.
@@ -95,13 +95,15 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
 def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
     """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4). Processes share the cameras.
 
-    Distances use every core, camera after camera; linkage uses one, so that of several cameras runs at once.
+    Distances use every core, camera after camera. Linkage uses one core, so it runs for several cameras at once.
     """
     labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
     processes = context.processes
+    # Time grows with the square of a camera's crops: the largest first, dealt out to the processes in turn.
     largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
     own = largest_first[processes.rank :: processes.count]
     found: list[PseudoLabels] = []
+    # Threads are enough: linkage is compiled and holds no interpreter lock.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for group in groups_that_fit([len(cameras[at]) for at in own], labeller.max_dense_crops):
             places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
@@ -117,7 +119,7 @@ def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntA
 def with_clusters(
     context: TrainingContext, cameras: list[IntArray], pseudo_labels: list[PseudoLabels]
 ) -> tuple[list[IntArray], list[PseudoLabels]]:
-    """Return cameras and their pseudo-labels without cameras that have no cluster; these sit out, with a warning.
+    """Return cameras and their pseudo-labels; cameras without a cluster are left out, with a warning.
 
     Raises:
         TrainingError: If no camera has a cluster.
@@ -136,11 +138,11 @@ def with_clusters(
 
 
 def groups_that_fit(sizes: list[int], max_dense: int) -> list[list[int]]:
-    """Return the places of neighbouring cameras in groups whose distances together take no more than one full matrix.
+    """Return groups of cameras whose distance matrices together take no more memory than the largest matrix allowed.
 
     Args:
         sizes: Crops of each camera.
-        max_dense: Crops whose distances may be held at once; a larger camera is a group of its own.
+        max_dense: Crops whose full matrix may be held; a larger camera is a group of its own.
     """
     groups: list[list[int]] = []
     room = 0
@@ -168,9 +170,11 @@ def sum_over_cameras(heads: list[BNNeckHead], targets: Tensor, *, crops_per_came
     """
 
     def loss_of(features: Tensor, rows: slice) -> Tensor:
+        # A part of a batch never splits a camera (`unit` below), so its first crop is the first of a camera.
         own_heads = heads[rows.start // crops_per_camera :]
         groups = torch.split(features, crops_per_camera), torch.split(targets[rows], crops_per_camera)
         by_camera = [F.cross_entropy(head(f), m) for head, f, m in zip(own_heads, *groups, strict=False)]
+        # A sum, not a mean (Eq. 8): with more cameras, the backbone's gradient is larger.
         return torch.stack(by_camera).sum().unsqueeze(0)
 
     return loss_of
@@ -197,6 +201,7 @@ def _train_heads(
         for batch in batches:
             targets = sent(labels[batch], context.model.device)
             loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
+            # One normalisation group per camera: the same statistics as if each camera went through the network alone.
             terms = train_step(context, optimiser, batch, unit=per_camera, group_size=per_camera, loss_of=loss_of)
             seen.add(terms, num_images=len(batch))
     context.processes.agree(modules)

@@ -38,7 +38,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     """Train the backbone and one head on pseudo-labels over all cameras.
 
     Args:
-        context: The round's working place.
+        context: The round's context.
         state: The heads of stage 1, for the scores; unused for CNN similarity.
 
     Returns:
@@ -76,6 +76,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
             settings.clusters_per_batch,
             pseudo_labels.num_clusters,
         )
+    # Before training, on features that are there anyway: those after it would cost one more pass over all crops.
     similarity = context.compare_pairs(raw)
     terms = _train(context, raw.shape[1], pseudo_labels)
     num_steps = terms.pop("num_steps")
@@ -87,11 +88,12 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
     }
+    # Nothing is kept: heads and optimiser are new in every stage (Sec. 4.2).
     return StageResult({}, record, pseudo_labels.labels)
 
 
 def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
-    """Return pseudo-labels over all cameras. The first process clusters; the others help it with Eq. 9.
+    """Return pseudo-labels over all cameras. The first process clusters; the others help to compute Eq. 9.
 
     Args:
         context: The round's working place.
@@ -112,12 +114,14 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
         crops = replace(crops, scores=shared.scores, num_heads=len(heads), overlap=shared.matrix)
     similarity = kind.compare(crops)
     is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(raw))
+    # The other processes compute their rows of Eq. 9 here, and then wait for the first one's clusters below.
     if shared is not None and is_shared and not processes.is_first:
         shared.help()
     found = processes.from_first(
         lambda: labeller.label(
             similarity,
             camera_ids=camera_ids,
+            # With few cameras and weak features, the automatic number would be below what one camera needs alone.
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
         )
     )
