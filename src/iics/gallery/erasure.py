@@ -52,12 +52,6 @@ def is_milvus_lite(client: MilvusClient) -> bool:
 def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, seconds: float) -> bool:
     """Delete rows and remove them from the database's files; whatever interrupts it, `finish_deleting` goes on.
 
-    Args:
-        client: Of the database.
-        collection: Whose rows shall go.
-        crop_ids: Which.
-        seconds: How long one request may take.
-
     Returns:
         Whether they are gone now; False if the database removes them by its own schedule.
 

@@ -185,14 +185,7 @@ def tsne_points(features: FloatArray, *, seed: int = 0) -> FloatArray:
 
 
 def tsne_figure(panels: Sequence[TsnePanel], *, camera_names: Sequence[str], data: str, seed: int) -> Figure:
-    """Draw layouts side by side, a colour and a marker for each camera.
-
-    Args:
-        panels: E.g. before and after training.
-        camera_names: Name of each camera.
-        data: What the crops are, e.g. "people-dev train".
-        seed: Of the layouts and the choice of crops.
-    """
+    """Draw layouts side by side, a colour and a marker for each camera."""
     counts = sorted({len(panel.points) for panel in panels})
     note = f"{data}: t-SNE of {' and '.join(f'{count:,}' for count in counts)} crops, seed {seed}."
     with style():

@@ -28,11 +28,6 @@ _NO_TRACKLET = ("", str(JUNK_IDENTITY))
 def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
     """Return names and numbers as they are meant: 5.0, as tables with gaps write whole numbers, is 5.
 
-    Args:
-        values: Of a column of names or numbers.
-        places: Where each row stands.
-        column: What it is called.
-
     Raises:
         DataError: If a cell holds a word for a missing value: as a name it would become one person, or one camera.
     """

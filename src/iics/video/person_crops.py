@@ -97,10 +97,6 @@ class TrackletLinker:
 class PersonCrops:
     """The way from boxes to crops of one video, with everything that is dropped counted.
 
-    Args:
-        settings: What to keep.
-        frames_per_second: Of the video.
-
     Attributes:
         num_frames: Frames taken so far.
         num_boxes: Boxes found in them.
