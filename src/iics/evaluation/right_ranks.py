@@ -7,6 +7,8 @@ Time O(n_query n_gallery log(right answers)), memory O(right answers) beside the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ _FEW = 64  # right answers up to which counting for each is faster than bisectin
 
 def num_right_answers(labels: EvaluationLabels, protocol: MatchingProtocol) -> IntArray:
     """Return how many right answers the gallery holds for each query. Shape (n_query,)."""
-    return _num_right(protocol.table, *_arrays(labels))
+    return _num_right(_Judged.of(labels, protocol))
 
 
 def right_answer_ranks(
@@ -44,7 +46,7 @@ def right_answer_ranks(
     """
     starts = np.concatenate([[0], np.cumsum(num_right_answers(labels, protocol))])
     with torch_threads():
-        return _ranks(distance, protocol.table, *_arrays(labels), starts), starts
+        return _ranks(distance, _Judged.of(labels, protocol), starts), starts
 
 
 def closest(
@@ -59,61 +61,54 @@ def closest(
         k: How many. Time O(k) more for each crop that is among the first k so far.
     """
     with torch_threads():
-        return _closest(distance, protocol.table, *_arrays(labels), k)
+        return _closest(distance, _Judged.of(labels, protocol), k)
 
 
-def _arrays(labels: EvaluationLabels) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
-    return labels.query_ids, labels.query_cameras, labels.own_crops, labels.gallery_ids, labels.gallery_cameras
+class _Judged(NamedTuple):
+    """What kernels judge by: the protocol's table and the labels, as arrays."""
+
+    table: Table
+    query_ids: IntArray
+    query_cameras: IntArray
+    own_crops: IntArray
+    gallery_ids: IntArray
+    gallery_cameras: IntArray
+
+    @classmethod
+    def of(cls, labels: EvaluationLabels, protocol: MatchingProtocol) -> _Judged:
+        queries = labels.query_ids, labels.query_cameras, labels.own_crops
+        return cls(protocol.table, *queries, labels.gallery_ids, labels.gallery_cameras)
 
 
 # What a parallel loop calls is compiled without `parallel`: see `iics.similarity.reciprocal`.
 @kernel()
-def _verdict(
-    table: Table, query_id: int, query_camera: int, own_crop: int, g: int, ids: IntArray, cameras: IntArray
-) -> int:
-    """Return what gallery crop g is to a query: the protocol's table, but for junk and the query's own crop."""
-    if g == own_crop or ids[g] == JUNK_IDENTITY:
+def _verdict(judged: _Judged, q: int, g: int) -> int:
+    """Return what a gallery crop is to a query: the protocol's table, but for junk and the query's own crop."""
+    if g == judged.own_crops[q] or judged.gallery_ids[g] == JUNK_IDENTITY:
         return IGNORED
-    return int(table[int(ids[g] == query_id), int(cameras[g] == query_camera)])
+    is_own = judged.gallery_ids[g] == judged.query_ids[q]
+    return int(judged.table[int(is_own), int(judged.gallery_cameras[g] == judged.query_cameras[q])])
 
 
 @kernel()  # on one thread: quick, and threads would wait for each other longer than it takes
-def _num_right(
-    table: Table,
-    query_ids: IntArray,
-    query_cameras: IntArray,
-    own_crops: IntArray,
-    gallery_ids: IntArray,
-    gallery_cameras: IntArray,
-) -> IntArray:
-    num_right = np.zeros(len(query_ids), np.int64)
-    for q in range(len(query_ids)):
-        for g in range(len(gallery_ids)):
-            if gallery_ids[g] == query_ids[q]:
-                verdict = _verdict(table, query_ids[q], query_cameras[q], own_crops[q], g, gallery_ids, gallery_cameras)
-                num_right[q] += verdict == RIGHT
+def _num_right(judged: _Judged) -> IntArray:
+    num_right = np.zeros(len(judged.query_ids), np.int64)
+    for q in range(len(judged.query_ids)):
+        query_id = judged.query_ids[q]
+        for g in range(len(judged.gallery_ids)):
+            if judged.gallery_ids[g] == query_id:
+                num_right[q] += _verdict(judged, q, g) == RIGHT
     return num_right
 
 
 @kernel()
-def _right_answers(
-    distance: FloatArray,
-    table: Table,
-    query_id: int,
-    query_camera: int,
-    own_crop: int,
-    gallery_ids: IntArray,
-    gallery_cameras: IntArray,
-    count: int,
-) -> tuple[IntArray, FloatArray]:
+def _right_answers(distance: FloatArray, judged: _Judged, q: int, count: int) -> tuple[IntArray, FloatArray]:
     """Return one query's right answers, closest first, equals by index, and their distances."""
     answers = np.empty(count, np.int64)
     values = np.empty(count, np.float32)
-    found = 0
+    found, query_id = 0, judged.query_ids[q]
     for g in range(len(distance)):
-        if gallery_ids[g] == query_id and (
-            _verdict(table, query_id, query_camera, own_crop, g, gallery_ids, gallery_cameras) == RIGHT
-        ):
+        if judged.gallery_ids[g] == query_id and _verdict(judged, q, g) == RIGHT:
             answers[found], values[found] = g, distance[g]
             found += 1
     order = np.argsort(values, kind="mergesort")  # stable
@@ -121,19 +116,13 @@ def _right_answers(
 
 
 @kernel()
-def _show(
-    distance: FloatArray,
-    table: Table,
-    query_id: int,
-    query_camera: int,
-    ids: IntArray,
-    cameras: IntArray,
-    shown: FloatArray,
-) -> None:
-    """Copy distances, infinite where the protocol ignores the crop. The arrays are parts of the gallery."""
+def _show(distance: FloatArray, judged: _Judged, q: int, start: int, shown: FloatArray) -> None:
+    """Copy distances to a part of the gallery, from `start` on; infinite where the protocol ignores the crop."""
+    table, query_id, query_camera = judged.table, judged.query_ids[q], judged.query_cameras[q]
+    ids, cameras = judged.gallery_ids[start : start + len(shown)], judged.gallery_cameras[start : start + len(shown)]
     counts_own_here, counts_own_there = table[1, 1] != IGNORED, table[1, 0] != IGNORED
     counts_other_here, counts_other_there = table[0, 1] != IGNORED, table[0, 0] != IGNORED
-    for g in range(len(distance)):
+    for g in range(len(shown)):
         is_here = cameras[g] == query_camera
         counts_own = counts_own_here if is_here else counts_own_there
         counts_other = counts_other_here if is_here else counts_other_there
@@ -182,35 +171,16 @@ def _bisect(shown: FloatArray, start: int, answers: IntArray, values: FloatArray
 
 
 @kernel()
-def _rank_row(
-    distance: FloatArray,
-    table: Table,
-    query_id: int,
-    query_camera: int,
-    own_crop: int,
-    gallery_ids: IntArray,
-    gallery_cameras: IntArray,
-    ranks: IntArray,
-) -> None:
+def _rank_row(distance: FloatArray, judged: _Judged, q: int, ranks: IntArray) -> None:
     """Write the ranks of one query's right answers, as many as `ranks` has room for."""
-    num_right = len(ranks)
-    answers, values = _right_answers(
-        distance, table, query_id, query_camera, own_crop, gallery_ids, gallery_cameras, num_right
-    )
+    num_right, own_crop = len(ranks), judged.own_crops[q]
+    answers, values = _right_answers(distance, judged, q, num_right)
     ranks[:] = 0
     shown = np.empty(_PART, np.float32)
     for start in range(0, len(distance), _PART):
         stop = min(start + _PART, len(distance))
         part = shown[: stop - start]
-        _show(
-            distance[start:stop],
-            table,
-            query_id,
-            query_camera,
-            gallery_ids[start:stop],
-            gallery_cameras[start:stop],
-            part,
-        )
+        _show(distance[start:stop], judged, q, start, part)
         if start <= own_crop < stop:
             part[own_crop - start] = np.inf
         if num_right <= _FEW:
@@ -226,52 +196,26 @@ def _rank_row(
 
 
 @kernel(parallel=True)
-def _ranks(
-    distance: FloatArray,
-    table: Table,
-    query_ids: IntArray,
-    query_cameras: IntArray,
-    own_crops: IntArray,
-    gallery_ids: IntArray,
-    gallery_cameras: IntArray,
-    starts: IntArray,
-) -> IntArray:
+def _ranks(distance: FloatArray, judged: _Judged, starts: IntArray) -> IntArray:
     ranks = np.empty(starts[-1], np.int64)
-    for q in numba.prange(len(query_ids)):
+    for q in numba.prange(len(judged.query_ids)):
         if starts[q] < starts[q + 1]:
-            _rank_row(
-                distance[q],
-                table,
-                query_ids[q],
-                query_cameras[q],
-                own_crops[q],
-                gallery_ids,
-                gallery_cameras,
-                ranks[starts[q] : starts[q + 1]],
-            )
+            _rank_row(distance[q], judged, q, ranks[starts[q] : starts[q + 1]])
     return ranks
 
 
 @kernel(parallel=True)
-def _closest(
-    distance: FloatArray,
-    table: Table,
-    query_ids: IntArray,
-    query_cameras: IntArray,
-    own_crops: IntArray,
-    gallery_ids: IntArray,
-    gallery_cameras: IntArray,
-    k: int,
-) -> tuple[IntArray, BoolArray]:
-    found = np.full((len(query_ids), k), -1, np.int64)
-    is_right = np.zeros((len(query_ids), k), np.bool_)
-    for q in numba.prange(len(query_ids)):
+def _closest(distance: FloatArray, judged: _Judged, k: int) -> tuple[IntArray, BoolArray]:
+    found = np.full((len(judged.query_ids), k), -1, np.int64)
+    is_right = np.zeros((len(judged.query_ids), k), np.bool_)
+    for q in numba.prange(len(judged.query_ids)):
         values = np.full(k, np.inf, np.float32)
-        for g in range(len(gallery_ids)):
-            d = distance[q, g]
+        row = distance[q]
+        for g in range(len(row)):
+            d = row[g]
             if d >= values[k - 1]:  # on a tie the smaller index came first and stays
                 continue
-            verdict = _verdict(table, query_ids[q], query_cameras[q], own_crops[q], g, gallery_ids, gallery_cameras)
+            verdict = _verdict(judged, q, g)
             if verdict == IGNORED:
                 continue
             place = k - 1

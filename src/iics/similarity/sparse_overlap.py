@@ -6,8 +6,7 @@ pairs that share a column are met. With I = sum min(v_p, v_q) and row sums a_p, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -18,8 +17,7 @@ from iics.kernels import kernel, torch_threads
 _TILE = 128
 
 
-@dataclass(frozen=True, eq=False)
-class SparseRows:
+class SparseRows(NamedTuple):
     """Sparse rows and the index from their columns to the rows that use them.
 
     Attributes:
@@ -59,28 +57,20 @@ class SparseRows:
         dense[np.repeat(np.arange(len(self.masses)), np.diff(self.row_starts)), self.columns] = self.values
         return dense
 
-    @property
-    def _arrays(self) -> tuple[IndexArray, IndexArray, FloatArray, IndexArray, IndexArray, FloatArray, DoubleArray]:
-        return (
-            *(self.row_starts, self.columns, self.values),
-            *(self.column_starts, self.rows, self.column_values),
-            self.masses,
-        )
-
     def add_overlap(self, matrix: FloatArray, *, scale: float) -> None:
         """Add scale * overlap to the entries below the diagonal, in place. Shape (n, n)."""
         with torch_threads() as num_threads:
-            _add_overlap(matrix, np.float32(scale), *self._arrays, num_threads)
+            _add_overlap(matrix, np.float32(scale), self, num_threads)
 
     def overlap_rows(self, rows: IndexArray) -> FloatArray:
         """Return the overlap between some rows and all. Shape (len(rows), n)."""
         with torch_threads():
-            return _overlap_rows(rows, *self._arrays)
+            return _overlap_rows(rows, self)
 
     def overlap_pairs(self, first: IndexArray, second: IndexArray) -> FloatArray:
         """Return the overlap of the pairs (first[i], second[i]). Shape (len(first),)."""
         with torch_threads():
-            return _overlap_pairs(first, second, self.row_starts, self.columns, self.values, self.masses)
+            return _overlap_pairs(first, second, self)
 
 
 def mirror_lower(matrix: FloatArray) -> None:
@@ -100,43 +90,23 @@ def _row_sums(row_starts: IndexArray, values: FloatArray) -> DoubleArray:
 
 
 @kernel()
-def _share(
-    p: int,
-    end: int,
-    row_starts: IndexArray,
-    columns: IndexArray,
-    values: FloatArray,
-    column_starts: IndexArray,
-    rows: IndexArray,
-    column_values: FloatArray,
-    shared: DoubleArray,
-) -> None:
+def _share(p: int, end: int, sparse: SparseRows, shared: DoubleArray) -> None:
     """Add sum min(v_p, v_q) to shared[q] for every q below `end`."""
-    for i in range(row_starts[p], row_starts[p + 1]):
-        value, column = values[i], columns[i]
-        for j in range(column_starts[column], column_starts[column + 1]):
+    rows, column_values = sparse.rows, sparse.column_values
+    for i in range(sparse.row_starts[p], sparse.row_starts[p + 1]):
+        value, column = sparse.values[i], sparse.columns[i]
+        for j in range(sparse.column_starts[column], sparse.column_starts[column + 1]):
             if rows[j] >= end:
                 break
             shared[rows[j]] += min(value, column_values[j])
 
 
 @kernel(parallel=True)
-def _add_overlap(
-    matrix: FloatArray,
-    scale: np.float32,
-    row_starts: IndexArray,
-    columns: IndexArray,
-    values: FloatArray,
-    column_starts: IndexArray,
-    rows: IndexArray,
-    column_values: FloatArray,
-    masses: DoubleArray,
-    num_threads: int,
-) -> None:
+def _add_overlap(matrix: FloatArray, scale: np.float32, sparse: SparseRows, num_threads: int) -> None:
     for thread in numba.prange(num_threads):
-        shared = np.zeros(len(matrix), np.float64)
+        shared, masses = np.zeros(len(matrix), np.float64), sparse.masses
         for p in range(thread, len(matrix), num_threads):  # in turn: later rows have more to do
-            _share(p, p, row_starts, columns, values, column_starts, rows, column_values, shared)
+            _share(p, p, sparse, shared)
             for q in range(p):
                 if shared[q] > 0:
                     matrix[p, q] += scale * np.float32(shared[q] / (masses[p] + masses[q] - shared[q]))
@@ -144,40 +114,25 @@ def _add_overlap(
 
 
 @kernel(parallel=True)
-def _overlap_rows(
-    wanted: IndexArray,
-    row_starts: IndexArray,
-    columns: IndexArray,
-    values: FloatArray,
-    column_starts: IndexArray,
-    rows: IndexArray,
-    column_values: FloatArray,
-    masses: DoubleArray,
-) -> FloatArray:
-    num_crops = len(masses)
+def _overlap_rows(wanted: IndexArray, sparse: SparseRows) -> FloatArray:
+    num_crops = len(sparse.masses)
     overlap = np.empty((len(wanted), num_crops), np.float32)
     for at in numba.prange(len(wanted)):
-        p = wanted[at]
+        p, masses = wanted[at], sparse.masses
         shared = np.zeros(num_crops, np.float64)
-        _share(p, num_crops, row_starts, columns, values, column_starts, rows, column_values, shared)
+        _share(p, num_crops, sparse, shared)
         for q in range(num_crops):
             overlap[at, q] = shared[q] / (masses[p] + masses[q] - shared[q])
     return overlap
 
 
 @kernel(parallel=True)
-def _overlap_pairs(
-    first: IndexArray,
-    second: IndexArray,
-    row_starts: IndexArray,
-    columns: IndexArray,
-    values: FloatArray,
-    masses: DoubleArray,
-) -> FloatArray:
+def _overlap_pairs(first: IndexArray, second: IndexArray, sparse: SparseRows) -> FloatArray:
     overlap = np.empty(len(first), np.float32)
     for pair in numba.prange(len(first)):
         p, q = first[pair], second[pair]
-        i, i_end, j, j_end = row_starts[p], row_starts[p + 1], row_starts[q], row_starts[q + 1]
+        columns, values, starts = sparse.columns, sparse.values, sparse.row_starts
+        i, i_end, j, j_end = starts[p], starts[p + 1], starts[q], starts[q + 1]
         shared = 0.0
         while i < i_end and j < j_end:
             if columns[i] == columns[j]:
@@ -188,7 +143,7 @@ def _overlap_pairs(
                 i += 1
             else:
                 j += 1
-        overlap[pair] = shared / (masses[p] + masses[q] - shared)
+        overlap[pair] = shared / (sparse.masses[p] + sparse.masses[q] - shared)
     return overlap
 
 
