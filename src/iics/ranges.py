@@ -84,13 +84,13 @@ def check_ranges(holder: Any, *, prefix: str = "") -> None:
         check_setting(is_met, f"{prefix}{called} must be {field_range}; got {shortened(value)}.")
 
 
-def shortened(value: object, most: int = 40) -> str:
+def shortened(value: object) -> str:
     """Return a value as text that fits into a message, whatever it is."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def range_of(hint: Any) -> Range | None:

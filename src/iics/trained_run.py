@@ -98,16 +98,8 @@ def resume(
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
 
-    Args:
-        out: The run folder.
-        crops: The pictures it was started with, wherever they lie now and in any order.
-        query: As in `train`; what is given is compared with what the run was measured on.
-        gallery: Likewise.
-        evaluate: As in `train`.
-        measured_on: Likewise compared.
-        after_round: As in `train`.
-        at_end: As in `train`.
-        progress: As in `train`.
+    The crops are the pictures that it was started with, wherever they lie now and in any order; so are those that it
+    is measured on, which are compared with what it was measured on before. Other arguments are those of `train`.
 
     Raises:
         IicsError: As `train` and `iics.runs.rounds.resume`; a report that cannot be written is only warned of.

@@ -69,10 +69,6 @@ def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResu
 def marked_matches(file: Path, model: Path) -> MarkAgreement:
     """Return the numbers of the marks on a model's matches; others are left out, with a warning.
 
-    Args:
-        file: Table that `iics app` wrote.
-        model: Model file or run folder.
-
     Raises:
         DataError: If the table cannot be read.
         WeightsError: If the model cannot be read.

@@ -97,7 +97,6 @@ def identity_thresholds(
     *,
     data: str,
     is_trained_on: bool | None,
-    seed: int = 0,
 ) -> MatchThresholds:
     """Return thresholds from pairs of known people in different cameras, without junk and distractors.
 
@@ -108,12 +107,11 @@ def identity_thresholds(
         gallery: With identities, cameras numbered as in the query; None as above.
         data: What to call it.
         is_trained_on: Whether the model was trained on these crops; None if not known.
-        seed: Of the crops drawn where there are more than 3,000 on a side.
 
     Raises:
         EvaluationError: If cameras are numbered differently, or no two people were seen by two cameras.
     """
-    pairs = _compared_people(query_features, gallery_features, query, gallery, seed=seed)
+    pairs = _compared_people(query_features, gallery_features, query, gallery)
     is_different = ~pairs.is_same & ~pairs.is_near
     if not is_different.any():
         raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
@@ -141,8 +139,6 @@ def shares_above(
     gallery_features: FloatArray,
     query: CropSet,
     gallery: CropSet,
-    *,
-    seed: int = 0,
 ) -> dict[float, float]:
     """Return the share of pairs of two people in this data above each threshold, which was measured on other data.
 
@@ -152,7 +148,6 @@ def shares_above(
         gallery_features: L2-normalised. Shape (m, d).
         query: With identities.
         gallery: With identities, cameras numbered as in the query.
-        seed: As in `identity_thresholds`.
 
     Returns:
         The share by the rate that the threshold stands for; empty without pairs of different cameras.
@@ -160,7 +155,7 @@ def shares_above(
     Raises:
         EvaluationError: If cameras are numbered differently.
     """
-    pairs = _compared_people(query_features, gallery_features, query, gallery, seed=seed)
+    pairs = _compared_people(query_features, gallery_features, query, gallery)
     different = pairs.cosines[~pairs.is_same & ~pairs.is_near]
     if len(different) == 0:
         return {}
@@ -188,12 +183,7 @@ class _ComparedPeople:
 
 
 def _compared_people(
-    query_features: FloatArray,
-    gallery_features: FloatArray | None,
-    query: CropSet,
-    gallery: CropSet | None,
-    *,
-    seed: int,
+    query_features: FloatArray, gallery_features: FloatArray | None, query: CropSet, gallery: CropSet | None
 ) -> _ComparedPeople:
     """Compare crops of known people, at most 3,000 of a side; without a gallery the query with itself, each pair once.
 
@@ -202,7 +192,7 @@ def _compared_people(
     """
     if gallery is not None and gallery.camera_names != query.camera_names:
         raise EvaluationError("Query and gallery number their cameras differently. Read both with one reader.")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     rows = _drawn_people(query, generator)
     columns = rows if gallery is None else _drawn_people(gallery, generator)
     others = query if gallery is None else gallery
@@ -218,7 +208,7 @@ def _compared_people(
 
 
 def moment_thresholds(
-    features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None, seed: int = 0
+    features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None
 ) -> MatchThresholds:
     """Return thresholds without identities: from two people in one picture, and one person in a tracklet.
 
@@ -227,12 +217,11 @@ def moment_thresholds(
         crops: With tracklets and times, or boxes.
         data: What to call it.
         is_trained_on: Whether the model was trained on these crops; None if not known.
-        seed: Of the pairs drawn.
 
     Raises:
         EvaluationError: If no two crops are known to be two people.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     apart = apart_pairs(crops, generator)
     if len(apart) == 0:
         raise EvaluationError(f"No two crops of {data} are known to be two people; nothing to calibrate on.")

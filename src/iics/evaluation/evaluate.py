@@ -19,7 +19,6 @@ from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
-from iics.evaluation.top_matches import TopMatches, top_matches
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
 
@@ -103,22 +102,6 @@ def rank_drawn_galleries(
     """
     labels = evaluation_labels(query, gallery)
     return rank_single_shots(CosineRows(query_features, gallery_features, labels), labels, repeats=repeats, seed=seed)
-
-
-def find_top_matches(
-    query_features: FloatArray,
-    gallery_features: FloatArray,
-    query: CropSet,
-    gallery: CropSet,
-    *,
-    num_matches: int,
-    protocol: str = "market1501",
-) -> TopMatches:
-    """Return each query's best matches among features that are computed already."""
-    labels = evaluation_labels(query, gallery)
-    return top_matches(
-        query_features, gallery_features, labels, protocol=matching_protocol(protocol), num_matches=num_matches
-    )
 
 
 def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol = MARKET1501) -> None:

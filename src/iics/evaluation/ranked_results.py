@@ -12,8 +12,9 @@ import numpy as np
 from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
-from iics.evaluation.evaluate import find_top_matches, rank_crops
+from iics.evaluation.evaluate import evaluation_labels, matching_protocol, rank_crops
 from iics.evaluation.metrics import RankingResult
+from iics.evaluation.top_matches import top_matches
 from iics.models.reid_model import ReidModel
 from iics.pixels.picture_file import write_picture
 
@@ -68,6 +69,9 @@ class EvaluatedModel:
         result = self.result if protocol == "market1501" else rank_crops(*crops, protocol=protocol)
         count = min(_QUERIES_SHOWN, result.num_scored)
         chosen = spread_queries(result.average_precision, count, np.random.default_rng(0))
-        matches = find_top_matches(*crops, num_matches=_MATCHES_SHOWN, protocol=protocol)
+        labels, matching = evaluation_labels(self.query, self.gallery), matching_protocol(protocol)
+        matches = top_matches(
+            self.query_features, self.gallery_features, labels, protocol=matching, num_matches=_MATCHES_SHOWN
+        )
         sheet = ranked_contact_sheet(self.query, self.gallery, matches, query_indices=chosen)
         write_picture(sheet, path)

@@ -24,12 +24,6 @@ def rank(
 ) -> RankingResult:
     """Score the ranking by any distance, under any protocol that ranks one gallery for each query.
 
-    Args:
-        distance_of: Distances of a block of queries.
-        labels: Of the same crops.
-        protocol: Who may match whom.
-        max_rank: How many ranks of the CMC to keep.
-
     Raises:
         EvaluationError: If no query can be scored, or `max_rank` is below 1.
     """

@@ -26,10 +26,6 @@ def with_own_hash(content: bytes) -> bytes:
 def check_own_hash(content: bytes, *, name: str) -> None:
     """Refuse an ONNX file that is not as it was written; one without a hash, of an older version, is taken.
 
-    Args:
-        content: All of it.
-        name: What to call it.
-
     Raises:
         ExportError: If its hash is another.
     """

@@ -1,15 +1,15 @@
-"""Deletes crops from a gallery, and from the disk as far as the database can.
+"""Crops out of a gallery, and off the disk as far as the database can.
 
-A Milvus server marks rows as deleted, drops them when it compacts, and removes the files later, by its own schedule.
-milvus-lite keeps deleted rows in its files until it merges them. So with milvus-lite, the collection is copied
-without these rows, and the old one is dropped, which removes its files.
+A Milvus server marks rows as deleted, drops them when it compacts and removes the files later, by its own schedule.
+milvus-lite keeps deleted rows in its files until it happens to merge them; so there the collection is written anew and
+the old one dropped, which removes its files.
 
-A property of the collection marks an unfinished erasure. It is set before the first row is deleted, and the copy
-does not have it. So after an interruption, the next process that opens the gallery can finish it.
+A property of the collection says that an erasure is under way. It is set before the first row is deleted, and the copy
+is made without it; so whoever opens the gallery after an interruption knows of it, and can finish it.
 
-Each erasure has a token in the names of its copy and of the old collection, so two erasures never touch each other's
-copy. The old collection is first renamed, so that nobody writes to it any more; then it is compared with the copy.
-It is dropped only when an equal copy has its name.
+Each erasure has a token. Its copy and what it sets aside are named by it, so two erasures never touch each other's
+copy. The old collection is set aside before it is compared with the copy, so nobody writes to it any more, and it is
+dropped only when a copy that is equal to it has its name.
 """
 
 from __future__ import annotations
@@ -50,13 +50,7 @@ def is_milvus_lite(client: MilvusClient) -> bool:
 
 
 def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, seconds: float) -> bool:
-    """Delete rows and remove them from the database's files; after an interruption, `finish_deleting` continues.
-
-    Args:
-        client: Of the database.
-        collection: Whose rows shall go.
-        crop_ids: Rows to delete.
-        seconds: How long one request may take.
+    """Delete rows and remove them from the database's files; whatever interrupts it, `finish_deleting` goes on.
 
     Returns:
         Whether they are gone now; False if the database removes them by its own schedule.
@@ -65,7 +59,6 @@ def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, sec
         GalleryError: If crops were written or erased by others meanwhile; no living crop is lost then.
     """
     with _one_at_a_time:
-        # Before the first row is deleted, so that an interruption at any later moment is noticed.
         _set_pending(client, collection, _YES, seconds=seconds)
         for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
             client.delete(collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), timeout=seconds)
@@ -111,7 +104,7 @@ def _set_pending(client: MilvusClient, collection: str, value: str, *, seconds: 
 
 
 def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> bool:
-    """End an erasure that was killed: put the old collection back, or drop it if the copy has its name.
+    """End an erasure that was killed: what it set aside is put back, or dropped if the copy has its place.
 
     An erasure at work whose old collection is put back here gives up with an error.
 
@@ -152,7 +145,6 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
     """Give the copy the collection's name and drop the old one, if they are equal; else leave all as it was."""
     from pymilvus.exceptions import MilvusException
 
-    # Renamed before it is compared: from now on nobody writes to it.
     client.rename_collection(collection, aside, timeout=seconds)
     try:
         client.load_collection(aside, timeout=seconds)
@@ -162,7 +154,6 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
                 "database's files; give the same command again when nobody indexes."
             )
         client.rename_collection(copy, collection, timeout=seconds)
-    # Also Ctrl-C: the collection must get its name back.
     except BaseException:
         with suppress(MilvusException):  # a database that is gone: whoever opens it next puts it back
             finish_erasure(client, collection, seconds=seconds)

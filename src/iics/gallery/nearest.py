@@ -74,19 +74,10 @@ def ranked_matches(
     group_by_tracklet: bool,
     rerank_form: RerankingForm = "paper",
 ) -> list[list[Match]]:
-    """Return the best matches of each query.
+    """Return the best matches of each query, best first: fewer than `top` where fewer crops count.
 
-    Args:
-        nearest: Finds rows of a gallery by cosine.
-        features: Queries, L2-normalised. Shape (m, d).
-        top: Matches for each query at most.
-        rerank: Whether to order the nearest crops by the k-reciprocal distance among themselves and the query.
-            Similarities stay cosines.
-        group_by_tracklet: Whether only the best crop of each tracklet counts.
-        rerank_form: Of that distance.
-
-    Returns:
-        A list for each query, best first; shorter than `top` where fewer crops count.
+    Similarities stay cosines where the nearest crops are put into the order of the k-reciprocal distance among
+    themselves and the query. Other arguments are those of `Gallery.search`.
     """
     limit = max(top, RERANKED_CANDIDATES) if rerank else top
     num_at_once = max(1, min(_QUERIES_AT_ONCE, _ROWS_AT_ONCE // limit))

@@ -117,13 +117,8 @@ def create_backbone(
 ) -> nn.Module:
     """Return a network to train, from images (n, 3, h, w) to raw pooled features (n, d).
 
-    Args:
-        name: Of timm, or a key of `_ENTRIES`.
-        weights: "imagenet", "none" (random), or the path of a weights file. Of others' files the backbone is taken.
-        norm: What normalises in the norm stages.
-        norm_stages: Module paths whose batch norms are replaced; empty for the backbone's later half.
-        alpha_sharing: Which layers share one alpha of Eq. 12.
-        last_stride: Stride of the last stage.
+    `weights` is "imagenet", "none" (random), or the path of a weights file, of which the backbone is taken. Other
+    arguments are those of `build_network`.
 
     Raises:
         SettingsError: If the name or a stage is unknown.

@@ -17,11 +17,6 @@ def check_extraction_fits(model: ReidModel, num_crops: int, *, batch_size: int) 
 
     Ask before the first extraction of a process: memory that was used once stays with it, and does not look free.
 
-    Args:
-        model: What computes.
-        num_crops: To be embedded.
-        batch_size: Crops that go through the network at once.
-
     Raises:
         SettingsError: If they do not, with what they would take.
     """

@@ -40,11 +40,6 @@ class AuditLog:
     def note(self, event: str, visitor: Visitor | None = None, **entries: Entry) -> None:
         """Add a line.
 
-        Args:
-            event: What happened.
-            visitor: Who did it.
-            entries: What else is to be known.
-
         Raises:
             WriteError: If it cannot be written.
         """

@@ -32,11 +32,7 @@ Refusal = tuple[int, str]
 
 
 class Windows:
-    """The windows of a page.
-
-    Args:
-        page: Gradio's.
-    """
+    """The windows of a page."""
 
     def __init__(self, page: gr.Blocks) -> None:
         self._page = page
@@ -61,13 +57,7 @@ class Windows:
 
 
 class Bounds:
-    """ASGI application that counts, and passes on what is not too much.
-
-    Args:
-        app: Where requests go.
-        uploads: Takes files.
-        windows: What gradio keeps.
-    """
+    """ASGI application that counts, and passes on what is not too much."""
 
     def __init__(self, app: AsgiApp, uploads: Uploads, windows: Windows) -> None:
         self._app, self._uploads, self._windows = app, uploads, windows

@@ -41,13 +41,7 @@ class _Session:
 
 
 class LogIn:
-    """ASGI application that asks for user and password before it passes anything on.
-
-    Args:
-        app: Where requests go.
-        access: Who may log in, and for how long.
-        audit: Where log-ins and failed ones are noted.
-    """
+    """ASGI application that asks for user and password before it passes anything on."""
 
     def __init__(self, app: AsgiApp, access: Access, audit: AuditLog) -> None:
         self._app, self._access, self._audit = app, access, audit

@@ -48,10 +48,6 @@ class QueryPicture:
 def read_query(name: str, data: bytes) -> QueryPicture:
     """Return the picture in an uploaded file.
 
-    Args:
-        name: What the file is called.
-        data: Its bytes.
-
     Raises:
         DataError: If it is empty, too large in bytes or pixels, tiny, damaged, or no picture.
     """

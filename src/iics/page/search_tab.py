@@ -25,12 +25,7 @@ _ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
 
 
 class SearchTab:
-    """What the tab answers; a method an event. What goes wrong by a visitor's doing becomes a message on the page.
-
-    Args:
-        searcher: Of the gallery.
-        audit: Where searches and marks are noted.
-    """
+    """What the tab answers; a method an event. What goes wrong by a visitor's doing becomes a message on the page."""
 
     def __init__(self, searcher: Searcher, audit: AuditLog) -> None:
         self._searcher, self._audit = searcher, audit

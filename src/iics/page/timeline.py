@@ -33,12 +33,7 @@ def _tick_label(moment: float, step: float) -> str:
 
 @dataclass(frozen=True)
 class Dot:
-    """A match on the time axis.
-
-    Attributes:
-        match: Which.
-        percent: Its place from the left.
-    """
+    """A match on the time axis."""
 
     match: Match
     percent: float

@@ -33,13 +33,7 @@ class Turns:
         self._is_busy = False
 
     async def take(self, visitor: Visitor, window: str, work: Callable[[], _T]) -> _T:
-        """Do work when its turn comes, beside the event loop, and return what it returns.
-
-        Args:
-            visitor: Whose it is.
-            window: Which of the visitor's windows asks.
-            work: What to do.
-        """
+        """Do work when its turn comes, beside the event loop, and return what it returns."""
         turn: _Turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(visitor.key, OrderedDict()).setdefault(window, deque()).append(turn)
         self._begin_next()

@@ -197,11 +197,7 @@ class Upload:
 
 
 def crop_upload(**look: Any) -> gr.File:
-    """Return a file field that hands on an `Upload`, or None, and takes no address of a file elsewhere.
-
-    Args:
-        look: What gradio's field takes.
-    """
+    """Return a file field that hands on an `Upload`, or None, and takes no address of a file elsewhere."""
     field = gr.File(**look)
     field.preprocess = _read
     field.async_move_resource_to_block_cache = _stay

@@ -37,11 +37,7 @@ class Visitor:
 
 
 class Visitors:
-    """ASGI application that notes in each request whose it is, on a page without a log-in.
-
-    Args:
-        app: Where requests go.
-    """
+    """ASGI application that notes in each request whose it is, on a page without a log-in."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

@@ -28,47 +28,41 @@ from iics.similarity.pair_histograms import KINDS_BY_IDENTITY
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FEWEST_CROPS = 5
-"""t-SNE has no layout for fewer."""
 _MOST_TICKS = 5  # numbers like 0.025 touch each other beyond
 MAX_CROPS = 2000
-_MIN_CROPS = 5
+FEWEST_CROPS = 5
+"""t-SNE has no layout for fewer."""
 _PERPLEXITY = 30.0
 
 
-def draw_figure1(features: CameraFeatures, path: Path, *, data: str, seed: int = 0) -> list[Path]:
+def draw_figure1(features: CameraFeatures, path: Path, *, data: str) -> list[Path]:
     """Draw t-SNE of features by camera, before training and after; nothing for fewer than 5 crops.
 
     Args:
-        features: What is projected; of many crops a random choice.
+        features: What is projected; of more than 2,000 crops a random choice.
         path: Without an ending.
         data: What the crops are.
-        seed: Of choice and layout.
-
-    Returns:
-        The files.
 
     Raises:
         WriteError: If they cannot be written.
     """
-    chosen = choose_crops(len(features.camera_ids), seed=seed)
+    chosen = choose_crops(len(features.camera_ids))
     if len(chosen) < FEWEST_CROPS:
         return []
     moments = {"before training": features.before, "after training": features.after}
     panels = [
-        TsnePanel(title, tsne_points(values[chosen], seed=seed), features.camera_ids[chosen])
-        for title, values in moments.items()
+        TsnePanel(title, tsne_points(values[chosen]), features.camera_ids[chosen]) for title, values in moments.items()
     ]
-    return save_figure(tsne_figure(panels, camera_names=features.camera_names, data=data, seed=seed), path)
+    return save_figure(tsne_figure(panels, camera_names=features.camera_names, data=data, seed=0), path)
 
 
-def draw_figure3(histograms: SimilarityHistograms, path: Path, *, data: str, seed: int = 0) -> list[Path]:
+def draw_figure3(histograms: SimilarityHistograms, path: Path, *, data: str) -> list[Path]:
     """Draw the similarities of the four kinds of pairs at three moments; see `draw_figure1`."""
     panels = [
         SimilarityPanel(moment, histograms.edges, dict(zip(KINDS_BY_IDENTITY, counts, strict=True)))
         for moment, counts in zip(histograms.moments, histograms.counts, strict=True)
     ]
-    note = f"{data}: {int(histograms.counts[0].sum()):,} pairs, {histograms.num_sampled} crops with all; seed {seed}."
+    note = f"{data}: {int(histograms.counts[0].sum()):,} pairs, {histograms.num_sampled} crops with all; seed 0."
     return save_figure(similarity_figure(panels, note=note), path)
 
 
@@ -177,22 +171,15 @@ def tsne_points(features: FloatArray, *, seed: int = 0) -> FloatArray:
     """
     from sklearn.manifold import TSNE
 
-    if len(features) < _MIN_CROPS:
-        raise ValueError(f"t-SNE needs at least {_MIN_CROPS} crops, got {len(features)}.")
+    if len(features) < FEWEST_CROPS:
+        raise ValueError(f"t-SNE needs at least {FEWEST_CROPS} crops, got {len(features)}.")
     perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
     points: FloatArray = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
     return points
 
 
 def tsne_figure(panels: Sequence[TsnePanel], *, camera_names: Sequence[str], data: str, seed: int) -> Figure:
-    """Draw layouts side by side, a colour and a marker for each camera.
-
-    Args:
-        panels: E.g. before and after training.
-        camera_names: Name of each camera.
-        data: What the crops are, e.g. "people-dev train".
-        seed: Of the layouts and the choice of crops.
-    """
+    """Draw layouts side by side, a colour and a marker for each camera."""
     counts = sorted({len(panel.points) for panel in panels})
     note = f"{data}: t-SNE of {' and '.join(f'{count:,}' for count in counts)} crops, seed {seed}."
     with style():

@@ -84,14 +84,7 @@ def _rows(
 
 
 def run_name(settings: Settings, full: Settings, train: CropSet, tests: Sequence[DataSplits]) -> str:
-    """Return a folder name that is the same for the same run and different for another.
-
-    Args:
-        settings: Of the run.
-        full: Of the full method, which the readable part compares with.
-        train: What is trained on.
-        tests: What is tested on.
-    """
+    """Return a folder name that is the same for the same run and different for another."""
     values, base, defaults = _deciding(settings), _deciding(full), _deciding(Settings())
     changed = [f"{key.rpartition('.')[2]}-{_word(values[key])}" for key in values if values[key] != base[key]]
     difference = "_".join(changed)[:_LONGEST_DIFFERENCE] or "full"

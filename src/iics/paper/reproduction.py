@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
+from iics.csv_text import csv_text
 from iics.errors import DataError
 from iics.paper.figure_data import figure1_features, figure3_histograms, save_arrays
 from iics.paper.figures import SweepRow, draw_figure1, draw_figure3, draw_figure4
@@ -157,9 +158,7 @@ class Reproduction:
         lines = [line for line in self._earlier_lines(file) if line[0] not in self.rows]
         for target, rows in self.rows.items():
             lines += [[target, row.label, *self._run_cells(run)] for row in rows for run in row.runs]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([_RUN_HEADINGS, *lines])
-        write_atomically(file, text.getvalue())
+        write_atomically(file, csv_text([_RUN_HEADINGS, *lines]))
 
     def _run_cells(self, run: PlannedRun) -> list[str]:
         scores = self.store.scores(run) or {}

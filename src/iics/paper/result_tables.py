@@ -129,16 +129,7 @@ def collect(
     notes: Sequence[str],
     data_name: str,
 ) -> ResultTable:
-    """Return the table of a target with what is finished so far.
-
-    Args:
-        target: Which.
-        rows: Of `plan_rows`.
-        store: Where the runs lie.
-        failures: Runs that failed just now.
-        notes: What was measured on what.
-        data_name: Of the data trained on, which decides the order of the paper's rows in Table 3.
-    """
+    """Return the table of a target with what is finished so far."""
     has_other = target == "table3"
     metrics = ("mean_ap", "rank1", "rank5", "rank10") if target in ("table5", "table6") else ("mean_ap", "rank1")
     keys = [*metrics, *(OTHER + metric for metric in metrics if has_other)]

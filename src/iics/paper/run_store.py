@@ -28,11 +28,7 @@ RunState = Literal["finished", "started", "to do"]
 
 
 class RunStore:
-    """A folder of run folders.
-
-    Attributes:
-        path: The folder.
-    """
+    """A folder of run folders."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,11 +69,6 @@ class RunStore:
 
     def make(self, run: PlannedRun, *, source: Mapping[str, str], progress: ProgressCallback | None = None) -> None:
         """Train a run that is not finished, from the start or from where it was stopped, and measure it at the end.
-
-        Args:
-            run: Which.
-            source: Where the crops come from, for the run folder.
-            progress: Told about every step.
 
         Raises:
             IicsError: As `iics.train` and `iics.resume`.

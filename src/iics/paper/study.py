@@ -118,15 +118,7 @@ def _quick(splits: DataSplits) -> DataSplits:
 
 
 def study_notes(target: TargetName, study: Study, *, num_seeds: int, computer: str, today: date) -> tuple[str, ...]:
-    """Return the notes below a table.
-
-    Args:
-        target: Which table.
-        study: What it starts from.
-        num_seeds: Seeds asked for.
-        computer: The machine, in a line.
-        today: When the table was written.
-    """
+    """Return the notes below a table."""
     sides = study.sides() if target == "table3" else (study.splits,)
     settings = study.supervised if target == "table3" else study.settings
     seeds = ", ".join(map(str, range(num_seeds)))

@@ -38,11 +38,6 @@ def with_fewer_identities(splits: DataSplits, *, num_train: int, num_test: int) 
     """Return at most so many identities of a data set, drawn at random and always the same ones.
 
     Junk and distractors of a gallery stay where all of its identities do, and are left out otherwise.
-
-    Args:
-        splits: With identities, query and gallery.
-        num_train: Identities trained on.
-        num_test: Identities tested on.
     """
     query, gallery = check_measurable(splits)
     train = splits.to_train_on()

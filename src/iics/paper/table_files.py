@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from iics.atomic import write_atomically
+from iics.csv_text import csv_text
 from iics.paper.result_tables import ResultTable
 from iics.shown_name import shown
 
@@ -69,18 +68,16 @@ def to_csv(table: ResultTable) -> str:
 
     Numbers are percent, empty where there are none.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     ours = [f"{column} {what}" for column in table.columns for what in ("mean", "deviation", "seeds")]
-    writer.writerow(["row", *ours, *table.paper_columns])
+    lines = [["row", *ours, *table.paper_columns]]
     for row in table.rows:
         cells: list[str] = [row.label]
         for score in row.ours:
             numbers = (None, None) if score is None else (score.mean, score.deviation)
             cells += ["" if number is None else f"{number:.3f}" for number in numbers]
             cells.append("0" if score is None else str(len(score.values)))
-        writer.writerow([*cells, *("" if number is None else f"{number:.1f}" for number in row.paper)])
-    return text.getvalue()
+        lines.append([*cells, *("" if number is None else f"{number:.1f}" for number in row.paper)])
+    return csv_text(lines)
 
 
 def to_html(table: ResultTable) -> str:

@@ -35,12 +35,7 @@ but for the first strided blocks; 3+4 is the later half, as everywhere else."""
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of a table.
-
-    Attributes:
-        label: What the row is called.
-        change: From the full method's settings to the row's.
-    """
+    """A row of a table."""
 
     label: str
     change: Callable[[Settings], Settings]

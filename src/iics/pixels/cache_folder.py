@@ -23,12 +23,7 @@ _OURS = re.compile(r"\.?(?P<name>pixels-[0-9a-f]{32}\.npy)(\.lock|\.[0-9]+\.tmp)
 
 @dataclass(frozen=True)
 class ClearedFile:
-    """A file that was removed.
-
-    Attributes:
-        path: Where it was.
-        num_bytes: Its size.
-    """
+    """A file that was removed."""
 
     path: Path
     num_bytes: int

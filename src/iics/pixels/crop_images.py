@@ -26,11 +26,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class EncodedFile:
-    """A file that was read.
-
-    Attributes:
-        data: Its bytes.
-    """
+    """A file that was read."""
 
     data: bytes
 
@@ -91,10 +87,6 @@ class CropImages:
     """Crops of a set by index; of boxes in one file, asked for in a row, the file is read and decoded once.
 
     It holds one file and is for one thread; the reader may be shared.
-
-    Args:
-        crops: The crops to read.
-        reader: Of these crops.
     """
 
     def __init__(self, crops: CropSet, reader: CropReader) -> None:

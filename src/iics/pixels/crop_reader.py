@@ -18,9 +18,6 @@ class ReadError(DataError):
 class CropReader:
     """Reads encoded files by index; safe to use from threads, those of an archive one at a time.
 
-    Args:
-        crops: The crops to read.
-
     Raises:
         DataError: If the archive cannot be opened.
     """

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Literal
@@ -97,14 +98,10 @@ def open_pixels(
     num_threads = checked_num_threads(num_threads)
     if source != "decode":
         try:
-            return _kept_pixels(
-                crops,
-                (len(crops), height, width, 3),
-                folder=_folder(cache_dir),
-                num_threads=num_threads,
-                digests=digests,
-                progress=progress,
-            )
+            folder = _folder(cache_dir)
+            digests = digests or file_digests(crops, num_threads=num_threads)
+            file = cached_file(folder, cache_key(digests, height=height, width=width))
+            return _PixelFile(file, crops, digests, (len(crops), height, width, 3), num_threads, progress).pixels()
         except _CannotKeepError as error:
             ways_out = "Free disk (iics clear-cache) or choose another folder (--pixels.cache-dir)"
             if source == "cache":
@@ -139,127 +136,111 @@ def cache_key(digests: Digests, *, height: int, width: int) -> str:
     return key.hexdigest()[:32]
 
 
-def _kept_pixels(
-    crops: CropSet,
-    shape: tuple[int, ...],
-    *,
-    folder: Path,
-    num_threads: int,
-    digests: Digests | None,
-    progress: Callable[[int], None] | None,
-) -> Pixels:
-    """Return the pixels in their file, building it if it is not there.
+@dataclass(frozen=True, eq=False)
+class _PixelFile:
+    """The file of the pixels of some crops, there or not."""
 
-    Raises:
-        DataError: As `open_pixels`.
-        _CannotKeepError: If there is no room for it, or the folder cannot be used.
-    """
-    digests = digests or file_digests(crops, num_threads=num_threads)
-    file = cached_file(folder, cache_key(digests, height=shape[1], width=shape[2]))
-    try:
-        pixels = _opened(file, shape, num_threads=num_threads)
-        if pixels is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(folder)
-            with locked(file, wait=False) as is_free:
-                if is_free:
-                    return _built(crops, digests, file, shape, num_threads=num_threads, progress=progress)
-            logger.warning("Another process is decoding %s; waiting for it.", crops.name)
-            with locked(file, wait=True):
-                return _built(crops, digests, file, shape, num_threads=num_threads, progress=progress)
-    except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
-        place = file if isinstance(error, UnfitFileError) else folder
-        raise _CannotKeepError(f"Pixels cannot be kept in {place}: {error}.") from error
-    if progress is not None:
-        progress(len(crops))
-    return pixels
+    file: Path
+    crops: CropSet
+    digests: Digests
+    shape: tuple[int, ...]
+    num_threads: int
+    progress: Callable[[int], None] | None
 
+    def pixels(self) -> Pixels:
+        """Return the pixels in the file, building it if it is not there.
 
-def _built(
-    crops: CropSet,
-    digests: Digests,
-    file: Path,
-    shape: tuple[int, ...],
-    *,
-    num_threads: int,
-    progress: Callable[[int], None] | None,
-) -> Pixels:
-    """Return the pixels in a file whose lock is held, building it unless another process just has."""
-    pixels = _opened(file, shape, num_threads=num_threads)
-    if pixels is not None:
+        Raises:
+            DataError: As `open_pixels`.
+            _CannotKeepError: If there is no room for it, or the folder cannot be used.
+        """
+        folder = self.file.parent
+        try:
+            pixels = self._opened()
+            if pixels is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                remove_leftovers(folder)
+                with locked(self.file, wait=False) as is_free:
+                    if is_free:
+                        return self._built()
+                logger.warning("Another process is decoding %s; waiting for it.", self.crops.name)
+                with locked(self.file, wait=True):
+                    return self._built()
+        except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
+            place = self.file if isinstance(error, UnfitFileError) else folder
+            raise _CannotKeepError(f"Pixels cannot be kept in {place}: {error}.") from error
+        if self.progress is not None:
+            self.progress(len(self.crops))
         return pixels
-    if file.exists():
-        logger.warning("%s is damaged or not ours; it is built anew.", file)
-        file.unlink()
-    _check_room(crops, shape, file.parent)
-    temporary = temporary_of(file)
-    try:
-        with temporary.open("wb") as opened:
-            _write(opened, crops, digests, shape, num_threads=num_threads, progress=progress)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    pixels = _opened(file, shape, num_threads=num_threads)
-    if pixels is None:
-        raise OSError(f"{file} is not what was written")
-    return pixels
 
+    def _built(self) -> Pixels:
+        """Return the pixels in a file whose lock is held, building it unless another process just has."""
+        file, pixels = self.file, self._opened()
+        if pixels is not None:
+            return pixels
+        if file.exists():
+            logger.warning("%s is damaged or not ours; it is built anew.", file)
+            file.unlink()
+        _check_room(self.crops, self.shape, file.parent)
+        temporary = temporary_of(file)
+        try:
+            with temporary.open("wb") as opened:
+                self._write(opened)
+                opened.flush()
+                os.fsync(opened.fileno())
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        pixels = self._opened()
+        if pixels is None:
+            raise OSError(f"{file} is not what was written")
+        return pixels
 
-def _write(
-    opened: BinaryIO,
-    crops: CropSet,
-    digests: Digests,
-    shape: tuple[int, ...],
-    *,
-    num_threads: int,
-    progress: Callable[[int], None] | None,
-) -> None:
-    """Decode all crops, each to its place in the file."""
-    np.lib.format.write_array_header_1_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    start, one_at_a_time = opened.tell(), Lock()
-    checksums = [b""] * len(digests)
-    changed: list[str] = []
+    def _write(self, opened: BinaryIO) -> None:
+        """Decode all crops, each to its place in the file."""
+        crops, shape = self.crops, self.shape
+        np.lib.format.write_array_header_1_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        start, one_at_a_time = opened.tell(), Lock()
+        checksums = [b""] * len(self.digests)
+        changed: list[str] = []
 
-    def keep(index: int, crop: ReadCrop) -> None:
-        if crop.digest != digests[index]:
-            changed.append(crops.label(index))
-            return
-        pixels = resized(crop.image, height=shape[1], width=shape[2])
-        checksums[index] = hashlib.sha256(pixels.data).digest()
-        with one_at_a_time:
-            opened.seek(start + index * pixels.size)
-            opened.write(pixels.data)
+        def keep(index: int, crop: ReadCrop) -> None:
+            if crop.digest != self.digests[index]:
+                changed.append(crops.label(index))
+                return
+            pixels = resized(crop.image, height=shape[1], width=shape[2])
+            checksums[index] = hashlib.sha256(pixels.data).digest()
+            with one_at_a_time:
+                opened.seek(start + index * pixels.size)
+                opened.write(pixels.data)
 
-    failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
-    if failures:
-        raise DataError(describe_failures(crops, failures))
-    if changed:
-        raise DataError(f"{changed[0]} changed while it was read. Start again when {crops.name} is complete.")
-    opened.seek(0, os.SEEK_END)
-    opened.write(hashlib.sha256(b"".join(checksums)).digest())
+        failures = for_each_image(crops, keep, num_threads=self.num_threads, progress=self.progress)
+        if failures:
+            raise DataError(describe_failures(crops, failures))
+        if changed:
+            raise DataError(f"{changed[0]} changed while it was read. Start again when {crops.name} is complete.")
+        opened.seek(0, os.SEEK_END)
+        opened.write(hashlib.sha256(b"".join(checksums)).digest())
 
+    def _opened(self) -> Pixels | None:
+        """Return the array in the file; None if that is missing or holds anything but such an array, as written.
 
-def _opened(file: Path, shape: tuple[int, ...], *, num_threads: int) -> Pixels | None:
-    """Return the array in a file, None if the file is missing or holds anything but such an array, as it was written.
-
-    Raises:
-        OSError: If it is there and cannot be read.
-    """
-    try:
-        check_regular(file)
-        pixels: Pixels = np.lib.format.open_memmap(file, mode="r")
-    except (FileNotFoundError, ValueError, OverflowError):
-        return None
-    size = file.stat().st_size
-    is_ours = pixels.dtype == np.uint8 and pixels.shape == shape and pixels.flags.c_contiguous
-    if not is_ours or not 0 < size - pixels.nbytes - _CHECKSUM_BYTES <= _HEADER_BYTES:
-        return None
-    with file.open("rb") as opened:
-        opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)
-        return pixels if opened.read() == _checksum(pixels, num_threads) else None
+        Raises:
+            OSError: If it is there and cannot be read.
+        """
+        try:
+            check_regular(self.file)
+            pixels: Pixels = np.lib.format.open_memmap(self.file, mode="r")
+        except (FileNotFoundError, ValueError, OverflowError):
+            return None
+        size = self.file.stat().st_size
+        is_ours = pixels.dtype == np.uint8 and pixels.shape == self.shape and pixels.flags.c_contiguous
+        if not is_ours or not 0 < size - pixels.nbytes - _CHECKSUM_BYTES <= _HEADER_BYTES:
+            return None
+        with self.file.open("rb") as opened:
+            opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+            return pixels if opened.read() == _checksum(pixels, self.num_threads) else None
 
 
 def _checksum(pixels: Pixels, num_threads: int) -> bytes:

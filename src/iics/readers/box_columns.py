@@ -95,10 +95,6 @@ class BoxColumns:
 def find_box_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
     """Return the columns that hold boxes, None if no column looks like one.
 
-    Args:
-        names: Of all columns that may.
-        table: What to call the table in messages.
-
     Raises:
         DataError: If columns look like parts of a box, but are not understood or give it twice.
     """

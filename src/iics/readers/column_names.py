@@ -34,10 +34,6 @@ _ALIKE, _PERHAPS_ALIKE = 0.8, 0.5  # of difflib: surely a slip; worth a question
 def check_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
     """Refuse column names that must be a mistake, and warn of columns that have no effect.
 
-    Args:
-        names: All of them.
-        table: What to call the table in messages.
-
     Returns:
         Where the boxes are, None if each file is a crop.
 

@@ -76,10 +76,6 @@ class LayoutPlace:
 def find_layout(data_dir: Path | str, layout: Layout) -> LayoutPlace:
     """Return the one place with this layout, or, if none is complete, with a part of it.
 
-    Args:
-        data_dir: Folder or zip file.
-        layout: What to look for.
-
     Raises:
         DataError: If there is no such place or several, or it cannot be read in place.
     """

@@ -47,12 +47,8 @@ class _Tracklet(NamedTuple):
     camera: int
 
 
-def read_mars(data_dir: Path | str, *, name: str = "mars") -> DataSplits:
+def read_mars(data_dir: Path | str) -> DataSplits:
     """Return train, query and gallery of MARS, with the tracklet of each crop.
-
-    Args:
-        data_dir: Where it lies; see `find_layout`.
-        name: What to call the data set in messages.
 
     Raises:
         DataError: If a folder or file is missing, a name does not parse, or the info files and the names contradict
@@ -68,7 +64,7 @@ def read_mars(data_dir: Path | str, *, name: str = "mars") -> DataSplits:
     gallery = [crop for crop, tracklet in test if tracklet not in queries]
     train = [crop for crop, _ in _crops(place, TRAIN)] if TRAIN in place.files else []
     check_identities_apart(place.name, train, query + gallery)
-    return splits_of(train, query, gallery, name=name, archive=place.archive)
+    return splits_of(train, query, gallery, name="mars", archive=place.archive)
 
 
 def _crops(place: LayoutPlace, folder: str) -> list[tuple[ListedCrop, _Tracklet]]:

@@ -44,12 +44,8 @@ class _Entry(NamedTuple):
     camera: int
 
 
-def read_msmt17(data_dir: Path | str, *, name: str = "msmt17") -> DataSplits:
+def read_msmt17(data_dir: Path | str) -> DataSplits:
     """Return train, query and gallery of MSMT17, V1 or V2.
-
-    Args:
-        data_dir: Where it lies; see `find_layout`.
-        name: What to call the data set in messages.
 
     Returns:
         Three CropSets with identities, crops in order of their paths whatever the order of the lists.
@@ -69,7 +65,7 @@ def read_msmt17(data_dir: Path | str, *, name: str = "msmt17") -> DataSplits:
         _crops(place, train_folder, train, first_identity=1),
         _crops(place, test_folder, lists[QUERY_LIST], first_identity=first_tested),
         _crops(place, test_folder, lists[GALLERY_LIST], first_identity=first_tested),
-        name=name,
+        name="msmt17",
         archive=place.archive,
     )
 

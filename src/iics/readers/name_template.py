@@ -65,9 +65,6 @@ class _Field:
 class NameTemplate:
     """A template that can be read.
 
-    Attributes:
-        pattern: As it was written.
-
     Raises:
         DataError: If it is no template, has no camera, or a field that cannot be meant so.
     """

@@ -1,4 +1,4 @@
-"""Published numbers of crops, identities and cameras of each benchmark, compared with a data set on disk.
+"""How many crops, identities and cameras each benchmark was published with, and what a data set on disk has.
 
 DataSplits, PublishedCounts -> rows of expected and found, as a table, or as a one-line error where they differ.
 """
@@ -34,14 +34,7 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class PublishedCounts:
-    """What a benchmark holds; where the numbers are from stands in docs/datasets.md.
-
-    Attributes:
-        title: The benchmark, for messages.
-        train: Of the crops to train on.
-        query: Of the queries.
-        gallery: Of the gallery.
-    """
+    """What a benchmark holds; where the numbers are from stands in docs/datasets.md."""
 
     title: str
     train: SplitCounts
@@ -82,14 +75,7 @@ MARS = PublishedCounts(
 
 @dataclass(frozen=True)
 class CountRow:
-    """One number as it was published and as it was found.
-
-    Attributes:
-        split: "train", "query" or "gallery".
-        what: "crops", "identities", "cameras", "junk" or "distractors".
-        expected: The published number.
-        found: The number on disk.
-    """
+    """One number as it was published and as it was found."""
 
     split: str
     what: str
@@ -111,12 +97,7 @@ class CountError(DataError):
 
 
 def compare_counts(splits: DataSplits, published: PublishedCounts) -> tuple[CountRow, ...]:
-    """Return every published number and the one found; junk and distractors only if either is not 0.
-
-    Args:
-        splits: The data set as it was read, with identities.
-        published: What it should hold.
-    """
+    """Return each published number beside the one found; junk and distractors only where there are or should be any."""
     rows: list[CountRow] = []
     for split, crops in (("train", splits.train), ("query", splits.query), ("gallery", splits.gallery)):
         if split == "train" and crops is None:
@@ -142,12 +123,6 @@ def counts_table(rows: tuple[CountRow, ...]) -> str:
 
 def check_counts(splits: DataSplits, published: PublishedCounts, *, place: str, remedy: str) -> None:
     """Refuse a data set that is not what was published.
-
-    Args:
-        splits: The data set as it was read, with identities.
-        published: What it should hold.
-        place: Where it lies, for the message.
-        remedy: What to do, as a sentence.
 
     Raises:
         CountError: If any number differs.

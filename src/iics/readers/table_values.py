@@ -28,11 +28,6 @@ _NO_TRACKLET = ("", str(JUNK_IDENTITY))
 def plain_values(values: Column, places: Column, *, column: str) -> list[str]:
     """Return names and numbers; 5.0 becomes 5, because tables with gaps write whole numbers that way.
 
-    Args:
-        values: Of a column of names or numbers.
-        places: Where each row stands.
-        column: What it is called.
-
     Raises:
         DataError: If a cell holds a word for a missing value: it would become the name of one person or camera.
     """

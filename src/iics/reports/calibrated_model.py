@@ -20,9 +20,6 @@ def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
         model_file: A file that `ReidModel.save` wrote.
         data: With identities, or with tracklets and times, or boxes.
 
-    Returns:
-        The thresholds.
-
     Raises:
         DataError: If a crop cannot be read.
         EvaluationError: If no pair of two people is known.

@@ -19,13 +19,7 @@ _ROOM = 0.06  # of the axis, above the highest marker
 
 @dataclass(frozen=True)
 class Curve:
-    """One number by round.
-
-    Attributes:
-        name: For the legend.
-        rounds: Rounds that have the number.
-        values: The number in each of them.
-    """
+    """One number by round."""
 
     name: str
     rounds: tuple[int, ...]

@@ -53,13 +53,7 @@ class SimilarityPanel:
 
     @classmethod
     def from_record(cls, similarity: SimilarityRecord, title: str, kinds: Sequence[str]) -> SimilarityPanel:
-        """Return the panel of what a stage recorded.
-
-        Args:
-            similarity: Of the stage.
-            title: The moment.
-            kinds: Which kinds of pairs to draw.
-        """
+        """Return the panel of what a stage recorded."""
         return cls(title, bin_edges(), {kind: counts_of_all_bins(similarity.counts[kind]) for kind in kinds})
 
 

@@ -72,13 +72,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(title: str, note: str, *, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure and its panels, side by side.
-
-    Args:
-        title: What is shown.
-        note: Of what: data, how many, which seed.
-        panels: How many.
-    """
+    """Return an empty figure and its panels, side by side."""
     from matplotlib.figure import Figure
 
     width = PANEL[0] if panels == 1 else 3.2 * panels

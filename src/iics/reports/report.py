@@ -36,12 +36,7 @@ _REMAKE_SHEET = "Delete it, or write it anew with iics evaluate --contact-sheet.
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text.
-
-    Attributes:
-        headings: Of its columns.
-        rows: Cells, as many as headings.
-    """
+    """A table of text."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -68,10 +63,6 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
 
 def write_run_figures(folder: Path, out: Path) -> list[Path]:
     """Write every picture of a run's report as SVG, PDF and PNG, named after its title; return the files.
-
-    Args:
-        folder: The run folder.
-        out: Folder for the pictures; made if it is not there.
 
     Raises:
         RunFolderError: If it is no run folder, or something in it cannot be read.

@@ -29,13 +29,7 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class RunWarning:
-    """Something to look at.
-
-    Attributes:
-        title: In a few words.
-        finding: What was seen, with numbers.
-        advice: What to try.
-    """
+    """Something to look at."""
 
     title: str
     finding: str

@@ -18,11 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class KeptCheckpoints:
-    """Reads and writes the folder of a run's checkpoints.
-
-    Attributes:
-        path: The folder.
-    """
+    """Reads and writes the folder of a run's checkpoints."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

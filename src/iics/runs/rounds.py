@@ -141,14 +141,8 @@ def resume(
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
 
-    Args:
-        out: The run folder.
-        crops: The pictures it was started with, wherever they lie now and in any order.
-        measured_on: As in `train`; what is given is compared with what the run was measured on.
-        after_round: As in `train`.
-        after_record: As in `train`.
-        at_end: As in `train`.
-        progress: As in `train`.
+    The crops are the pictures that it was started with, wherever they lie now and in any order; so are those of
+    `measured_on`, if they are given. Other arguments are those of `train`.
 
     Raises:
         DataError: If a crop cannot be read.

@@ -71,10 +71,6 @@ class RunCrops:
     def read(cls, folder: Path, *, num_crops: int) -> RunCrops | None:
         """Return those of a run folder; None for a run of an older version, which has none.
 
-        Args:
-            folder: The run folder.
-            num_crops: Crops that the run is trained on, as data.json has it.
-
         Raises:
             RunFolderError: If the file is damaged.
         """

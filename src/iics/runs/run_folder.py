@@ -49,11 +49,7 @@ _MAY_CHANGE = ("pixels.", "engine.", "device", "loggers")
 
 
 class RunFolder:
-    """Reads and writes one run's folder.
-
-    Attributes:
-        path: The folder.
-    """
+    """Reads and writes one run's folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

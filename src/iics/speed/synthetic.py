@@ -15,6 +15,8 @@ from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.overlap_similarity import OverlapSimilarity
 
 _LATENT = 64
+_CROPS_EACH = 17  # crops an identity has on average
+_CAMERA_OFFSET = 0.5  # length of a camera's offset; an identity's own part has length 1
 _SCORED_AT_ONCE, _DRAWN_AT_ONCE = 8192, 4096
 
 
@@ -49,8 +51,6 @@ def synthetic_crops(
     num_cameras: int = 6,
     num_scores: int = 3600,
     num_features: int = 2048,
-    crops_each: int = 17,
-    camera_offset: float = 0.5,
     noise: float = 1.0,
     temperature: float = 0.1,
     seed: int = 0,
@@ -64,8 +64,6 @@ def synthetic_crops(
         num_cameras: Number of cameras C.
         num_scores: Outputs K of all classifiers together, at least one per camera.
         num_features: Length d of a feature vector.
-        crops_each: Crops an identity has on average.
-        camera_offset: Length of a camera's offset; an identity's own part has length 1.
         noise: Length of what is different in every crop.
         temperature: Divides the cosines before the softmax; small values make scores peaked.
         seed: Of everything drawn.
@@ -75,10 +73,10 @@ def synthetic_crops(
     def directions(count: int) -> FloatArray:
         return generator.standard_normal((count, _LATENT), dtype=np.float32) / np.float32(_LATENT**0.5)
 
-    num_identities = max(1, num_crops // crops_each)
+    num_identities = max(1, num_crops // _CROPS_EACH)
     identity_ids = generator.integers(num_identities, size=num_crops)
     camera_ids = np.arange(num_crops) % num_cameras
-    latent = directions(num_identities)[identity_ids] + camera_offset * directions(num_cameras)[camera_ids]
+    latent = directions(num_identities)[identity_ids] + _CAMERA_OFFSET * directions(num_cameras)[camera_ids]
     latent += noise * directions(num_crops)
     spread = generator.standard_normal((_LATENT, num_features), dtype=np.float32)
     features = torch.nn.functional.normalize(torch.from_numpy(latent.astype(np.float32) @ spread), dim=1)
@@ -117,8 +115,6 @@ def synthetic_gallery(
     num_features: int = 2048,
     distractors: float = 0.17,
     junk: float = 0.02,
-    camera_offset: float = 0.5,
-    noise: float = 1.0,
     seed: int = 0,
 ) -> SyntheticGallery:
     """Return crops = identity + camera offset + noise, drawn in 64 dimensions and spread over all features.
@@ -131,13 +127,11 @@ def synthetic_gallery(
         num_features: Length d of a feature vector.
         distractors: Share of gallery crops that show somebody else.
         junk: Share of gallery crops that are junk.
-        camera_offset: Length of a camera's offset; an identity's own part has length 1.
-        noise: Length of what is different in every crop.
         seed: Of everything drawn.
     """
     generator = np.random.default_rng(seed)
     people = generator.standard_normal((num_identities + 1, _LATENT), dtype=np.float32)
-    cameras = np.float32(camera_offset) * generator.standard_normal((num_cameras, _LATENT), dtype=np.float32)
+    cameras = np.float32(_CAMERA_OFFSET) * generator.standard_normal((num_cameras, _LATENT), dtype=np.float32)
     spread = generator.standard_normal((_LATENT, num_features), dtype=np.float32)
 
     def features(identity_ids: IntArray, camera_ids: IntArray) -> FloatArray:
@@ -145,7 +139,7 @@ def synthetic_gallery(
         for start in range(0, len(rows), _DRAWN_AT_ONCE):
             block = slice(start, start + _DRAWN_AT_ONCE)
             own = generator.standard_normal((len(rows[block]), _LATENT), dtype=np.float32)
-            latent = people[identity_ids[block]] + cameras[camera_ids[block]] + np.float32(noise) * own
+            latent = people[identity_ids[block]] + cameras[camera_ids[block]] + own
             # A person known to be nobody's match looks like nobody else.
             latent[identity_ids[block] <= DISTRACTOR_IDENTITY] += own[identity_ids[block] <= DISTRACTOR_IDENTITY]
             np.matmul(latent, spread, out=rows[block])

@@ -104,9 +104,6 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, ma
         labels: Cluster of each row. Shape (n,).
         crop_ids: Which crop each row is; equal for repeats. Shape (n,).
         margin: By how much the negative shall be farther, in feature units.
-
-    Returns:
-        Scalar.
     """
     distance = euclidean_distance(features)
     is_same = labels[:, None] == labels[None, :]

@@ -45,12 +45,7 @@ def ignore(_event: ProgressEvent) -> None:
 
 
 class WorkTimes:
-    """Passes a stage's events on and takes the time: an event's work gets what has passed since the event before.
-
-    Args:
-        progress: Who is told.
-        clock: Seconds.
-    """
+    """Passes a stage's events on and takes the time: an event's work gets what has passed since the event before."""
 
     def __init__(self, progress: ProgressCallback, clock: Callable[[], float] = time.perf_counter) -> None:
         self._progress, self._clock = progress, clock

@@ -36,13 +36,6 @@ def check_step_fits(
 
     Processes on one machine share its memory and the batch; on GPUs, each has its own part of both.
 
-    Args:
-        model: In training.
-        crops: That features are extracted of.
-        settings: Of the run.
-        engine: That computes.
-        batches: Of the steps of each stage.
-
     Raises:
         TrainingError: If they do not, with what they would take.
     """

@@ -105,9 +105,6 @@ def check_video_packages() -> None:
 class VideoFile:
     """An open video, read once from its beginning to its end.
 
-    Args:
-        path: The file.
-
     Attributes:
         frames_per_second: The rate that the container states.
         display: How frames are turned and stretched.

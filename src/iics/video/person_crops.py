@@ -98,10 +98,6 @@ class TrackletLinker:
 class PersonCrops:
     """Makes crops of one video from boxes, and counts all boxes that are dropped.
 
-    Args:
-        settings: What to keep.
-        frames_per_second: Of the video.
-
     Attributes:
         num_frames: Frames taken so far.
         num_boxes: Boxes found in them.
