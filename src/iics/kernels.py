@@ -1,8 +1,8 @@
 """Kernels: how loops are compiled by numba, that they run on torch's number of threads, and what a fork leaves of it.
 
 Compiled code is kept beside the source (or in the user's cache folder) and loaded by the next process: compiling
-everything that a first round needs takes some twenty seconds. numba notices a change of the file that holds a kernel, not
-of a file the kernel calls into, nor of this one: a kernel and what it calls live in one file, and who changes the
+everything that a first round needs takes some twenty seconds. numba notices a change of the file that holds a kernel,
+not of a file the kernel calls into, nor of this one: a kernel and what it calls live in one file, and who changes the
 options below deletes the __pycache__ folders (`make clean`).
 
 A process that is forked has none of its parent's threads. OpenMP does not know: torch waits for them without end, and
