@@ -106,23 +106,17 @@ Ask = Callable[..., Any]
 @contextmanager
 def working(interpreter: Path, *, threads: int) -> Iterator[Ask]:
     """Keep a build at work for the block."""
-    process = subprocess.Popen(
-        [interpreter, WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_limited(threads)
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([interpreter, WORKER], **pipes, text=True, env=_limited(threads)) as process:
 
-    def ask(do: str, **about: Any) -> Any:
-        print(json.dumps({"do": do, **about}), file=process.stdin, flush=True)
-        answer = process.stdout.readline() if process.stdout else ""
-        if not answer:
-            raise SystemExit(f"{interpreter} gave up at {do} {about}; what it said stands above.")
-        return json.loads(answer)
+        def ask(do: str, **about: Any) -> Any:
+            print(json.dumps({"do": do, **about}), file=process.stdin, flush=True)
+            answer = process.stdout.readline() if process.stdout else ""
+            if not answer:
+                raise SystemExit(f"{interpreter} gave up at {do} {about}; what it said stands above.")
+            return json.loads(answer)
 
-    try:
         yield ask
-    finally:
-        if process.stdin:
-            process.stdin.close()
-        process.wait()
 
 
 def compare_steps(old: Ask, new: Ask, asked: argparse.Namespace) -> Iterator[Row]:

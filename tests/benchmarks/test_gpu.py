@@ -36,7 +36,7 @@ def test_phases_of_a_network_are_timed_in_either_precision(monkeypatch):
 
 
 def test_a_run_whose_time_is_up_ends_after_the_round_at_work_and_tells_it():
-    rows = gpu_parts.sample_run(CPU, replace(TINY, height=32), weights="random", ends_at=time.monotonic() - 1)
+    rows = gpu_parts.sample_run(CPU, TINY, weights="random", ends_at=time.monotonic() - 1)
     assert [row["round"] for row in rows] == [0, "of 2; time was up", "50 mAP not seen, weights none"]
     assert 0 < rows[0]["mAP"] < 50
 

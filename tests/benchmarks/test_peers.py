@@ -28,6 +28,7 @@ def rows(capsys):
     return [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[3:]]
 
 
+@pytest.mark.slow
 def test_every_form_of_features_stands_beside_the_plain_one(capsys, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)

@@ -34,6 +34,7 @@ def test_a_row_tells_medians_and_how_many_times_as_fast():
     )
 
 
+@pytest.mark.slow
 def test_both_builds_are_timed_in_processes_of_their_own(capsys, tmp_path):
     out = tmp_path / "two.json"
     two_builds.main(
