@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from iics.models import torchvision_import
+from iics.models import without_compiler
 from iics.models.torchvision_import import import_torchvision
 
 
@@ -27,10 +27,10 @@ def failing_import(monkeypatch, *messages):
         if left:
             raise RuntimeError(left.pop(0))
 
-    monkeypatch.setattr(torchvision_import, "importlib", SimpleNamespace(import_module=import_module))
+    monkeypatch.setattr(without_compiler, "importlib", SimpleNamespace(import_module=import_module))
     # What is really imported stays: the cleaning up is done on a stand-in.
     stand_in = SimpleNamespace(modules={"torchvision.half": None, "torchvisionary": None})
-    monkeypatch.setattr(torchvision_import, "sys", stand_in)
+    monkeypatch.setattr(without_compiler, "sys", stand_in)
     return tried
 
 
@@ -49,7 +49,7 @@ def test_every_missing_operator_is_declared_and_half_imported_modules_are_droppe
     )
     import_torchvision()
     assert len(tried) == 3
-    assert list(torchvision_import.sys.modules) == ["torchvisionary"]
+    assert list(without_compiler.sys.modules) == ["torchvisionary"]
 
 
 def test_an_operator_that_stays_missing_ends_in_the_error(monkeypatch):
