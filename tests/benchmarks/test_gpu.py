@@ -24,6 +24,7 @@ def test_labels_are_timed_at_each_size():
     assert row["whole, s"] >= 0
 
 
+@pytest.mark.slow
 def test_phases_of_a_network_are_timed_in_either_precision(monkeypatch):
     monkeypatch.setattr(gpu_parts, "NETWORKS", (("resnet18", 32, 32),))
     rows = gpu_parts.phases(CPU, replace(TINY, num_steps=2))

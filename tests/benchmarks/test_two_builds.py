@@ -46,6 +46,7 @@ def test_both_builds_are_timed_in_processes_of_their_own(capsys, tmp_path):
     assert capsys.readouterr().out.splitlines()[-1].startswith("| resnet18 32x32, features, float32 | ")
 
 
+@pytest.mark.slow
 def test_a_build_that_cannot_do_it_is_named(capfd):
     with (
         pytest.raises(SystemExit, match="gave up at prepare"),
