@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from iics.cli.machine import machine_line
+from iics.layers.depthwise import DepthwiseConv2d
 from iics.memory import keep_freed_memory
 from iics.models.backbone import build_network
-from iics.models.depthwise import DepthwiseConv2d
 
 CROPS = 48
 """Of a step of stage 1: six cameras, eight crops of each."""

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from benchmarks.plain_training import plain_norm
 from iics.cli.machine import machine_line
+from iics.layers.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.measure import seconds_in_turn
 from iics.memory import keep_freed_memory
-from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 
 Shape = tuple[int, int, int, int]
 Layout = Literal["channels_last", "contiguous"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.pixels.augment import normalise_pixels
 from iics.speed.training_work import Phase, Work, stage1_heads, stage1_targets, stage2_loss, stage2_targets
 from iics.training.context import TrainingContext

@@ -244,7 +244,7 @@ def tiny_flags() -> Flags:
 def aibn_model() -> ReidModel:
     """A resnet18 for crops of 64 x 32 pixels, with statistics and alphas as training might leave them."""
     from iics.config import ModelSettings
-    from iics.models.normalization import norm_layers
+    from iics.layers.normalization import norm_layers
     from iics.models.reid_model import create_model
 
     torch.manual_seed(0)

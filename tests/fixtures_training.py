@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from iics.config import AugmentSettings, Settings
 from iics.crops import CropSet, DataSplits
-from iics.models.normalization import GroupedBatchNorm2d
+from iics.layers.normalization import GroupedBatchNorm2d
 from iics.models.reid_model import ModelHeader, ReidModel
 from iics.runs.checkpoint import Checkpoint, read_checkpoint
 from iics.runs.rounds import TrainingRun, train

@@ -44,6 +44,7 @@ STEPS = [
     {"similarity"},
     {"clustering"},
     {"labelling"},
+    {"layers"},
     {"models"},
     {"video"},
     {"training"},

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from benchmarks.plain_training import PlainAIBN, plain_backbone, plain_norm
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, norm_layers
 from iics.models.backbone import create_backbone
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, norm_layers
 
 ALPHA = 0.3
 

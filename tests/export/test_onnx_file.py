@@ -15,8 +15,8 @@ from iics.export import onnx_file, onnx_model
 from iics.export.input_form import TOOLS, InputForm
 from iics.export.onnx_file import OPSET, TOLERANCE, check_parity, drawn_crops, export_onnx
 from iics.export.onnx_model import OnnxModel
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, norm_layers
 from iics.models.model_header import header_values
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, norm_layers
 from iics.models.reid_model import create_model
 
 

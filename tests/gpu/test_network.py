@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from iics.models.backbone import create_backbone
-from iics.models.features import extract_features
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import (
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import (
     AdaptiveInstanceBatchNorm2d,
     GroupedBatchNorm2d,
     MixingWeight,
     norm_layers,
     set_norm_groups,
 )
+from iics.models.backbone import create_backbone
+from iics.models.features import extract_features
 from iics.pixels.held_pixels import HeldPixels
 from iics.training.engine import Engine, at_work
 

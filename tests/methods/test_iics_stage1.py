@@ -11,13 +11,13 @@ from iics.config import ClusterSettings, DistanceSettings
 from iics.errors import TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import NO_CLUSTER
+from iics.layers.normalization import GroupedBatchNorm2d
 from iics.methods.iics.stage1 import (
     cameras_that_take_part,
     groups_that_fit,
     label_cameras,
     train_stage1,
 )
-from iics.models.normalization import GroupedBatchNorm2d
 from iics.similarity.cosine import CosineSimilarity
 from iics.training.progress import ProgressEvent
 

@@ -11,9 +11,9 @@ from torch import nn
 from iics.config import ModelSettings
 from iics.errors import SettingsError
 from iics.export.deployed_network import DeployedNetwork
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.models.backbone import backbone_spec, build_network, create_backbone
 from iics.models.norm_replacement import group_batch_norms
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.models.reid_model import create_model, load_foreign_weights, load_model
 from iics.models.timm_networks import create_network
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from iics.errors import SettingsError, WeightsError
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.models import imagenet_weights
 from iics.models.backbone import (
     alpha_by_block,
@@ -15,7 +16,6 @@ from iics.models.backbone import (
     create_backbone,
 )
 from iics.models.norm_replacement import group_batch_norms, replace_norms
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.models.timm_networks import create_network
 
 NAMES = ("resnet50", "resnet18", "efficientnet_lite0")

@@ -11,12 +11,12 @@ from torch import nn
 from iics.config import AugmentSettings, ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.iics.stage1 import _train_heads, label_cameras
 from iics.methods.iics.stage2 import train_stage2
 from iics.models.heads import BNNeckHead
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.similarity.score_overlap import score_overlap
 from iics.training.context import TrainingContext
 from iics.training.distributed import joined_processes

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from iics.computing_settings import EngineSettings
-from iics.methods.iics.stage1 import train_stage1
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import (
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import (
     AdaptiveInstanceBatchNorm2d,
     GroupedBatchNorm2d,
     MixingWeight,
@@ -20,6 +19,7 @@ from iics.models.normalization import (
     set_norm_groups,
     update_running_statistics,
 )
+from iics.methods.iics.stage1 import train_stage1
 from iics.runs.rounds import resume, train
 from iics.training import engine as engine_module
 from iics.training.engine import Engine, at_work, choose_engine, decided_precision

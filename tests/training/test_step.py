@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, set_norm_groups
 from iics.methods.iics.stage1 import _train_heads
 from iics.models.heads import BNNeckHead
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, set_norm_groups
 from iics.training.engine import Engine
 from iics.training.label_training import LabelBatches, train_on_labels
 from iics.training.losses import ClassifierAndTriplet, batch_hard_triplet

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from iics.export.input_form import AS_DECODED, InputForm
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, NormLayer
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, NormLayer
 from iics.models.reid_model import ReidModel
 from iics.pixels.augment import scale_and_shift
 

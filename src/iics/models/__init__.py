@@ -1,1 +1,1 @@
-"""Networks: backbones, their normalisation, heads, and the model file."""
+"""Networks: backbones, heads, and the model file."""

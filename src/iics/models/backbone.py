@@ -13,11 +13,11 @@ from torch import nn
 
 from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError
-from iics.models.depthwise import speed_up_depthwise
+from iics.layers.depthwise import speed_up_depthwise
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.network_parts import OUR_PARTS, NetworkParts, fit_parts
 from iics.models.norm_replacement import group_batch_norms, replace_norms
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d
 from iics.models.starting_weights import backbone_alone, check_fits, foreign_checkpoint
 from iics.models.state_loading import load_state
 from iics.models.structure import BackboneStructure, find_structure, set_last_stride

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from iics.models.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
+from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 
 _KEEPS_ITS_INPUT = (nn.Conv2d, nn.Linear, GroupedBatchNorm2d, AdaptiveInstanceBatchNorm2d)
 _ACTIVATIONS = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish, nn.LeakyReLU)

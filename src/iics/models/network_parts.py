@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.normalization import GroupedBatchNorm2d
+from iics.layers.normalization import GroupedBatchNorm2d
 
 LastStride = Literal[1, 2]
 NeckLayer = Literal["linear", "batchnorm", "relu"]

@@ -9,8 +9,8 @@ from torch import nn
 
 from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError
+from iics.layers.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.models.network_parts import InstanceBatchNorm2d
-from iics.models.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.models.structure import NormPlace
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from iics.errors import SettingsError
-from iics.models.depthwise import is_ours
+from iics.layers.depthwise import is_ours
 from iics.models.without_numbers import WithoutNumbers
 
 _SIDE = 256  # pixels of the crop

@@ -8,8 +8,8 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import gathered_statistics, set_norm_groups, update_running_statistics
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import gathered_statistics, set_norm_groups, update_running_statistics
 from iics.training.context import TrainingContext
 
 LossOf = Callable[[Tensor, slice], Tensor]

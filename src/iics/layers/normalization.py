@@ -2,8 +2,8 @@
 
 Batch statistics are taken over contiguous *groups* of crops, not over whatever sits in the batch: stage 1 forwards all
 cameras at once, ordered by camera, and each camera keeps statistics of its own. The two layers here replace every
-`BatchNorm2d` of a backbone, the activation behind it included. On the CPU they go through `iics.models.fused_norm`,
-elsewhere through `iics.models.map_passes`.
+`BatchNorm2d` of a backbone, the activation behind it included. On the CPU they go through `iics.layers.fused_norm`,
+elsewhere through `iics.layers.map_passes`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.models.fused_norm import activation_bounds, can_fuse, evaluated_norm, fused_norm, scale_shift_activate
-from iics.models.map_passes import instance_statistics, scale_and_shift
-from iics.models.norm_groups import NormGroups, SumOverProcesses, alone
+from iics.layers.fused_norm import activation_bounds, can_fuse, evaluated_norm, fused_norm, scale_shift_activate
+from iics.layers.map_passes import instance_statistics, scale_and_shift
+from iics.layers.norm_groups import NormGroups, SumOverProcesses, alone
 
 ALPHA_START = 0.5
 

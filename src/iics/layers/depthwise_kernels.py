@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from iics.arrays import FloatArray
 from iics.kernels import kernel
-from iics.models.lanes import WIDTH, load, multiply_add, store, zeros
+from iics.layers.lanes import WIDTH, load, multiply_add, store, zeros
 
 Map = npt.NDArray[Any]
 """Float32, float64, or bfloat16 seen as uint16. Shape (n, h, w, c)."""

@@ -7,7 +7,7 @@ the input and (crops x channels) statistics. The gradient is worked out by hand:
     m = a * M(m_in) + (1 - a) * m_in,  v = a * (M(v_in) + M((m_in - M(m_in))^2)) + (1 - a) * v_in,
 
 where M is the mean over a crop's normalisation group, which is its own transpose. All of it is compiled
-(`iics.models.norm_kernels`); torch takes M where a group is spread over processes.
+(`iics.layers.norm_kernels`); torch takes M where a group is spread over processes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from iics.arrays import FloatArray
 from iics.kernels import torch_threads
-from iics.models import norm_kernels
-from iics.models.norm_groups import NormGroups
+from iics.layers import norm_kernels
+from iics.layers.norm_groups import NormGroups
 
 Bounds = tuple[float, float]
 Pass = Callable[..., None]

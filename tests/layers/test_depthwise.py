@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from iics.models import depthwise
+from iics.layers import depthwise
+from iics.layers.depthwise import DepthwiseConv2d, is_ours, speed_up_depthwise
 from iics.models.backbone import build_network
-from iics.models.depthwise import DepthwiseConv2d, is_ours, speed_up_depthwise
 from iics.models.timm_networks import create_network
 
 C = 48

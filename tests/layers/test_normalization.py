@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from iics.models import normalization
-from iics.models.map_passes import instance_statistics, scale_and_shift
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import (
+from iics.layers import normalization
+from iics.layers.map_passes import instance_statistics, scale_and_shift
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import (
     AdaptiveInstanceBatchNorm2d,
     GroupedBatchNorm2d,
     MixingWeight,

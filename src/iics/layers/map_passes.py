@@ -1,7 +1,7 @@
 """What a normalisation layer does with whole feature maps, on any device: instance statistics, then scale and shift.
 
 Two autograd functions that keep only their input; everything between them is (crops x channels) and ordinary autograd,
-which torch.compile can fuse. On the CPU `iics.models.fused_norm` does the same in fewer passes.
+which torch.compile can fuse. On the CPU `iics.layers.fused_norm` does the same in fewer passes.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from iics.models.fused_norm import activation_bounds, can_fuse, fused_statistics, scale_shift_activate
-from iics.models.norm_groups import NormGroups
-from iics.models.normalization import (
+from iics.layers.fused_norm import activation_bounds, can_fuse, fused_statistics, scale_shift_activate
+from iics.layers.norm_groups import NormGroups
+from iics.layers.normalization import (
     AdaptiveInstanceBatchNorm2d,
     GroupedBatchNorm2d,
     MixingWeight,

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from iics.arrays import FloatArray
 from iics.kernels import torch_threads
-from iics.models import depthwise_kernels
-from iics.models.depthwise_kernels import CROPS_AT_ONCE
-from iics.models.lanes import WIDTH
+from iics.layers import depthwise_kernels
+from iics.layers.depthwise_kernels import CROPS_AT_ONCE
+from iics.layers.lanes import WIDTH
 
 _SIDES, _STRIDES = (3, 5), (1, 2)  # what the benchmark has tried
 _PADS_BY_SIZE = "Conv2dSame"  # timm's: as many zeros as the size of the map asks for, one more behind than in front

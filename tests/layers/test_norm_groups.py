@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from iics.models.norm_groups import NormGroups
+from iics.layers.norm_groups import NormGroups
 
 ROWS = torch.randn(12, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
