@@ -32,6 +32,10 @@ class Worker:
         self, phase: str, backbone: str, height: int, width: int, precision: str, threads: int, extracted: int
     ) -> str:
         """Make ready a step of a stage or an extraction; return how the build chose to compute it."""
+        with contextlib.suppress(ImportError):  # as the command line does, in builds that have it
+            from iics.memory import ask_for_huge_pages
+
+            ask_for_huge_pages()
         import torch
 
         from iics.computing_settings import EngineSettings
