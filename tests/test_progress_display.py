@@ -284,6 +284,7 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
         out,
         *tiny_flags.but("--rounds=1"),
         "--evaluate=never",
+        "--engine.precision=float32",
     )
     assert code == 0, sent
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)

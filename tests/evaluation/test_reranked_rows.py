@@ -52,7 +52,10 @@ def test_rows_equal_the_plain_matrix_of_all_crops(reranking, crops, reference, m
     np.testing.assert_allclose(streamed(queries, gallery, labels, reranking), expected[:61, 61:], atol=1e-5)
 
 
-@pytest.mark.parametrize("lambda_value", [0.0, 0.3, 1.0])
+SLOW = [pytest.param(value, marks=pytest.mark.slow) for value in (0.0, 1.0)]
+
+
+@pytest.mark.parametrize("lambda_value", [0.3, *SLOW])
 def test_published_rows_equal_the_plain_matrix_of_all_crops(lambda_value, crops, reference, monkeypatch):
     queries, gallery, labels = crops(0)
     monkeypatch.setattr(distance_rows, "WORK_SPACE_BYTES", 20 * 4 * 230)

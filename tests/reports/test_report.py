@@ -196,6 +196,7 @@ def test_rounds_without_numbers_are_left_out_of_the_table(make_run, make_record)
     assert "ARI, stage 2 1 31.0 50.0 60.0 70.0" in table  # the last heading, then round 1
 
 
+@pytest.mark.slow
 def test_every_picture_can_be_written_as_a_file(make_run, tmp_path, monkeypatch):
     run = make_run()
     monkeypatch.setattr(ToldRun, "read", lambda folder: run)

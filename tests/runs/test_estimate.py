@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from iics.computing_settings import EngineSettings
 from iics.crops import DataSplits
 from iics.errors import TrainingError
 from iics.runs import estimate as run_estimate
@@ -92,7 +93,8 @@ def test_seconds_lie_on_the_line_through_two_sizes(size, small, large, expected)
 
 
 def test_a_probe_of_the_real_network_adds_up(people, tiny_settings):
-    estimate = estimate_run(people, tiny_settings, seconds_a_phase=0.1)
+    settings = replace(tiny_settings, engine=EngineSettings(precision="float32"))
+    estimate = estimate_run(people, settings, seconds_a_phase=0.1)
     assert all(0 < work.seconds_each < 30 for work in estimate.works)
     assert estimate.engine.startswith("cpu, float32")
     assert estimate.settings == "test_efficientnet at 64x32, 2 rounds"
