@@ -31,7 +31,8 @@ class EngineSettings:
     """Of convolutions: float32, or bf16 by autocast. auto: bf16 where device and backbone gain from it; what was chosen
     is kept in the run's settings."""
     features: Literal["auto", "float32", "bf16"] = "auto"
-    """The same for features that pseudo-labels are made of. auto: as precision. Evaluation is always in float32."""
+    """The same for features that pseudo-labels are made of. auto: as precision; float32 on processors for networks with
+    depthwise convolutions, whose labels bf16 changes. Evaluation is always in float32."""
     compile: bool = False
     """Whether torch.compile makes the network's code, in minutes at the start; without it where that fails."""
     parts: Annotated[int, whole(1, 1024)] = 1

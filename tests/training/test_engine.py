@@ -162,8 +162,9 @@ def test_what_was_chosen_is_said_at_the_start_and_is_what_trains(people, tiny_se
     settings = replace(tiny_settings, engine=EngineSettings(precision="bf16", parts=2))
     with caplog.at_level(logging.INFO, logger="iics.runs.rounds"):
         train(people.train, settings=settings, out=tmp_path / "run")
-    assert caplog.messages == ["Computing on cpu, bf16, channels_last, not compiled, batches in 2 parts, 1 thread."]
-    assert runs[0].engine == Engine(dtype=torch.bfloat16, features_dtype=torch.bfloat16, num_parts=2)
+    chosen = "bf16, features in float32, channels_last, not compiled, batches in 2 parts, 1 thread"
+    assert caplog.messages == [f"Computing on cpu, {chosen}."]
+    assert runs[0].engine == Engine(dtype=torch.bfloat16, num_parts=2)
     weights = [p for p in runs[0].model.backbone.parameters() if p.ndim == 4]
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
@@ -277,11 +278,21 @@ def test_features_for_labels_have_a_precision_of_their_own(training, features):
         assert torch.equal(network(images()), alone(images()))
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("auto", "bf16"), ("float32", "float32"), ("bf16", "bf16")])
-def test_features_for_labels_follow_training_unless_asked_otherwise(processor, asked, expected):
+@pytest.mark.parametrize(
+    ("backbone", "asked", "expected"),
+    [
+        ("resnet18", "auto", "bf16"),
+        ("resnet18", "float32", "float32"),
+        ("efficientnet_lite0", "auto", "float32"),  # their labels change in bf16
+        ("efficientnet_lite0", "bf16", "bf16"),
+    ],
+)
+def test_features_for_labels_follow_training_in_dense_networks_unless_asked_otherwise(
+    processor, backbone, asked, expected
+):
     processor(avx512=True)
     settings = EngineSettings(features=asked)
-    decided = decided_precision(settings, backbone="efficientnet_lite0", device=CPU)
+    decided = decided_precision(settings, backbone=backbone, device=CPU)
     assert (decided.precision, decided.features) == ("bf16", expected)
     assert replace(decided, precision="auto", features=asked) == settings  # nothing else was decided
 
@@ -293,7 +304,7 @@ def test_a_resumed_run_keeps_the_precision_it_began_with(people, tiny_settings, 
     train(people.train, settings=replace(tiny_settings, engine=EngineSettings()), out=out)
     processor(avx512=False)  # another machine, whose own choice is float32
     resume(out, people.train)
-    assert [(run.engine.dtype, run.engine.features_dtype) for run in runs] == [(torch.bfloat16, torch.bfloat16)] * 2
+    assert [(run.engine.dtype, run.engine.features_dtype) for run in runs] == [(torch.bfloat16, torch.float32)] * 2
 
 
 def test_training_in_bf16_learns_and_keeps_weights_and_statistics_in_float32():

@@ -51,6 +51,7 @@ class BackboneStructure:
         strided: Layers that bring maps to their last resolution; empty if it cannot be left out.
         gains_from_bf16: Whether each convolution is fast in bfloat16: dense, or depthwise and computed by us. torch's
             own kernels for groups are slow in it.
+        is_dense: Whether no convolution has groups. Features of networks with groups lose more in bfloat16.
         tensors: Names of its weights and statistics.
     """
 
@@ -59,6 +60,7 @@ class BackboneStructure:
     later_half: tuple[str, ...]
     strided: tuple[str, ...]
     gains_from_bf16: bool
+    is_dense: bool
     tensors: frozenset[str]
 
 
@@ -111,6 +113,7 @@ def find_structure(name: str, network: nn.Module) -> BackboneStructure:
         later_half=later_half,
         strided=_strided(network, calls, norms),
         gains_from_bf16=all(conv.groups == 1 or is_ours(conv) for conv in convolutions),
+        is_dense=all(conv.groups == 1 for conv in convolutions),
         tensors=frozenset(key for key in network.state_dict() if not key.endswith("num_batches_tracked")),
     )
 

@@ -103,9 +103,12 @@ def decided_precision(settings: EngineSettings, *, backbone: str, device: torch.
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if _has_fast_bf16(device, backbone) else "float32"
-    return replace(
-        settings, precision=precision, features=precision if settings.features == "auto" else settings.features
-    )
+    features = settings.features
+    if features == "auto":
+        # Labels of lite0 moved by more than 0.2 points of ARI in bf16, up and down (docs/experiments.md).
+        may_be_bf16 = device.type != "cpu" or precision == "float32" or backbone_spec(backbone).structure.is_dense
+        features = precision if may_be_bf16 else "float32"
+    return replace(settings, precision=precision, features=features)
 
 
 @contextmanager
