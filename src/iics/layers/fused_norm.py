@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from iics.arrays import FloatArray
 from iics.kernels import torch_threads
-from iics.layers import norm_kernels
+from iics.layers import mixing_kernels, norm_kernels
 from iics.layers.norm_groups import NormGroups
 
 Bounds = tuple[float, float]
@@ -163,13 +163,13 @@ class _FusedNorm(torch.autograd.Function):
             work: Pass = norm_kernels.gradient_sums_last if is_last else norm_kernels.gradient_sums_first
             work(*maps, scale, shift, mean_in, *bounds, sums, products)
             of_groups = mean_in, var_in, mean_bn, var_bn, scale, inverse, alphas
-            norm_kernels.mix_gradient(sums, products, *of_groups, *arrays)
+            mixing_kernels.mix_gradient(sums, products, *of_groups, *arrays)
         if ctx.groups.is_spread:
             totals[3:] = ctx.groups.mean(totals[3:].transpose(0, 1)).transpose(0, 1)
         with torch_threads():
             pixels, freedom = np.float32(maps[0].size // sums.size), np.float32(ctx.freedom)
             of_crops = sums, products, mean_in, mean_bn, scale, inverse, alphas
-            norm_kernels.map_coefficients(*of_crops, arrays[3], arrays[4], pixels, freedom, slope, offset)
+            mixing_kernels.map_coefficients(*of_crops, arrays[3], arrays[4], pixels, freedom, slope, offset)
             work = norm_kernels.gradient_last if is_last else norm_kernels.gradient_first
             work(*maps, scale, shift, slope, offset, *bounds, _as_map(grad_x, is_last=is_last))
         of_weight, of_bias, of_alpha = totals[:3].sum(dim=1)
@@ -201,7 +201,7 @@ def _mix_and_scale(
     mean_in, var_in, scale, shift, inverse = rows.numpy()
     vectors = [_floats(values, x.shape[1]) for values in weights]
     with torch_threads():
-        work: Pass = norm_kernels.mix
+        work: Pass = mixing_kernels.mix
         work(mean_in, var_in, *vectors, np.float32(eps), is_given, *batch.numpy(), scale, shift, inverse)
         work = norm_kernels.scale_last if is_last else norm_kernels.scale_first
         work(_as_map(x, is_last=is_last), scale, shift, *_as_floats(bounds), _as_map(y, is_last=is_last))

@@ -1,9 +1,9 @@
-"""Normalisation on the CPU (Eq. 12): passes over a feature map and what lies between them, compiled.
+"""Normalisation on the CPU (Eq. 12): passes over a feature map, compiled; `mixing_kernels` has what lies between them.
 
 Forward: statistics of each crop and channel; their mixture; then scale, shift and activation at once. Backward: two
 sums of each crop and channel; the gradients of the mixture; then that of the map. A map is read where it lies, in
-float32 or bfloat16; sums and statistics are float32. Every task is one crop or one group, so nothing depends on the
-number of threads.
+float32 or bfloat16; sums and statistics are float32. Every task is one crop, so nothing depends on the number of
+threads.
 
 Loops write into what they are given and index it from 0: numba tells LLVM that arguments do not overlap, which it
 cannot tell of arrays made within, and only then are many channels computed at a time.
@@ -160,123 +160,6 @@ def gradient_last(
                 passed = _wide(grad[i, p, k])
                 g = passed if (z > low) & (z < high) else np.float32(0)
                 grad_x[i, p, k] = _stored(g * a[k] + value * c[k] + d[k], x[i, p, k])
-
-
-@kernel(parallel=True)
-def mix(
-    mean_in: FloatArray,
-    var_in: FloatArray,
-    weight: FloatArray,
-    bias: FloatArray,
-    alpha: FloatArray,
-    eps: np.float32,
-    is_given: bool,
-    mean_bn: FloatArray,
-    var_bn: FloatArray,
-    scale: FloatArray,
-    shift: FloatArray,
-    inverse: FloatArray,
-) -> None:
-    """Write statistics of each group, unless they are given, and what each crop's are mixed to (Eq. 12).
-
-    Shapes: (n, c) of crops, (c,) of weights, (groups, c) of `mean_bn` and `var_bn`; crops of a group follow each other.
-    """
-    channels, groups = len(alpha), len(mean_bn)
-    size = len(mean_in) // groups
-    for g in numba.prange(groups):
-        if not is_given:
-            for k in range(channels):
-                mean_bn[g, k] = var_bn[g, k] = 0
-            for i in range(g * size, g * size + size):
-                for k in range(channels):
-                    mean_bn[g, k] += mean_in[i, k]
-            for k in range(channels):
-                mean_bn[g, k] /= np.float32(size)
-            for i in range(g * size, g * size + size):
-                for k in range(channels):
-                    off = mean_in[i, k] - mean_bn[g, k]
-                    var_bn[g, k] += var_in[i, k] + off * off
-            for k in range(channels):
-                var_bn[g, k] /= np.float32(size)
-        for i in range(g * size, g * size + size):
-            for k in range(channels):
-                a, own = alpha[k], np.float32(1) - alpha[k]
-                inverse[i, k] = np.float32(1) / np.sqrt(a * var_bn[g, k] + own * var_in[i, k] + eps)
-                scale[i, k] = weight[k] * inverse[i, k]
-                shift[i, k] = bias[k] - (a * mean_bn[g, k] + own * mean_in[i, k]) * scale[i, k]
-
-
-@kernel(parallel=True)
-def mix_gradient(
-    sums: FloatArray,
-    products: FloatArray,
-    mean_in: FloatArray,
-    var_in: FloatArray,
-    mean_bn: FloatArray,
-    var_bn: FloatArray,
-    scale: FloatArray,
-    inverse: FloatArray,
-    alpha: FloatArray,
-    of_weight: FloatArray,
-    of_bias: FloatArray,
-    of_alpha: FloatArray,
-    shared_mean: FloatArray,
-    shared_var: FloatArray,
-) -> None:
-    """Write the gradients of weight, bias and alpha from each group, and alpha * the group's mean of those of m and v.
-
-    `products`, of g and x - mean_in, become those of g and x - m. Shapes: (n, c) of crops, (groups, c) of groups.
-    """
-    channels, groups = len(alpha), len(mean_bn)
-    size = len(mean_in) // groups
-    for g in numba.prange(groups):
-        for k in range(channels):
-            of_weight[g, k] = of_bias[g, k] = of_alpha[g, k] = shared_mean[g, k] = shared_var[g, k] = 0
-        for i in range(g * size, g * size + size):
-            for k in range(channels):
-                off = mean_in[i, k] - mean_bn[g, k]
-                product = products[i, k] + alpha[k] * off * sums[i, k]
-                of_m = -scale[i, k] * sums[i, k]
-                of_v = np.float32(-0.5) * product * scale[i, k] * inverse[i, k] * inverse[i, k]
-                products[i, k] = product
-                of_weight[g, k] += product * inverse[i, k]
-                of_bias[g, k] += sums[i, k]
-                of_alpha[g, k] += of_v * (var_bn[g, k] - var_in[i, k]) - of_m * off
-                shared_mean[g, k] += of_m
-                shared_var[g, k] += of_v
-        for k in range(channels):
-            shared_mean[g, k] *= alpha[k] / np.float32(size)
-            shared_var[g, k] *= alpha[k] / np.float32(size)
-
-
-@kernel(parallel=True)
-def map_coefficients(
-    sums: FloatArray,
-    products: FloatArray,
-    mean_in: FloatArray,
-    mean_bn: FloatArray,
-    scale: FloatArray,
-    inverse: FloatArray,
-    alpha: FloatArray,
-    shared_mean: FloatArray,
-    shared_var: FloatArray,
-    pixels: np.float32,
-    freedom: np.float32,
-    slope: FloatArray,
-    offset: FloatArray,
-) -> None:
-    """Write what the gradient of a map takes from its statistics: x * slope + offset. Shapes as in `mix_gradient`."""
-    crops, channels = sums.shape
-    size = crops // len(mean_bn)
-    for i in numba.prange(crops):
-        g = i // size
-        for k in range(channels):
-            own = np.float32(1) - alpha[k]
-            of_mean = own * -scale[i, k] * sums[i, k] + shared_mean[g, k]
-            of_v = np.float32(-0.5) * products[i, k] * scale[i, k] * inverse[i, k] * inverse[i, k]
-            of_mean += np.float32(2) * (mean_in[i, k] - mean_bn[g, k]) * shared_var[g, k]
-            slope[i, k] = np.float32(2) / freedom * (own * of_v + shared_var[g, k])
-            offset[i, k] = of_mean / pixels - slope[i, k] * mean_in[i, k]
 
 
 @kernel(parallel=True, fastmath=REORDERED)
