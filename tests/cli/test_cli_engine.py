@@ -20,11 +20,13 @@ def start(iics, market_people, tiny_flags, tmp_path, monkeypatch):
 def test_the_command_line_says_what_was_chosen(start, caplog):
     start(
         "--engine.precision=bf16",
+        "--engine.features=float32",
         "--engine.compile",
         "--engine.parts=2",
         "--engine.threads=1",
     )
-    assert "Computing on cpu, bf16, channels_last, compiled, batches in 2 parts, 1 thread." in caplog.messages
+    chosen = "bf16, features in float32, channels_last, compiled, batches in 2 parts, 1 thread"
+    assert f"Computing on cpu, {chosen}." in caplog.messages
 
 
 def test_parts_below_1_are_refused(refusal, market_people, tmp_path, tiny_flags):
