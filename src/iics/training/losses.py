@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -17,6 +18,21 @@ from iics.errors import TrainingError
 from iics.models.heads import BNNeckHead
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledCrops:
+    """What the labels of a stage were found from, for losses that compare with more than a batch holds.
+
+    Attributes:
+        labels: Label of each crop; -1 for crops of none. Shape (n,).
+        camera_ids: Camera of each crop. Shape (n,).
+        features: Before this training, L2-normalised, on the model's device. Shape (n, d).
+    """
+
+    labels: Tensor
+    camera_ids: Tensor
+    features: Tensor
+
+
 class LabelLoss(nn.Module):
     """What is minimised over labelled crops, with what it learns itself: a head, say.
 
@@ -24,6 +40,9 @@ class LabelLoss(nn.Module):
     its terms by name. "loss" comes first and is minimised; the others are recorded. Each is a mean over rows, so that a
     batch may be computed in parts.
     """
+
+    def start(self, crops: LabelledCrops) -> None:
+        """Get ready, once, before the first step; called by stages that extract features. Does nothing by default."""
 
 
 class LossSettings(Protocol):
