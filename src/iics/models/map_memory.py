@@ -52,7 +52,7 @@ def map_numbers(backbone: nn.Module, *, height: int, width: int) -> MapNumbers:
         if isinstance(module, _KEEPS_ITS_INPUT + _ACTIVATIONS):
             module.register_forward_hook(count)
         if isinstance(module, _NORMS):  # would be computed, by kernels that are compiled first
-            module.forward = torch.empty_like  # type: ignore[method-assign]
+            module.forward = torch.empty_like  # type: ignore[assignment, method-assign]
     with torch.no_grad(), WithoutNumbers():
         shapes(torch.empty(1, 3, height, width, device=tensors[0].device))
     return MapNumbers(sum(given for given, _ in layers), max(given + made for given, made in layers))
