@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from iics.arrays import Pixels
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import EvaluationError
@@ -16,6 +17,7 @@ from iics.evaluation.evaluate import check_scorable, numbers
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.model_header import read_header
 from iics.models.reid_model import ReidModel
+from iics.pixels.pixel_cache import kept_pixels
 from iics.reports.calibrated_model import store_thresholds
 from iics.reports.camera_pairs_file import write_rankings
 from iics.runs.rounds import TrainingRun
@@ -56,6 +58,7 @@ class Measuring:
         self._tests, self._is_due, self._settings, self._folder = tests, is_due, settings, folder
         self._progress, self._also = progress or ignore, also
         self._latest: EvaluatedModel | None = None
+        self._pixels: dict[int, Pixels | None] = {}
         for query, gallery in tests.values():
             check_scorable(query, gallery)
 
@@ -104,6 +107,7 @@ class Measuring:
 
     def _measure(self, model: ReidModel, query: CropSet, gallery: CropSet, round_number: int) -> EvaluatedModel:
         total, done = len(query) + len(gallery), 0
+        pixels = self._decoded(model, query, round_number), self._decoded(model, gallery, round_number)
 
         def count(num_done: int) -> None:
             nonlocal done
@@ -120,4 +124,33 @@ class Measuring:
             )
 
         batch_size = self._settings.inference_batch_size
-        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, progress=count)
+        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, pixels=pixels, progress=count)
+
+    def _decoded(self, model: ReidModel, crops: CropSet, round_number: int) -> Pixels | None:
+        """Return the pixels of crops that are measured on, from the file that is built once; None to decode them."""
+        pixels, header = self._settings.pixels, model.header
+        if header.interpolation != "bicubic":  # which is what files hold
+            return None
+
+        def report(done: int) -> None:
+            self._progress(
+                ProgressEvent(
+                    round_number=round_number,
+                    num_rounds=self._settings.rounds,
+                    work="read crops",
+                    done=done,
+                    total=len(crops),
+                )
+            )
+
+        if id(crops) not in self._pixels:  # `self._tests` holds the crops, so no others get their id
+            self._pixels[id(crops)] = kept_pixels(
+                crops,
+                height=header.height,
+                width=header.width,
+                source=pixels.source,
+                cache_dir=pixels.cache_dir,
+                num_threads=pixels.workers or None,
+                progress=report,
+            )
+        return self._pixels[id(crops)]

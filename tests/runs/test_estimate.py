@@ -39,7 +39,7 @@ def test_times_are_counts_times_speeds(known_speeds, people, tiny_settings):
     num_tested = len(people.query) + len(people.gallery)
     assert (len(people.train), num_tested) == (54, 27)
     assert {work.name: (work.count, work.seconds_each) for work in estimate.works} == {
-        "reading crops": (54 + 3 * 27, 1.0),
+        "reading crops": (54 + 27, 1.0),
         "features": (2 * 2 * 54, 2.0),
         "stage 1: training": (2 * (18 // 4), 100.0),
         "stage 2: training": (2 * 4, 1000.0),  # 54 crops fill 3.4 batches of 16
@@ -60,7 +60,7 @@ def test_without_a_test_split_nothing_is_evaluated(known_speeds, people, tiny_se
 def test_pixels_take_three_bytes_each(known_speeds, people, tiny_settings, tmp_path):
     settings = replace(tiny_settings, pixels=replace(tiny_settings.pixels, cache_dir=str(tmp_path / "not" / "there")))
     estimate = estimate_run(people, settings)
-    assert estimate.pixel_bytes == 54 * 64 * 32 * 3
+    assert estimate.pixel_bytes == (54 + 27) * 64 * 32 * 3
     assert estimate.free_disk_bytes > 0
     assert estimate.pixel_folder == str(tmp_path / "not" / "there")
 

@@ -27,7 +27,7 @@ from iics.progress_display import count_display
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
-    from iics.arrays import FloatArray
+    from iics.arrays import FloatArray, Pixels
     from iics.crops import CropSet, DataSplits
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
@@ -109,7 +109,12 @@ def main(arguments: list[str]) -> int:
     choice.check_memory(model, splits.query, splits.gallery)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
         evaluated = EvaluatedModel.embed(
-            model, splits.query, splits.gallery, batch_size=command.batch_size, progress=progress
+            model,
+            splits.query,
+            splits.gallery,
+            batch_size=command.batch_size,
+            pixels=(_kept(model, splits.query), _kept(model, splits.gallery)),
+            progress=progress,
         )
     result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
@@ -121,6 +126,14 @@ def main(arguments: list[str]) -> int:
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
+
+
+def _kept(model: ReidModel, crops: CropSet) -> Pixels | None:
+    """Return the pixels of crops if a run that was measured on them has kept them."""
+    from iics.pixels.pixel_cache import pixels_kept_before
+
+    size = model.header
+    return pixels_kept_before(crops, height=size.height, width=size.width) if size.interpolation == "bicubic" else None
 
 
 def _without_model(command: EvaluateCommand) -> EvaluateCommand:

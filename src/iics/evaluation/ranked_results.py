@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.arrays import FloatArray
+from iics.arrays import FloatArray, Pixels
 from iics.crops import CropSet
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import evaluation_labels, matching_protocol, rank_crops
@@ -45,14 +45,24 @@ class EvaluatedModel:
         gallery: CropSet,
         *,
         batch_size: int,
+        pixels: tuple[Pixels | None, Pixels | None] = (None, None),
         progress: Callable[[int], None] | None = None,
     ) -> EvaluatedModel:
-        """Compute features, `batch_size` crops at once."""
-        features = (
-            model.embed(query, batch_size=batch_size, progress=progress),
-            model.embed(gallery, batch_size=batch_size, progress=progress),
+        """Compute features, `batch_size` crops at once.
+
+        Args:
+            model: Any model.
+            query: Crops searched for.
+            gallery: Crops searched in.
+            batch_size: Crops forwarded at once.
+            pixels: Of query and gallery, in the size of the model's input; None where they are to be decoded.
+            progress: Called after each batch with the number of crops in it.
+        """
+        of_query, of_gallery = (
+            model.embed(crops if decoded is None else decoded, batch_size=batch_size, progress=progress)
+            for crops, decoded in zip((query, gallery), pixels, strict=True)
         )
-        return cls(query, gallery, *features)
+        return cls(query, gallery, of_query, of_gallery)
 
     @cached_property
     def result(self) -> RankingResult:

@@ -1,16 +1,11 @@
-"""A gallery: one collection of a vector database, for the features of one model.
+"""A gallery: one collection of a vector database, for the features of one model: what it is asked and given.
 
-Longer than most files: all of it needs the one open connection, its guard against forks and its wording of the
-database's errors. What can be done without these (filters, erasure, ranking, schema, stored values) has its own files.
+How its collection is opened, made and checked is in `opening`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,33 +15,19 @@ from iics.arrays import FloatArray
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
-from iics.gallery.connection import connect, database_errors, disconnect, is_server
-from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure, is_pending
+from iics.gallery.erasure import erase
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
 from iics.gallery.nearest import nearest_rows, ranked_matches
-from iics.gallery.schema import (
-    FEATURE_FIELD,
-    ID_FIELD,
-    MODEL_FILE_PROPERTY,
-    MODEL_PROPERTY,
-    MOST_MATCHES,
-    STORED_FIELDS,
-    CollectionHeader,
-    create_collection,
-)
-from iics.gallery.stored_values import Row, known_values, local_path, stored_values, unicode_name
-from iics.home_folder import expanded
-from iics.models.fingerprint import model_fingerprint
+from iics.gallery.opening import OpenCollection, open_collection, open_or_create_collection
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.stored_values import Row, known_values, stored_values
 
 if TYPE_CHECKING:
-    from pymilvus import MilvusClient
-
     from iics.models.reid_model import ReidModel
     from iics.similarity.reranking import RerankingForm
 
-logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"
 _ROWS_AT_ONCE = 1000
 
@@ -63,18 +44,14 @@ class Gallery:
         finished_deleting: Whether opening it finished a deletion that had been interrupted.
     """
 
-    def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
-        self._client, self._process = client, os.getpid()
-        self.uri = uri
-        self.collection = collection
-        with self._asking():
-            header = CollectionHeader.of(client.describe_collection(collection), collection)
-            client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
-        self.model_fingerprint: str = header.model_fingerprint
-        self.model_file: Path | None = local_path(header.model_file) if header.model_file else None
-        self.dimension: int = header.dimension
-        self._format_version = header.format_version
-        self.finished_deleting = self._go_on_with_deleting()
+    def __init__(self, opened: OpenCollection) -> None:
+        self._opened, self._client, self._asking = opened, opened.client, opened.asking
+        self.uri = opened.uri
+        self.collection = opened.name
+        self.model_fingerprint: str = opened.header.model_fingerprint
+        self.model_file: Path | None = opened.model_file
+        self.dimension: int = opened.header.dimension
+        self.finished_deleting = opened.finished_deleting
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -87,18 +64,7 @@ class Gallery:
         Raises:
             GalleryError: If there is none, it cannot be reached, or pymilvus is not installed.
         """
-        client = connect(uri, is_new=False)
-        try:
-            with database_errors(f"Cannot look into {uri}"):
-                is_there = finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
-            if not is_there:
-                raise GalleryError(
-                    f"{uri} holds no gallery named {collection}; `iics index {uri} CROPS --model MODEL` makes one."
-                )
-            return cls(client, uri, collection)
-        except BaseException:
-            disconnect(client, uri)
-            raise
+        return cls(open_collection(uri, name=collection))
 
     @classmethod
     def open_or_create(
@@ -115,52 +81,7 @@ class Gallery:
         Raises:
             GalleryError: If there is one of another model, or as `open`.
         """
-        fingerprint = model_fingerprint(model)
-        file = "" if model_file is None else unicode_name(str(expanded(model_file).absolute()))
-        client = connect(uri, is_new=True)
-        try:
-            with database_errors(f"Cannot make a gallery in {uri}"):
-                if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
-                    properties = {
-                        MODEL_PROPERTY: fingerprint,
-                        MODEL_FILE_PROPERTY: file,
-                        TOKEN_PROPERTY: uuid.uuid4().hex,
-                    }
-                    create_collection(client, collection, dimension=model.num_features, properties=properties)
-            gallery = cls(client, uri, collection)
-            gallery._check_fingerprint(fingerprint)
-            if file and gallery.model_file != local_path(file):
-                with gallery._asking():
-                    client.alter_collection_properties(collection, {MODEL_FILE_PROPERTY: file})
-                gallery.model_file = local_path(file)
-            return gallery
-        except BaseException:
-            disconnect(client, uri)
-            raise
-
-    def _go_on_with_deleting(self) -> bool:
-        """In a folder, finish an interrupted `delete`; on a server, where it may still be running, only warn.
-
-        Returns:
-            Whether one was finished.
-        """
-        if not is_server(self.uri):
-            if is_finished := self.finish_deleting():
-                logger.warning(
-                    "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
-                    "`iics forget` again, in case some were not reached.",
-                    self.uri,
-                )
-            return is_finished
-        with self._asking():
-            is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
-        if is_unfinished:
-            logger.warning(
-                "Crops of %s are being forgotten, or were until an interruption: they may still be in the database's "
-                "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
-                self.uri,
-            )
-        return False
+        return cls(open_or_create_collection(uri, model=model, model_file=model_file, name=collection))
 
     def __enter__(self) -> Gallery:
         return self
@@ -170,8 +91,7 @@ class Gallery:
 
     def close(self) -> None:
         """Close the gallery; other processes can open a folder then. In a forked process, only its parent does so."""
-        if os.getpid() == self._process:
-            disconnect(self._client, self.uri)
+        self._opened.close()
 
     def check_model(self, model: ReidModel) -> None:
         """Refuse a model whose features do not belong here.
@@ -179,15 +99,7 @@ class Gallery:
         Raises:
             GalleryError: If it is another one than the gallery's.
         """
-        self._check_fingerprint(model_fingerprint(model))
-
-    def _check_fingerprint(self, fingerprint: str) -> None:
-        if fingerprint != self.model_fingerprint:
-            known = "" if self.model_file is None else f" ({self.model_file})"
-            raise GalleryError(
-                f"The gallery {self.uri} holds features of model {self.model_fingerprint}{known}; those of model "
-                f"{fingerprint} cannot be compared with them. Use that model, or another gallery."
-            )
+        self._opened.check_model(model)
 
     @property
     def num_crops(self) -> int:
@@ -257,7 +169,7 @@ class Gallery:
         """
         _check_finite(features)
         values = [
-            {**stored_values(row, format_version=self._format_version), FEATURE_FIELD: feature}
+            {**stored_values(row, format_version=self._opened.header.format_version), FEATURE_FIELD: feature}
             for row, feature in zip(rows, features, strict=True)
         ]
         with self._asking("Cannot write to"):
@@ -282,8 +194,7 @@ class Gallery:
 
     def finish_deleting(self) -> bool:
         """Go on with a `delete` that was interrupted, and return whether there was one; as `delete` otherwise."""
-        with self._asking("Cannot erase from"):
-            return finish_deleting(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+        return self._opened.finish_deleting()
 
     def search(
         self,
@@ -353,16 +264,6 @@ class Gallery:
             names=self.camera_names,
         )
         return filters.expression()
-
-    @contextmanager
-    def _asking(self, what: str = "Cannot read") -> Iterator[None]:
-        if os.getpid() != self._process:
-            raise GalleryError(
-                f"The gallery {self.uri} was opened before this process was forked, and a connection does not survive "
-                "that. Open it in each worker; a folder serves one process at a time, a Milvus server many."
-            )
-        with database_errors(f"{what} the gallery {self.uri}"):
-            yield
 
     @staticmethod
     def _patience() -> dict[str, float]:

@@ -129,7 +129,8 @@ class ReidModel:
         if isinstance(images, np.ndarray) and images.dtype != np.object_:
             pixels = checked_pixels(images)
             if pixels.shape[1:3] == size:
-                yield pixels
+                for start in range(0, len(pixels), CROPS_PER_BLOCK):  # the blocks, so the batches, of a crop set
+                    yield pixels[start : start + CROPS_PER_BLOCK]
                 return
             images = list(pixels)
         if not isinstance(images, CropSet):

@@ -71,8 +71,8 @@ class RunEstimate:
         clustering_bytes: Most memory while crops are compared and clustered, as training predicts it.
         step_bytes: Most memory of a training step, from the probe; None where it was not seen.
         free_bytes: Memory that is free now; None where the kernel does not tell.
-        pixel_bytes: Size of the file of decoded training crops.
-        free_disk_bytes: Room where that file goes.
+        pixel_bytes: Size of the files of decoded crops: those trained and those measured on.
+        free_disk_bytes: Room where they go.
         pixel_folder: Where that is.
         weights_problem: Why the starting weights cannot be had here, and what to do; None if they can.
     """
@@ -155,7 +155,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
         free_bytes=free_memory(),
-        pixel_bytes=len(train) * size.height * size.width * 3,
+        pixel_bytes=(len(train) + _num_tested(splits)) * size.height * size.width * 3,
         free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
         pixel_folder=str(folder),
         weights_problem=starting_problem(settings.model),
@@ -199,15 +199,14 @@ def _network_works(
         stage1.epochs * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),
         steps_of_epochs(stage2.epochs, num_crops=num_crops, batch_size=phases.stage2.num_crops),
     )
-    num_tested = 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
-    num_evaluated = (rounds + 1) * num_tested
+    num_evaluated = (rounds + 1) * _num_tested(splits)
     per_crop = phases.features.seconds / phases.features.num_crops
     extracted = f"{phases.features.num_measured} crops at once"
     works = [
         RepeatedWork(
             "reading crops",
             "crop",
-            num_crops + num_evaluated,
+            num_crops + _num_tested(splits),
             reading.seconds / reading.num_crops,
             f"{reading.num_measured} crops",
         ),
@@ -219,6 +218,10 @@ def _network_works(
     if num_evaluated:
         works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
     return works
+
+
+def _num_tested(splits: DataSplits) -> int:
+    return 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
 
 
 def _clusterings(settings: Settings, sizes: list[int]) -> list[tuple[RepeatedWork, Speed]]:
