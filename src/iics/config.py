@@ -41,6 +41,10 @@ class ModelSettings:
     """Height that crops are resized to, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128
     """Width that crops are resized to, in pixels."""
+    pooling: Literal["average", "gem"] = "average"
+    """How the last map becomes a feature: average, or gem (generalised mean; its power starts at 3 and is learned)."""
+    neck: Literal["none", "batchnorm"] = "none"
+    """What follows the pooling: none, or batchnorm, whose output is then the feature for labels, tests and search."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -105,11 +109,15 @@ class ClusterSettings:
     """How many clusters a dendrogram is cut into."""
 
     rule: str = "fixed"
-    """fixed number, quantile of all pairs, or auto (chosen from the dendrogram without labels)."""
+    """fixed number, quantile of all pairs, auto (chosen from the dendrogram without labels), or density (DBSCAN)."""
     number: Annotated[int, whole(2, 10**7)] = 600
     """Clusters for `fixed`; never more than half as many as there are crops."""
     quantile: Annotated[float, number(0, 1, above=True, below=True)] = 0.0025
     """For `quantile`: cut at the distance below which this share of all pairs lies."""
+    eps: Annotated[float, number(0, 2, above=True)] = 0.5
+    """For `density`: largest distance of neighbours. 0.4 to 0.6 suits Jaccard distances, --distance.lambda-value 0."""
+    min_crops: Annotated[int, whole(2, 10**4)] = 4
+    """For `density`: crops that the middle of a cluster has within eps, itself included; others are in no cluster."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="clusters.")

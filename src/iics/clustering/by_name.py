@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from iics.clustering.cluster_count import LargestSilhouette
 from iics.clustering.cuts import FixedNumber, QuantileCut
+from iics.clustering.density import DensityClusters
 from iics.clustering.distances import Clustering
 from iics.config import ClusterSettings
 
@@ -13,5 +14,6 @@ CLUSTERINGS: dict[str, Callable[[ClusterSettings], Clustering]] = {
     "fixed": lambda given: FixedNumber(given.number),
     "quantile": lambda given: QuantileCut(given.quantile),
     "auto": lambda _given: LargestSilhouette(),
+    "density": lambda given: DensityClusters(given.eps, given.min_crops),
 }
 """By `clusters.rule`."""

@@ -1,0 +1,116 @@
+"""Density clustering with noise (DBSCAN; Ester et al., KDD 1996): few but pure clusters, and crops that are in none.
+
+A crop with at least `min_crops` crops within `eps`, itself included, is a core. Cores within `eps` of each other are of
+one cluster, with the crops within `eps` of them. All other crops are noise: -1. Only pairs within `eps` matter, so both
+kinds of distances become one sparse matrix of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.cluster import DBSCAN
+
+from iics.arrays import BoolArray, FloatArray, IntArray
+from iics.clustering.average_linkage import AllPairs
+from iics.clustering.cuts import guessed_number
+from iics.clustering.distances import Distances, Memory
+from iics.clustering.near_pairs import NearPairs
+from iics.errors import TrainingError
+from iics.memory import free_memory
+
+_ROWS_AT_ONCE = 256
+_BYTES_A_PAIR = 36
+"""Of a stored pair: 8 here; the rest are scikit-learn's copies of them and its lists of neighbours."""
+_GUESSED_NEIGHBOURS = 200
+
+
+class DensityClusters:
+    """Clusters of crops in dense places; the others belong to none. See `Clustering`.
+
+    Args:
+        eps: Largest distance of neighbours.
+        min_crops: Crops, itself included, that a core has within `eps`.
+    """
+
+    def __init__(self, eps: float, min_crops: int) -> None:
+        self.eps, self.min_crops = eps, min_crops
+
+    def look(self, _distances: Distances, _camera_ids: IntArray | None) -> None:
+        """Need nothing."""
+
+    def cluster(self, distances: Distances, _seen: None, *, min_number: int) -> IntArray:  # noqa: ARG002
+        """Return the cluster of each crop, -1 for noise; the order of the crops decides between two clusters.
+
+        Raises:
+            TrainingError: If so many pairs lie within `eps` that they do not fit into memory, or pairs that the graph
+                of neighbours does not know would.
+        """
+        near = _near_of_all(distances, self.eps) if isinstance(distances, AllPairs) else self._near_of_graph(distances)
+        near.data.clip(0, out=near.data)  # Eq. 5 and rounding give distances below 0, which scikit-learn refuses
+        found = DBSCAN(eps=self.eps, min_samples=self.min_crops, metric="precomputed").fit(near)
+        labels: IntArray = found.labels_.astype(np.int64)
+        return labels
+
+    def expected_number(self, num_crops: int) -> int:
+        """See `Clustering`."""
+        return guessed_number(num_crops)
+
+    def memory(self, _distances: Memory, num_crops: int) -> int:
+        """Return the bytes of 200 neighbours a crop, a guess; what there really are is checked before they are kept."""
+        return _BYTES_A_PAIR * num_crops * min(num_crops, _GUESSED_NEIGHBOURS)
+
+    def _near_of_graph(self, distances: Distances) -> Any:
+        """Return the pairs of a graph of neighbours within `eps`, both ways."""
+        if not isinstance(distances, NearPairs):
+            raise TypeError(f"Distances are AllPairs or NearPairs, got {type(distances).__name__}.")
+        graph = distances.graph
+        if graph.far <= self.eps:
+            raise TrainingError(
+                f"clusters.eps {self.eps:g} is not below {graph.far:.3f}, the mean distance of crops that are no "
+                "neighbours: everything would be one cluster. Ask for a smaller eps."
+            )
+        is_near = graph.distance <= self.eps
+        first, second, values = graph.first[is_near], graph.second[is_near], graph.distance[is_near]
+        itself = np.arange(len(distances))
+        rows, columns = np.concatenate([itself, first, second]), np.concatenate([itself, second, first])
+        data = np.concatenate([np.zeros(len(itself), np.float32), values, values])
+        shape = (len(distances), len(distances))
+        return scipy.sparse.csr_matrix((data.astype(np.float32), (rows, columns)), shape=shape)
+
+
+def _near_of_all(distances: AllPairs, eps: float) -> Any:
+    """Return all pairs within `eps`; a matrix of them, read in blocks of rows.
+
+    Raises:
+        TrainingError: If they do not fit into memory.
+    """
+    num_crops = len(distances)
+    counts = np.concatenate([is_near.sum(axis=1) for _, is_near in _blocks(distances.matrix, eps)])
+    num_pairs, free = int(counts.sum()), free_memory()
+    if free is not None and num_pairs * _BYTES_A_PAIR > free:
+        raise TrainingError(
+            f"{num_pairs:,} pairs of {num_crops:,} crops lie within clusters.eps {eps:g}; they need about "
+            f"{num_pairs * _BYTES_A_PAIR / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. Ask for a smaller eps."
+        )
+    data, columns = np.empty(num_pairs, np.float32), np.empty(num_pairs, np.int32)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    for rows, is_near in _blocks(distances.matrix, eps):
+        place = slice(starts[rows.start], starts[rows.stop])
+        columns[place] = np.nonzero(is_near)[1]
+        block = distances.matrix[rows].copy()
+        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0
+        data[place] = block[is_near]
+    return scipy.sparse.csr_matrix((data, columns, starts), shape=(num_crops, num_crops))
+
+
+def _blocks(matrix: FloatArray, eps: float) -> Iterator[tuple[slice, BoolArray]]:
+    """Yield some rows, and which crops are within `eps` of each of them: itself always, whatever the diagonal holds."""
+    for start in range(0, len(matrix), _ROWS_AT_ONCE):
+        rows = slice(start, min(start + _ROWS_AT_ONCE, len(matrix)))
+        is_near = matrix[rows] <= eps
+        is_near[np.arange(len(is_near)), np.arange(rows.start, rows.stop)] = True
+        yield rows, is_near
