@@ -18,6 +18,7 @@ from iics.ranges import SEED, check_ranges, number, whole
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
 AlphaSharing = Literal["none", "block", "stage"]
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+Centring = Literal["off", "mean", "scaled"]
 Rate = Annotated[float, number(0, 10, above=True)]
 
 
@@ -124,6 +125,23 @@ class ClusterSettings:
 
 
 @dataclass(frozen=True)
+class ProxySettings:
+    """Camera proxies: the mean feature of a cluster's crops of one camera, and a loss that compares crops with them."""
+
+    weight: Annotated[float, number(0, 1000)] = 0.0
+    """Weight beside the loss over labels; 0: none."""
+    positives: Literal["offline", "online", "both"] = "offline"
+    """What draws a crop: its cluster's proxies of other cameras (offline), those features find (online), or both."""
+    temperature: Annotated[float, number(0, 10, above=True)] = 0.07
+    """Similarities are divided by it."""
+    negatives: Annotated[int, whole(1, 10**5)] = 50
+    """The most similar proxies of other clusters, which push a crop away."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="proxies.")
+
+
+@dataclass(frozen=True)
 class Stage1Settings:
     """Intra-camera training (Sec. 3.2)."""
 
@@ -139,6 +157,8 @@ class Stage1Settings:
     """Learning rate of the classifier heads."""
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     """Clusters in each camera."""
+    centring: Centring = "off"
+    """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")
@@ -172,6 +192,14 @@ class Stage2Settings:
     """What is minimised over pseudo-labels: classifier-triplet (Eq. 11)."""
     clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(number=800, quantile=0.0017))
     """Clusters over all cameras."""
+    centring: Centring = "off"
+    """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
+    one_camera_clusters: Literal["keep", "drop", "weigh"] = "keep"
+    """Clusters of one camera: keep, drop (their crops do not train), or weigh all by exp(entropy of their cameras)."""
+    camera_diverse: bool = False
+    """Whether a cluster's crops in a batch come from as many cameras as it has."""
+    proxies: ProxySettings = field(default_factory=ProxySettings)
+    """Means of clusters in cameras, compared with beside the loss."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage2.")

@@ -62,7 +62,7 @@ def test_crops_of_no_cluster_are_left_out_of_the_statistics():
     found = describe_pseudo_labels(pseudo(*labels), cameras, people)
     kept = [0, 2, 3, 5]
     expected = describe_pseudo_labels(pseudo(0, 1, 0, 1), [cameras[at] for at in kept], [people[at] for at in kept])
-    assert found == dataclasses.replace(expected, largest_share=2 / 6)
+    assert found == dataclasses.replace(expected, largest_share=2 / 6, labelled_share=4 / 6)
 
 
 def test_no_cluster_at_all_has_no_statistics():

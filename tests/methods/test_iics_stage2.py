@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from iics.config import ClusterSettings
+from iics.config import ClusterSettings, ProxySettings
 from iics.errors import TrainingError
 from iics.methods.iics.stage2 import mu_schedule, train_stage2
 from iics.models.features import l2_normalise
@@ -192,3 +192,40 @@ def test_mu_is_that_of_the_round(context, heads):
 
 def test_nothing_is_left_for_the_stage_after(context, heads):
     assert trained(context(similarity="cnn", mu=0.0), heads).state == {}
+
+
+def test_centred_features_put_crops_of_one_person_together_where_plain_ones_do_not(context, heads, monkeypatch):
+    monkeypatch.setattr("iics.labelling.centring.LEAST_CROPS", 8)
+    given = {"similarity": "cnn", "mu": 0.0}
+    assert same_partition(trained(context(**given), heads).labels, CAMERAS)
+    for centring in ("mean", "scaled"):
+        assert same_partition(trained(context(**given, centring=centring), heads).labels, PEOPLE)
+
+
+def test_where_every_cluster_is_of_one_camera_dropping_them_is_refused(context, heads):
+    with pytest.raises(TrainingError, match=r"found 2 clusters, and 0 of them of two cameras.*clusters keep"):
+        trained(context(similarity="cnn", mu=0.0, one_camera_clusters="drop"), heads)
+
+
+def test_dropped_clusters_take_no_part(context, heads):
+    result = trained(context(clusters=3, similarity="overlap", one_camera_clusters="drop", epochs=1), heads)
+    kept = result.labels >= 0
+    cameras = np.array(CAMERAS)
+    for label in set(result.labels[kept]):
+        assert len(set(cameras[result.labels == label])) == 2
+    assert result.record["pseudo_labels"]["labelled_share"] == pytest.approx(kept.mean())
+
+
+def test_proxies_are_a_term_of_the_record_and_part_of_the_loss(context, heads):
+    settings = {"similarity": "overlap", "proxies": ProxySettings(weight=0.5), "camera_diverse": True}
+    record = trained(context(**settings), heads).record
+    assert record["proxies"] > 0
+    expected = record["cross_entropy"] + record["triplet"] + 0.5 * record["proxies"]
+    assert record["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_weighing_clusters_alike_changes_nothing(context, heads):
+    records = [
+        trained(context(similarity="overlap", one_camera_clusters=kind), heads).record for kind in ("keep", "weigh")
+    ]
+    assert records[0]["loss"] == pytest.approx(records[1]["loss"], rel=1e-6)  # both clusters mix two cameras evenly

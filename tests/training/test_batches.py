@@ -158,3 +158,39 @@ def test_over_many_batches_every_crop_is_drawn_about_equally():
 def test_the_same_generator_state_gives_the_same_batches_of_stage_2():
     assert torch.equal(stage2(LABELS, seed=3), stage2(LABELS, seed=3))
     assert not torch.equal(stage2(LABELS, seed=3), stage2(LABELS, seed=4))
+
+
+def of_cameras(labels, cameras, *, k, num_steps=30, seed=0):
+    return stage2_batches(
+        torch.tensor(labels),
+        clusters_per_batch=2,
+        crops_per_cluster=k,
+        num_steps=num_steps,
+        generator=generator(seed),
+        camera_ids=torch.tensor(cameras),
+    ).view(num_steps, -1, k)
+
+
+def test_diverse_crops_of_a_cluster_come_from_as_many_cameras_as_it_has():
+    # Cluster 0 has 9 crops of camera 0 and one of each of three others; cluster 1 has two cameras.
+    cameras = [0] * 9 + [1, 2, 3] + [0] * 5 + [4] * 5
+    labels = [0] * 12 + [1] * 10
+    for batch in of_cameras(labels, cameras, k=4):
+        for crops in batch:
+            seen = [cameras[crop] for crop in crops.tolist()]
+            assert len(set(seen)) == (4 if labels[crops[0]] == 0 else 2)
+            assert labels[crops[0]] == 0 or sorted(seen) == [0, 0, 4, 4]
+            assert len(set(crops.tolist())) == 4
+
+
+def test_diverse_crops_of_more_cameras_than_k_are_of_all_of_them_in_the_end():
+    cameras = [0, 1, 2, 3, 4, 5] * 2
+    drawn = of_cameras([0] * 6 + [1] * 6, cameras, k=2)
+    assert {cameras[crop] for crop in drawn.flatten().tolist()} == set(range(6))
+
+
+def test_a_small_cluster_repeats_its_crops_evenly_with_diverse_cameras_too():
+    for batch in of_cameras([0, 0, 1, 1, 1], [0, 1, 0, 0, 2], k=4):
+        for crops in batch:
+            counts = torch.bincount(crops)
+            assert counts[counts > 0].max() - counts[counts > 0].min() <= 1

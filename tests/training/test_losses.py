@@ -5,9 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from iics.errors import TrainingError
-from iics.training.losses import batch_hard_triplet, check_loss, euclidean_distance
+from iics.training.losses import (
+    ClassifierAndTriplet,
+    LabelledCrops,
+    batch_hard_triplet,
+    check_loss,
+    euclidean_distance,
+)
 
 
 def loss(features, labels, crop_ids=None, *, margin=0.3):
@@ -127,3 +134,22 @@ def test_diverged_training_is_refused_with_a_way_out(loss):
 
 def test_a_finite_loss_passes():
     check_loss(1e30, phase="stage 1", step=1)
+
+
+def test_weights_of_labels_are_scaled_to_mean_1_and_weigh_both_terms():
+    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    labels, crop_ids = torch.tensor([0, 0, 0, 1, 1, 1]), torch.arange(6)
+    terms = {}
+    for name, weights in {"none": None, "equal": [3.0, 3.0], "one": [1.0, 0.0]}.items():
+        generator = torch.Generator().manual_seed(1)
+        loss = ClassifierAndTriplet(4, 2, triplet_weight=1.0, triplet_margin=0.3, generator=generator)
+        given = None if weights is None else torch.tensor(weights)
+        loss.start(LabelledCrops(labels, labels, features, given))
+        terms[name] = loss(features, labels, crop_ids)
+    for term in ("loss", "cross_entropy", "triplet"):
+        assert terms["equal"][term].item() == pytest.approx(terms["none"][term].item(), rel=1e-6)
+    head = ClassifierAndTriplet(
+        4, 2, triplet_weight=1.0, triplet_margin=0.3, generator=torch.Generator().manual_seed(1)
+    ).head
+    of_first = F.cross_entropy(head(features)[:3], labels[:3])
+    assert terms["one"]["cross_entropy"].item() == pytest.approx(of_first.item(), rel=1e-5)

@@ -83,13 +83,14 @@ class PseudoLabelStatistics:
         camera_entropy: Entropy of the cameras within a cluster, in nats; mean over clusters weighted by their size.
         camera_entropy_normalized: The same divided by the log of the number of cameras, in [0, 1]; 0 for one camera.
         num_across_cameras: Clusters that hold crops of two cameras or more.
+        labelled_share: Fraction of all crops that belong to a cluster; the others do not train.
         adjusted_rand_index: Agreement of pairs with identities, corrected for chance (Hubert and Arabie, 1985).
         normalized_mutual_information: Mutual information over the mean of both entropies.
         pairwise_precision: Of the pairs in one cluster, the fraction of one identity; 1 if no cluster has two crops.
         pairwise_recall: Of the pairs of one identity, the fraction in one cluster; 1 if no identity has two crops.
 
     The last four are None without identities, and ignore crops of identity 0 and below. Crops without a cluster only
-    count in the number of all crops of `largest_share`.
+    count in the number of all crops of `largest_share` and `labelled_share`.
     """
 
     num_clusters: int
@@ -102,6 +103,7 @@ class PseudoLabelStatistics:
     camera_entropy: float
     camera_entropy_normalized: float
     num_across_cameras: int
+    labelled_share: float
     adjusted_rand_index: float | None = None
     normalized_mutual_information: float | None = None
     pairwise_precision: float | None = None
@@ -146,6 +148,7 @@ def describe_pseudo_labels(
         camera_entropy=entropy,
         camera_entropy_normalized=min(entropy / float(np.log(num_cameras)), 1.0) if num_cameras > 1 else 0.0,
         num_across_cameras=int((by_camera.getnnz(axis=1) > 1).sum()),
+        labelled_share=pseudo_labels.num_labelled / len(labels),
         **agreement,
     )
 

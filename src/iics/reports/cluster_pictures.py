@@ -113,6 +113,7 @@ def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
             ("mix of cameras in a cluster", one.number("camera_entropy_normalized")),
             ("clusters of two cameras or more", _share_across(one)),
             ("crops in the largest cluster", one.number("largest_share")),
+            ("crops with a cluster", one.number("labelled_share")),
         )
     ]
     caption = (

@@ -177,6 +177,7 @@ def _round_table(run: ToldRun) -> Table:
             (f"clusters{one.suffix}", one.number("num_clusters"), _text),
             (f"single crops{one.suffix}", one.number("num_singletons"), _text),
             (f"largest %{one.suffix}", one.number("largest_share"), _percent),
+            (f"labelled %{one.suffix}", one.number("labelled_share"), _percent),
             (f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),
             (f"stability{one.suffix}", one.stability, _number),
         ]

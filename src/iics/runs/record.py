@@ -37,6 +37,7 @@ class ClusterRecord:
     largest_share: float | None = None
     camera_entropy_normalized: float | None = None
     num_across_cameras: int | None = None
+    labelled_share: float | None = None
     size_counts: Pairs | None = None
     adjusted_rand_index: float | None = None
     normalized_mutual_information: float | None = None

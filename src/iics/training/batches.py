@@ -54,7 +54,13 @@ def stage1_batches(
 
 
 def stage2_batches(
-    labels: Tensor, *, clusters_per_batch: int, crops_per_cluster: int, num_steps: int, generator: torch.Generator
+    labels: Tensor,
+    *,
+    clusters_per_batch: int,
+    crops_per_cluster: int,
+    num_steps: int,
+    generator: torch.Generator,
+    camera_ids: Tensor | None = None,
 ) -> Tensor:
     """Return batches of P clusters with K crops each, a cluster's crops side by side.
 
@@ -68,6 +74,8 @@ def stage2_batches(
         crops_per_cluster: K.
         num_steps: Number of batches.
         generator: Source of the order, on the CPU.
+        camera_ids: Camera of each crop, for K crops from as many cameras as the cluster has; None draws from all of
+            its crops alike. Shape (n,).
 
     Returns:
         Crop indices. Shape (num_steps, min(P, clusters) * K).
@@ -82,13 +90,24 @@ def stage2_batches(
         clusters = torch.randperm(len(members), generator=generator)
         batches.extend(clusters[: len(members) // per_batch * per_batch].view(-1, per_batch))
     rows = [
-        torch.cat([_deal(members[cluster], crops_per_cluster, generator) for cluster in batch.tolist()])
+        torch.cat([_deal(members[cluster], crops_per_cluster, generator, camera_ids) for cluster in batch.tolist()])
         for batch in batches[:num_steps]
     ]
     return torch.stack(rows)
 
 
-def _deal(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _deal(crops: Tensor, count: int, generator: torch.Generator, camera_ids: Tensor | None) -> Tensor:
     passes = math.ceil(count / len(crops))
-    order = torch.cat([torch.randperm(len(crops), generator=generator) for _ in range(passes)])
-    return crops[order[:count]]
+    orders = [torch.randperm(len(crops), generator=generator) for _ in range(passes)]
+    if camera_ids is not None:
+        orders = [order[_cameras_in_turn(camera_ids[crops[order]], generator)] for order in orders]
+    return crops[torch.cat(orders)[:count]]
+
+
+def _cameras_in_turn(cameras: Tensor, generator: torch.Generator) -> Tensor:
+    """Return an order that takes the first crop of every camera, cameras at random, then their second ones, and on."""
+    by_camera = torch.argsort(cameras, stable=True)
+    present, sizes = torch.unique_consecutive(cameras[by_camera], return_counts=True)
+    turn = torch.cat([torch.arange(size) for size in sizes.tolist()])
+    camera_at = torch.randperm(len(present), generator=generator).repeat_interleave(sizes)
+    return by_camera[torch.argsort(turn * len(present) + camera_at)]

@@ -25,11 +25,14 @@ class LabelBatches:
         labels_per_batch: P.
         crops_per_label: K.
         rate_factors: What the base rates are multiplied by in each step. Length: number of steps.
+        camera_ids: Camera of each crop, for labels whose crops come from as many cameras as they have; None draws them
+            from all alike. Shape (n,).
     """
 
     labels_per_batch: int
     crops_per_label: int
     rate_factors: Sequence[float]
+    camera_ids: Tensor | None = None
 
 
 def steps_of_epochs(epochs: int, *, num_crops: int, batch_size: int) -> int:
@@ -65,6 +68,7 @@ def train_on_labels(
         crops_per_cluster=batches.crops_per_label,
         num_steps=len(batches.rate_factors),
         generator=context.generator,
+        camera_ids=batches.camera_ids,
     )
     loss.train()
     names: list[str] = []

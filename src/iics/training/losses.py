@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iics.errors import TrainingError
+from iics.errors import TrainingError, check_setting
 from iics.models.heads import BNNeckHead
 
 
@@ -26,11 +26,14 @@ class LabelledCrops:
         labels: Label of each crop; -1 for crops of none. Shape (n,).
         camera_ids: Camera of each crop. Shape (n,).
         features: Before this training, L2-normalised, on the model's device. Shape (n, d).
+        label_weights: How much the crops of each label weigh, scaled to mean 1 over a batch; None weighs all alike. On
+            the model's device. Shape (num_labels,).
     """
 
     labels: Tensor
     camera_ids: Tensor
     features: Tensor
+    label_weights: Tensor | None = None
 
 
 class LabelLoss(nn.Module):
@@ -42,7 +45,16 @@ class LabelLoss(nn.Module):
     """
 
     def start(self, crops: LabelledCrops) -> None:
-        """Get ready, once, before the first step; called by stages that extract features. Does nothing by default."""
+        """Get ready, once, before the first step; called by stages that extract features.
+
+        Raises:
+            SettingsError: If labels have weights; a loss that can weigh them says so by a `start` of its own.
+        """
+        check_setting(
+            crops.label_weights is None,
+            f"{type(self).__name__} does not weigh clusters; choose stage2.one-camera-clusters keep or drop, or the "
+            "loss classifier-triplet.",
+        )
 
 
 class LossSettings(Protocol):
@@ -80,12 +92,19 @@ class ClassifierAndTriplet(LabelLoss):
         super().__init__()
         self.head = BNNeckHead(num_features, num_labels, generator=generator)
         self._weight, self._margin = triplet_weight, triplet_margin
+        self._label_weights: Tensor | None = None
+
+    def start(self, crops: LabelledCrops) -> None:
+        """Take the weights of labels."""
+        self._label_weights = crops.label_weights
 
     def forward(self, features: Tensor, labels: Tensor, crop_ids: Tensor) -> dict[str, Tensor]:
         """Return loss, cross_entropy, triplet before the weight, and accuracy: how often the head was right."""
         logits = self.head(features)
-        cross_entropy = F.cross_entropy(logits, labels)
-        triplet = batch_hard_triplet(features, labels, crop_ids, margin=self._margin)
+        weights = None if self._label_weights is None else _of_mean_1(self._label_weights[labels])
+        losses = F.cross_entropy(logits, labels, reduction="none" if weights is not None else "mean")
+        cross_entropy = losses if weights is None else (weights * losses).mean()
+        triplet = batch_hard_triplet(features, labels, crop_ids, margin=self._margin, weights=weights)
         return {
             "loss": cross_entropy + self._weight * triplet,
             "cross_entropy": cross_entropy,
@@ -112,7 +131,13 @@ LossOfLabels = Callable[[int, int, LossSettings, torch.Generator], LabelLoss]
 LOSSES: dict[str, LossOfLabels] = {"classifier-triplet": _classifier_and_triplet}
 
 
-def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, margin: float) -> Tensor:
+def _of_mean_1(weights: Tensor) -> Tensor:
+    return weights / weights.mean()
+
+
+def batch_hard_triplet(
+    features: Tensor, labels: Tensor, crop_ids: Tensor, *, margin: float, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean hinge between each anchor's farthest positive and nearest negative, in Euclidean distance.
 
     A crop drawn twice is not its own positive. Anchors without a positive or without a negative do not count; if none
@@ -123,6 +148,7 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, ma
         labels: Cluster of each row. Shape (n,).
         crop_ids: Which crop each row is; equal for repeats. Shape (n,).
         margin: By how much the negative shall be farther, in feature units.
+        weights: How much each anchor weighs; None weighs all alike. Shape (n,).
     """
     distance = euclidean_distance(features)
     is_same = labels[:, None] == labels[None, :]
@@ -132,6 +158,8 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, crop_ids: Tensor, *, ma
     counts = is_positive.any(dim=1) & ~is_same.all(dim=1)
     # Chosen by a mask, not by index: how many count is not to be waited for.
     hinge = torch.where(counts, farthest - nearest + margin, 0.0).clamp_min(0)
+    if weights is not None:
+        hinge = weights * hinge
     return hinge.sum() / counts.sum().clamp_min(1)
 
 

@@ -16,6 +16,7 @@ from iics.config import Settings
 from iics.crops import CropSet
 from iics.device import sent
 from iics.errors import TrainingError
+from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import labeller_of
 from iics.labelling.pseudo_labels import NO_CLUSTER, PseudoLabels, describe_pseudo_labels
 from iics.methods.method import Stage, StageResult, State
@@ -46,7 +47,8 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
     cameras = cameras_that_take_part(context.crops)
     raw = context.raw_features()
 
-    cameras, pseudo_labels = with_clusters(context, cameras, label_cameras(context, l2_normalise(raw), cameras))
+    features = camera_centred(l2_normalise(raw), context.crops.camera_ids, centring=settings.centring)
+    cameras, pseudo_labels = with_clusters(context, cameras, label_cameras(context, features, cameras))
     similarity = context.compare_pairs(raw)
     heads = [
         BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)

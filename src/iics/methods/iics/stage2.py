@@ -8,10 +8,13 @@ from dataclasses import asdict, replace
 import torch
 from torch import Tensor
 
+from iics.arrays import IntArray
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError, named
+from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import labeller_of
+from iics.labelling.one_camera import across_cameras, camera_weights
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.method import Stage, StageResult, State
@@ -20,9 +23,10 @@ from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores, heads_of
 from iics.similarity.by_name import SIMILARITIES
 from iics.similarity.crop_similarity import ComparedCrops
+from iics.training.camera_proxies import WithCameraProxies
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
-from iics.training.losses import LOSSES
+from iics.training.losses import LOSSES, LabelledCrops, LabelLoss
 from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
@@ -58,6 +62,8 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     )
     raw = context.raw_features()
     pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
+    if settings.one_camera_clusters == "drop":
+        pseudo_labels = _without_one_camera_clusters(pseudo_labels, context.crops.camera_ids)
     if pseudo_labels.num_clusters < 2:
         num_labelled, num_crops = pseudo_labels.num_labelled, len(context.crops)
         found = (
@@ -78,7 +84,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         )
     # Before training, on features that are there anyway: those after it would cost one more pass over all crops.
     similarity = context.compare_pairs(raw)
-    terms = _train(context, raw.shape[1], pseudo_labels)
+    terms = _train(context, l2_normalise(raw), pseudo_labels)
     num_steps = terms.pop("num_steps")
     statistics = describe_pseudo_labels(pseudo_labels, context.crops.camera_ids, context.crops.identity_ids)
     record = {
@@ -90,6 +96,18 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     }
     # Nothing is kept: heads and optimiser are new in every stage (Sec. 4.2).
     return StageResult({}, record, pseudo_labels.labels)
+
+
+def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> PseudoLabels:
+    kept = across_cameras(found, camera_ids)
+    if kept.num_clusters < 2:
+        raise TrainingError(
+            f"Stage 2 found {found.num_clusters} clusters, and {kept.num_clusters} of them of two cameras or more; "
+            "training needs at least 2. Keep those of one camera (--stage2.one-camera-clusters keep), ask for fewer "
+            "clusters (--stage2.clusters.rule fixed --stage2.clusters.number N), or check that cameras see the same "
+            "people."
+        )
+    return kept
 
 
 def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
@@ -106,7 +124,8 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     labeller = labeller_of(context.settings.distance, settings.clusters)
     kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
     camera_ids = context.crops.camera_ids
-    crops = ComparedCrops(l2_normalise(raw), torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
+    features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
+    crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
     shared = None
     if kind.needs_scores:
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
@@ -129,21 +148,35 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     return found
 
 
-def _train(context: TrainingContext, num_features: int, pseudo_labels: PseudoLabels) -> dict[str, float]:
+def _train(context: TrainingContext, features: Tensor, pseudo_labels: PseudoLabels) -> dict[str, float]:
     """Minimise the loss over labels (Eq. 11) at constant rates, with a new classifier; return its terms."""
-    settings = context.settings.stage2
-    make = named(LOSSES, settings.loss, what="loss")
-    loss = make(num_features, pseudo_labels.num_clusters, settings, context.generator).to(context.model.device)
+    settings, camera_ids = context.settings.stage2, torch.from_numpy(context.crops.camera_ids.copy())
     labels = torch.from_numpy(pseudo_labels.labels.copy())
+    loss = _loss(context, features.shape[1], pseudo_labels).to(context.model.device)
+    weights = None
+    if settings.one_camera_clusters == "weigh":
+        weights = torch.from_numpy(camera_weights(pseudo_labels, context.crops.camera_ids)).to(features)
+    loss.start(LabelledCrops(labels, camera_ids, features, weights))
     batch_size = settings.clusters_per_batch * settings.crops_per_cluster
     num_steps = steps_of_epochs(settings.epochs, num_crops=pseudo_labels.num_labelled, batch_size=batch_size)
-    return train_on_labels(
-        context,
-        loss,
-        labels,
-        context.optimiser(loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate),
-        LabelBatches(settings.clusters_per_batch, settings.crops_per_cluster, [1.0] * num_steps),
+    batches = LabelBatches(
+        settings.clusters_per_batch,
+        settings.crops_per_cluster,
+        [1.0] * num_steps,
+        camera_ids=camera_ids if settings.camera_diverse else None,
     )
+    optimiser = context.optimiser(
+        loss, backbone_rate=settings.backbone_learning_rate, head_rate=settings.head_learning_rate
+    )
+    return train_on_labels(context, loss, labels, optimiser, batches)
+
+
+def _loss(context: TrainingContext, num_features: int, pseudo_labels: PseudoLabels) -> LabelLoss:
+    """Return the loss over labels that settings name, with camera proxies where they ask for them."""
+    settings = context.settings.stage2
+    make = named(LOSSES, settings.loss, what="loss")
+    loss = make(num_features, pseudo_labels.num_clusters, settings, context.generator)
+    return loss if settings.proxies.weight == 0 else WithCameraProxies(loss, settings.proxies)
 
 
 def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
