@@ -142,7 +142,10 @@ def test_a_model_of_both_starts_no_plain_one(tmp_path):
 def test_a_network_whose_last_map_is_not_pooled_by_one_layer_is_refused():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1))
 
-    for parts, flag in ((trained_parts("gem", "none"), "--pooling average"), (trained_parts("average", "batchnorm"), "--neck none")):
+    for parts, flag in (
+        (trained_parts("gem", "none"), "--pooling average"),
+        (trained_parts("average", "batchnorm"), "--neck none"),
+    ):
         with pytest.raises(SettingsError, match=flag):
             fit_parts(copy.deepcopy(network), parts, num_features=4, classifier=("1",))
 
