@@ -34,7 +34,9 @@ def test_adam_trains_what_is_to_be_learned_with_weight_decay():
     assert group["params"] == [layer.weight]
 
 
-@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0), ("warmup_rounds", -1), ("decay", 0), ("decay_rounds", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("learning_rate", 0), ("warmup_rounds", -1), ("decay", 0), ("decay_rounds", 0)]
+)
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(SettingsError, match=rf"own\.{name}"):
         AdamSettings(**{name: value})

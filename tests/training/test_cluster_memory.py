@@ -30,7 +30,8 @@ def started(towards="mean", momentum=0.1):
 def test_memory_starts_with_the_normalised_means_of_clusters_and_noise_is_left_out():
     memory, crops = started()
     for label in range(3):
-        torch.testing.assert_close(memory.vectors[label], normalize(crops.features[crops.labels == label].mean(dim=0), dim=0))
+        mean = crops.features[crops.labels == label].mean(dim=0)
+        torch.testing.assert_close(memory.vectors[label], normalize(mean, dim=0))
 
 
 def test_loss_is_cross_entropy_of_cosines_over_the_temperature():
@@ -55,8 +56,9 @@ def test_vectors_move_as_in_a_plain_loop(towards, momentum):
     vectors, features = random_rows(4), random_rows(6, seed=1)
     expected = vectors.clone()
     for label in (0, 2):
-        members = features[LABELS == label]
-        new = members.mean(dim=0) if towards == "mean" else min(members, key=lambda f: float(f @ vectors[label]))
+        members = features[label == LABELS]
+        likeness = members @ vectors[label]
+        new = members.mean(dim=0) if towards == "mean" else members[likeness.argmin()]
         expected[label] = normalize(momentum * vectors[label] + (1 - momentum) * new, dim=0)
     moved = moved_memory(vectors, features, LABELS, momentum=momentum, towards=towards)
     torch.testing.assert_close(moved, expected)

@@ -56,7 +56,7 @@ class ProxyLoss(LabelLoss):
 
 
 def own_camera_logits(proxies: CameraProxies, features: Tensor, crop_ids: Tensor, *, temperature: float) -> Tensor:
-    """Return similarities to the proxies of a crop's own camera over the temperature; -inf for others'. Shape (b, p)."""
+    """Return similarities to the proxies of a crop's own camera over the temperature, else -inf. Shape (b, p)."""
     cameras = proxies.cameras[proxies.of_crop[crop_ids]]
     logits = l2_normalise(features) @ proxies.proxies.T / temperature
     return logits.masked_fill(cameras[:, None] != proxies.cameras, -torch.inf)
