@@ -80,13 +80,13 @@ def test_metrics_table_and_report_tell_of_the_stage(finished, method, people, tm
     assert [record["round"] for record in run.history] == [0, 1, 2]
     for record in run.history[1:]:
         found = record[stage]
-        assert found.keys() == TERMS[method] | {"num_steps", "labelled_share", "pseudo_labels", "similarity"}
+        assert found.keys() == TERMS[method] | {"num_steps", "pseudo_labels", "similarity"}
         sizes = sum(size * count for size, count in found["pseudo_labels"]["size_counts"])
-        assert found["labelled_share"] == pytest.approx(sizes / len(people.train))
+        assert found["pseudo_labels"]["labelled_share"] == pytest.approx(sizes / len(people.train))
         assert all(np.isfinite(found[name]) for name in TERMS[method])
     header = (run.folder / "pseudo_labels" / "round-002.csv").read_text().splitlines()[0]
     assert f"{stage}_cluster" in header
-    assert "labelled_share" in write_report(run.folder, out=tmp_path / "report.html").read_text()
+    assert "labelled %" in write_report(run.folder, out=tmp_path / "report.html").read_text()
 
 
 def test_the_model_file_keeps_pooling_and_neck(finished, people):

@@ -101,8 +101,8 @@ def train_round(
         rates: How fast.
 
     Returns:
-        State: the optimiser. Record: the terms of the loss, as means over steps; the share of crops that have a
-        cluster; statistics of the pseudo-labels; cosines of all crops' features before training, by kind of pair.
+        State: the optimiser. Record: the terms of the loss, as means over steps; statistics of the pseudo-labels;
+        cosines of all crops' features before training, by kind of pair.
 
     Raises:
         TrainingError: If fewer than two clusters are found.
@@ -142,7 +142,6 @@ def train_round(
     statistics = describe_pseudo_labels(found, context.crops.camera_ids, context.crops.identity_ids)
     record = {
         **terms,
-        "labelled_share": found.num_labelled / len(context.crops),
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
     }
@@ -183,8 +182,26 @@ def labeller_with(distance: DistanceSettings, settings: LabelSettings) -> Labell
     Raises:
         SettingsError: If settings name something that does not exist.
     """
-    own = replace(distance, kind=settings.distance, k1=settings.k1, k2=settings.k2, lambda_value=settings.lambda_value)
-    return labeller_of(own, settings.clusters)
+    return labeller_of(_own_distance(distance, settings), settings.clusters)
+
+
+def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings) -> Settings:
+    """Return the settings of IICS whose rounds cost as much: stage 2 on features alone, which labels the same way."""
+    return replace(
+        settings,
+        method="iics",
+        own=None,
+        stages="stage2",
+        distance=_own_distance(settings.distance, labels),
+        stage2=replace(
+            settings.stage2,
+            epochs=work.epochs,
+            clusters_per_batch=work.clusters_per_batch,
+            crops_per_cluster=work.crops_per_cluster,
+            similarity="cnn",
+            clusters=labels.clusters,
+        ),
+    )
 
 
 def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -> None:
@@ -213,6 +230,10 @@ def batch_of(work: RoundSettings) -> StepBatch:
     return StepBatch(
         work.clusters_per_batch * work.crops_per_cluster, "--own.clusters-per-batch, --own.crops-per-cluster"
     )
+
+
+def _own_distance(distance: DistanceSettings, settings: LabelSettings) -> DistanceSettings:
+    return replace(distance, kind=settings.distance, k1=settings.k1, k2=settings.k2, lambda_value=settings.lambda_value)
 
 
 def _check_found(found: PseudoLabels, settings: LabelSettings, what: str) -> None:

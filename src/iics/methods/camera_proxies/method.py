@@ -12,7 +12,14 @@ from iics.crops import CropSet
 from iics.errors import TrainingError, check_setting
 from iics.methods.adam import AdamSettings
 from iics.methods.camera_proxies.loss import ProxyLoss
-from iics.methods.density_round import LabelSettings, RoundSettings, batch_of, check_labelling, train_round
+from iics.methods.density_round import (
+    LabelSettings,
+    RoundSettings,
+    batch_of,
+    check_labelling,
+    costs_like,
+    train_round,
+)
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.training.context import TrainingContext
 from iics.training.step_memory import StepBatch
@@ -64,6 +71,12 @@ def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
     return batch_of(settings.own.work)
 
 
+def _costs_like(settings: Settings) -> Settings:
+    return costs_like(settings, labels=settings.own.labels, work=settings.own.work)
+
+
 _STAGE = Stage("proxies", "proxies", stream=5, train=train_camera_proxies, batch=_batch)
 
-CAMERA_PROXIES = Method(stages=lambda _: (_STAGE,), check=_check, settings=CameraProxiesSettings)
+CAMERA_PROXIES = Method(
+    stages=lambda _: (_STAGE,), check=_check, costs_like=_costs_like, settings=CameraProxiesSettings
+)

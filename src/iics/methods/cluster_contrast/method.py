@@ -10,7 +10,14 @@ import tyro
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.methods.adam import AdamSettings
-from iics.methods.density_round import LabelSettings, RoundSettings, batch_of, check_labelling, train_round
+from iics.methods.density_round import (
+    LabelSettings,
+    RoundSettings,
+    batch_of,
+    check_labelling,
+    costs_like,
+    train_round,
+)
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.ranges import check_ranges, number
 from iics.training.cluster_memory import ClusterMemory, Towards
@@ -60,6 +67,12 @@ def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
     return batch_of(settings.own.work)
 
 
+def _costs_like(settings: Settings) -> Settings:
+    return costs_like(settings, labels=settings.own.labels, work=settings.own.work)
+
+
 _STAGE = Stage("contrast", "contrast", stream=4, train=train_cluster_contrast, batch=_batch)
 
-CLUSTER_CONTRAST = Method(stages=lambda _: (_STAGE,), check=_check, settings=ClusterContrastSettings)
+CLUSTER_CONTRAST = Method(
+    stages=lambda _: (_STAGE,), check=_check, costs_like=_costs_like, settings=ClusterContrastSettings
+)
