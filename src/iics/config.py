@@ -244,7 +244,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     supervised: SupervisedSettings = field(default_factory=SupervisedSettings)
     method: str = "iics"
-    """How to train: iics (stage 1 then stage 2, without identities) or supervised (on identities; Table 3)."""
+    """How to train: iics, cluster-contrast or camera-proxies (all without identities), or supervised (Table 3)."""
     rounds: Annotated[int, whole(1, 10**4)] = 40
     """Rounds of the method's stages."""
     stages: Literal["both", "stage1", "stage2"] = "both"

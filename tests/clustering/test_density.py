@@ -35,7 +35,9 @@ def graph_of(distance: np.ndarray, *, within: float, far: float) -> DistanceGrap
 def random_features(num_crops: int = 300, num_people: int = 30) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     people = torch.randn(num_people, 16, generator=generator)
-    return l2_normalise(people[torch.arange(num_crops) % num_people] + 0.5 * torch.randn(num_crops, 16, generator=generator))
+    return l2_normalise(
+        people[torch.arange(num_crops) % num_people] + 0.5 * torch.randn(num_crops, 16, generator=generator)
+    )
 
 
 def test_clusters_and_noise_worked_by_hand():

@@ -8,7 +8,8 @@ import torch
 
 from iics.computing_settings import EngineSettings
 from iics.crops import DataSplits
-from iics.errors import TrainingError
+from iics.errors import SettingsError, TrainingError
+from iics.methods.by_name import with_own_settings
 from iics.runs import estimate as run_estimate
 from iics.runs.estimate import estimate_run
 from iics.runs.probe import Speed, _on_the_line
@@ -49,6 +50,25 @@ def test_times_are_counts_times_speeds(known_speeds, people, tiny_settings):
     }
     assert estimate.start_seconds == 5
     assert estimate.seconds == 5 + sum(work.count * work.seconds_each for work in estimate.works)
+
+
+@pytest.mark.parametrize(("method", "title"), [("cluster-contrast", "contrast"), ("camera-proxies", "proxies")])
+def test_methods_that_cluster_all_crops_cost_one_stage(known_speeds, people, tiny_settings, method, title):
+    settings = with_own_settings(replace(tiny_settings, method=method))
+    work = replace(settings.own.work, epochs=3, clusters_per_batch=4, crops_per_cluster=4)
+    estimate = estimate_run(people, replace(settings, own=replace(settings.own, work=work)))
+    works = {work.name: (work.count, work.seconds_each) for work in estimate.works}
+    assert works["features"] == (2 * 54, 2.0)
+    assert works[f"{title}: training"] == (2 * 3 * 4, 1000.0)
+    assert works[f"{title}: clustering"] == (2, 4 * 7.0)
+    assert not [name for name in works if name.startswith("stage")]
+    assert estimate.settings == "test_efficientnet at 64x32, 2 rounds"
+
+
+@pytest.mark.parametrize("change", [{"method": "supervised"}, {"stages": "stage1"}])
+def test_no_estimate_is_made_of_what_is_not_known(known_speeds, people, tiny_settings, change):
+    with pytest.raises(SettingsError, match="No estimate is made of --method"):
+        estimate_run(people, replace(tiny_settings, **change))
 
 
 def test_without_a_test_split_nothing_is_evaluated(known_speeds, people, tiny_settings):

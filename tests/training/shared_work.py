@@ -17,12 +17,14 @@ from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.iics.stage1 import _train_heads, label_cameras
 from iics.methods.iics.stage2 import train_stage2
 from iics.models.heads import BNNeckHead
+from iics.models.network_parts import FeatureNorm
 from iics.similarity.score_overlap import score_overlap
+from iics.training.cluster_memory import ClusterMemory
 from iics.training.context import TrainingContext
 from iics.training.distributed import joined_processes
 from iics.training.engine import Engine
 from iics.training.label_training import LabelBatches, train_on_labels
-from iics.training.losses import ClassifierAndTriplet
+from iics.training.losses import ClassifierAndTriplet, LabelledCrops
 
 CAMERA_SIZES = (9, 8, 12, 10)
 SETTINGS = Settings(
@@ -98,6 +100,22 @@ def stage2_losses(processes, **options):
     return losses, state_of(context, loss.head)
 
 
+def memory_losses(processes, **options):
+    """Six steps of a cluster memory behind a neck, with Adam: losses, and everything that was trained or moved."""
+    context, losses = context_of(processes, dtype=torch.float64, **options)
+    context.model.backbone.append(FeatureNorm(8).double())
+    # Statistics of a neck are summed in another order by processes, and Adam divides by what is nearly 0 at first.
+    optimiser = torch.optim.Adam(
+        [{"params": list(context.model.backbone.parameters()), "lr": 1e-3, "initial_lr": 1e-3}], eps=1e-4
+    )
+    labels = torch.arange(len(context.crops)) % 5
+    memory = ClusterMemory(8, 5, temperature=0.05, momentum=0.1, towards="hardest").double()
+    features = torch.nn.functional.normalize(context.raw_features().double())
+    memory.start(LabelledCrops(labels, torch.zeros_like(labels), features))
+    train_on_labels(context, memory, labels, optimiser, LabelBatches(4, 3, rate_factors=[1.0] * 6))
+    return losses, state_of(context, memory)
+
+
 def labels_of(processes):
     """Features, the clusters of each camera, and those over all of them, in single precision."""
     context, _ = context_of(processes, dtype=torch.float32)
@@ -162,6 +180,8 @@ def compute(processes):
         "fewer cameras than processes": stage1_losses(processes, camera_sizes=(9, 8)),
         "stage2": stage2_losses(processes),
         "stage2 in parts": stage2_losses(processes, num_parts=2),
+        "cluster memory": memory_losses(processes),
+        "cluster memory in parts": memory_losses(processes, num_parts=2),
         "labels": labels_of(processes),
         "overlap": overlap_of(processes),
         "few crops": few_crops(processes),

@@ -41,7 +41,16 @@ def together(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "what", ["stage1", "stage1 in parts", "fewer cameras than processes", "stage2", "stage2 in parts"]
+    "what",
+    [
+        "stage1",
+        "stage1 in parts",
+        "fewer cameras than processes",
+        "stage2",
+        "stage2 in parts",
+        "cluster memory",
+        "cluster memory in parts",
+    ],
 )
 def test_losses_weights_and_running_statistics_do_not_depend_on_the_number_of_processes(together, alone, what):
     losses, state = together[what]

@@ -35,6 +35,8 @@ class CheckDataCommand:
     """Predict memory, disk and time of a run here: trains on random pixels for some ten seconds. Not with errors."""
     preset: PresetName | None = None
     """Settings of the run that is estimated; by default those that fit the data."""
+    method: str | None = None
+    """Method of that run, with its own default settings; by default the one of those settings."""
     json: bool = False
     """Print everything as JSON."""
 
@@ -42,8 +44,9 @@ class CheckDataCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     command = parse(CheckDataCommand, arguments, command="check-data")
-    if command.preset is not None and not command.estimate:
-        raise SettingsError("--preset says which run is estimated; add --estimate.")
+    for flag, value in (("--preset", command.preset), ("--method", command.method)):
+        if value is not None and not command.estimate:
+            raise SettingsError(f"{flag} says which run is estimated; add --estimate.")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     splits = _loaded(command.source)
@@ -117,7 +120,8 @@ def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
     from iics import presets
     from iics.runs.estimate import estimate_run
 
-    return estimate_run(splits, presets.BY_NAME[command.preset or fitting_preset(command.source)])
+    settings = presets.BY_NAME[command.preset or fitting_preset(command.source)]
+    return estimate_run(splits, replace(settings, method=command.method or settings.method))
 
 
 def _numbers(estimate: RunEstimate) -> dict[str, object]:

@@ -7,11 +7,18 @@ from dataclasses import replace
 
 from iics.config import Settings
 from iics.errors import check_setting, named
+from iics.methods.camera_proxies.method import CAMERA_PROXIES
+from iics.methods.cluster_contrast.method import CLUSTER_CONTRAST
 from iics.methods.iics.method import IICS
 from iics.methods.method import Method, Stage
 from iics.methods.supervised import SUPERVISED
 
-METHODS: dict[str, Method] = {"iics": IICS, "supervised": SUPERVISED}
+METHODS: dict[str, Method] = {
+    "iics": IICS,
+    "supervised": SUPERVISED,
+    "cluster-contrast": CLUSTER_CONTRAST,
+    "camera-proxies": CAMERA_PROXIES,
+}
 """A method more is a line more."""
 
 

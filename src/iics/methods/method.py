@@ -83,9 +83,12 @@ class Method:
         uses_identities: Whether it trains on identities; other methods only measure by them.
         settings: Dataclass of its own settings, with a default for each field: `Settings.own`, and flags --own.NAME
             of `iics train`. None if it has none.
+        costs_like: From settings to those of IICS whose rounds cost what its own do, for estimates of time and memory.
+            None if there are none.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]
     check: Callable[[CropSet, Settings], None]
     uses_identities: bool = False
     settings: type | None = None
+    costs_like: Callable[[Settings], Settings] | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from iics.config import Settings
+from iics.config import DistanceSettings, Settings
 from iics.crops import CropSet
 from iics.device import processes_here
 from iics.errors import TrainingError, check_setting, named
@@ -44,24 +45,42 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
     SEARCHES[settings.distance.neighbour_search].check()
     compared = max(sizes) if settings.stages == "stage1" else len(crops)
-    if compared > max_dense_crops(settings.distance):
+
+    def needed(distance: DistanceSettings) -> int:
+        return predicted_memory(sizes, replace(settings, distance=distance))
+
+    check_comparison_fits(compared, settings.distance, needed)
+
+
+def check_comparison_fits(compared: int, distance: DistanceSettings, needed: Callable[[DistanceSettings], int]) -> None:
+    """Refuse crops whose comparison does not fit into memory; warn where not all pairs are compared.
+
+    Args:
+        compared: Crops that are compared at once.
+        distance: How.
+        needed: From how crops are compared to the bytes that labelling takes.
+
+    Raises:
+        TrainingError: If it does not.
+    """
+    if compared > max_dense_crops(distance):
         logger.warning(
             "%d crops are more than the %d whose pairs are all compared (--distance.max-dense-crops): each is compared "
             "with its %d nearest.",
             compared,
-            max_dense_crops(settings.distance),
-            settings.distance.graph_neighbours,
+            max_dense_crops(distance),
+            distance.graph_neighbours,
         )
-    needed, free = predicted_memory(sizes, settings), free_memory()
-    if free is not None and needed > free:
-        on_graph = replace(settings, distance=replace(settings.distance, max_dense_crops=max(compared // 2, 1)))
+    num_bytes, free = needed(distance), free_memory()
+    if free is not None and num_bytes > free:
+        on_graph = replace(distance, max_dense_crops=max(compared // 2, 1))
         way_out = "Train"
-        if predicted_memory(sizes, on_graph) <= free:
-            most = on_graph.distance.max_dense_crops
+        if needed(on_graph) <= free:
+            most = on_graph.max_dense_crops
             way_out = f"Compare fewer pairs (--distance.max-dense-crops {most}: a graph of neighbours above), train"
         raise TrainingError(
-            f"Clustering {compared:,} crops needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. "
-            f"{way_out} on fewer crops or on a machine with more memory."
+            f"Clustering {compared:,} crops needs about {num_bytes / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            f"free. {way_out} on fewer crops or on a machine with more memory."
         )
 
 
@@ -100,7 +119,6 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
         settings: Of the run, which is not supervised.
     """
     num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
-    features = 3 * 4 * num_crops * width  # raw, normalised, and those of a camera
     of_camera = labeller_of(settings.distance, settings.stage1.clusters)
     of_all = labeller_of(settings.distance, settings.stage2.clusters)
     groups = groups_that_fit(sizes, of_camera.max_dense_crops)
@@ -110,7 +128,12 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
         num_scores = sum(of_camera.clustering.expected_number(size) for size in sizes)
         stage2 += SIMILARITIES[settings.stage2.similarity].memory(num_crops, num_scores) * processes_here()
     labelling = {"both": max(stage1, stage2), "stage1": stage1, "stage2": stage2}[settings.stages]
-    return (BYTES_OF_PROCESS + features) * processes_here() + labelling  # one process holds the matrix of all pairs
+    return memory_of_features(num_crops, width) + labelling  # one process holds the matrix of all pairs
+
+
+def memory_of_features(num_crops: int, width: int) -> int:
+    """Return the bytes of all processes on this machine with their features: raw, normalised, and a camera's."""
+    return (BYTES_OF_PROCESS + 3 * 4 * num_crops * width) * processes_here()
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:

@@ -114,11 +114,12 @@ def create_backbone(
     norm_stages: tuple[str, ...] = (),
     alpha_sharing: AlphaSharing = "block",
     last_stride: int = 1,
+    parts: NetworkParts = OUR_PARTS,
 ) -> nn.Module:
     """Return a network to train, from images (n, 3, h, w) to raw pooled features (n, d).
 
-    `weights` is "imagenet", "none" (random), or the path of a weights file, of which the backbone is taken. Other
-    arguments are those of `build_network`.
+    `weights` is "imagenet", "none" (random), or the path of a weights file, of which the backbone is taken: pooling and
+    neck start new. Other arguments are those of `build_network`.
 
     Raises:
         SettingsError: If the name or a stage is unknown.
@@ -136,7 +137,7 @@ def create_backbone(
             source=weights,
         )
         checkpoint = backbone_alone(checkpoint, source=weights, last_stride=last_stride)
-    return build_network(
+    backbone = build_network(
         name,
         norm=norm,
         norm_stages=norm_stages,
@@ -145,6 +146,8 @@ def create_backbone(
         checkpoint=checkpoint,
         source=weights,
     )
+    _fit_parts(backbone, parts, backbone_spec(name))
+    return backbone
 
 
 def read_checkpoint(name: str, weights: str) -> ForeignCheckpoint:
@@ -200,7 +203,7 @@ def build_network(
     backbone = create_network(spec.timm_name)
     if last_stride == 1:
         set_last_stride(backbone, spec.structure.strided)
-    fit_parts(backbone, parts, num_features=spec.num_features)
+    _fit_parts(backbone, parts, spec)
     is_plain = checkpoint is None or checkpoint.norm == "bn"
     if checkpoint is not None and is_plain:
         load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
@@ -218,6 +221,10 @@ def build_network(
         load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
     speed_up_depthwise(backbone)
     return backbone
+
+
+def _fit_parts(backbone: nn.Module, parts: NetworkParts, spec: BackboneSpec) -> None:
+    fit_parts(backbone, parts, num_features=spec.num_features, classifier=spec.pretrained.classifier)
 
 
 def alpha_by_block(backbone: nn.Module) -> dict[str, float]:

@@ -25,7 +25,7 @@ from iics.errors import WeightsError
 from iics.models.backbone import backbone_spec
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.network_parts import OUR_PARTS, NetworkParts
+from iics.models.network_parts import OUR_PARTS, NetworkParts, trained_parts
 from iics.models.weights import check_finite
 from iics.pixels.images import Interpolation
 from iics.regular_file import check_regular
@@ -120,6 +120,7 @@ class ModelHeader:
             mean=spec.pretrained.mean,
             std=spec.pretrained.std,
             last_stride=settings.last_stride,
+            parts=trained_parts(settings.pooling, settings.neck),
         )
 
 

@@ -178,6 +178,7 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
         norm_stages=settings.norm_stages,
         alpha_sharing=settings.alpha_sharing,
         last_stride=settings.last_stride,
+        parts=header.parts,
     )
     if model_file is not None:
         load_into(backbone, header, model_file)

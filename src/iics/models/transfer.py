@@ -9,7 +9,7 @@ from torch import nn
 
 from iics.errors import WeightsError
 from iics.models.model_header import ModelHeader, is_model_file, read_model_file
-from iics.models.network_parts import OUR_PARTS
+from iics.models.network_parts import OUR_PARTS, tensors_of_parts, trained_as
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     """Load the weights of a model file into a network that has its norms already.
 
     A model with bn starts any network, as ImageNet weights do: the norms take its statistics and alpha starts where the
-    network has it. Otherwise the network must compute what the model computed; aibn-fixed may go on as aibn.
+    network has it. So does a model with average pooling and no neck start one with others. Otherwise the network must
+    compute what the model computed; aibn-fixed may go on as aibn.
 
     Args:
         backbone: Changed in place.
@@ -44,6 +45,8 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     """
     found, tensors = read_model_file(file)
     _check_fits(found, wanted, file)
+    if found.parts == OUR_PARTS:  # pooling and neck start new, as from ImageNet weights
+        tensors |= tensors_of_parts(backbone)
     if found.norm == "bn":
         tensors |= {key: value for key, value in backbone.state_dict().items() if key.endswith(_ALPHA)}
     try:
@@ -76,6 +79,10 @@ def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
         ]
     if found.norm == "aibn":  # a fixed alpha is the same whoever shares it
         differences.append(("--alpha-sharing", found.alpha_sharing, wanted.alpha_sharing))
+    if found.parts != OUR_PARTS:
+        theirs, ours = trained_as(found.parts), trained_as(wanted.parts)
+        if theirs is not None and ours is not None:
+            differences += zip(("--pooling", "--neck"), theirs, ours, strict=True)
     differences = [(flag, theirs, ours) for flag, theirs, ours in differences if theirs != ours]
     if differences:
         raise WeightsError(
@@ -83,7 +90,7 @@ def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
             f"{' '.join(f'{flag} {ours}' for flag, _, ours in differences)} its weights would compute something else. "
             "Take over the former, or start from other weights."
         )
-    if found.parts != OUR_PARTS:
+    if trained_as(found.parts) is None:
         raise WeightsError(
             f"{file} is a network that others trained, with parts of its own ({found.parts}), which training here has "
             "not; start from its checkpoint, whose backbone is taken, or from other weights."

@@ -16,11 +16,12 @@ import torch
 from iics.config import Settings
 from iics.crops import DataSplits
 from iics.device import choose_device
-from iics.errors import TrainingError
+from iics.errors import TrainingError, check_setting
 from iics.labelling.labeller import labeller_of
 from iics.measure import measured
 from iics.memory import free_memory
-from iics.methods.trainable import check_trainable, predicted_memory
+from iics.methods.by_name import method_of, stages_of, with_own_settings
+from iics.methods.trainable import predicted_memory
 from iics.models.reid_model import starting_problem
 from iics.pixels.cache_folder import cache_folder
 from iics.runs.loggers import check_loggers
@@ -115,19 +116,25 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
 
     Args:
         splits: The data set.
-        settings: Of a run of both stages.
+        settings: Of a run of a method that is known to cost what IICS costs, of both stages or of stage 2 alone.
         seconds_a_phase: Time for each of three probes of the network, roughly.
 
     Raises:
         DataError: If a crop that is read for the probe cannot be decoded.
         TrainingError: If the crops cannot be trained on, or a step does not fit onto the GPU.
-        ValueError: If the run does not have both stages.
+        SettingsError: If the run is of another method, or of stage 1 alone.
     """
-    if settings.method != "iics" or settings.stages != "both":
-        raise ValueError(f"An estimate is made of runs of both stages, not of stages {settings.stages}.")
+    settings = with_own_settings(settings)
+    method, title = method_of(settings), stages_of(settings)[-1].title
     train = splits.to_train_on()
-    check_trainable(train, settings)
+    method.check(train, settings)
     check_loggers(settings.loggers)
+    check_setting(
+        method.costs_like is not None and settings.stages != "stage1",
+        f"No estimate is made of --method {settings.method} --stages {settings.stages}: what its rounds cost is known "
+        "for methods that cluster all crops, and for IICS with stage 2.",
+    )
+    settings = settings if method.costs_like is None else method.costs_like(settings)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     folder = cache_folder(settings.pixels.cache_dir)
     device = torch.device(choose_device(settings.device))
@@ -137,20 +144,20 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
     try:
         with at_work(engine):
             phases = _Phases.probe(settings, engine, len(sizes), seconds_a_phase)
-            clustering = _clusterings(settings, sizes)
+            clustering = _clusterings(settings, sizes, title)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"A training step does not fit onto {device}: {str(error).split('. ')[0]}. Train with batches in parts "
             "(--engine.parts 2), smaller crops or a smaller backbone."
         ) from error
-    speeds = (phases.features, phases.stage1, phases.stage2, *(speed for _, speed in clustering))
+    speeds = (phases.features, *phases.training.values(), *(speed for _, speed in clustering))
     size = settings.model
     return RunEstimate(
         settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds",
         engine=str(engine),
         load=load,
         num_cores=os.cpu_count() or 1,
-        works=(*_network_works(splits, settings, sizes, reading, phases), *(work for work, _ in clustering)),
+        works=(*_network_works(splits, settings, sizes, reading, phases, title), *(work for work, _ in clustering)),
         start_seconds=sum(speed.first_seconds for speed in speeds),
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
@@ -167,8 +174,7 @@ class _Phases:
     """Speeds of the network, and what the process held before the first step of training."""
 
     features: Speed
-    stage1: Speed
-    stage2: Speed
+    training: dict[Phase, Speed]
     bytes_before: int | None
 
     @classmethod
@@ -178,27 +184,33 @@ class _Phases:
 
         features = speed("features")
         before = measured(lambda: None).peak_bytes
-        return cls(features, speed("stage1"), speed("stage2"), before)
+        stages: tuple[Phase, ...] = ("stage1", "stage2") if settings.stages == "both" else ("stage2",)
+        return cls(features, {stage: speed(stage) for stage in stages}, before)
 
     def step_bytes(self, num_parts: int) -> int | None:
         """Return the most memory of a step: what the probe's steps needed, in proportion to the crops of a batch."""
-        if self.bytes_before is None or self.stage1.peak_bytes is None or self.stage2.peak_bytes is None:
+        speeds = self.training.values()
+        peaks = [speed.peak_bytes for speed in speeds if speed.peak_bytes is not None]
+        if self.bytes_before is None or len(peaks) < len(speeds):
             return None
-        grown = max(self.stage1.peak_bytes, self.stage2.peak_bytes) - self.bytes_before
-        probed = max(self.stage1.num_measured, self.stage2.num_measured)
-        full = max(self.stage1.num_crops, self.stage2.num_crops)
+        grown = max(peaks) - self.bytes_before
+        probed = max(speed.num_measured for speed in speeds)
+        full = max(speed.num_crops for speed in speeds)
         return self.bytes_before + round(max(grown, 0) * full / probed / num_parts)
 
 
 def _network_works(
-    splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases
+    splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases, title: str
 ) -> list[RepeatedWork]:
     num_crops, rounds = len(splits.to_train_on()), settings.rounds
     stage1, stage2 = settings.stage1, settings.stage2
-    num_steps = (
-        stage1.epochs * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),
-        steps_of_epochs(stage2.epochs, num_crops=num_crops, batch_size=phases.stage2.num_crops),
-    )
+    num_steps = {
+        "stage1": stage1.epochs
+        * stage1_steps(sizes, crops_per_camera=stage1.crops_per_camera, rule=stage1.steps_per_epoch),
+        "stage2": steps_of_epochs(
+            stage2.epochs, num_crops=num_crops, batch_size=stage2.clusters_per_batch * stage2.crops_per_cluster
+        ),
+    }
     num_evaluated = (rounds + 1) * _num_tested(splits)
     per_crop = phases.features.seconds / phases.features.num_crops
     extracted = f"{phases.features.num_measured} crops at once"
@@ -210,11 +222,12 @@ def _network_works(
             reading.seconds / reading.num_crops,
             f"{reading.num_measured} crops",
         ),
-        RepeatedWork("features", "crop", 2 * rounds * num_crops, per_crop, extracted),
+        RepeatedWork("features", "crop", len(phases.training) * rounds * num_crops, per_crop, extracted),
     ]
-    for name, count, speed in zip(("stage 1", "stage 2"), num_steps, (phases.stage1, phases.stage2), strict=True):
+    for stage, speed in phases.training.items():
+        name = "stage 1" if stage == "stage1" else title
         unit, probed = f"step of {speed.num_crops} crops", f"steps of up to {speed.num_measured} crops"
-        works.append(RepeatedWork(f"{name}: training", unit, rounds * count, speed.seconds, probed))
+        works.append(RepeatedWork(f"{name}: training", unit, rounds * num_steps[stage], speed.seconds, probed))
     if num_evaluated:
         works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
     return works
@@ -224,20 +237,18 @@ def _num_tested(splits: DataSplits) -> int:
     return 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
 
 
-def _clusterings(settings: Settings, sizes: list[int]) -> list[tuple[RepeatedWork, Speed]]:
-    """Return the clusterings of both stages, extrapolated: pairs grow with the square of the crops."""
+def _clusterings(settings: Settings, sizes: list[int], title: str) -> list[tuple[RepeatedWork, Speed]]:
+    """Return the clusterings of a round's stages, extrapolated: pairs grow with the square of the crops."""
     num_crops, num_cameras = sum(sizes), len(sizes)
     in_cameras = labeller_of(settings.distance, settings.stage1.clusters).clustering
-    num_scores = sum(in_cameras.expected_number(size) for size in sizes)
+    has_both = settings.stages == "both"
+    num_scores = sum(in_cameras.expected_number(size) for size in sizes) if has_both else None
+    stages = [(title, settings.stage2.clusters, [num_crops], num_cameras, num_scores)]
+    if has_both:
+        stages.insert(0, ("stage 1", settings.stage1.clusters, sizes, 1, None))
     found = []
-    for name, groups, compares_scores in (("stage 1", sizes, False), ("stage 2", [num_crops], True)):
-        speed = probe_clustering(
-            settings,
-            num_crops=max(groups),
-            num_cameras=num_cameras if compares_scores else 1,
-            num_scores=num_scores if compares_scores else 1,
-            compares_scores=compares_scores,
-        )
+    for name, clusters, groups, cameras, scores in stages:
+        speed = probe_clustering(settings, clusters, num_crops=max(groups), num_cameras=cameras, num_scores=scores)
         factor = sum((size / speed.num_crops) ** 2 for size in groups)
         what = f"{speed.num_crops:,} synthetic crops"
         each = factor * speed.seconds

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iics.config import Settings
+from iics.config import ClusterSettings, Settings
 from iics.crops import CropSet
 from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
 from iics.measure import measured
@@ -116,28 +116,28 @@ def _on_the_line(size: int, small: tuple[int, float], large: tuple[int, float]) 
 
 
 def probe_clustering(
-    settings: Settings, *, num_crops: int, num_cameras: int, num_scores: int, compares_scores: bool
+    settings: Settings, clusters: ClusterSettings, *, num_crops: int, num_cameras: int, num_scores: int | None
 ) -> Speed:
     """Return what clustering at most 1,500 synthetic crops takes, on the route that `num_crops` crops take.
 
     Args:
         settings: Of the run.
+        clusters: How they are clustered.
         num_crops: Crops that the run clusters at once.
         num_cameras: Cameras of them.
-        num_scores: Outputs of all heads together.
-        compares_scores: Whether as stage 2 (Eq. 5) or as a camera of stage 1.
+        num_scores: Outputs of all heads together, for Eq. 5; None compares features alone.
     """
     few = min(num_crops, CROPS_CLUSTERED)
     crops = synthetic_crops(
         few,
         num_cameras=num_cameras,
-        num_scores=min(max(num_scores, num_cameras), MAX_SCORES),
+        num_scores=min(max(num_scores or 1, num_cameras), MAX_SCORES),
         num_features=backbone_spec(settings.model.backbone).num_features,
     )
     on_graph = num_crops > max_dense_crops(settings.distance)
     distance = replace(settings.distance, max_dense_crops=few - 1 if on_graph else few)
-    clusters = settings.stage2.clusters if compares_scores else settings.stage1.clusters
-    work = _clustering(crops, labeller_of(distance, clusters), mu=settings.stage2.mu if compares_scores else None)
+    mu = settings.stage2.mu if num_scores is not None else None
+    work = _clustering(crops, labeller_of(distance, clusters), mu=mu)
     first = _seconds_of(work)
     done = measured(work)
     return Speed(done.seconds, max(first - done.seconds, 0.0), few, few, done.peak_bytes)

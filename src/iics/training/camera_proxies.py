@@ -124,3 +124,7 @@ class WithCameraProxies(LabelLoss):
         terms = self.loss(features, labels, crop_ids)
         proxies = self._proxies(features, crop_ids)
         return {**terms, "loss": terms["loss"] + self._settings.weight * proxies, "proxies": proxies}
+
+    def after_step(self) -> None:
+        """Let the loss follow; proxies stay."""
+        self.loss.after_step()

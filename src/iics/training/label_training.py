@@ -87,6 +87,7 @@ def train_on_labels(
             terms = train_step(  # a triplet needs two labels, in every part
                 context, optimiser, batch, unit=batches.crops_per_label, min_units=2, group_size=None, loss_of=loss_of
             )
+            loss.after_step()
             seen.add(terms, num_images=len(batch))
     context.processes.agree(loss)
     return {**dict(zip(names, seen.means(), strict=True)), "num_steps": len(drawn)}

@@ -56,6 +56,9 @@ class LabelLoss(nn.Module):
             "loss classifier-triplet.",
         )
 
+    def after_step(self) -> None:
+        """Follow what a step has changed; called after each, on every process alike. Does nothing by default."""
+
 
 class LossSettings(Protocol):
     """What a loss may be told by a stage's settings."""

@@ -15,4 +15,4 @@ def _stages(settings: Settings) -> tuple[Stage, ...]:
     return STAGES[settings.stages]
 
 
-IICS = Method(stages=_stages, check=check_trainable)
+IICS = Method(stages=_stages, check=check_trainable, costs_like=lambda settings: settings)

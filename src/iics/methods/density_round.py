@@ -1,0 +1,256 @@
+"""A round of methods without stages: label all crops by density clusters, then train on the labels with Adam.
+
+Crops to labels to weights, as most methods since 2020 have it (SpCL, Cluster Contrast, CAP, PPLR): features, plain
+Jaccard distance, DBSCAN; crops of no cluster take no part in training. Such methods differ in their loss.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from iics.config import Centring, ClusterSettings, DistanceSettings, Settings
+from iics.crops import CropSet
+from iics.errors import TrainingError
+from iics.labelling.centring import camera_centred
+from iics.labelling.labeller import Labeller, labeller_of
+from iics.labelling.one_camera import across_cameras
+from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.methods.adam import AdamSettings, adam, rate_factors
+from iics.methods.method import StageResult, State
+from iics.methods.trainable import check_comparison_fits, memory_of_features
+from iics.models.backbone import backbone_spec
+from iics.models.features import l2_normalise
+from iics.ranges import check_ranges, number, whole
+from iics.similarity.by_name import SEARCHES
+from iics.similarity.cosine import CosineSimilarity
+from iics.training.context import TrainingContext
+from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
+from iics.training.losses import LabelledCrops, LabelLoss
+from iics.training.step_memory import StepBatch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How crops get their labels."""
+
+    distance: str = "reranked"
+    """What is clustered, by its name among --distance.kind; reranked with lambda 0 is the plain Jaccard distance."""
+    k1: Annotated[int, whole(1, 1000)] = 30
+    """Neighbours searched for reciprocity; in place of --distance.k1."""
+    k2: Annotated[int, whole(1, 1000)] = 6
+    """Neighbours averaged in query expansion; in place of --distance.k2."""
+    lambda_value: Annotated[float, number(0, 1)] = 0.0
+    """Share of the original distance in the re-ranked one; in place of --distance.lambda-value."""
+    clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(rule="density"))
+    """Clusters over all cameras; by density unless told otherwise."""
+    centring: Centring = "off"
+    """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
+    one_camera_clusters: Literal["keep", "drop"] = "keep"
+    """Clusters of one camera: keep, or drop (their crops do not train)."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="own.")
+
+
+@dataclass(frozen=True)
+class RoundSettings:
+    """What is trained in a round."""
+
+    epochs: Annotated[int, whole(1, 1000)] = 4
+    """Epochs a round, over the crops that have a cluster."""
+    clusters_per_batch: Annotated[int, whole(2, 1024)] = 16
+    """P: clusters in a batch."""
+    crops_per_cluster: Annotated[int, whole(2, 1024)] = 4
+    """K: crops of each cluster in a batch."""
+    camera_diverse: bool = False
+    """Whether a cluster's crops in a batch come from as many cameras as it has."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="own.")
+
+
+LossOfClusters = Callable[[int, int], LabelLoss]
+"""Number of features, number of clusters: to a new loss, which learns nothing itself."""
+
+
+def train_round(
+    context: TrainingContext,
+    state: State,
+    make_loss: LossOfClusters,
+    *,
+    labels: LabelSettings,
+    work: RoundSettings,
+    rates: AdamSettings,
+) -> StageResult:
+    """Extract, cluster, label, train.
+
+    Args:
+        context: The round's context.
+        state: The optimiser of the round before; empty in the first one.
+        make_loss: Of the method.
+        labels: How crops are labelled.
+        work: What is trained.
+        rates: How fast.
+
+    Returns:
+        State: the optimiser. Record: the terms of the loss, as means over steps; statistics of the pseudo-labels;
+        cosines of all crops' features before training, by kind of pair.
+
+    Raises:
+        TrainingError: If fewer than two clusters are found.
+    """
+    raw = context.raw_features()
+    features = l2_normalise(raw)
+    found = label_crops(context, features, labels)
+    if found.num_clusters < work.clusters_per_batch:
+        logger.warning(
+            "There are %d clusters, fewer than the %d of a batch: batches hold all %d.",
+            found.num_clusters,
+            work.clusters_per_batch,
+            found.num_clusters,
+        )
+    similarity = context.compare_pairs(raw)
+    loss = make_loss(raw.shape[1], found.num_clusters).to(context.model.device)
+    targets, camera_ids = (torch.from_numpy(ids.copy()) for ids in (found.labels, context.crops.camera_ids))
+    loss.start(LabelledCrops(targets, camera_ids, features))
+    optimiser = adam(context.model.backbone, rates)
+    if state:
+        optimiser.load_state_dict(state["optimiser"])
+    batch_size = min(work.clusters_per_batch, found.num_clusters) * work.crops_per_cluster
+    num_steps = steps_of_epochs(work.epochs, num_crops=found.num_labelled, batch_size=batch_size)
+    factors = rate_factors(rates, round_index=context.round_index, num_steps=num_steps)
+    terms = train_on_labels(
+        context,
+        loss,
+        targets,
+        optimiser,
+        LabelBatches(
+            work.clusters_per_batch,
+            work.crops_per_cluster,
+            factors,
+            camera_ids=camera_ids if work.camera_diverse else None,
+        ),
+    )
+    statistics = describe_pseudo_labels(found, context.crops.camera_ids, context.crops.identity_ids)
+    record = {
+        **terms,
+        "pseudo_labels": asdict(statistics),
+        "similarity": asdict(similarity),
+    }
+    return StageResult({"optimiser": optimiser.state_dict()}, record, found.labels)
+
+
+def label_crops(context: TrainingContext, features: Tensor, settings: LabelSettings) -> PseudoLabels:
+    """Return pseudo-labels over all cameras, as the first process finds them.
+
+    Args:
+        context: The round's working place.
+        features: L2-normalised. Shape (n, d).
+        settings: How.
+
+    Raises:
+        TrainingError: If there are fewer than two clusters.
+    """
+    context.report("cluster", 0, 1)
+    camera_ids, labeller = context.crops.camera_ids, labeller_with(context.settings.distance, settings)
+
+    def label() -> PseudoLabels:
+        similarity = CosineSimilarity(camera_centred(features, camera_ids, centring=settings.centring))
+        found = labeller.label(similarity, camera_ids=camera_ids)
+        _check_found(found, settings, "cluster")
+        if settings.one_camera_clusters == "drop":
+            found = across_cameras(found, camera_ids)
+            _check_found(found, settings, "cluster of two cameras or more")
+        return found
+
+    found = context.processes.from_first(label)
+    context.report("cluster", 1, 1)
+    return found
+
+
+def labeller_with(distance: DistanceSettings, settings: LabelSettings) -> Labeller:
+    """Return the labeller of a method: its distance and clusters, compared as `distance` says.
+
+    Raises:
+        SettingsError: If settings name something that does not exist.
+    """
+    return labeller_of(_own_distance(distance, settings), settings.clusters)
+
+
+def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings) -> Settings:
+    """Return the settings of IICS whose rounds cost as much: stage 2 on features alone, which labels the same way."""
+    return replace(
+        settings,
+        method="iics",
+        own=None,
+        stages="stage2",
+        distance=_own_distance(settings.distance, labels),
+        stage2=replace(
+            settings.stage2,
+            epochs=work.epochs,
+            clusters_per_batch=work.clusters_per_batch,
+            crops_per_cluster=work.crops_per_cluster,
+            similarity="cnn",
+            clusters=labels.clusters,
+        ),
+    )
+
+
+def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -> None:
+    """Refuse crops that cannot be labelled, or do not fit into memory, and names that do not exist.
+
+    Raises:
+        TrainingError: If there are too few crops, or they do not fit.
+        SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
+    """
+    SEARCHES[settings.distance.neighbour_search].check()
+    labeller_with(settings.distance, labels)
+    least = 2 * labels.clusters.min_crops if labels.clusters.rule == "density" else 4
+    if len(crops) < least:
+        raise TrainingError(f"Two clusters need at least {least} crops; {crops.name} has {len(crops)}. Add crops.")
+    width = backbone_spec(settings.model.backbone).num_features
+
+    def needed(distance: DistanceSettings) -> int:
+        labelling = labeller_with(distance, labels).memory(len(crops), num_features=width)
+        return memory_of_features(len(crops), width) + labelling
+
+    check_comparison_fits(len(crops), settings.distance, needed)
+
+
+def batch_of(work: RoundSettings) -> StepBatch:
+    """Return the crops of a step."""
+    return StepBatch(
+        work.clusters_per_batch * work.crops_per_cluster, "--own.clusters-per-batch, --own.crops-per-cluster"
+    )
+
+
+def _own_distance(distance: DistanceSettings, settings: LabelSettings) -> DistanceSettings:
+    return replace(distance, kind=settings.distance, k1=settings.k1, k2=settings.k2, lambda_value=settings.lambda_value)
+
+
+def _check_found(found: PseudoLabels, settings: LabelSettings, what: str) -> None:
+    if found.num_clusters >= 2:
+        return
+    num_crops, clusters = len(found.labels), settings.clusters
+    advice = "Ask for more clusters (--own.clusters.number with the rule fixed)"
+    if clusters.rule == "density":
+        direction = "lower" if found.num_labelled > num_crops / 2 else "raise"
+        advice = (
+            f"{direction.capitalize()} the distance of neighbours (--own.clusters.eps, now {clusters.eps:g})"
+            + (f", lower --own.clusters.min-crops (now {clusters.min_crops})" if direction == "raise" else "")
+            + ", or start from a model that was trained on people (--weights RUN), e.g. by a round of iics"
+        )
+    keep = ", or keep clusters of one camera (--own.one-camera-clusters keep)" if "camera" in what else ""
+    number = "one" if found.num_clusters == 1 else "no"
+    raise TrainingError(
+        f"There is {number} {what} of {num_crops} crops; training needs at least 2. {advice}{keep}, or check that "
+        "crops show people seen several times."
+    )

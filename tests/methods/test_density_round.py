@@ -1,0 +1,175 @@
+"""Labels by density, the checks before them, and the loss of camera-proxies against plain loops."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from iics.config import ClusterSettings, ProxySettings
+from iics.errors import SettingsError, TrainingError
+from iics.methods import trainable
+from iics.methods.by_name import method_of, stages_of, with_own_settings
+from iics.methods.camera_proxies.loss import ProxyLoss
+from iics.methods.camera_proxies.method import CameraProxiesSettings
+from iics.methods.cluster_contrast.method import ClusterContrastSettings
+from iics.methods.density_round import LabelSettings, label_crops, labeller_with
+from iics.training.camera_proxies import CameraProxies
+from iics.training.losses import LabelledCrops
+
+METHODS = ("cluster-contrast", "camera-proxies")
+DENSITY = LabelSettings(distance="cosine", clusters=ClusterSettings(rule="density", eps=0.01, min_crops=3))
+
+
+def from_angles(*degrees: float) -> torch.Tensor:
+    radians = torch.deg2rad(torch.tensor(degrees))
+    return torch.stack([radians.cos(), radians.sin()], dim=1)
+
+
+# Two people of two cameras, one person of camera b alone, and a crop that is nobody's.
+ANGLES = from_angles(0, 1, 2, 90, 91, 92, 180, 181, 182, 250)
+CAMERAS = [0, 0, 1, 0, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.fixture
+def context(make_crops, make_context):
+    crops = replace(make_crops([5, 5]), camera_ids=np.array(CAMERAS))
+    return make_context(crops)
+
+
+@pytest.fixture(params=METHODS)
+def settings(request, tiny_settings):
+    return with_own_settings(replace(tiny_settings, method=request.param))
+
+
+def test_crops_get_the_labels_of_their_density_clusters(context):
+    assert label_crops(context, ANGLES, DENSITY).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, -1]
+
+
+def test_clusters_of_one_camera_can_be_dropped(context):
+    labels = label_crops(context, ANGLES, replace(DENSITY, one_camera_clusters="drop"))
+    assert labels.labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eps": 0.00001}, r"no cluster of 10 crops.* Raise .*--own\.clusters\.eps, now 1e-05.*--weights RUN"),
+        ({"eps": 1.9}, r"one cluster of 10 crops.* Lower .*--own\.clusters\.eps, now 1\.9\)"),
+        ({"rule": "fixed", "number": 2, "min_crops": 2}, None),
+    ],
+)
+def test_too_few_clusters_are_refused_with_a_way_out(context, change, message):
+    settings = replace(DENSITY, clusters=replace(DENSITY.clusters, **change))
+    if message is None:
+        assert label_crops(context, ANGLES, settings).num_clusters == 2
+        return
+    with pytest.raises(TrainingError, match=message):
+        label_crops(context, ANGLES, settings)
+
+
+def test_too_few_clusters_of_two_cameras_are_refused(context):
+    settings = replace(DENSITY, one_camera_clusters="drop")
+    with pytest.raises(TrainingError, match=r"no cluster of two cameras or more of 10 crops.*one-camera-clusters keep"):
+        label_crops(context, from_angles(0, 120, 240, 10, 60, 30, 180, 181, 182, 90), settings)
+
+
+def test_the_distance_is_the_methods_own_and_how_it_is_compared_everybodys(tiny_settings):
+    distance = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
+    labeller = labeller_with(distance, LabelSettings())
+    assert (labeller.distance.k1, labeller.distance.k2, labeller.distance.lambda_value) == (30, 6, 0)
+    assert (labeller.max_dense_crops, labeller.num_neighbours) == (7, 50)
+
+
+# --- checks
+
+
+def test_enough_crops_are_accepted(settings, people):
+    method_of(settings).check(people.train, settings)
+    assert [stage.batch(people.train, settings).num_crops for stage in stages_of(settings)] == [64]
+
+
+def test_too_few_crops_are_refused(settings, people):
+    few = people.train.subset(np.arange(0, 54, 8))
+    with pytest.raises(TrainingError, match=r"Two clusters need at least 8 crops; .* has 7"):
+        method_of(settings).check(few, settings)
+
+
+def test_crops_that_do_not_fit_are_refused(settings, people, monkeypatch):
+    monkeypatch.setattr(trainable, "free_memory", lambda: 1)
+    with pytest.raises(TrainingError, match="Clustering 54 crops needs about"):
+        method_of(settings).check(people.train, settings)
+
+
+def test_a_graph_of_neighbours_is_warned_of(settings, people, caplog):
+    settings = replace(settings, distance=replace(settings.distance, max_dense_crops=20))
+    with caplog.at_level(logging.WARNING):
+        method_of(settings).check(people.train, settings)
+    assert "54 crops are more than the 20 whose pairs are all compared" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["distance", "rule"])
+def test_unknown_names_are_refused(settings, people, name):
+    labels = settings.own.labels
+    change = {"distance": "jacard"} if name == "distance" else {"clusters": replace(labels.clusters, rule="dbscan")}
+    settings = replace(settings, own=replace(settings.own, labels=replace(labels, **change)))
+    with pytest.raises(SettingsError, match="There is no"):
+        method_of(settings).check(people.train, settings)
+
+
+def test_one_camera_will_do_for_cluster_contrast_alone(people, tiny_settings):
+    crops = people.train.subset(people.train.camera_ids == 0)
+    for name in METHODS:
+        settings = with_own_settings(replace(tiny_settings, method=name))
+        if name == "cluster-contrast":
+            method_of(settings).check(crops, settings)
+            continue
+        with pytest.raises(
+            TrainingError, match=r"camera proxies need at least 2\. Train with --method cluster-contrast"
+        ):
+            method_of(settings).check(crops, settings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("temperature", 0), ("memory_momentum", 1.1)])
+def test_settings_of_the_memory_out_of_range_are_refused(name, value):
+    with pytest.raises(SettingsError, match=rf"own\.{name}"):
+        ClusterContrastSettings(**{name: value})
+
+
+def test_camera_proxies_without_a_weight_are_refused():
+    with pytest.raises(SettingsError, match="nothing is learned across cameras"):
+        CameraProxiesSettings(proxies=ProxySettings(weight=0))
+
+
+# --- the loss of camera-proxies
+
+
+def test_loss_within_cameras_is_that_of_a_plain_loop():
+    generator = torch.Generator().manual_seed(0)
+    features = normalize(torch.randn(10, 5, generator=generator))
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, -1])
+    crops = LabelledCrops(labels, torch.tensor(CAMERAS), features)
+    settings = ProxySettings(weight=0.5, positives="both")
+    loss = ProxyLoss(settings)
+    loss.start(crops)
+    now, batch = torch.randn(6, 5, generator=generator), torch.tensor([0, 2, 3, 5, 6, 7])
+    terms = loss(now, labels[batch], batch)
+
+    proxies = {
+        (label, camera): normalize(features[(labels == label) & (crops.camera_ids == camera)].mean(dim=0), dim=0)
+        for label, camera in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1)]
+    }
+    expected = []
+    for f, crop in zip(normalize(now), batch.tolist(), strict=True):
+        camera = CAMERAS[crop]
+        scores = {label: float(f @ p) / 0.07 for (label, seen), p in proxies.items() if seen == camera}
+        expected.append(np.log(sum(np.exp(s) for s in scores.values())) - scores[int(labels[crop])])
+    across = CameraProxies(crops, settings)(now, batch)
+    assert terms["intra_camera"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+    assert terms["proxies"].item() == pytest.approx(across.item(), rel=1e-6)
+    assert terms["loss"].item() == pytest.approx(np.mean(expected) + 0.5 * across.item(), rel=1e-4)
+    assert 0 <= terms["accuracy"].item() <= 1
