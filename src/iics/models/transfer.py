@@ -42,7 +42,8 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     Raises:
         WeightsError: If the file cannot be read or its model is of another kind.
     """
-    found, tensors = read_model_file(file)
+    content = read_model_file(file)
+    found, tensors = content.header, content.weights
     _check_fits(found, wanted, file)
     if found.norm == "bn":
         tensors |= {key: value for key, value in backbone.state_dict().items() if key.endswith(_ALPHA)}
