@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iics.gallery import camera_samples
-from iics.gallery.centred_gallery import centring_notes, gallery_choice
+from iics.gallery.centred_gallery import centring_notes, gallery_choice, query_notes
 from iics.gallery.centred_nearest import reach
 from iics.gallery.filters import GalleryFilters
 from iics.models.camera_means import CameraMeans
@@ -203,14 +203,21 @@ def test_a_large_camera_is_judged_by_a_part_of_it_drawn_by_id(gallery, stored_ro
 def test_unseen_cameras_and_an_unknown_query_are_told_by_name(filled):
     gallery, features, cameras = filled
     means = known_means(features, cameras)
-    notes = centring_notes(gallery, means, None)
-    assert notes == (
+    assert centring_notes(gallery, means) == (
         "Training did not see camera new: centred by the mean of the crops that are here.",
         "Training did not see camera few (20 crops), and a mean needs 25 crops: centred by the mean of all training "
         "cameras.",
-        "The query's camera is not known: the query is centred by the mean of all training cameras.",
     )
-    assert "cameras few (20 crops), porch (0 crops)" in centring_notes(gallery, means, "porch")[1]
+    for camera, words in (
+        (None, "The query's camera is not known"),
+        ("porch", r"Training did not see camera porch (0 crops), and a mean needs 25 crops"),
+    ):
+        (note,) = query_notes(gallery, means, camera, is_centred=True)
+        assert note.startswith(words)
+    for camera in ("hall", "few"):
+        assert query_notes(gallery, means, camera, is_centred=True) == ()
+    (note,) = query_notes(gallery, means, "hall", is_centred=False)
+    assert note == "The query's camera counts for nothing: features are not centred."
 
 
 def test_a_gallery_keeps_how_it_is_searched_and_says_so_to_whoever_opens_it(filled, place):

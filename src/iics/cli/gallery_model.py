@@ -44,8 +44,8 @@ def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> Rei
     return model
 
 
-def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None, query_camera: str | None) -> CentreChoice:
-    """Return whether a search compares centred features; log why, and which cameras training did not see.
+def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None) -> CentreChoice:
+    """Return whether searches compare centred features; log why, and which cameras training did not see.
 
     Raises:
         WeightsError: If they are to be centred and the model has no camera means.
@@ -55,10 +55,8 @@ def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None, query
     choice = gallery_choice(gallery, model.camera_means, centre)
     choice.log()
     if choice.is_centred and model.camera_means is not None:
-        for note in centring_notes(gallery, model.camera_means, query_camera):
+        for note in centring_notes(gallery, model.camera_means):
             logger.warning("%s", note)
-    elif query_camera is not None:
-        logger.warning("--query-camera says nothing here: features are not centred.")
     return choice
 
 

@@ -75,6 +75,7 @@ def main(arguments: list[str]) -> int:
     command = parse(SearchCommand, arguments, command="search")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
+    from iics.gallery.centred_gallery import query_notes
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
     from iics.gallery.nothing_found import unmet
@@ -87,7 +88,9 @@ def main(arguments: list[str]) -> int:
     )
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device)
-        centring = centring_of(gallery, model, command.centre, command.query_camera)
+        centring = centring_of(gallery, model, command.centre)
+        for note in query_notes(gallery, model.camera_means, command.query_camera, is_centred=centring.is_centred):
+            logger.warning("%s", note)
         (matches,) = gallery.search(
             embed_picture(model, command.query),
             filters=filters,

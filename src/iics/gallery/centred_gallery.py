@@ -42,12 +42,26 @@ def gallery_choice(
     return choice
 
 
-def centring_notes(gallery: Gallery, means: CameraMeans, query_camera: str | None) -> tuple[str, ...]:
-    """Return what is to be told of cameras that training did not see, and of a query whose camera is not known."""
+def centring_notes(gallery: Gallery, means: CameraMeans) -> tuple[str, ...]:
+    """Return what is to be told of a gallery's cameras that training did not see."""
     names = gallery.camera_names()
-    if query_camera is not None and query_camera not in names:
-        names = [*names, query_camera]
-    notes = gallery.centres(means, names).unseen_notes() if names else ()
+    return gallery.centres(means, names).unseen_notes() if names else ()
+
+
+def query_notes(
+    gallery: Gallery, means: CameraMeans | None, query_camera: str | None, *, is_centred: bool
+) -> tuple[str, ...]:
+    """Return what is to be told of the camera of a query.
+
+    Args:
+        gallery: That is searched.
+        means: Of its model.
+        query_camera: What is known of it; None if nothing.
+        is_centred: Whether centred features are compared.
+    """
+    if not is_centred or means is None:
+        return () if query_camera is None else ("The query's camera counts for nothing: features are not centred.",)
     if query_camera is None:
-        return *notes, "The query's camera is not known: the query is centred by the mean of all training cameras."
-    return notes
+        return ("The query's camera is not known: the query is centred by the mean of all training cameras.",)
+    is_told = query_camera in gallery.camera_names()  # among the gallery's
+    return () if is_told else gallery.centres(means, [query_camera]).unseen_notes()
