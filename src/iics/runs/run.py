@@ -20,17 +20,17 @@ from iics.labelling.stability import stage_stability
 from iics.methods.by_name import ends_round, remaining_stages, stages_of
 from iics.methods.method import Stage, State
 from iics.models.backbone import alpha_by_block
-from iics.models.camera_means import CameraMeans, spread_crops
-from iics.models.features import extract_features, l2_normalise
+from iics.models.camera_means import CameraMeans
 from iics.models.model_header import write_camera_means
 from iics.models.reid_model import ReidModel
-from iics.pixels.pixel_source import PixelSource, Reordered
+from iics.pixels.pixel_source import PixelSource
 from iics.runs.checkpoint import Checkpoint
 from iics.runs.record import RoundRecord, StageRecord
 from iics.runs.recorded import recorded
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_log import RunLog
 from iics.runs.run_whole import check_own_metrics, means_of
+from iics.training.camera_means import measured_camera_means
 from iics.training.context import TrainingContext
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
@@ -187,22 +187,10 @@ class Run:
                 write_camera_means(folder.model_path, self.model.camera_means)
 
     def _camera_means(self) -> CameraMeans:
-        """Return the mean feature of each camera as search sees it, over crops spread evenly. Processes share them."""
-        chosen = spread_crops(self.crops.camera_ids)
-        batch_size, header = self.settings.inference_batch_size, self.model.header
-        shares = self.processes.shares(len(chosen), unit=batch_size)
-        own = self.processes.own(shares)
-        raw = extract_features(
-            self.model.backbone,
-            Reordered(self.pixels, chosen),
-            mean=header.mean,
-            std=header.std,
-            batch_size=batch_size,
-            device=self.model.device,
-            crops=range(own.start, own.stop),
+        batch_size = self.settings.inference_batch_size
+        return measured_camera_means(
+            self.model, self.crops, self.pixels, batch_size=batch_size, processes=self.processes
         )
-        features = l2_normalise(self.processes.gather_rows(raw, shares)).cpu().numpy()
-        return CameraMeans.of(features, self.crops.camera_ids[chosen], self.crops.camera_names)
 
     def _save(self, current: RoundAtWork, round_index: int, stage_index: int, history: list[str]) -> None:
         if ends_round(self.settings, stage_index):
