@@ -1,4 +1,4 @@
-"""A run's model has camera means after every round: those of its features, on resume too; rounds are measured by them."""
+"""A run's model has camera means after every round, those of its own features, on resume too; rounds use them."""
 
 from __future__ import annotations
 

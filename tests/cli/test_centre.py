@@ -108,7 +108,7 @@ def test_index_decides_how_its_gallery_is_searched(iics, model_file, cameras, tm
     assert iics(*index).code == 0
     assert json.loads(iics(*search).stdout)["centre"]["is_centred"], "indexing again changes nothing that was said"
     finished = iics(*index, "--centre", "auto")
-    assert "of the crops have a partner in another camera" in finished.stderr
+    assert "both have to rise" in finished.stderr
     decided = json.loads(iics(*search).stdout)["centre"]
     assert decided["centre"] == "auto"
     assert 0 <= decided["partners"] <= 1
@@ -145,7 +145,7 @@ def test_evaluate_says_what_auto_chose(iics, trained, market_people):
     assert "above_thresholds" in plain
     assert "above_thresholds" not in on, "thresholds are of plain features"
     assert auto["mean_ap"] == (on if auto["centre"]["is_centred"] else plain)["mean_ap"]
-    assert "have a partner in another camera" in auto["centre"]["reason"]
+    assert "both have to rise" in auto["centre"]["reason"]
 
 
 def test_thresholds_are_not_measured_on_centred_features(refusal, trained, market_people):

@@ -226,7 +226,8 @@ def test_a_gallery_keeps_how_it_is_searched_and_says_so_to_whoever_opens_it(fill
     assert gallery_choice(gallery, means, None) == CentreChoice("off", False)
     decided = gallery_choice(gallery, means, "auto")
     assert decided.partners is not None
-    assert decided.is_centred == (decided.partners_centred > decided.partners)
+    assert decided.mixed_centred > decided.mixed
+    assert decided.partners_centred > decided.partners
     assert decided.is_centred, "the pushes of the cameras are strong here"
     gallery.keep_centre_choice(decided)
     with place.open() as again:

@@ -8,7 +8,7 @@ import pytest
 from iics.errors import WeightsError
 from iics.models import centre_choice
 from iics.models.camera_means import CameraMeans
-from iics.models.centre_choice import centre_features, choose_centre, share_with_partner, spread_over
+from iics.models.centre_choice import centre_features, choose_centre, share_mixed, share_with_partner, spread_over
 from iics.models.centring import FEWEST_OWN_CROPS, CameraCentres, centred, own_means
 
 
@@ -60,21 +60,38 @@ def means_of(features, cameras):
     return CameraMeans.of(features, np.array([["hall", "yard"].index(name) for name in cameras]), ["hall", "yard"])
 
 
-def test_partners_are_mutual_nearest_of_other_cameras_against_plain_loops():
-    features, cameras = people(1.0)
-    ids = np.array([["hall", "yard"].index(name) for name in cameras])
-    nearest = []
-    for i in range(len(features)):
-        others = [j for j in range(len(features)) if ids[j] != ids[i]]
-        nearest.append(max(others, key=lambda j, i=i: features[i] @ features[j]))
-    share = np.mean([nearest[nearest[i]] == i for i in range(len(features))])
-    assert share_with_partner(features, ids) == pytest.approx(share)
+def test_partners_are_mutual_nearest_in_each_pair_of_cameras_against_plain_loops():
+    features, _ = people(1.0)
+    ids = np.random.default_rng(3).integers(0, 3, len(features))
+    similarity = features @ features.T
+
+    def nearest(crop, camera):
+        return max(np.flatnonzero(ids == camera), key=lambda other: similarity[crop, other])
+
+    found = possible = 0
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        found += sum(nearest(nearest(crop, other), one) == crop for crop in np.flatnonzero(ids == one))
+        possible += min((ids == one).sum(), (ids == other).sum())
+    assert share_with_partner(similarity, ids) == pytest.approx(found / possible)
+
+
+def test_mixed_counts_other_cameras_among_the_ten_nearest_against_plain_loops():
+    features, _ = people(1.0)
+    ids = np.random.default_rng(3).integers(0, 3, len(features))
+    similarity = features @ features.T
+    shares = []
+    for crop in range(len(features)):
+        others = sorted((k for k in range(len(features)) if k != crop), key=lambda k: -similarity[crop, k])[:10]
+        shares.append(np.mean([ids[k] != ids[crop] for k in others]))
+    assert share_mixed(similarity, ids) == pytest.approx(np.mean(shares))
+    assert share_mixed(similarity[:3, :3], np.array([0, 0, 1])) == pytest.approx((0.5 + 0.5 + 1) / 3)
 
 
 def test_auto_centres_where_cameras_push_and_says_why():
     features, cameras = people(2.0)
     found, choice = centre_features(features, cameras, means=means_of(features, cameras), centre="auto")
     assert choice.is_centred
+    assert choice.mixed_centred > choice.mixed
     assert choice.partners_centred > choice.partners
     assert choice.reason.startswith("Features are centred: ")
     means = means_of(features, cameras)
@@ -82,9 +99,10 @@ def test_auto_centres_where_cameras_push_and_says_why():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_auto_leaves_features_whose_means_are_wrong():
-    features, cameras = people(0.0)
-    wrong = CameraMeans(("hall", "yard"), (9, 9), unit(features[[0, 40]]) * 0.99, features.mean(axis=0))
+def test_auto_leaves_features_whose_means_are_of_other_cameras():
+    features, cameras = people(2.0)
+    right = means_of(features, cameras)
+    wrong = CameraMeans(("hall", "yard"), (9, 9), right.means[::-1], right.of_all)
     found, choice = centre_features(features, cameras, means=wrong, centre="auto")
     assert not choice.is_centred
     assert found is features
@@ -115,7 +133,8 @@ def test_of_many_crops_some_are_looked_at(monkeypatch):
     ids = np.repeat([0, 1], 80)
     own = own_means(features, ids, ["hall", "yard"])
     choice, _ = choose_centre("auto", means, ["hall", "yard"], own_mean=own, features=features, camera_ids=ids)
-    assert choice.partners == share_with_partner(features[[0, 40, 80, 120]], ids[[0, 40, 80, 120]])
+    chosen = features[[0, 40, 80, 120]]
+    assert choice.partners == share_with_partner(chosen @ chosen.T, ids[[0, 40, 80, 120]])
 
 
 def test_what_was_decided_is_logged_once_with_cameras_not_seen(caplog):
