@@ -1,8 +1,8 @@
 """Whether to centre features by camera, decided without labels, by two shares that both must rise.
 
-Mixed: how many of a crop's 10 nearest crops are of other cameras. What a camera puts into all of its features keeps them
-together; means of the wrong cameras push them apart even more. Partners: in a pair of cameras, crops that are each
-other's nearest. Where taking means off takes people off, too, there are fewer.
+Mixed: how many of a crop's 10 nearest crops are of other cameras. What a camera puts into all of its features keeps
+them together; means of the wrong cameras push them apart even more. Partners: in a pair of cameras, crops that are
+each other's nearest. Where taking means off takes people off, too, there are fewer.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def choose_centre(
     is_centred = moved[0] > plain[0] and moved[1] > plain[1]
     reason = (
         f"Features are {'' if is_centred else 'not '}centred: that would change the share of other cameras among the "
-        f"nearest crops from {100 * plain[0]:.1f} to {100 * moved[0]:.1f} %, and of crops that are each other's nearest "
-        f"in a pair of cameras from {100 * plain[1]:.1f} to {100 * moved[1]:.1f} %; both have to rise."
+        f"nearest crops from {100 * plain[0]:.1f} to {100 * moved[0]:.1f} %, and that of crops that are each other's "
+        f"nearest in a pair of cameras from {100 * plain[1]:.1f} to {100 * moved[1]:.1f} %; both have to rise."
     )
     measured = plain[0], moved[0], plain[1], moved[1]
     if not is_centred:
