@@ -47,19 +47,24 @@ def centred_by_hand(features, names, means):
 def embedded(iics, out, *arguments):
     finished = iics("embed", *arguments, "--out", out)
     assert finished.code == 0, finished.stderr
-    return np.load(out), finished
+    return np.load(out)
 
 
-def test_embed_centres_by_folder_and_tells_of_unseen_cameras(iics, model_file, cameras, tmp_path):
-    plain, _ = embedded(iics, tmp_path / "plain.npz", model_file, cameras)
-    found, finished = embedded(iics, tmp_path / "centred.npz", model_file, cameras, "--centre", "on")
+def told(caplog, words):
+    """Return how often a message with these words was logged; the log is on standard error."""
+    return sum(words in message for message in caplog.messages)
+
+
+def test_embed_centres_by_folder_and_tells_of_unseen_cameras(iics, model_file, cameras, tmp_path, caplog):
+    plain = embedded(iics, tmp_path / "plain.npz", model_file, cameras)
+    found = embedded(iics, tmp_path / "centred.npz", model_file, cameras, "--centre", "on")
     assert list(plain) == ["features", "paths"]
     assert found["is_centred"]
     assert list(found["cameras"]) == ["door"] * 26 + ["hall"] * 6
     expected = centred_by_hand(plain["features"], found["cameras"], load_model(model_file).camera_means)
     np.testing.assert_allclose(found["features"], expected, atol=1e-5)
-    assert finished.stderr.count("Training did not see camera door") == 1
-    assert finished.stderr.count("Training did not see camera hall (6 crops), and a mean needs 25 crops") == 1
+    assert told(caplog, "Training did not see camera door") == 1
+    assert told(caplog, "Training did not see camera hall (6 crops), and a mean needs 25 crops") == 1
 
 
 def test_embed_needs_to_know_the_camera(iics, refusal, model_file, cameras, tmp_path):
@@ -67,14 +72,14 @@ def test_embed_needs_to_know_the_camera(iics, refusal, model_file, cameras, tmp_
     message = refusal("embed", model_file, cameras / "door", *out, "--centre", "on")
     assert message.startswith("Which camera took ")
     assert message.endswith("--centre needs it: name a folder of camera folders, or --camera NAME.")
-    found, _ = embedded(iics, tmp_path / "x.npz", model_file, cameras / "hall", "--centre", "on", "--camera", "hall")
+    found = embedded(iics, tmp_path / "x.npz", model_file, cameras / "hall", "--centre", "on", "--camera", "hall")
     assert set(found["cameras"]) == {"hall"}
     assert refusal("embed", model_file, cameras, *out, "--camera", "hall") == (
         "--camera says what --centre takes off; add it, or leave it out."
     )
 
 
-def test_search_ranks_a_gallery_by_centred_features_without_thresholds(iics, model_file, cameras, gallery):
+def test_search_ranks_a_gallery_by_centred_features_without_thresholds(iics, model_file, cameras, gallery, caplog):
     model = load_model(model_file)
     finished = iics(
         "search", gallery, cameras / "door" / "03.png", "--centre", "on", "--query-camera", "door", "--json"
@@ -89,16 +94,16 @@ def test_search_ranks_a_gallery_by_centred_features_without_thresholds(iics, mod
     assert found["thresholds"] is None
     assert found["thresholds_note"].startswith("Features are centred by camera")
     assert found["centre"]["is_centred"]
-    assert finished.stderr.count("Training did not see camera door") == 1
+    assert told(caplog, "Training did not see camera door") == 1
     table = iics("search", gallery, cameras / "door" / "03.png", "--centre", "on")
     assert "not calibrated" not in table.stdout
     assert "Features are centred by camera, and thresholds are measured on plain ones" in " ".join(table.stdout.split())
-    assert "The query's camera is not known" in table.stderr
+    assert told(caplog, "The query's camera is not known") == 1
     plain = json.loads(iics("search", gallery, cameras / "door" / "03.png", "--json").stdout)
     assert "centre" not in plain
 
 
-def test_index_decides_how_its_gallery_is_searched(iics, model_file, cameras, tmp_path):
+def test_index_decides_how_its_gallery_is_searched(iics, model_file, cameras, tmp_path, caplog):
     place = tmp_path / "decided.db"
     index = ["index", place, cameras, "--model", model_file]
     search = ["search", place, cameras / "hall" / "01.png", "--json"]
@@ -107,8 +112,8 @@ def test_index_decides_how_its_gallery_is_searched(iics, model_file, cameras, tm
     assert "centre" not in json.loads(iics(*search, "--centre", "off").stdout)
     assert iics(*index).code == 0
     assert json.loads(iics(*search).stdout)["centre"]["is_centred"], "indexing again changes nothing that was said"
-    finished = iics(*index, "--centre", "auto")
-    assert "both have to rise" in finished.stderr
+    assert iics(*index, "--centre", "auto").code == 0
+    assert told(caplog, "both have to rise") == 1
     decided = json.loads(iics(*search).stdout)["centre"]
     assert decided["centre"] == "auto"
     assert 0 <= decided["partners"] <= 1
@@ -142,8 +147,6 @@ def test_evaluate_says_what_auto_chose(iics, trained, market_people):
         json.loads(iics("evaluate", trained[0], *data, "--centre", centre).stdout) for centre in ("off", "on", "auto")
     )
     assert on["mean_ap"] != plain["mean_ap"]
-    assert "above_thresholds" in plain
-    assert "above_thresholds" not in on, "thresholds are of plain features"
     assert auto["mean_ap"] == (on if auto["centre"]["is_centred"] else plain)["mean_ap"]
     assert "both have to rise" in auto["centre"]["reason"]
 

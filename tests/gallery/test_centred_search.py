@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -233,6 +235,8 @@ def test_a_gallery_keeps_how_it_is_searched_and_says_so_to_whoever_opens_it(fill
     with place.open() as again:
         assert gallery_choice(again, means, None) == decided
         assert gallery_choice(again, means, "auto") == decided
+        assert decided.notes == centring_notes(again, means)
         assert gallery_choice(again, means, "off") == CentreChoice("off", False)
-        again.delete(["0"])
-        assert gallery_choice(again, means, None) == decided
+        again.delete([str(k) for k in np.flatnonzero(cameras == "few")])
+        assert gallery_choice(again, means, None) == replace(decided, notes=centring_notes(again, means))
+        assert len(centring_notes(again, means)) == 1

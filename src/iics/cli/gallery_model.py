@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
     from iics.models.centre_choice import CentreChoice
     from iics.models.reid_model import ReidModel
-
-logger = logging.getLogger(__name__)
 
 
 def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> ReidModel:
@@ -50,13 +47,10 @@ def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None) -> Ce
     Raises:
         WeightsError: If they are to be centred and the model has no camera means.
     """
-    from iics.gallery.centred_gallery import centring_notes, gallery_choice
+    from iics.gallery.centred_gallery import gallery_choice
 
     choice = gallery_choice(gallery, model.camera_means, centre)
     choice.log()
-    if choice.is_centred and model.camera_means is not None:
-        for note in centring_notes(gallery, model.camera_means):
-            logger.warning("%s", note)
     return choice
 
 

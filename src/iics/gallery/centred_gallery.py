@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iics.config import DEFAULT_CENTRE, Centre
 from iics.gallery.gallery import Gallery
 from iics.models.camera_means import CameraMeans
@@ -12,7 +14,7 @@ from iics.models.centring import needed_means
 def gallery_choice(
     gallery: Gallery, means: CameraMeans | None, centre: Centre | None, *, is_new: bool = False
 ) -> CentreChoice:
-    """Return whether a gallery's features are compared centred.
+    """Return whether a gallery's features are compared centred, with what is to be told of its cameras.
 
     Args:
         gallery: Whose crops decide, where it is decided and was not before.
@@ -24,14 +26,17 @@ def gallery_choice(
         WeightsError: If features are to be centred and the model has no means.
         GalleryError: If the database fails.
     """
+    choice = _choice(gallery, means, centre, is_new=is_new)
+    if not choice.is_centred:
+        return choice
+    return replace(choice, notes=centring_notes(gallery, needed_means(means)))
+
+
+def _choice(gallery: Gallery, means: CameraMeans | None, centre: Centre | None, *, is_new: bool) -> CentreChoice:
     stored = gallery.centre_choice
     if stored is not None and not is_new and (centre is None or centre == stored.centre == "auto"):
-        if stored.is_centred:
-            needed_means(means)
         return stored
     wanted = centre or DEFAULT_CENTRE
-    if wanted == "on":
-        needed_means(means)
     if wanted != "auto":
         return CentreChoice(wanted, wanted == "on")
     names = gallery.camera_names()
