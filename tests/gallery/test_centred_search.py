@@ -151,6 +151,13 @@ def test_a_gallery_of_one_camera_is_centred_by_it(gallery, stored_row):
     assert ids(matches) == expected(people(1)[0][0], own, features, np.repeat("lone", 100), {"lone": own})[0][:5]
 
 
+def test_an_empty_gallery_finds_nothing_and_decides_nothing(gallery):
+    means = known_means(*people(0))
+    assert gallery.search(people(1)[0][:2], camera_means=means) == [[], []]
+    assert gallery_choice(gallery, means, "auto").reason == "Features are not centred: the gallery is empty."
+    assert gallery_choice(gallery, means, "on").notes == ()
+
+
 def test_who_opens_the_gallery_again_finds_the_same(filled, place):
     gallery, features, cameras = filled
     means = known_means(features, cameras)

@@ -10,7 +10,7 @@ from iics.arrays import FloatArray
 from iics.config import Centre
 from iics.crops import CropSet
 from iics.models.camera_means import CameraMeans
-from iics.models.centre_choice import CentreChoice, centre_features, choose_centre
+from iics.models.centre_choice import CentreChoice, centre_features, choose_centre, spread_over
 from iics.models.centring import OwnMean, own_means
 
 
@@ -53,17 +53,21 @@ def centre_search(
     Raises:
         WeightsError: If they are to be centred and the model has no means.
     """
+    if centre == "off":
+        return CentredSearch(query_features, gallery_features, CentreChoice(centre, False))
     present = np.unique(np.concatenate([query.camera_ids, gallery.camera_ids]))
     names = [gallery.camera_names[camera] for camera in present]
     query_at, gallery_at = (np.searchsorted(present, crops.camera_ids) for crops in (query, gallery))
     in_gallery, in_query = own_means(gallery_features, gallery_at, names), own_means(query_features, query_at, names)
+    chosen = spread_over(len(query) + len(gallery))
+    of_query, of_gallery = chosen[chosen < len(query)], chosen[chosen >= len(query)] - len(query)
     choice, centres = choose_centre(
         centre,
         means,
         names,
         own_mean=_first_that_knows(in_gallery, in_query),
-        features=np.concatenate([query_features, gallery_features]),
-        camera_ids=np.concatenate([query_at, gallery_at]),
+        features=np.concatenate([query_features[of_query], gallery_features[of_gallery]]),
+        camera_ids=np.concatenate([query_at[of_query], gallery_at[of_gallery]]),
     )
     if centres is None:
         return CentredSearch(query_features, gallery_features, choice)

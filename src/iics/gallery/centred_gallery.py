@@ -49,8 +49,7 @@ def _choice(gallery: Gallery, means: CameraMeans | None, centre: Centre | None, 
 
 def centring_notes(gallery: Gallery, means: CameraMeans) -> tuple[str, ...]:
     """Return what is to be told of a gallery's cameras that training did not see."""
-    names = gallery.camera_names()
-    return gallery.centres(means, names).unseen_notes() if names else ()
+    return gallery.centres(means, gallery.camera_names()).unseen_notes()
 
 
 def query_notes(

@@ -20,6 +20,7 @@ from iics.shown_name import shown
 
 FEWEST_OWN_CROPS = 25
 """Crops from which a camera that training did not see has a mean of its own."""
+_ROWS_AT_ONCE = 16384
 Source = Literal["training", "own", "all"]
 OwnMean = Callable[[str], tuple[int, FloatArray | None]]
 """Name of a camera -> how many crops it has, and the mean of their features; None where they are fewer than needed."""
@@ -74,7 +75,7 @@ class CameraCentres:
                 continue
             count, mean = own_mean(name)
             found.append((known.of_all, "all", count) if mean is None else (mean, "own", count))
-        centres = np.stack([centre for centre, _, _ in found]).astype(np.float32)
+        centres = np.array([centre for centre, _, _ in found], dtype=np.float32).reshape(len(found), len(known.of_all))
         return cls(tuple(names), centres, tuple(s for _, s, _ in found), tuple(count for _, _, count in found))
 
     def centred(self, features: FloatArray, camera_ids: IntArray) -> FloatArray:
@@ -84,7 +85,11 @@ class CameraCentres:
             features: L2-normalised. Shape (n, d).
             camera_ids: Index of each row's camera into `names`. Shape (n,).
         """
-        return centred(features, self.centres[camera_ids])
+        result = np.empty_like(features, dtype=np.float32)
+        for start in range(0, len(features), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            result[block] = centred(features[block], self.centres[camera_ids[block]])
+        return result
 
     def unseen_notes(self) -> tuple[str, ...]:
         """Return what is to be told of cameras that training did not see, a sentence for each kind."""
