@@ -20,7 +20,8 @@ from iics.cli.protocol_choice import (
     json_values,
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
-from iics.errors import EvaluationError, SettingsError
+from iics.config import DEFAULT_CENTRE, Centre
+from iics.errors import EvaluationError, SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
@@ -65,6 +66,9 @@ class EvaluateCommand:
     calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure on this data which similarity means the same person, and write it into the model file, whose weights stay
     as they are (docs/thresholds.md)."""
+    centre: Centre = DEFAULT_CENTRE
+    """Compare features less their camera's mean, which the model holds of its training cameras: off, on, or auto, which
+    decides without labels and says why (docs/centring.md)."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
@@ -75,6 +79,11 @@ class EvaluateCommand:
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
         check_reranking_form(self.rerank, self.rerank_form)
+        check_setting(
+            not self.calibrate or self.centre == "off",
+            f"--calibrate measures similarities of plain features, --centre {self.centre} asks for others. Leave one "
+            "out.",
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -116,11 +125,14 @@ def main(arguments: list[str]) -> int:
             pixels=(_kept(model, splits.query), _kept(model, splits.gallery)),
             progress=progress,
         )
-    result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
+    evaluated, centring = evaluated.centred(model.camera_means, command.centre)
+    centring.log()
+    result = choice.measure(evaluated)
     thresholds = _calibrate(command, splits, model, features)
-    shares = {} if thresholds is not None else _shares_above(model, splits, features)
+    shares = {} if thresholds is not None or centring.is_centred else _shares_above(model, splits, features)
     found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    found |= centring.json_values()
     lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
     print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
@@ -161,10 +173,11 @@ def _model(command: EvaluateCommand) -> ReidModel:
 
 def _print_marked(command: EvaluateCommand, file: Path) -> int:
     is_of_data = command.source != DataSource() or command.contact_sheet is not None
-    if is_of_data or command.rerank or command.calibrate or command.protocol != "market1501" or command.model is None:
+    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE
+    if is_of_data or is_changed or command.protocol != "market1501" or command.model is None:
         raise SettingsError(
             "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
-            "--calibrate and --contact-sheet: iics evaluate MODEL --marks FILE."
+            "--calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
     from iics.cli.unlabelled_result import marked_matches
 
@@ -181,6 +194,7 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
             "--rerank and --contact-sheet."
         )
     from iics.cli.unlabelled_result import UnlabelledResult
+    from iics.evaluation.centred_search import centre_crops
     from iics.evaluation.evaluate import numbers
     from iics.models.extraction_memory import check_extraction_fits
 
@@ -188,13 +202,16 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
     check_extraction_fits(model, len(crops), batch_size=command.batch_size)
     with count_display("features", len(crops)) as progress:
         features = model.embed(crops, batch_size=command.batch_size, progress=progress)
-    result = UnlabelledResult.of(features, crops)
+    compared, centring = centre_crops(features, crops, means=model.camera_means, centre=command.centre)
+    centring.log()
+    result = UnlabelledResult.of(compared, crops)
     ranked = None if result.ranked is None else numbers(result.ranked)
     thresholds = _calibrate(command, splits, model, {id(crops): features})
     found = {
         "label_free": asdict(result.label_free),
         "each_against_all": ranked,
         **_threshold_values(thresholds),
+        **centring.json_values(),
     }
     print(
         json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])

@@ -252,8 +252,13 @@ def _print_end(run: TrainingRun) -> None:
         table = Table(title="Query against gallery, in %")
         for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
             table.add_column(heading, justify="right" if heading else "left")
-        for name, record in (("before training", before), (f"after {count_of(after.number, 'round')}", after)):
-            cells = [record.scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
+        trained = f"after {count_of(after.number, 'round')}"
+        rows = [("before training", before.scores), (trained, after.scores)]
+        for kind in ("centred", "plain"):  # the one that the run is not judged by
+            of_kind = {name.removeprefix(f"{kind}_"): v for name, v in after.scores.items() if name.startswith(kind)}
+            rows += [(f"{trained}, {kind}", of_kind)] if of_kind else []
+        for name, scores in rows:
+            cells = [scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Hashable
 import numpy as np
 
 from iics.arrays import FloatArray
+from iics.config import DEFAULT_CENTRE, Centre
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
+from iics.evaluation.centred_search import centre_search
 from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.distance_rows import CosineRows, DistanceOf
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
@@ -31,6 +33,7 @@ def evaluate(
     protocol: str = "market1501",
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
+    centre: Centre = DEFAULT_CENTRE,
 ) -> RankingResult:
     """Return how well `model` finds the query's people in the gallery; the result prints itself.
 
@@ -42,15 +45,22 @@ def evaluate(
             under the other two.
         reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
+        centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
+            and logs why.
 
     Raises:
         DataError: If a crop cannot be read.
         EvaluationError: If identities are missing, no query can be scored, there is no such protocol, or re-ranking
             needs more memory than is free.
+        WeightsError: If features are to be centred and the model has no camera means.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
     check_memory(model, query, gallery, reranking)
     features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    if centre != "off":
+        found = centre_search(*features, query, gallery, means=model.camera_means, centre=centre)
+        found.choice.log()
+        features = found.query_features, found.gallery_features
     warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
     return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from iics.arrays import FloatArray, Pixels
+from iics.config import Centre
 from iics.crops import CropSet
+from iics.evaluation.centred_search import centre_search
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import evaluation_labels, matching_protocol, rank_crops
 from iics.evaluation.metrics import RankingResult
 from iics.evaluation.top_matches import top_matches
+from iics.models.camera_means import CameraMeans
+from iics.models.centre_choice import CentreChoice
 from iics.models.reid_model import ReidModel
 from iics.pixels.picture_file import write_picture
 
@@ -63,6 +67,17 @@ class EvaluatedModel:
             for crops, decoded in zip((query, gallery), pixels, strict=True)
         )
         return cls(query, gallery, of_query, of_gallery)
+
+    def centred(self, means: CameraMeans | None, centre: Centre) -> tuple[EvaluatedModel, CentreChoice]:
+        """Return the same, centred by camera if that is wanted or found to help, and whether it is.
+
+        Raises:
+            WeightsError: If features are to be centred and there are no means.
+        """
+        found = centre_search(
+            self.query_features, self.gallery_features, self.query, self.gallery, means=means, centre=centre
+        )
+        return EvaluatedModel(self.query, self.gallery, found.query_features, found.gallery_features), found.choice
 
     @cached_property
     def result(self) -> RankingResult:

@@ -5,24 +5,31 @@ How its collection is opened, made and checked is in `opening`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iics.arrays import FloatArray
+from iics.arrays import FloatArray, IntArray
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
+from iics.gallery.camera_samples import OwnMeans, ids_below
+from iics.gallery.centred_nearest import CameraCrops, CentredNearest
 from iics.gallery.erasure import erase
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
-from iics.gallery.nearest import nearest_rows, ranked_matches
+from iics.gallery.nearest import Nearest, nearest_rows, ranked_matches
 from iics.gallery.opening import OpenCollection, open_collection, open_or_create_collection
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.schema import CENTRE_PROPERTY, FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values, stored_values
+from iics.models.camera_means import CameraMeans
+from iics.models.centre_choice import CentreChoice
+from iics.models.centring import CameraCentres, centred
 
 if TYPE_CHECKING:
     from iics.models.reid_model import ReidModel
@@ -41,6 +48,8 @@ class Gallery:
         model_fingerprint: Of the only model whose features may be added.
         model_file: Where that model was when crops were last indexed; None if that is not known.
         dimension: Length of a feature.
+        centre_choice: Whether searches compare centred features unless they say otherwise; None if nobody said.
+        own_mean: Answers for a camera how many crops it has, and the mean of their features.
         finished_deleting: Whether opening it finished a deletion that had been interrupted.
     """
 
@@ -51,6 +60,8 @@ class Gallery:
         self.model_fingerprint: str = opened.header.model_fingerprint
         self.model_file: Path | None = opened.model_file
         self.dimension: int = opened.header.dimension
+        self.centre_choice = _choice_in(opened.header.properties.get(CENTRE_PROPERTY), opened.uri)
+        self.own_mean = OwnMeans(self._count, self._sample)
         self.finished_deleting = opened.finished_deleting
 
     @classmethod
@@ -108,7 +119,9 @@ class Gallery:
 
     def count(self, filters: GalleryFilters) -> int:
         """Return the number of crops that meet `filters`, whose cameras must be the gallery's."""
-        expression = self._expression(filters)
+        return self._count(self._expression(filters))
+
+    def _count(self, expression: str) -> int:
         with self._asking():
             rows = self._client.query(
                 self.collection, filter=expression, output_fields=["count(*)"], **self._patience()
@@ -174,6 +187,7 @@ class Gallery:
         ]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
+        self.own_mean.forget()
 
     def flush(self) -> None:
         """Make the database write its final files, which makes searches fast."""
@@ -189,6 +203,7 @@ class Gallery:
         Raises:
             GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
+        self.own_mean.forget()
         with self._asking("Cannot erase from"):
             return erase(self._client, self.collection, crop_ids, seconds=connection.SECONDS_TO_ANSWER)
 
@@ -205,6 +220,8 @@ class Gallery:
         rerank: bool = False,
         group_by_tracklet: bool = False,
         rerank_form: RerankingForm = "paper",
+        camera_means: CameraMeans | None = None,
+        query_camera: str | None = None,
     ) -> list[list[Match]]:
         """Return the best matches of each query.
 
@@ -215,6 +232,8 @@ class Gallery:
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
             rerank_form: Of the k-reciprocal distance.
+            camera_means: Of the model, to compare centred features; None compares plain ones.
+            query_camera: Camera of the queries, which are centred by its mean; None if it is not known: by that of all.
 
         Raises:
             GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the
@@ -224,9 +243,74 @@ class Gallery:
             raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
-        expression = self._expression(filters or GalleryFilters())
+        filters = filters or GalleryFilters()
+        expression = self._expression(filters)
         _check_finite(features)
+        nearest: Nearest = self._nearest(expression)
+        if camera_means is not None:
+            nearest = self._centred_nearest(filters, camera_means)
+            centre = camera_means.of_all
+            if query_camera is not None:
+                (centre,) = self.centres(camera_means, [query_camera]).centres
+            features = centred(features, centre)
+        return ranked_matches(
+            nearest,
+            features,
+            top=top,
+            rerank=rerank,
+            group_by_tracklet=group_by_tracklet,
+            rerank_form=rerank_form,
+        )
 
+    def centres(self, camera_means: CameraMeans, names: Sequence[str]) -> CameraCentres:
+        """Return by which means features of cameras are centred here.
+
+        Args:
+            camera_means: Of the model.
+            names: Of the cameras; those that training did not see are centred by their crops here, if they are enough.
+        """
+        return CameraCentres.of(camera_means, names, self.own_mean)
+
+    def sample_of_cameras(self, names: Sequence[str], most: int) -> tuple[FloatArray, IntArray]:
+        """Return features of about `most` crops, as if drawn by lot but always the same, and their cameras.
+
+        Args:
+            names: Of the cameras, at least one; crops of others are left out.
+            most: How many.
+
+        Returns:
+            Features, shape (n, d), and indices into `names`, shape (n,).
+        """
+        below = ids_below(most, self.num_crops)
+        of_cameras = [self._sample(GalleryFilters(cameras=(name,)), below) for name in names]
+        return np.concatenate(of_cameras), np.repeat(np.arange(len(names)), list(map(len, of_cameras)))
+
+    def keep_centre_choice(self, choice: CentreChoice) -> None:
+        """Store how this gallery is searched unless a search says otherwise."""
+        with self._asking("Cannot write to"):
+            self._client.alter_collection_properties(self.collection, {CENTRE_PROPERTY: json.dumps(asdict(choice))})
+        self.centre_choice = choice
+
+    def _sample(self, filters: GalleryFilters, below: str) -> FloatArray:
+        """Return the features of crops that meet `filters` and whose ids lie below a text ("" for any)."""
+        expression = " and ".join(part for part in (filters.expression(), below and f'{ID_FIELD} < "{below}"') if part)
+        found: list[list[float]] = []
+        with self._asking():
+            pages = self._client.query_iterator(
+                self.collection,
+                batch_size=_ROWS_AT_ONCE,
+                filter=expression,
+                output_fields=[FEATURE_FIELD],
+                **self._patience(),
+            )
+            try:
+                while page := pages.next():
+                    found += [row[FEATURE_FIELD] for row in page]
+            finally:
+                pages.close()
+        return np.array(found, dtype=np.float32).reshape(-1, self.dimension)
+
+    def _nearest(self, expression: str) -> Nearest:
         def nearest(queries: FloatArray, limit: int, with_features: bool) -> list[list[Row]]:
             with self._asking("Cannot search"):
                 return nearest_rows(
@@ -239,14 +323,20 @@ class Gallery:
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
-        return ranked_matches(
-            nearest,
-            features,
-            top=top,
-            rerank=rerank,
-            group_by_tracklet=group_by_tracklet,
-            rerank_form=rerank_form,
-        )
+        return nearest
+
+    def _centred_nearest(self, filters: GalleryFilters, camera_means: CameraMeans) -> CentredNearest:
+        names = [name for name in filters.cameras or self.camera_names() if name not in filters.not_cameras]
+        cameras = [
+            CameraCrops(name, centre, self._nearest(replace(filters, cameras=(name,), not_cameras=()).expression()))
+            for name, centre in zip(names, self.centres(camera_means, names).centres, strict=True)
+        ]
+
+        def features_of(ids: Sequence[str]) -> dict[str, FloatArray]:
+            rows = self.rows_by_id(ids, with_features=True)
+            return {crop_id: np.array(row[FEATURE_FIELD], dtype=np.float32) for crop_id, row in rows.items()}
+
+        return CentredNearest(cameras, features_of)
 
     def _a_camera(self, filters: GalleryFilters) -> str | None:
         """Return the camera of any crop that meets `filters`, None if there is no such crop."""
@@ -268,6 +358,24 @@ class Gallery:
     @staticmethod
     def _patience() -> dict[str, float]:
         return {"timeout": connection.SECONDS_TO_ANSWER}
+
+
+def _choice_in(stored: str | None, uri: str) -> CentreChoice | None:
+    """Return what a collection's property tells of centring, None if it tells nothing.
+
+    Raises:
+        GalleryError: If it cannot be read.
+    """
+    if not stored:
+        return None
+    try:
+        values = json.loads(stored)
+        return CentreChoice(**{**values, "notes": tuple(values["notes"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise GalleryError(
+            f"The gallery {uri} does not say readably whether it is searched by centred features ({stored!r:.80}); "
+            "set it anew with a newer iics, or index into a new gallery."
+        ) from error
 
 
 def _check_finite(features: FloatArray) -> None:

@@ -11,6 +11,10 @@ NOT_CALIBRATED = (
     "your cameras: iics evaluate MODEL DATA --calibrate"
 )
 
+CENTRED = (
+    "Features are centred by camera, and thresholds are measured on plain ones: which centred similarity means the "
+    "same person is not known, only that a higher one is likelier. A plain search (--centre off) has thresholds."
+)
 
 _ELSEWHERE = (
     "On crops of other cameras or people than those, the rates do not hold: a threshold of 1 % was exceeded by 3 % of "

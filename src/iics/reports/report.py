@@ -161,6 +161,9 @@ def _round_table(run: ToldRun) -> Table:
     """Return the main numbers of each round; rounds and columns without a number are left out."""
     is_one = len(run.stages) == 1
     scores = {"mean_ap": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
+    scores |= {
+        f"{kind}_{key}": f"{scores[key]}, {kind}" for kind in ("centred", "plain") for key in ("mean_ap", "rank1")
+    }
     columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
         *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
         *(
