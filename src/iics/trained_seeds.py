@@ -30,9 +30,9 @@ from iics.runs.run_hold import HOLDER, LOCK, held
 from iics.runs.same_pictures import HashedOnce, in_order_of_the_run
 from iics.runs.seed_runs import SeedRun, SeedRuns
 from iics.settings_json import from_json, to_json
+from iics.trained_run import When, as_data, given_crops, listening, measured_splits, resume_on, train_on
 from iics.training.distributed import Processes, joined_processes
 from iics.training.progress import ProgressCallback, ProgressEvent
-from iics.trained_run import When, as_data, given_crops, listening, measured_splits, resume_on, train_on
 
 logger = logging.getLogger(__name__)
 
