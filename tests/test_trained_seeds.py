@@ -165,9 +165,9 @@ def test_the_folder_of_a_single_run_takes_no_seeds_and_holds_its_own(train, unbr
 
 
 def test_a_folder_of_seeds_is_no_run(people, settings, unbroken):
-    with pytest.raises(RunFolderError, match="holds the runs of several seeds. Name one of them, e.g. .*seed-3"):
+    with pytest.raises(RunFolderError, match=r"holds the runs of several seeds\. Name one of them, e\.g\. .*seed-3"):
         iics.resume(unbroken.folder, people.train)
-    with pytest.raises(RunFolderError, match="exists already; .* iics train --resume"):
+    with pytest.raises(RunFolderError, match=r"exists already; .* iics train --resume"):
         iics.train(people.train, settings=settings, out=unbroken.folder)
 
 
@@ -191,5 +191,5 @@ def test_a_damaged_list_of_seeds_is_named(unbroken, tmp_path, change, fault):
 def test_a_finished_seed_whose_run_went_away_is_named(unbroken, tmp_path):
     out = shutil.copytree(unbroken.folder, tmp_path / "copy")
     shutil.rmtree(out / "seed-4")
-    with pytest.raises(RunFolderError, match="says that seed 4 is finished, but .*seed-4 does not hold its 1 rounds"):
+    with pytest.raises(RunFolderError, match=r"says that seed 4 is finished, but .*seed-4 does not hold its 1 rounds"):
         _ = SeedRuns.read(out).runs

@@ -230,6 +230,11 @@ def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) ->
 
 
 def given_crops(crops: object) -> CropSet:
+    """Return crops that may be what a reader gave for a split that is not there.
+
+    Raises:
+        DataError: If they are no crops.
+    """
     if crops is None:
         raise DataError(
             "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "

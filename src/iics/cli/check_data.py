@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
@@ -15,6 +15,7 @@ from iics.cli.train import PresetName, fitting_preset
 from iics.errors import SettingsError
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_display, format_seconds
+from iics.ranges import check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
@@ -35,8 +36,13 @@ class CheckDataCommand:
     """Predict memory, disk and time of a run here: trains on random pixels for some ten seconds. Not with errors."""
     preset: PresetName | None = None
     """Settings of the run that is estimated; by default those that fit the data."""
+    seeds: Annotated[int, whole(1, 100)] = 1
+    """Runs that are estimated together, as iics train --seeds makes them."""
     json: bool = False
     """Print everything as JSON."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:
@@ -44,6 +50,8 @@ def main(arguments: list[str]) -> int:
     command = parse(CheckDataCommand, arguments, command="check-data")
     if command.preset is not None and not command.estimate:
         raise SettingsError("--preset says which run is estimated; add --estimate.")
+    if command.seeds > 1 and not command.estimate:
+        raise SettingsError("--seeds says how many runs are estimated; add --estimate.")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     splits = _loaded(command.source)
@@ -117,7 +125,8 @@ def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
     from iics import presets
     from iics.runs.estimate import estimate_run
 
-    return estimate_run(splits, presets.BY_NAME[command.preset or fitting_preset(command.source)])
+    settings = presets.BY_NAME[command.preset or fitting_preset(command.source)]
+    return estimate_run(splits, settings, num_seeds=command.seeds)
 
 
 def _numbers(estimate: RunEstimate) -> dict[str, object]:

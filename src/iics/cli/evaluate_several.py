@@ -1,4 +1,4 @@
-"""`iics evaluate RUN RUN ...`: each model alone, how far they spread, and all of them by the mean of their distances."""
+"""`iics evaluate RUN RUN ...`: each model alone, their spread, and all of them by the mean of their distances."""
 
 from __future__ import annotations
 

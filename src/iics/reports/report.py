@@ -238,6 +238,7 @@ def _text(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Return how long something took, as the tables of a report have it."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 59.5:

@@ -31,7 +31,7 @@ def digests_of(crops: CropSet, settings: Settings) -> Digests:
 
 
 class HashedOnce:
-    """`digests_of` that reads each set of crops once, however many runs ask for it: they begin with the same pictures."""
+    """`digests_of` that reads each set of crops once, however many runs ask: all begin with the same pictures."""
 
     def __init__(self) -> None:
         self._known: list[tuple[CropSet, Digests]] = []  # with the crops, for a number of an object may be used again
