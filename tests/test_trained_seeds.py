@@ -172,19 +172,21 @@ def test_a_folder_of_seeds_is_no_run(people, settings, unbroken):
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("name", "value"),
     [
-        ({"seeds": []}, "is damaged: it must hold seeds"),
-        ({"seeds": [1, 1]}, "is damaged: it must hold seeds"),
-        ({"finished": [9]}, "is damaged: it must hold seeds"),
-        ({"source": {"data": 1}}, "is damaged: it must hold seeds"),
-        ({"settings": None}, "is damaged: it must hold seeds"),
+        ("seeds", []),
+        ("seeds", [1, 1]),
+        ("seeds", 3),
+        ("finished", [9]),
+        ("source", {"data": 1}),
+        ("settings", None),
+        ("asked", 1),
     ],
 )
-def test_a_damaged_list_of_seeds_is_named(unbroken, tmp_path, change, fault):
+def test_a_damaged_list_of_seeds_is_named(unbroken, tmp_path, name, value):
     values = json.loads((unbroken.folder / "seeds.json").read_text())
-    (tmp_path / "seeds.json").write_text(json.dumps({**values, **change}))
-    with pytest.raises(RunFolderError, match=fault):
+    (tmp_path / "seeds.json").write_text(json.dumps({**values, "finished": [], name: value}))
+    with pytest.raises(RunFolderError, match=f"seeds.json is damaged: {name} is not what was written there"):
         SeedRuns.read(tmp_path)
 
 

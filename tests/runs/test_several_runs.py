@@ -38,7 +38,7 @@ def make_seeds(make_run, tmp_path):
     def make(finished):
         for seed in (0, 1):
             make_run(f"seeds/seed-{seed}", round_number=2 if seed in finished else 1)
-        values = {"seeds": [0, 1, 2], "finished": finished, "settings": {"rounds": 2}, "source": {}}
+        values = {"seeds": [0, 1, 2], "finished": finished, "settings": {"rounds": 2}, "source": {}, "asked": ""}
         (tmp_path / "seeds" / "seeds.json").write_text(json.dumps(values))
         return tmp_path / "seeds"
 
@@ -66,7 +66,7 @@ def test_one_unfinished_seed_is_told_of(make_seeds):
 
 
 def test_a_folder_of_seeds_without_a_finished_one_is_refused(make_seeds):
-    with pytest.raises(RunFolderError, match="None of the seeds 0, 1, 2 in .*seeds is finished. Go on with: iics"):
+    with pytest.raises(RunFolderError, match=r"None of the seeds 0, 1, 2 in .*seeds is finished. Go on with: iics"):
         several_runs([make_seeds([])])
 
 
@@ -74,13 +74,13 @@ def test_a_folder_of_seeds_without_a_finished_one_is_refused(make_seeds):
 def test_a_run_named_twice_in_any_spelling_is_refused(make_run, tmp_path, again):
     first, second = make_run("a"), make_run("b")
     (tmp_path / "link").symlink_to(first)
-    with pytest.raises(RunFolderError, match="One model is named twice: .*It would count double; name it once"):
+    with pytest.raises(RunFolderError, match=r"One model is named twice: .*It would count double; name it once"):
         several_runs([first, second, tmp_path / again])
 
 
 def test_a_seed_named_beside_its_folder_is_named_twice(make_seeds):
     folder = make_seeds([0, 1])
-    with pytest.raises(RunFolderError, match="One model is named twice: .*seed-1 and .*seed-1|twice: .*seed-1"):
+    with pytest.raises(RunFolderError, match=r"named twice: .*seed-1"):
         several_runs([folder, folder / "seed-1"])
 
 

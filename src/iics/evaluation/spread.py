@@ -59,13 +59,13 @@ def spread_rows(columns: Sequence[Sequence[float | None]]) -> list[Row]:
     """
     found = [[value for value in column if value is not None] for column in columns]
     spreads = [Spread(tuple(values)) if len(values) > 1 else None for values in found]
-    parts = {
-        "mean": lambda spread: spread.mean,
-        "standard deviation": lambda spread: spread.deviation,
-        "minimum": lambda spread: spread.minimum,
-        "maximum": lambda spread: spread.maximum,
+    numbers = {
+        "mean": [spread and spread.mean for spread in spreads],
+        "standard deviation": [spread and spread.deviation for spread in spreads],
+        "minimum": [spread and spread.minimum for spread in spreads],
+        "maximum": [spread and spread.maximum for spread in spreads],
     }
-    return [(name, *(in_percent(spread and part(spread)) for spread in spreads)) for name, part in parts.items()]
+    return [(name, *map(in_percent, found)) for name, found in numbers.items()]
 
 
 def in_percent(value: float | None) -> str:

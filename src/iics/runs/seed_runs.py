@@ -72,7 +72,7 @@ class SeedRuns:
     finished: tuple[int, ...]
     settings: Mapping[str, Any]
     source: Mapping[str, str]
-    asked: str = ""
+    asked: str
 
     @classmethod
     def read(cls, folder: Path | str) -> SeedRuns:
@@ -83,16 +83,24 @@ class SeedRuns:
         """
         file = Path(folder) / SEEDS
         values = read_json(file, way_out=_WAY_OUT)
-        seeds, finished = values.get("seeds"), values.get("finished")
-        are_seeds = _are_seeds(seeds) and _are_seeds(finished) and set(finished) <= set(seeds) and len(seeds) > 0
-        source = values.get("source")
-        is_source = isinstance(source, dict) and all(isinstance(text, str) for text in source.values())
-        if not (are_seeds and is_source and isinstance(values.get("settings"), dict)):
-            raise RunFolderError(
-                f"{file} is damaged: it must hold seeds, those that are finished, settings and source. {_WAY_OUT}"
-            )
+        checks = {
+            "seeds": _are_seeds(values.get("seeds")) and bool(values["seeds"]),
+            "finished": _are_seeds(values.get("finished"))
+            and set(values["finished"]) <= set(values.get("seeds") or ()),
+            "settings": isinstance(values.get("settings"), dict),
+            "source": isinstance(values.get("source"), dict) and all(map(_is_text, values["source"].values())),
+            "asked": _is_text(values.get("asked")),
+        }
+        wrong = [name for name, is_right in checks.items() if not is_right]
+        if wrong:
+            raise RunFolderError(f"{file} is damaged: {wrong[0]} is not what was written there. {_WAY_OUT}")
         return cls(
-            Path(folder), tuple(seeds), tuple(finished), values["settings"], source, str(values.get("asked", ""))
+            folder=Path(folder),
+            seeds=tuple(values["seeds"]),
+            finished=tuple(values["finished"]),
+            settings=values["settings"],
+            source=values["source"],
+            asked=values["asked"],
         )
 
     @staticmethod
@@ -160,6 +168,10 @@ def _label(run: SeedRun) -> str:
         return str(run.seed)
     done = run.records[-1].number if run.records else 0
     return f"{run.seed} ({f'stopped after round {done}' if run.state == 'started' else 'not begun'})"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _are_seeds(values: Any) -> bool:
