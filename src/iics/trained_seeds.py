@@ -227,7 +227,12 @@ def _as_it_began(
             hashing.remember(splits[name], ordered)
     if processes.is_first:
         RunFolder.open(begun).check_same_identities(splits[TRAIN])
-    return replace(data, **splits)
+    return DataSplits(
+        data.name,
+        train=splits[TRAIN],
+        query=splits.get("query", data.query),
+        gallery=splits.get("gallery", data.gallery),
+    )
 
 
 def _tell(progress: ProgressCallback, runs_left: int, event: ProgressEvent) -> None:

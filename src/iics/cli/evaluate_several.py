@@ -97,13 +97,15 @@ def _print_label_free(
 
 def _spread_values(of_each: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Return mean, deviation, minimum and maximum of every score that is one number of each model."""
-    columns = {name: [values.get(name) for values in of_each.values()] for name in SCORES}
-    spreads = {
-        name: Spread(tuple(column))
-        for name, column in columns.items()
-        if all(isinstance(value, float) for value in column)
-    }
-    return {
-        name: {"mean": one.mean, "deviation": one.deviation, "minimum": one.minimum, "maximum": one.maximum}
-        for name, one in spreads.items()
-    }
+    spreads: dict[str, dict[str, float | None]] = {}
+    for name in SCORES:
+        found = [value for values in of_each.values() if isinstance(value := values.get(name), float)]
+        if len(found) == len(of_each):
+            one = Spread(tuple(found))
+            spreads[name] = {
+                "mean": one.mean,
+                "deviation": one.deviation,
+                "minimum": one.minimum,
+                "maximum": one.maximum,
+            }
+    return spreads

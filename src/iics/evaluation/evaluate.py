@@ -100,7 +100,8 @@ def _evaluate_several(
         features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
         each.append(rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
         joined.add(*features)
-    of_all = joined.as_one()
+    query_features, gallery_features = joined.as_one()
+    of_all = query_features, gallery_features
     warn_of_copies(*of_all, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
     together = rank_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)

@@ -59,11 +59,11 @@ def spread_rows(columns: Sequence[Sequence[float | None]]) -> list[Row]:
     """
     found = [[value for value in column if value is not None] for column in columns]
     spreads = [Spread(tuple(values)) if len(values) > 1 else None for values in found]
-    numbers = {
-        "mean": [spread and spread.mean for spread in spreads],
-        "standard deviation": [spread and spread.deviation for spread in spreads],
-        "minimum": [spread and spread.minimum for spread in spreads],
-        "maximum": [spread and spread.maximum for spread in spreads],
+    numbers: dict[str, list[float | None]] = {
+        "mean": [None if spread is None else spread.mean for spread in spreads],
+        "standard deviation": [None if spread is None else spread.deviation for spread in spreads],
+        "minimum": [None if spread is None else spread.minimum for spread in spreads],
+        "maximum": [None if spread is None else spread.maximum for spread in spreads],
     }
     return [(name, *map(in_percent, found)) for name, found in numbers.items()]
 
