@@ -13,7 +13,8 @@ from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.calibration import check_calibratable, measured_thresholds
-from iics.evaluation.evaluate import check_scorable, numbers
+from iics.evaluation.evaluate import check_scorable
+from iics.evaluation.metrics import numbers
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.centre_choice import CentreChoice
 from iics.models.model_header import read_header

@@ -71,6 +71,16 @@ def test_no_estimate_is_made_of_what_is_not_known(known_speeds, people, tiny_set
         estimate_run(people, replace(tiny_settings, **change))
 
 
+def test_several_seeds_repeat_everything_but_the_reading_of_training_crops(known_speeds, people, tiny_settings):
+    one, three = (estimate_run(people, tiny_settings, num_seeds=count) for count in (1, 3))
+    of_one = {work.name: work.count for work in one.works}
+    expected = {name: 3 * count for name, count in of_one.items()} | {"reading crops": 54 + 3 * 3 * 27}
+    assert {work.name: work.count for work in three.works} == expected
+    assert three.start_seconds == one.start_seconds
+    assert three.peak_bytes == one.peak_bytes
+    assert three.settings.endswith("2 rounds for each of 3 seeds")
+
+
 def test_without_a_test_split_nothing_is_evaluated(known_speeds, people, tiny_settings):
     estimate = estimate_run(DataSplits("own", people.train), tiny_settings)
     assert "evaluation" not in {work.name for work in estimate.works}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
 
 SECONDS_A_PHASE = 4.0
+_READING = "reading crops"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ class RunEstimate:
         return max(self.clustering_bytes, self.step_bytes or 0)
 
 
-def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: float = SECONDS_A_PHASE) -> RunEstimate:
+def estimate_run(
+    splits: DataSplits, settings: Settings, *, num_seeds: int = 1, seconds_a_phase: float = SECONDS_A_PHASE
+) -> RunEstimate:
     """Return what `iics train` on a data set would take on this machine as it is now, evaluated every round.
 
     Takes a few times `seconds_a_phase`. What cannot be trained on, or would not fit into memory, is refused as training
@@ -117,6 +120,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
     Args:
         splits: The data set.
         settings: Of a run of a method that is known to cost what IICS costs, of both stages or of stage 2 alone.
+        num_seeds: Runs that follow one another, as `iics train --seeds` makes them: training crops are read once.
         seconds_a_phase: Time for each of three probes of the network, roughly.
 
     Raises:
@@ -152,12 +156,14 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         ) from error
     speeds = (phases.features, *phases.training.values(), *(speed for _, speed in clustering))
     size = settings.model
+    works = *_network_works(splits, settings, sizes, reading, phases, title), *(work for work, _ in clustering)
+    of_seeds = "" if num_seeds == 1 else f" for each of {num_seeds} seeds"
     return RunEstimate(
-        settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds",
+        settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds{of_seeds}",
         engine=str(engine),
         load=load,
         num_cores=os.cpu_count() or 1,
-        works=(*_network_works(splits, settings, sizes, reading, phases, title), *(work for work, _ in clustering)),
+        works=tuple(_repeated(work, num_seeds, done_once=len(train)) for work in works),
         start_seconds=sum(speed.first_seconds for speed in speeds),
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
@@ -199,6 +205,12 @@ class _Phases:
         return self.bytes_before + round(max(grown, 0) * full / probed / num_parts)
 
 
+def _repeated(work: RepeatedWork, num_seeds: int, *, done_once: int) -> RepeatedWork:
+    """Return the work of several runs; crops that are read once, for all of them, count once."""
+    once = done_once if work.name == _READING else 0
+    return replace(work, count=once + num_seeds * (work.count - once))
+
+
 def _network_works(
     splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases, title: str
 ) -> list[RepeatedWork]:
@@ -216,7 +228,7 @@ def _network_works(
     extracted = f"{phases.features.num_measured} crops at once"
     works = [
         RepeatedWork(
-            "reading crops",
+            _READING,
             "crop",
             num_crops + _num_tested(splits),
             reading.seconds / reading.num_crops,
