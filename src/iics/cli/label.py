@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     if page is not None:
         return page.serve(labelling)
     table = labelling.book.file
-    print(f"{table}: fill in the column answer (yes, no, unsure), then: iics label {command.model} --answers {table}")
+    print(f"{table}: fill in the column answer (yes, no, unsure); then --answers {table} in place of --draw-only.")
     return 0
 
 
@@ -165,8 +165,8 @@ def _labelling(command: LabelCommand) -> tuple[Labelling, bool]:
     is_drawn = book.file.exists()
     if is_drawn and (command.pairs is not None or command.seed is not None):
         raise DataError(
-            f"{book.file} holds the {len(book.pairs())} pairs that were drawn before. Leave out --pairs and --seed to go "
-            "on with them, or move the file away to draw anew."
+            f"{book.file} holds the {len(book.pairs())} pairs that were drawn before. Leave out --pairs and --seed to "
+            "go on with them, or move the file away to draw anew."
         )
     model = load_model_or_run(path, device=command.device)
     crops = _crops(command.source, run)
@@ -234,7 +234,7 @@ def _is_of_run(run: Path, crops: CropSet, digests: Digests, *, is_named: bool) -
     lost = known - found
     first = next((crop.path for crop in pictures.splits[TRAIN] if crop.contents in lost), "none")
     raise RunFolderError(
-        f"The crops of {crops.name} are not those that {run} was trained on: {lost.total()} of {known.total()} are gone "
-        f"or changed (the first: {first}), and {(found - known).total()} came. Put them back, or name the crops to ask "
-        f"about: iics label {run} DATA --data-dir PLACE."
+        f"The crops of {crops.name} are not those that {run} was trained on: {lost.total()} of {known.total()} are "
+        f"gone or changed (the first: {first}), and {(found - known).total()} came. Put them back, or name the "
+        f"crops to ask about: iics label {run} DATA --data-dir PLACE."
     )

@@ -61,11 +61,11 @@ class RankOne:
 
     def __str__(self) -> str:
         unsure = f", {self.num_unsure} could not be told" if self.num_unsure else ""
+        num_drawn = self.num_yes + self.num_no + self.num_unsure
         return (
-            f"Rank-1 across cameras: {percent(self.share)} (95 % interval {percent(self.low)} to {percent(self.high)}): "
-            f"of {self.num_yes + self.num_no + self.num_unsure} crops drawn, {self.num_yes} found the same person first "
-            f"in another camera, {self.num_no} another{unsure}. Crops that no other camera has the person of count as "
-            "missed."
+            f"Rank-1 across cameras: {percent(self.share)} (95 % interval {percent(self.low)} to "
+            f"{percent(self.high)}). Of {num_drawn} crops drawn, {self.num_yes} found the same person first in another "
+            f"camera, {self.num_no} another{unsure}. Crops of people that no other camera saw count as missed."
         )
 
 
@@ -116,7 +116,7 @@ def answered_thresholds(pairs: Sequence[AskedPair], similarity: FloatArray) -> t
     if slices.edges[-1] != len(similarity):
         raise EvaluationError(
             f"These crops have {len(similarity)} pairs of two cameras, and the answers were drawn from "
-            f"{slices.edges[-1]}: crops came or went since. Put them back, or draw anew."
+            f"{slices.edges[-1]:.0f}: crops came or went since. Put them back, or draw anew."
         )
     curve = slices.curve(_falling(slices.share_of(slices.yes, slices.no), slices.yes + slices.no))
     generator = np.random.default_rng(0)
@@ -190,7 +190,7 @@ def _threshold(
     high = max(float(np.quantile(slices.rates(most, place)[1], 0.975)), rate)
     if high > MOST_OVER * rate:
         return MatchThreshold(rate)
-    at, highest, lowest = (float(similarity[int(_place(slices, curve, share))]) for share in (rate, low, high))
+    at, highest, lowest = (float(similarity[_place(slices, curve, share)]) for share in (rate, low, high))
     return MatchThreshold(
         rate,
         at,
@@ -202,10 +202,11 @@ def _threshold(
     )
 
 
-def _place(slices: _Slices, curve: DoubleArray, rate: float) -> float:
+def _place(slices: _Slices, curve: DoubleArray, rate: float) -> int:
     """Return how many pairs lie above the similarity that a share of the pairs of two people exceeds."""
     rising = curve + 1e-9 * slices.edges  # where all pairs of a slice are one person, the end of it
-    return min(float(np.interp(rate * curve[-1], rising, slices.edges)), slices.edges[-1] - 1)
+    # 1e-4: products such as 0.05 * 9900 may be rounded to just below a whole number.
+    return min(int(np.interp(rate * curve[-1], rising, slices.edges) + 1e-4), int(slices.edges[-1]) - 1)
 
 
 def _falling(shares: DoubleArray, weights: DoubleArray) -> DoubleArray:

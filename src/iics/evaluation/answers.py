@@ -162,7 +162,7 @@ def check_consistent(pairs: Sequence[AskedPair]) -> None:
 
 
 def contradiction(pairs: Sequence[AskedPair]) -> list[AskedPair]:
-    """Return pairs of one person that lead from one crop to another, and then a pair that says these two are two people.
+    """Return pairs of one person that lead from one crop to another, and then a pair that says they are two people.
 
     Empty if there is none. Of all such, the first pair of two people that contradicts others, by the shortest way.
     """

@@ -36,7 +36,7 @@ _LIMITS: dict[Calibration, str] = {
     ),
     "answers": (
         "All pairs are of two cameras; within one camera different people look more alike. The intervals are of these "
-        "crops. What share of the pairs of one person is above is not known: below, they are too rare to be asked about."
+        "crops. What share of the pairs of one person is above is not known: below, they are too rare to be met."
     ),
 }
 _TRAINED_ON = {

@@ -80,16 +80,16 @@ def check_enough(crops: CropSet, num_pairs: int) -> None:
     counts = np.bincount(crops.camera_ids)
     if np.count_nonzero(counts) < 2:
         raise EvaluationError(
-            f"All {len(crops)} crops of {crops.name} are of one camera; pairs to ask about are of two. Name data of two "
-            "cameras or more."
+            f"All {len(crops)} crops of {crops.name} are of one camera; pairs to ask about are of two. Name data of "
+            "two cameras or more."
         )
     num_across = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
     num_any = num_pairs - num_pairs // 2
     if len(crops) < num_pairs or num_across < _PAIRS_A_DRAW * num_any:
         raise EvaluationError(
-            f"{crops.name} has {len(crops)} crops and {num_across} pairs of two cameras; to ask about {num_pairs} pairs "
-            f"takes at least {num_pairs} crops and {_PAIRS_A_DRAW * num_any} such pairs. Add crops, or ask about fewer "
-            f"pairs (at least {LEAST_PAIRS})."
+            f"{crops.name} has {len(crops)} crops and {num_across} pairs of two cameras; asking about {num_pairs} "
+            f"pairs takes at least {num_pairs} crops and {_PAIRS_A_DRAW * num_any} such pairs. Add crops, or ask about "
+            f"fewer pairs (at least {LEAST_PAIRS})."
         )
 
 
@@ -148,14 +148,16 @@ class PairsAcross:
 
 
 def slice_edges(num_pairs: int, num_drawn: int) -> IntArray:
-    """Return where slices begin, and where the last one ends: sizes grow by one factor up to the last, which is the rest.
+    """Return where slices begin and the last one ends: sizes grow by one factor up to the last, which is the rest.
 
     Args:
         num_pairs: In all.
         num_drawn: From all slices together.
     """
     first = max(_FIRST_SHARE * num_pairs, -(-num_drawn // NUM_SLICES) + 1)
-    inner = np.geomspace(first, max(_LAST_BEGINS * num_pairs, first * NUM_SLICES), NUM_SLICES - 1)
+    # Each at least twice as far as the one before, so that no slice is smaller than the first.
+    last = max(_LAST_BEGINS * num_pairs, first * 2 ** (NUM_SLICES - 2))
+    inner = np.geomspace(first, last, NUM_SLICES - 1)
     return np.array([0, *np.round(inner).astype(np.int64), num_pairs])
 
 

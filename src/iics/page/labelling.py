@@ -1,4 +1,4 @@
-"""A model, its crops and the pairs that people are asked about: drawn or gone on with, and what follows from answers."""
+"""A model, its crops, the pairs that people are asked about (drawn or gone on with), and what follows from answers."""
 
 from __future__ import annotations
 
