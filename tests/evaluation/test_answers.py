@@ -55,7 +55,7 @@ def test_a_damaged_table_is_refused_by_its_line(file, old, new, message):
 
 
 def test_a_missing_and_an_empty_table_are_named(tmp_path):
-    with pytest.raises(DataError, match="Cannot read answers from .*none.csv: No such file"):
+    with pytest.raises(DataError, match=r"Cannot read answers from .*none.csv: No such file"):
         read_answers(tmp_path / "none.csv")
     (tmp_path / "empty.csv").write_text(",".join(ANSWER_COLUMNS) + "\n")
     with pytest.raises(DataError, match="holds no pairs"):
