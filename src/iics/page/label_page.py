@@ -89,7 +89,9 @@ def label_page(labelling: Labelling, audit: AuditLog) -> gr.Blocks:
 
 def _html(pairs: Sequence[AskedPair], **shown: Any) -> str:
     values: dict[str, Any] = {"pair": None, "pictures": [], "title": "", "text": "", "again": ""}
-    counts = {"num_pairs": len(pairs), "num_answered": sum(pair.answer != "" for pair in pairs)}
+    # A pair that was drawn twice is asked about once.
+    said = {pair.crops: pair.answer != "" for pair in pairs}
+    counts = {"num_pairs": len(said), "num_answered": sum(said.values())}
     return template("label.html").render({**values, **counts, **shown})
 
 
