@@ -1,4 +1,4 @@
-"""`iics label` as people use it: fifty pairs of the sample answered in a browser by key and tap, with a stop between."""
+"""`iics label` as people use it: fifty pairs of the sample answered in a browser by key and tap, and a stop between."""
 
 from __future__ import annotations
 
