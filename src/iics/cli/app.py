@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     from iics.page.access import Access, read_password
     from iics.page.audit_log import AuditLog
     from iics.page.marks_book import MarksBook
-    from iics.page.server import check_gradio, page_server
+    from iics.page.server import check_gradio, page_server, search_page
 
     password = read_password(command.password_file) if command.user or command.password_file else ""
     access = Access(command.host, command.port, command.user, password, command.session_hours, command.trusted_proxy)
@@ -85,19 +85,20 @@ def main(arguments: list[str]) -> int:
     from iics.gallery.gallery import Gallery
     from iics.page.visitor_search import Searcher
 
-    with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
+    with stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device)
         is_centred = centring_of(gallery, model, command.centre).is_centred
         searcher = Searcher(gallery, model, marks, is_centred=is_centred)
         browser = None if command.run is None else _browser(expanded(command.run), command)
         with page_server() as serve:
-            print(f"{serve(searcher, browser, access, audit)}  (Ctrl-C ends it)", flush=True)
+            address = serve(lambda: search_page(searcher, browser, audit), access, audit)
+            print(f"{address}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
+def stopping() -> Iterator[None]:
     """End the block in order on Ctrl-C and when the process is asked to end."""
 
     def stop(*_: object) -> None:
