@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -70,15 +70,15 @@ def main(arguments: list[str]) -> int:
     check_extraction_fits(model, len(files), batch_size=command.batch_size)
     with count_display("features", len(files)) as progress:
         features = model.embed(files, batch_size=command.batch_size, progress=progress)
-    values = {"paths": np.array([file.as_posix() for file in files])}
+    values: dict[str, Any] = {"features": features, "paths": np.array([file.as_posix() for file in files])}
     if cameras is not None:
         from iics.models.centre_choice import centre_features
 
         features, choice = centre_features(features, cameras, means=model.camera_means, centre=command.centre)
         choice.log()
-        values |= {"cameras": np.array(cameras), "is_centred": np.array(choice.is_centred)}
+        values |= {"features": features, "cameras": np.array(cameras), "is_centred": np.array(choice.is_centred)}
     buffer = io.BytesIO()
-    np.savez(buffer, features=features, **values)
+    np.savez(buffer, **values)
     write_atomically(command.out, buffer.getvalue())
     print(f"{len(files)} features of {features.shape[1]} numbers in {command.out}")
     return 0

@@ -180,7 +180,9 @@ class Run:
     def _take_camera_means(self, checkpoint: Checkpoint) -> None:
         """Take the means of a finished round from its model file, which gets them if an older version wrote it."""
         folder = self.folder
-        self.model.camera_means = self.processes.from_first(lambda: folder and means_of(folder, checkpoint))
+        self.model.camera_means = self.processes.from_first(
+            lambda: None if folder is None else means_of(folder, checkpoint)
+        )
         if self.model.camera_means is None:
             self.model.camera_means = self._camera_means()
             if folder is not None:
