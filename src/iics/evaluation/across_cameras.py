@@ -1,13 +1,16 @@
-"""Matches across cameras, judged without labels: do they lead back, and do they depend on half of the features?
+"""Matches across cameras, judged without labels: a score that orders models on the same crops.
 
-Each crop is matched with the most similar crop of another camera. Two things that the right match does mostly, and an
-arbitrary one seldom:
+Each crop is matched with the most similar crops of other cameras. Three things hold for right matches:
 
-* it leads back: of the crops in the first crop's camera, the one that is most similar to the match is the first crop,
-  or one of its `NUM_NEAR` most similar crops there (mostly the same person's);
-* it does not depend on which features are looked at: each half of the channels, drawn at random, has the same match.
+* agreement: a crop and the most similar other crop of its camera, mostly the same person a moment later, have the same
+  matches. Share of `NUM_MATCHES` matches that both have.
+* nearness of other cameras: a match is near among all crops, too, not only among those of other cameras. Share of other
+  cameras among the `NUM_NEAREST` nearest crops, over that by chance.
+* distinctness: a match stands out. Its similarity less the mean between cameras, in standard deviations of the latter.
 
-Features x cameras -> `AcrossCameras`. O(n^2) memory for at most `MOST_CROPS` crops.
+Each can be had for nothing: features of two numbers agree, features of noise are near no camera, features of the camera
+alone stand out. Their product, the match score, is low for all of these (docs/experiments.md has how far it orders
+models as mAP does). Features x cameras -> `AcrossCameras`. O(n^2) memory for at most `MOST_CROPS` crops.
 """
 
 from __future__ import annotations
@@ -21,44 +24,53 @@ from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.explained import explained, percent
 
-NUM_NEAR = 5
-"""Crops of its own camera that count as a crop's surroundings: a person stays in view for some pictures."""
+NUM_MATCHES, NUM_NEAREST = 5, 20
 MOST_CROPS = 1500
+_DECIMALS = 5
 
 
 @dataclass(frozen=True)
 class AcrossCameras:
-    """What was found; shares of crops, in [0, 1].
+    """What was found; larger is better for every number.
 
     Attributes:
         num_crops: Crops looked at; all, or drawn at random.
-        led_back: Share of crops whose match in another camera leads back to them, or to one near them.
-        led_back_by_chance: The same if the way back ended anywhere in the crop's camera.
-        halves_agree: Share of crops for which both halves of the channels have the same match.
-        similarity: Mean similarity of crops and their matches.
+        score: The match score, the product of the three below; to compare models on the same crops.
+        agreement: Share of its matches that a crop's most similar crop of its camera has as well, mean over crops.
+        near_other_cameras: Share of other cameras among the nearest crops over that by chance, mean over crops.
+        distinctness: Similarity of a crop and its match less the mean between cameras, in standard deviations of the
+            latter, mean over crops.
     """
 
     num_crops: int
-    led_back: float
-    led_back_by_chance: float
-    halves_agree: float
-    similarity: float
+    score: float
+    agreement: float
+    near_other_cameras: float
+    distinctness: float
 
     def lines(self) -> list[str]:
         """Return what can be printed."""
-        lines = [f"Matches across cameras ({self.num_crops:,} crops, each with the most similar one of another camera)"]
+        lines = [f"Matches across cameras ({self.num_crops:,} crops, each with its most similar ones of other cameras)"]
         lines += explained(
-            "matches that lead back",
-            percent(self.led_back),
-            "The crop most similar to the match, in the first crop's camera, is the first crop or one of its "
-            f"{NUM_NEAR} most similar ones there. Chance is {percent(self.led_back_by_chance)}. Good: high. People whom "
-            "one camera alone saw have no right match, and keep it below 100 %.",
+            "match score",
+            f"{self.score:.2f}",
+            "The product of the three below. It ordered models on the same crops much as mAP did (docs/experiments.md); "
+            "its value on other crops says nothing.",
+        )
+        lines += explained(
+            "matches that a crop's neighbour shares",
+            percent(self.agreement),
+            f"Of {NUM_MATCHES} matches, those of the most similar crop of the same camera as well. Good: high.",
+        )
+        lines += explained(
+            f"other cameras among the {NUM_NEAREST} nearest crops, of chance",
+            percent(self.near_other_cameras),
+            "Good: high. Near 0 %: features tell the camera, not the person.",
         )
         return lines + explained(
-            "matches that both halves of the features have",
-            percent(self.halves_agree),
-            "Channels are split in two at random, and each half chooses its match. Good: high. Near 0 % the matches "
-            "are arbitrary.",
+            "how far matches stand out, in standard deviations",
+            f"{self.distinctness:.2f}",
+            "Similarity of a crop and its match, less the mean between cameras. Good: high.",
         )
 
 
@@ -83,7 +95,7 @@ def matches_across(features: FloatArray, camera_ids: IntArray, *, num_matches: i
         camera_ids: Camera of each crop. Shape (n,).
         num_matches: How many, at least 1.
     """
-    similarity = np.where(_is_across(camera_ids), features @ features.T, -np.inf)
+    similarity = np.where(camera_ids[:, None] != camera_ids[None, :], features @ features.T, -np.inf)
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :num_matches].astype(np.int64)
     found = np.take_along_axis(similarity, order, axis=1)
     is_none = np.isneginf(found)
@@ -93,12 +105,12 @@ def matches_across(features: FloatArray, camera_ids: IntArray, *, num_matches: i
 def across_cameras(
     features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = MOST_CROPS
 ) -> AcrossCameras | None:
-    """Return how far matches across cameras can be trusted; None if all crops looked at are of one camera.
+    """Return what matches across cameras look like; None if all crops looked at are of one camera.
 
     Args:
         features: L2-normalised, of the crops. Shape (n, d).
         crops: Their cameras count, nothing else.
-        seed: Of the crops that are drawn, and of the halves.
+        seed: Of the crops that are drawn.
         max_crops: Crops that are looked at.
 
     Raises:
@@ -106,57 +118,51 @@ def across_cameras(
     """
     if features.ndim != 2 or len(features) != len(crops):
         raise EvaluationError(f"{len(crops)} crops need as many rows of features, got shape {features.shape}.")
-    generator = np.random.default_rng(seed)
     chosen = np.arange(len(crops))
     if len(crops) > max_crops:
-        chosen = np.sort(generator.choice(len(crops), max_crops, replace=False))
+        chosen = np.sort(np.random.default_rng(seed).choice(len(crops), max_crops, replace=False))
     looked_at, cameras = features[chosen], crops.camera_ids[chosen]
-    if len(np.unique(cameras)) < 2:
+    is_across: BoolArray = cameras[:, None] != cameras[None, :]
+    if not is_across.any():
         return None
-    similarity = looked_at @ looked_at.T
-    best, best_similarity = _best(similarity, _is_across(cameras))
-    sizes = (~_is_across(cameras)).sum(axis=1)
-    return AcrossCameras(
-        num_crops=len(chosen),
-        led_back=float(_leads_back(similarity, best, cameras).mean()),
-        led_back_by_chance=float(np.minimum((NUM_NEAR + 1) / sizes, 1).mean()),
-        halves_agree=float(_halves_agree(looked_at, cameras, generator).mean()),
-        similarity=float(best_similarity.mean()),
-    )
+    similarity = _cosines(looked_at)
+    agreement = _agreement(similarity, is_across)
+    near, distinctness = _near_other_cameras(similarity, is_across), _distinctness(similarity, is_across)
+    return AcrossCameras(len(chosen), agreement * near * distinctness, agreement, near, distinctness)
 
 
-def _leads_back(similarity: FloatArray, best: IntArray, cameras: IntArray) -> BoolArray:
-    is_own = ~_is_across(cameras)  # with the crop itself
-    back, _ = _best(similarity[best], is_own)
-    reached = similarity[np.arange(len(back)), back]
-    # Counted with equals: features that are all the same lead nowhere.
-    at_least_as_near: IntArray = (is_own & (similarity >= reached[:, None])).sum(axis=1)
-    leads_back: BoolArray = (best >= 0) & (back >= 0) & (at_least_as_near <= NUM_NEAR + 1)
-    return leads_back
+def _agreement(similarity: FloatArray, is_across: BoolArray) -> float:
+    count = min(NUM_MATCHES, int(is_across.sum(axis=1).min()))
+    among_others = np.where(is_across, similarity, -np.inf)
+    matches = np.argsort(-among_others, axis=1, kind="stable")[:, :count]
+    is_own = ~is_across
+    np.fill_diagonal(is_own, val=False)
+    neighbour = np.where(is_own, similarity, -np.inf).argmax(axis=1)
+    shared = (matches[:, :, None] == matches[neighbour][:, None, :]).any(axis=2).mean(axis=1)
+    # Where more crops are equally similar than there are matches, these are the first by index: no matches at all.
+    num_best = (among_others == among_others.max(axis=1, keepdims=True)).sum(axis=1)
+    shared = np.where(num_best > NUM_MATCHES, 0, shared)
+    has_neighbour = is_own.any(axis=1)
+    return float(shared[has_neighbour].mean()) if has_neighbour.any() else 0.0
 
 
-def _halves_agree(features: FloatArray, cameras: IntArray, generator: np.random.Generator) -> BoolArray:
-    is_across, matches = _is_across(cameras), []
-    for channels in np.array_split(generator.permutation(features.shape[1]), 2):
-        half = features[:, channels]
-        norms = np.linalg.norm(half, axis=1, keepdims=True)
-        half = half / np.where(norms > 0, norms, 1)
-        matches.append(_best(half @ half.T, is_across)[0])
-    return (matches[0] == matches[1]) & (matches[0] >= 0)
+def _near_other_cameras(similarity: FloatArray, is_across: BoolArray) -> float:
+    others = similarity.copy()
+    np.fill_diagonal(others, -np.inf)
+    count = min(NUM_NEAREST, len(others) - 1)
+    nearest = np.argsort(-others, axis=1, kind="stable")[:, :count]
+    by_chance = is_across.sum(axis=1) / (len(others) - 1)
+    return float((np.take_along_axis(is_across, nearest, axis=1).mean(axis=1) / by_chance).mean())
 
 
-def _best(similarity: FloatArray, may_be: BoolArray) -> tuple[IntArray, FloatArray]:
-    """Return the column of the largest value that may be one, and the value; -1 if it is one of too many equals.
-
-    A few are copies of one picture; features that are all the same have no match.
-    """
-    allowed = np.where(may_be, similarity, -np.inf)
-    best = allowed.argmax(axis=1)
-    value = allowed[np.arange(len(best)), best]
-    num_equal = (allowed == value[:, None]).sum(axis=1)
-    return np.where(num_equal <= NUM_NEAR, best, -1).astype(np.int64), value
+def _distinctness(similarity: FloatArray, is_across: BoolArray) -> float:
+    between = similarity[is_across].astype(np.float64)
+    deviation = between.std()
+    best = np.where(is_across, similarity, -np.inf).max(axis=1)
+    return float((best.mean(dtype=np.float64) - between.mean()) / deviation) if deviation > 0 else 0.0
 
 
-def _is_across(camera_ids: IntArray) -> BoolArray:
-    is_across: BoolArray = camera_ids[:, None] != camera_ids[None, :]
-    return is_across
+def _cosines(features: FloatArray) -> FloatArray:
+    """Return cosines, rounded: equal rows must come out equal, whatever the order in which their products are added."""
+    cosines: FloatArray = np.round(features @ features.T, _DECIMALS)
+    return cosines

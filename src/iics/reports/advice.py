@@ -5,7 +5,6 @@ Warnings say what went wrong (`warnings.py`); advice says what could go better. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,9 @@ from iics.reports.told_run import ToldRun
 
 SETTLED = 0.9
 """Of the adjusted Rand index of a round's clusters with those of the round before: above it they hardly change."""
+
+LEAST_GAIN = 1.1
+"""Of the match score by training: one round raised it by far more wherever mAP rose (docs/experiments.md)."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +38,19 @@ def advice_of(run: ToldRun, judgement: Judgement | None) -> list[Advice]:
     return [one for find in _FINDERS for one in find(run, judgement)] if run.trained else []
 
 
-def standard_error(share: float, count: int) -> float:
-    """Return that of a share of `count` crops, as if they were drawn one by one; crops of one person make it larger."""
-    return math.sqrt(share * (1 - share) / count)
-
-
 def _little_gained(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice]:
     if judgement is None or judgement.before is None:
         return
-    before, after = judgement.before, judgement.after
-    gain = after.led_back - before.led_back
-    limit = 2 * math.hypot(
-        standard_error(before.led_back, before.num_crops), standard_error(after.led_back, after.num_crops)
-    )
-    if gain > limit:
+    before, after, number = judgement.before.score, judgement.after.score, judgement.round_number
+    if after > LEAST_GAIN * before:
         return
-    what = "fewer" if gain < -limit else "no more"
     yield Advice(
-        f"After training, {what} matches across cameras lead back",
-        f"{_percent(before.led_back)} before, {_percent(after.led_back)} after round {judgement.round_number}, of "
-        f"{after.num_crops:,} crops; a difference below {_percent(limit)} can be chance.",
+        "Training did little for matches across cameras" if after >= before else "Matches across cameras got worse",
+        f"The match score was {before:.2f} before and is {after:.2f} after round {number}, of "
+        f"{judgement.after.num_crops:,} crops.",
         "Heed the warnings above, and look at the clusters below. If they hold one person each, train longer "
-        f"(--rounds {2 * judgement.round_number}); if not, start from better weights (--weights FILE) or give more "
-        "crops of each person.",
+        f"(--rounds {2 * number}); if not, start from better weights (--weights FILE) or give more crops of each "
+        "person.",
     )
 
 
@@ -103,7 +95,3 @@ _FINDERS: Sequence[Callable[[ToldRun, Judgement | None], Iterator[Advice]]] = (
     _never_compared,
     _no_identities,
 )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -18,10 +18,12 @@ from iics.runs.run_files import read_json
 
 JUDGEMENT, CLUSTER_SHEET, MATCH_SHEET = "judgement.json", "clusters.jpg", "matches.jpg"
 NUMBERS = {
-    "led_back": "matches that lead back, %",
-    "halves_agree": "matches that both halves of the features have, %",
+    "score": ("match score", 2, 1),
+    "agreement": ("matches that a crop's neighbour shares, %", 1, 100),
+    "near_other_cameras": ("other cameras among the 20 nearest, % of chance", 1, 100),
+    "distinctness": ("how far matches stand out, standard deviations", 2, 1),
 }
-"""What is told of matches across cameras, by field of `AcrossCameras`; larger is better for both."""
+"""What is told of matches across cameras, by name in `AcrossCameras`: title, digits, factor; larger is better."""
 
 _WAY_OUT = "Restore it from a copy, or delete it: iics train --resume writes it anew while the crops can be read."
 

@@ -204,9 +204,9 @@ def _across_table(judgement: Judgement | None) -> Table | None:
     if judgement is None:
         return None
     rows = []
-    for name, title in NUMBERS.items():
-        before = None if judgement.before is None else getattr(judgement.before, name)
-        rows.append((title, _percent(before) or "-", _percent(getattr(judgement.after, name))))
+    for name, (title, digits, factor) in NUMBERS.items():
+        moments = judgement.before, judgement.after
+        rows.append((title, *("-" if one is None else f"{factor * getattr(one, name):.{digits}f}" for one in moments)))
     rows.append(("crops looked at", "", f"{judgement.after.num_crops:,}"))
     return Table(("", "before training", f"after round {judgement.round_number}"), tuple(rows))
 
