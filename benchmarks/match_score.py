@@ -1,4 +1,4 @@
-"""Does the match score order models as mAP does? Kendall's tau over models, and over features that were spoilt on purpose.
+"""Does the match score order models as mAP does? Kendall's tau over models, and over features spoilt on purpose.
 
 Run: python benchmarks/match_score.py MODEL ... [--data-dir FOLDER] [--people N] [--seed N]
 
@@ -51,7 +51,9 @@ def main() -> None:
     data = iics.load_sample() if args.data_dir is None else iics.load_market_layout(args.data_dir)
     query, gallery = some_people(data.query, data.gallery, args.people, np.random.default_rng(args.seed))
     print(f"{len(query)} queries, {len(gallery)} crops of the gallery\n")
-    print("| features | mAP | rank-1 | match score | agreement | near other cameras | distinctness |\n|---|---|---|---|---|---|---|")
+    print(
+        "| features | mAP | rank-1 | match score | agreement | near other cameras | distinctness |\n" + "|---" * 7 + "|"
+    )
     cases = []
     features = np.empty((0, 0), np.float32)
     for name in args.models:
@@ -63,7 +65,10 @@ def main() -> None:
         cases.append(shown(case(name, spoilt, query, gallery, is_network=False)))
     for kind, kept in (("networks", [one for one in cases if one.is_network]), ("all", cases)):
         scores = [one.mean_ap for one in kept]
-        taus = (f"{name} {kendalltau(scores, [getattr(one.across, name) for one in kept]).statistic:.2f}" for name in NUMBERS)
+        taus = (
+            f"{name} {kendalltau(scores, [getattr(one.across, name) for one in kept]).statistic:.2f}"
+            for name in NUMBERS
+        )
         print(f"\nKendall's tau with mAP, {len(kept)} ({kind}): {', '.join(taus)}")
 
 

@@ -79,23 +79,19 @@ def test_without_the_first_weights_only_the_trained_model_is_told_of(copied, cro
         judge(copied, crops)
     assert Judgement.read(copied.folder).before is None
     assert "will not show what was before training: the weights are gone" in caplog.text
-    assert "before training" not in _heading(write_report(copied.folder).read_text())
-
-
-def _heading(page):
-    return page[page.index("Clusters of the last round") : page.index("Numbers by round")].replace(
-        "and, after the gap, by the model before training", ""
-    )
+    assert (copied.folder / MATCH_SHEET).is_file()
 
 
 def test_crops_that_were_moved_end_no_run_and_the_report_says_so(copied, crops, monkeypatch, caplog):
     moved = replace(crops, paths=tuple(path.with_name(f"moved-{path.name}") for path in crops.paths))
     with caplog.at_level(logging.WARNING):
         trained_run._look_at_crops(copied, moved)
-    assert f"The report of {copied.folder} has no pictures of its crops (DataError: " in caplog.text
-    assert "Matches across cameras are judged, and crops shown, when training ends." in (
-        copied.folder / "report.html"
-    ).read_text()
+    assert f"The report of {copied.folder} has no pictures of its crops (" in caplog.text
+    assert "moved-" in caplog.text
+    assert (
+        "Matches across cameras are judged, and crops shown, when training ends."
+        in (copied.folder / "report.html").read_text()
+    )
 
 
 def test_clusters_are_found_by_path(finished, crops):

@@ -233,7 +233,7 @@ def _measuring(
 
 
 def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) -> AtEnd:
-    """Return what happens at the end: model card, what similarities mean, a look at the crops, what the caller wants."""
+    """Return what happens at the end: model card, thresholds, a look at the crops, then what the caller wants."""
 
     def end(run: TrainingRun) -> None:
         write_model_card(run.folder)

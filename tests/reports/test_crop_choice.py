@@ -46,7 +46,7 @@ def test_doubtful_clusters_are_the_least_alike_and_typical_ones_the_middle():
 def test_one_cluster_is_typical_and_none_is_nothing():
     features, labels, cameras = in_clusters([10])
     rows = cluster_rows(features, np.arange(4), labels, cameras)
-    assert [row.title for row in rows][0] == "Typical clusters"
+    assert rows[0].title == "Typical clusters"
     assert clusters_of(rows) == [0]
     assert cluster_rows(features[:0], np.arange(0), labels, cameras) == []
 

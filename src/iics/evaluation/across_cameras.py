@@ -54,8 +54,8 @@ class AcrossCameras:
         lines += explained(
             "match score",
             f"{self.score:.2f}",
-            "The product of the three below. It ordered models on the same crops much as mAP did (docs/experiments.md); "
-            "its value on other crops says nothing.",
+            "The product of the three below. On the same crops it ordered models mostly as mAP did; its value on other "
+            "crops says nothing (docs/checking_data.md).",
         )
         lines += explained(
             "matches that a crop's neighbour shares",

@@ -5,7 +5,7 @@ Warnings say what went wrong (`warnings.py`); advice says what could go better. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iics.reports.judgement_file import Judgement
@@ -35,10 +35,12 @@ class Advice:
 
 def advice_of(run: ToldRun, judgement: Judgement | None) -> list[Advice]:
     """Return what to try next with a run; nothing before its first round."""
-    return [one for find in _FINDERS for one in find(run, judgement)] if run.trained else []
+    if not run.trained:
+        return []
+    return [*_little_gained(judgement), *_clusters_still_change(run), *_one_round(run), *_no_identities(run)]
 
 
-def _little_gained(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice]:
+def _little_gained(judgement: Judgement | None) -> Iterator[Advice]:
     if judgement is None or judgement.before is None:
         return
     before, after, number = judgement.before.score, judgement.after.score, judgement.round_number
@@ -54,7 +56,7 @@ def _little_gained(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice
     )
 
 
-def _clusters_still_change(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice]:
+def _clusters_still_change(run: ToldRun) -> Iterator[Advice]:
     number = run.trained[-1].number
     if number != run.settings.get("rounds"):
         return
@@ -69,7 +71,7 @@ def _clusters_still_change(run: ToldRun, judgement: Judgement | None) -> Iterato
             )
 
 
-def _never_compared(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice]:
+def _one_round(run: ToldRun) -> Iterator[Advice]:
     if len(run.trained) == 1 and run.settings.get("rounds") == 1 and run.clusterings:
         yield Advice(
             "One round says little",
@@ -78,7 +80,7 @@ def _never_compared(run: ToldRun, judgement: Judgement | None) -> Iterator[Advic
         )
 
 
-def _no_identities(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice]:
+def _no_identities(run: ToldRun) -> Iterator[Advice]:
     if run.records[-1].scores or run.is_supervised:
         return
     yield Advice(
@@ -87,11 +89,3 @@ def _no_identities(run: ToldRun, judgement: Judgement | None) -> Iterator[Advice
         f"iics label RUN, here {run.name}: fifty answers of yes or no give an estimate of rank-1 across cameras with "
         "its interval, and the similarity that means the same person.",
     )
-
-
-_FINDERS: Sequence[Callable[[ToldRun, Judgement | None], Iterator[Advice]]] = (
-    _little_gained,
-    _clusters_still_change,
-    _never_compared,
-    _no_identities,
-)

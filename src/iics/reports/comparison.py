@@ -142,14 +142,14 @@ class Comparison:
         notes = []
         trained, measured = ({pair[kind] for pair in self.letters.values()} - {""} for kind in (0, 1))
         if len(trained) > 1:
-            told = {letter: run for run in reversed(self.runs) for letter in self.letters[run.name][0]}
+            told = {self.letters[run.name][0]: run for run in reversed(self.runs)}
             listed = "; ".join(
                 f"{letter}: {run.told.data_name}, {run.told.data.get('num_crops', '?')} crops"
                 for letter, run in sorted(told.items())
             )
             notes.append(
-                f"Trained on different pictures ({listed}). Clusters and numbers without labels depend on them: compare "
-                "these only between runs of one letter."
+                f"Trained on different pictures ({listed}). Clusters and numbers without labels depend on them: "
+                "compare these only between runs of one letter."
             )
         if len(measured) > 1:
             notes.append(
@@ -180,7 +180,9 @@ class Comparison:
             ("stability", _stability, 2),
             ("minutes", lambda run: run.told.seconds / 60, 1),
         ]
-        found = [ComparedNumber(title, {run.name: of(run) for run in self.runs}, digits) for title, of, digits in wanted]
+        found = [
+            ComparedNumber(title, {run.name: of(run) for run in self.runs}, digits) for title, of, digits in wanted
+        ]
         return [one for one in found if any(value is not None for value in one.of.values())]
 
     @cached_property

@@ -203,7 +203,7 @@ def _across_table(judgement: Judgement | None) -> Table | None:
     """Return matches across cameras before and after training; None if they were not judged."""
     if judgement is None:
         return None
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, (title, digits, factor) in NUMBERS.items():
         moments = judgement.before, judgement.after
         rows.append((title, *("-" if one is None else f"{factor * getattr(one, name):.{digits}f}" for one in moments)))
