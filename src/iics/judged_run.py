@@ -52,6 +52,7 @@ def judge(run: TrainingRun, crops: CropSet) -> None:
     if len(crops) > MOST_CROPS:
         sample = np.sort(generator.choice(len(crops), MOST_CROPS, replace=False))
     looked_at = crops.subset(sample).without_identities()
+    logger.info("Looking at %d crops for the report, by the trained model and by the one before training.", len(sample))
     after = run.model.embed(looked_at, batch_size=settings.inference_batch_size)
     start = _start(settings)
     before = None if start is None else start.embed(looked_at, batch_size=settings.inference_batch_size)
