@@ -1,31 +1,45 @@
 """AIBN (Eq. 12) beside `nn.BatchNorm2d` and its plain form: time forward and backward, and what is kept in between.
 
+Then what share of a training step of lite0 all norms take.
+
 Run: python -m benchmarks.norms [REPEATS]   (5 x 3 runs of each, if not said; float32, on the CPU)
 """
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from functools import partial, wraps
+from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_training import plain_norm
 from iics.cli.machine import machine_line
+from iics.computing_settings import EngineSettings
+from iics.layers import fused_norm
 from iics.layers.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
 from iics.measure import seconds_in_turn
 from iics.memory import keep_freed_memory
+from iics.speed.training_work import Phase, Workload, our_work, training_context
+from iics.training.engine import at_work, choose_engine
 
 Shape = tuple[int, int, int, int]
 Layout = Literal["channels_last", "contiguous"]
 
 BATCH_NORM, PLAIN, OURS = "nn.BatchNorm2d", "plain AIBN", "AIBN"
+PHASES: tuple[Phase, ...] = ("stage1", "stage2")
 SHAPES: tuple[Shape, ...] = ((64, 1024, 16, 8), (64, 256, 16, 8))
 RUNS_PER_REPEAT = 5
 """A norm takes milliseconds, and single times scatter."""
+LITE0 = Workload(
+    backbone="efficientnet_lite0", height=128, width=64, engine=EngineSettings(precision="float32", threads=1)
+)
 
 
 def main() -> None:
@@ -37,6 +51,11 @@ def main() -> None:
         for layout in ("channels_last", "contiguous"):
             for has_relu in (False, True):
                 report(compare_norms(shape, layout=layout, has_relu=has_relu, repeats=repeats))
+    print("\n| step, processor time | step, ms | norms, ms | share |\n|---|---|---|---|")
+    for phase in PHASES:
+        step = norms_in_step(phase, LITE0, repeats=repeats)
+        times = f"{1000 * step.seconds:.1f} | {1000 * step.norm_seconds:.1f} | {step.share:.1%}"
+        print(f"| {phase}, {LITE0.num_crops(phase)} crops | {times} |", flush=True)
 
 
 def report(comparison: NormComparison) -> None:
@@ -141,6 +160,72 @@ def kept_for_backward(layer: nn.Module, x: Tensor) -> int:
         y = layer(x)  # holds what was noted: no two of them can lie at one address
     del y
     return sum(kept.values())
+
+
+@dataclass(frozen=True)
+class NormsInStep:
+    """Processor time of a training step, on all threads.
+
+    Attributes:
+        seconds: Of the step.
+        norm_seconds: Of its norms with their activations, forward and backward.
+    """
+
+    seconds: float
+    norm_seconds: float
+
+    @property
+    def share(self) -> float:
+        """Of the norms in the step."""
+        return self.norm_seconds / self.seconds
+
+
+def norms_in_step(phase: Phase, workload: Workload, *, repeats: int = 3) -> NormsInStep:
+    """Time steps with AIBN on the CPU, and the norms within; returned is the step of the median share.
+
+    In a step, not in a loop of norms: there, convolutions have emptied the caches.
+
+    Args:
+        phase: stage1 or stage2.
+        workload: Of the steps.
+        repeats: Steps that count, after one that does not.
+    """
+    engine = choose_engine(workload.engine, backbone=workload.backbone, device=torch.device("cpu"))
+    work = our_work(phase, training_context(phase, workload, norm="aibn", engine=engine))
+    steps = []
+    with at_work(engine):
+        work()  # loads compiled code
+        for _ in range(repeats):
+            with _timed_norms() as seconds:
+                start = time.process_time()
+                work()
+                steps.append(NormsInStep(time.process_time() - start, sum(seconds)))
+    return sorted(steps, key=lambda step: step.share)[len(steps) // 2]
+
+
+@contextmanager
+def _timed_norms() -> Iterator[list[float]]:
+    """Yield processor seconds of every pass of a norm within the block, forward or backward."""
+    seconds: list[float] = []
+
+    def timed(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def run(*given: Any, **named: Any) -> Any:
+            start = time.process_time()
+            result = call(*given, **named)
+            seconds.append(time.process_time() - start)
+            return result
+
+        return run
+
+    norm = fused_norm._FusedNorm
+    backward = staticmethod(timed(norm.backward))
+    with (
+        patch.object(AdaptiveInstanceBatchNorm2d, "forward", timed(AdaptiveInstanceBatchNorm2d.forward)),
+        patch.object(GroupedBatchNorm2d, "forward", timed(GroupedBatchNorm2d.forward)),
+        patch.object(norm, "backward", backward),
+    ):
+        yield seconds
 
 
 def _forward_backward(layer: nn.Module, x: Tensor, grad: Tensor) -> None:

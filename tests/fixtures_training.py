@@ -207,10 +207,10 @@ def _same_bits(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
 
 
-@pytest.fixture
-def context_of() -> Callable[..., TrainingContext]:
-    """Make the working place of a phase that is timed, with a small workload and a given engine."""
-    workload = Workload(
+@pytest.fixture(scope="session")
+def small_workload() -> Workload:
+    """What a step or an extraction computes in tests: 2 cameras x 4 crops, 3 clusters x 2 crops, 5 crops."""
+    return Workload(
         backbone="resnet18",
         height=64,
         width=32,
@@ -219,6 +219,11 @@ def context_of() -> Callable[..., TrainingContext]:
         clusters_per_batch=3,
         crops_per_cluster=2,
         num_extracted=5,
-        augment=AugmentSettings(mirror_probability=0, pad=0, erase_probability=0),
     )
+
+
+@pytest.fixture
+def context_of(small_workload: Workload, no_augmentation: AugmentSettings) -> Callable[..., TrainingContext]:
+    """Make the working place of a phase that is timed, without augmentation and with a given engine."""
+    workload = dataclasses.replace(small_workload, augment=no_augmentation)
     return lambda phase, **settings: training_context(phase, workload, norm="aibn", engine=Engine(**settings))

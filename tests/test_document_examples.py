@@ -43,7 +43,7 @@ QUICK = {
 RUNNABLE_DATA = {"sample", "folder", "pattern", "csv"}
 WITHOUT_DATA = {"report", "embed", "clear-cache"}
 GALLERY = {"index", "search", "forget"}
-WAITING = {"watch", "app"}
+WAITING = {"watch", "app", "label"}
 TABLE = "path,camera,identity\n"
 BOXES = "path,camera,left,top,width,height\n"
 

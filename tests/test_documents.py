@@ -23,6 +23,7 @@ from iics.cli.evaluate import EvaluateCommand
 from iics.cli.export import ExportCommand
 from iics.cli.forget import ForgetCommand
 from iics.cli.index import IndexCommand
+from iics.cli.label import LabelCommand
 from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
@@ -65,6 +66,7 @@ KINDS = {
     "forget": ForgetCommand,
     "watch": WatchCommand,
     "app": AppCommand,
+    "label": LabelCommand,
     "export": ExportCommand,
     "clear-cache": ClearCacheCommand,
     "reproduce": ReproduceCommand,

@@ -56,6 +56,7 @@ STEPS = [
     {"progress_display"},
     {"measuring"},
     {"trained_run"},
+    {"trained_seeds"},
     {"gallery"},
     {"page"},
     {"export"},

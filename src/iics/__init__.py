@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from iics.readers.patterns import load_pattern as load_pattern
     from iics.reports.calibrated_model import calibrate as calibrate
     from iics.runs.rounds import TrainingRun as TrainingRun
+    from iics.runs.seed_runs import SeedRuns as SeedRuns
     from iics.trained_run import resume as resume
     from iics.trained_run import train as train
+    from iics.trained_seeds import train_seeds as train_seeds
 
 switch_off_reporting()
 
@@ -51,6 +53,7 @@ _HOMES = {
     "DataSplits": "iics.crops",
     "IicsError": "iics.errors",
     "ReidModel": "iics.models.reid_model",
+    "SeedRuns": "iics.runs.seed_runs",
     "Settings": "iics.config",
     "TrainingRun": "iics.runs.rounds",
     "calibrate": "iics.reports.calibrated_model",
@@ -76,6 +79,7 @@ _HOMES = {
     "load_veri776": "iics.readers.benchmarks",
     "resume": "iics.trained_run",
     "train": "iics.trained_run",
+    "train_seeds": "iics.trained_seeds",
 }
 
 __all__ = [*_HOMES, "presets"]

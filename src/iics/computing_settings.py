@@ -10,12 +10,12 @@ from iics.ranges import check_ranges, whole
 
 @dataclass(frozen=True)
 class PixelSettings:
-    """Where the pixels of training crops come from; the pixels are the same."""
+    """Where the pixels of crops come from that are trained or measured on; the pixels are the same."""
 
     source: Literal["auto", "cache", "decode"] = "auto"
     """cache (decoded once into a file), decode (each time they are needed), or auto: cache while the disk has room."""
     cache_dir: str = ""
-    """Folder of that file. Empty: iics in $XDG_CACHE_HOME or ~/.cache; `iics clear-cache` empties it."""
+    """Folder of these files. Empty: iics in $XDG_CACHE_HOME or ~/.cache; `iics clear-cache` empties it."""
     workers: Annotated[int, whole(0, 256)] = 0
     """Threads that decode. 0: as many as there are cores."""
 

@@ -17,6 +17,9 @@ from iics.ranges import SEED, check_ranges, number, whole
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
 AlphaSharing = Literal["none", "block", "stage"]
+Centre = Literal["off", "on", "auto"]
+DEFAULT_CENTRE: Centre = "off"
+"""Whether features are compared less their camera's mean (`iics.models.centring`), everywhere that it can be said."""
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 Centring = Literal["off", "mean", "scaled"]
 Rate = Annotated[float, number(0, 10, above=True)]
@@ -263,6 +266,9 @@ class Settings:
     """Where numbers go beside metrics.jsonl; wandb and mlflow need the extra of that name. May be empty."""
     own: Annotated[Any, tyro.conf.Suppress, tyro.conf.Fixed] = None
     """What only the method is told: the dataclass that it names as its `settings`. None if it has none."""
+    centre: Centre = DEFAULT_CENTRE
+    """Whether rounds are measured on features less their camera's mean: off, on, or auto (chosen without labels); the
+    other kind is recorded beside it."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

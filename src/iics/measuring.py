@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from iics.arrays import Pixels
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.calibration import check_calibratable, measured_thresholds
-from iics.evaluation.evaluate import check_scorable, numbers
+from iics.evaluation.evaluate import check_scorable
+from iics.evaluation.metrics import numbers
 from iics.evaluation.ranked_results import EvaluatedModel
+from iics.models.centre_choice import CentreChoice
 from iics.models.model_header import read_header
 from iics.models.reid_model import ReidModel
+from iics.pixels.pixel_cache import kept_pixels
 from iics.reports.calibrated_model import store_thresholds
 from iics.reports.camera_pairs_file import write_rankings
 from iics.runs.rounds import TrainingRun
@@ -23,6 +27,9 @@ from iics.runs.run import AfterRound
 from iics.training.progress import ProgressCallback, ProgressEvent, ignore
 
 logger = logging.getLogger(__name__)
+
+_BESIDE = ("mean_ap", "rank1")
+"""Scores of the features that a round is not judged by."""
 
 Tests = Mapping[str, tuple[CropSet, CropSet]]
 """Query and gallery of each test set, by what stands before the names of its scores: "" for the run's own."""
@@ -56,6 +63,8 @@ class Measuring:
         self._tests, self._is_due, self._settings, self._folder = tests, is_due, settings, folder
         self._progress, self._also = progress or ignore, also
         self._latest: EvaluatedModel | None = None
+        self._pixels: dict[int, Pixels | None] = {}
+        self._told: set[CentreChoice] = set()
         for query, gallery in tests.values():
             check_scorable(query, gallery)
 
@@ -63,14 +72,30 @@ class Measuring:
         """Return scores as fractions, by name; none in a round that is not due."""
         scores: dict[str, Any] = {}
         for prefix, (query, gallery) in self._tests.items() if self._is_due(round_number) else ():
-            evaluated = self._measure(model, query, gallery, round_number)
-            scores |= {prefix + name: value for name, value in numbers(evaluated.result).items()}
+            plain = self._measure(model, query, gallery, round_number)
+            evaluated, centre_scores = self._centred(model, plain)
+            measured = {**numbers(evaluated.result), **centre_scores}
+            scores |= {prefix + name: value for name, value in measured.items()}
             if not prefix:
-                self._latest = evaluated
+                self._latest = plain
                 if round_number == self._settings.rounds:
                     write_rankings(evaluated, self._folder)
         own = None if self._also is None else self._also(model, round_number)
         return {**scores, **(own or {})}
+
+    def _centred(self, model: ReidModel, plain: EvaluatedModel) -> tuple[EvaluatedModel, dict[str, Any]]:
+        """Return what the round is judged by, plain or centred, and the scores of the other beside it."""
+        if model.camera_means is None:  # before training
+            return plain, {}
+        centred, _ = plain.centred(model.camera_means, "on")
+        _, choice = plain.centred(model.camera_means, self._settings.centre)
+        if choice.centre != "off" and choice not in self._told:
+            choice.log()
+            self._told.add(choice)
+        headline, other = (centred, plain) if choice.is_centred else (plain, centred)
+        beside = "plain" if choice.is_centred else "centred"
+        scores: dict[str, Any] = {f"{beside}_{name}": numbers(other.result)[name] for name in _BESIDE}
+        return headline, {**scores, **choice.json_values()}
 
     def calibrate(self, run: TrainingRun, data: DataSplits) -> None:
         """Write into the model which similarity means the same person, unless it says so already.
@@ -104,6 +129,7 @@ class Measuring:
 
     def _measure(self, model: ReidModel, query: CropSet, gallery: CropSet, round_number: int) -> EvaluatedModel:
         total, done = len(query) + len(gallery), 0
+        pixels = self._decoded(model, query, round_number), self._decoded(model, gallery, round_number)
 
         def count(num_done: int) -> None:
             nonlocal done
@@ -120,4 +146,33 @@ class Measuring:
             )
 
         batch_size = self._settings.inference_batch_size
-        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, progress=count)
+        return EvaluatedModel.embed(model, query, gallery, batch_size=batch_size, pixels=pixels, progress=count)
+
+    def _decoded(self, model: ReidModel, crops: CropSet, round_number: int) -> Pixels | None:
+        """Return the pixels of crops that are measured on, from the file that is built once; None to decode them."""
+        pixels, header = self._settings.pixels, model.header
+        if header.interpolation != "bicubic":  # which is what files hold
+            return None
+
+        def report(done: int) -> None:
+            self._progress(
+                ProgressEvent(
+                    round_number=round_number,
+                    num_rounds=self._settings.rounds,
+                    work="read crops",
+                    done=done,
+                    total=len(crops),
+                )
+            )
+
+        if id(crops) not in self._pixels:  # `self._tests` holds the crops, so no others get their id
+            self._pixels[id(crops)] = kept_pixels(
+                crops,
+                height=header.height,
+                width=header.width,
+                source=pixels.source,
+                cache_dir=pixels.cache_dir,
+                num_threads=pixels.workers or None,
+                progress=report,
+            )
+        return self._pixels[id(crops)]

@@ -100,11 +100,11 @@ class Pace:
         return f"{self._images / seconds:.0f} images/s" if seconds > 0 and self._images else ""
 
     def time_left(self, event: ProgressEvent) -> str:
-        """Return the time left of the run, "" until a round is finished."""
+        """Return the time left of the run and of those that follow it, "" until a round is finished."""
         if not self._finished_rounds:
             return ""
         a_round = sum(self._finished_rounds) / len(self._finished_rounds)
-        rounds_left = event.num_rounds - event.round_number + 1
+        rounds_left = event.num_rounds * (1 + event.runs_left) - event.round_number + 1
         seconds = max(0.0, a_round * rounds_left - (self._now - self._round_start))
         return f"{format_seconds(seconds)} left"
 

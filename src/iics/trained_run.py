@@ -23,7 +23,7 @@ from iics.runs import rounds
 from iics.runs.rounds import AtEnd, TrainingRun
 from iics.runs.run import AfterRound
 from iics.runs.run_folder import RunFolder
-from iics.runs.same_pictures import check_measured_on
+from iics.runs.same_pictures import Hashing, check_measured_on, digests_of
 from iics.training.distributed import Processes, joined_processes
 from iics.training.progress import ProgressCallback
 
@@ -69,8 +69,8 @@ def train(
             of query and gallery alone, or one without identities.
         IicsError: As `iics.runs.rounds.train`; a report that cannot be written is only warned of.
     """
-    data = _data(_given(crops), query, gallery)
-    with joined_processes() as processes, _listener(progress, processes) as listener:
+    data = as_data(given_crops(crops), query, gallery)
+    with joined_processes() as processes, listening(progress, processes) as listener:
         return train_on(
             data,
             settings=settings,
@@ -104,8 +104,8 @@ def resume(
     Raises:
         IicsError: As `train` and `iics.runs.rounds.resume`; a report that cannot be written is only warned of.
     """
-    data = _data(_given(crops), query, gallery)
-    with joined_processes() as processes, _listener(progress, processes) as listener:
+    data = as_data(given_crops(crops), query, gallery)
+    with joined_processes() as processes, listening(progress, processes) as listener:
         return resume_on(
             Path(out),
             data,
@@ -128,9 +128,10 @@ def train_on(
     after_round: AfterRound | None = None,
     at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
+    hashing: Hashing = digests_of,
 ) -> TrainingRun:
     """Train on data as its reader found it; see `train`. It is measured if query and gallery have identities."""
-    tests = _tests(data, evaluate)
+    tests = measured_splits(data, evaluate)
     measuring = _measuring(tests, evaluate, settings, out, progress, after_round)
     return rounds.train(
         data.to_train_on(),
@@ -142,6 +143,7 @@ def train_on(
         after_record=keep_report,
         at_end=_end(measuring if evaluate != "never" else None, data, at_end),
         progress=progress,
+        hashing=hashing,
     )
 
 
@@ -154,14 +156,15 @@ def resume_on(
     after_round: AfterRound | None = None,
     at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
+    hashing: Hashing = digests_of,
 ) -> TrainingRun:
     """Go on with a run on data as its reader found it; see `resume`."""
     with joined_processes() as processes:  # whose first alone may see the folder
         settings = processes.from_first(lambda: RunFolder.open(out).settings())
         pictures = RunFolder.open(out).pictures() if processes.is_first else None
-    tests = _tests(data, evaluate)
+    tests = measured_splits(data, evaluate)
     if pictures is not None and tests:
-        tests = check_measured_on(tests, pictures, settings, run=out)
+        tests = check_measured_on(tests, pictures, settings, run=out, hashing=hashing)
     measuring = _measuring(tests, evaluate, settings, out, progress, after_round)
     return rounds.resume(
         out,
@@ -171,6 +174,7 @@ def resume_on(
         after_record=keep_report,
         at_end=_end(measuring if evaluate != "never" else None, data, at_end),
         progress=progress,
+        hashing=hashing,
     )
 
 
@@ -188,7 +192,7 @@ def keep_report(folder: Path) -> None:
         )
 
 
-def _tests(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
+def measured_splits(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
     """Return what is measured on, by name; nothing if it has no identities, or nothing is to be measured."""
     query, gallery = data.query, data.gallery
     if evaluate == "never" or query is None or gallery is None:
@@ -225,7 +229,12 @@ def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) ->
     return end
 
 
-def _given(crops: object) -> CropSet:
+def given_crops(crops: object) -> CropSet:
+    """Return crops that may be what a reader gave for a split that is not there.
+
+    Raises:
+        DataError: If they are no crops.
+    """
     if crops is None:
         raise DataError(
             "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
@@ -238,7 +247,7 @@ def _given(crops: object) -> CropSet:
     return crops
 
 
-def _data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> DataSplits:
+def as_data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> DataSplits:
     """Return crops and what is measured on as one data set.
 
     Raises:
@@ -254,7 +263,7 @@ def _data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> Dat
 
 
 @contextmanager
-def _listener(progress: ProgressCallback | bool, processes: Processes) -> Iterator[ProgressCallback | None]:
+def listening(progress: ProgressCallback | bool, processes: Processes) -> Iterator[ProgressCallback | None]:
     """Yield who is told about every step; only the first of several processes shows anything."""
     if not isinstance(progress, bool):
         yield progress

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.norms import compare_norms, kept_for_backward, norm_forms
+from benchmarks.norms import compare_norms, kept_for_backward, norm_forms, norms_in_step
+from iics.layers import fused_norm
 
 SHAPE = (4, 8, 16, 8)
 MAP_BYTES = 4 * 4 * 8 * 16 * 8
@@ -43,3 +44,12 @@ def test_forms_of_aibn_agree_and_share_no_weights():
     assert not torch.allclose(forms["AIBN"](x), forms["nn.BatchNorm2d"](x), atol=1e-2)
     weights = [parameter.data_ptr() for form in forms.values() for parameter in form.parameters()]
     assert len(weights) == len(set(weights)) == 8  # alpha is a parameter of both forms of AIBN
+
+
+@pytest.mark.parametrize("phase", ["stage1", "stage2"])
+def test_norms_take_a_part_of_a_step_and_are_as_before_afterwards(small_workload, phase):
+    backward = fused_norm._FusedNorm.backward
+    step = norms_in_step(phase, small_workload, repeats=1)
+    assert 0 < step.norm_seconds < step.seconds
+    assert step.share == step.norm_seconds / step.seconds
+    assert fused_norm._FusedNorm.backward is backward

@@ -88,6 +88,8 @@ def test_pages_are_numbered(iics, tmp_path, market_people):
         (["--contact-sheet", "{tmp}/a.gif"], "Contact sheets are written as .png or .jpg; {tmp}/a.gif ends in .gif."),
         (["--contact-sheet", "{tmp}/no/a.png"], "There is no folder {tmp}/no to write a.png into."),
         (["--preset", "sample"], "--preset says which run is estimated; add --estimate."),
+        (["--seeds", "3"], "--seeds says how many runs are estimated; add --estimate."),
+        (["--seeds", "0", "--estimate"], "--seeds must be a whole number from 1 to 100; got 0."),
     ],
 )
 def test_check_data_refuses_before_it_reads(refusal, market_people, tmp_path, arguments, expected):
@@ -104,9 +106,11 @@ def test_the_estimate_is_of_the_preset_asked_for_or_fitting(
     from iics.runs import estimate as run_estimate
 
     asked = []
-    monkeypatch.setattr(run_estimate, "estimate_run", lambda splits, settings: asked.append(settings) or estimate)
-    finished = iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", *arguments)
-    assert asked == [presets.BY_NAME[preset]]
+    monkeypatch.setattr(
+        run_estimate, "estimate_run", lambda *what, num_seeds: asked.append((*what, num_seeds)) or estimate
+    )
+    finished = iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--seeds=3", *arguments)
+    assert [(settings, num_seeds) for _, settings, num_seeds in asked] == [(presets.BY_NAME[preset], 3)]
     assert estimate_text(estimate) in finished.stdout
     as_json = json.loads(
         iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--json", *arguments).stdout

@@ -11,7 +11,7 @@ from iics.export.onnx_model import OnnxModel
 @pytest.fixture(autouse=True)
 def quick_export(exported, monkeypatch):
     """Hand out the file that is there: torch takes seconds for it."""
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: exported)
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card, means_file: exported)
     monkeypatch.setattr(comparison, "_REPEATS", 1)
 
 
@@ -33,7 +33,9 @@ def test_a_run_is_exported_beside_its_model(iics, run_folder, exported):
 
 def test_the_model_card_goes_into_the_file(iics, run_folder, exported, monkeypatch):
     cards = []
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: cards.append(card) or exported)
+    monkeypatch.setattr(
+        onnx_file, "export_onnx", lambda model, *, form, card, means_file: cards.append(card) or exported
+    )
     (run_folder / "model.md").write_text("# Für wen", encoding="utf-8")
     assert iics("export", run_folder).code == 0
     assert cards == ["# Für wen"]
@@ -57,7 +59,9 @@ def test_the_model_card_goes_into_the_file(iics, run_folder, exported, monkeypat
 )
 def test_a_tool_or_flags_choose_what_the_file_takes(iics, run_folder, exported, monkeypatch, flags, form, name):
     forms = []
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, *, form, card: forms.append(form) or exported)
+    monkeypatch.setattr(
+        onnx_file, "export_onnx", lambda model, *, form, card, means_file: forms.append(form) or exported
+    )
     finished = iics("export", run_folder, *flags)
     assert (finished.code, forms) == (0, [form]), finished.stderr
     assert finished.stdout.startswith(f"{run_folder / name}: ONNX opset")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 # Two caches, which both tell where they may lie: decoded pixels (docs/performance.md) and matplotlib's list of fonts.
 LEFT_AT_HOME = r"\.cache/iics/.*|\.cache/matplotlib/fontlist-.*\.json(\.matplotlib-lock)?|\.config/matplotlib/.*"
 NEEDED = {"index": "pymilvus", "search": "pymilvus", "forget": "pymilvus", "watch": "pymilvus", "app": "gradio"}
-NEEDED |= {"export": "onnxruntime", "crop": "trackforge"}
+NEEDED |= {"label": "gradio", "export": "onnxruntime", "crop": "trackforge"}
 BENCHMARKS = {
     "pseudo-labels": "--crops=300 --scores=60 --cameras=3 --features=64 --repeats=1",
     "evaluation": "--queries=40 --gallery=300 --features=32 --identities=20 --cameras=3 --repeats=1",
@@ -91,6 +91,9 @@ def lines(request, market_people, folder_people, tiny_flags, tmp_path):
                 [command, folder_people, "--gallery", tmp_path / "new.db", "--model", model, "--every=1"]
             ],
             "app": lambda: [[command, copy("gallery"), "--port=7894"]],
+            "label": lambda: [
+                [command, shutil.copy(model, tmp_path), "folder", "--data-dir", folder_people, "--port=7895"]
+            ],
         }[command]()
 
     return ask
@@ -105,7 +108,7 @@ def visit(line):
     time.sleep(8)  # longer than what reports waits before it does
 
 
-UNTIL = {"watch": lambda line: time.sleep(8), "app": visit}
+UNTIL = {"watch": lambda line: time.sleep(8), "app": visit, "label": visit}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

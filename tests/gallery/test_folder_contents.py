@@ -114,7 +114,7 @@ def test_the_schema_of_another_models_gallery_is_not_taken_for_its_own(whole, tm
     folder, other = tmp_path / "people.db", tmp_path / "others.db"
     shutil.copytree(whole, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("iics.gallery.gallery.model_fingerprint", lambda _: "0" * 16)
+        patch.setattr("iics.gallery.opening.model_fingerprint", lambda _: "0" * 16)
         with Gallery.open_or_create(str(other), model=model) as gallery:
             gallery.write([stored_row("0")], angles([0.0]))
     shutil.copy(next(other.rglob("schema.json")), next(folder.rglob("schema.json")))
@@ -127,7 +127,7 @@ def test_a_collection_made_anew_for_another_model_by_others_opens(whole, tmp_pat
     shutil.copytree(whole, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("iics.gallery.connection.record_contents", lambda _: None)  # as a server, or a killed process
-        patch.setattr("iics.gallery.gallery.model_fingerprint", lambda _: "0" * 16)
+        patch.setattr("iics.gallery.opening.model_fingerprint", lambda _: "0" * 16)
         client = connect(str(folder), is_new=False)
         client.drop_collection("iics")
         with Gallery.open_or_create(str(folder), model=model) as gallery:

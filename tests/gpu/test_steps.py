@@ -15,7 +15,7 @@ from iics.models.reid_model import ReidModel
 from iics.pixels.augment import augment, augment_in_torch
 from iics.pixels.augment_draws import draw_augmentation
 from iics.pixels.held_pixels import HeldPixels
-from iics.speed.training_work import Workload, our_work, training_context
+from iics.speed.training_work import our_work, training_context
 from iics.training.engine import Engine, at_work
 from iics.training.losses import ClassifierAndTriplet
 from iics.training.step_terms import StepTerms
@@ -23,16 +23,6 @@ from iics.training.step_terms import StepTerms
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:.*deterministic")]
 
 PHASES = ["stage1", "stage2", "features"]
-WORKLOAD = Workload(
-    backbone="resnet18",
-    height=64,
-    width=32,
-    num_cameras=3,
-    crops_per_camera=4,
-    clusters_per_batch=4,
-    crops_per_cluster=3,
-    num_extracted=5,
-)
 
 
 def test_eq_11_and_its_gradients_are_those_of_the_cpu(device, dtype):
@@ -60,17 +50,22 @@ def test_crops_are_augmented_as_on_the_cpu_for_the_same_generator(device):
     torch.testing.assert_close(there.cpu(), augment(pixels, draws, **colours), rtol=0, atol=1e-6)
 
 
-def context_on(device, phase, *, num_parts=1, is_held=False):
-    """Return a phase's working place on a device, the same everywhere."""
-    engine = Engine(device=device, num_parts=num_parts)
-    context = training_context(phase, WORKLOAD, norm="aibn", engine=engine)
-    pixels = np.random.default_rng(0).integers(0, 256, context.pixels.shape, dtype=np.uint8)
-    return replace(context, pixels=HeldPixels(pixels, device) if is_held else pixels)
+@pytest.fixture
+def context_on(small_workload):
+    """Make a phase's working place on a device, the same everywhere."""
+
+    def make(device, phase, *, num_parts=1, is_held=False):
+        engine = Engine(device=device, num_parts=num_parts)
+        context = training_context(phase, small_workload, norm="aibn", engine=engine)
+        pixels = np.random.default_rng(0).integers(0, 256, context.pixels.shape, dtype=np.uint8)
+        return replace(context, pixels=HeldPixels(pixels, device) if is_held else pixels)
+
+    return make
 
 
 @pytest.mark.parametrize(("num_parts", "is_held"), [(1, True), (2, False)])
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
-def test_steps_lose_what_those_of_the_cpu_do(device, phase, num_parts, is_held):
+def test_steps_lose_what_those_of_the_cpu_do(context_on, device, phase, num_parts, is_held):
     expected = our_work(phase, context_on(torch.device("cpu"), phase, num_parts=num_parts), num_steps=2)()
     context = context_on(device, phase, num_parts=num_parts, is_held=is_held)
     with at_work(context.engine):
@@ -78,9 +73,9 @@ def test_steps_lose_what_those_of_the_cpu_do(device, phase, num_parts, is_held):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_step_in_bf16_goes_down(device, phase):
+def test_a_step_in_bf16_goes_down(small_workload, device, phase):
     engine = Engine(device=device, dtype=torch.bfloat16)
-    context = training_context(phase, WORKLOAD, norm="aibn", engine=engine)
+    context = training_context(phase, small_workload, norm="aibn", engine=engine)
     work = our_work(phase, context)
     first, second = work(), work()
     assert second.isfinite().all() if phase == "features" else second < first
@@ -117,7 +112,7 @@ def nobody_waits():
 
 @pytest.mark.parametrize(("num_parts", "is_held"), [(1, True), (2, False)])
 @pytest.mark.parametrize("phase", PHASES)
-def test_nothing_waits_within_a_step(device, phase, num_parts, is_held, monkeypatch):
+def test_nothing_waits_within_a_step(context_on, device, phase, num_parts, is_held, monkeypatch):
     """On torch's meta device, if there is no GPU: it has no numbers that could be read, and copies tell how they go."""
     monkeypatch.setattr(StepTerms, "_read_all", lambda seen: seen._read.append([0.0] * 4))
     if device.type == "cuda":

@@ -120,3 +120,23 @@ def test_pairs_of_one_camera_are_called_so():
 )
 def test_shares_have_the_digits_they_need(rate, text):
     assert rate_text(rate) == text
+
+
+def of_answers(*thresholds):
+    return MatchThresholds(thresholds, "answers", "shop", "all crops", 0, 18, 18, 7, True, "Limits.")
+
+
+def test_thresholds_of_answers_say_so_and_what_is_missing():
+    known = of_answers(MatchThreshold(0.001), MatchThreshold(0.05, 0.6, 0.04, 0.06, 0.58, 0.62, 20))
+    text = "\n".join(summary_lines(known, are_own_crops=True))
+    assert "shop, all crops: 25 pairs of crops of two cameras that people looked at, 7 of one person" in text
+    assert "0.1 % of two different people: too few answers to tell; ask about more pairs (iics label --pairs)" in text
+    assert "exceed 0.600 (95 % interval 0.580 to 0.620; true rate 4 % to 6 %)\n" in text  # not what share is found
+    told = meaning_of(0.7, of_answers(MatchThreshold(0.01)))
+    assert told == "0.70: the model was calibrated on too few answers to say what that means"
+
+
+def test_whoever_is_told_to_calibrate_is_told_what_that_takes():
+    for told in (NOT_CALIBRATED, measured_elsewhere(of_answers(MatchThreshold(0.01)))):
+        assert "with identities in two cameras" in told
+        assert "iics label MODEL asks you about 50 pairs" in told

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from iics.config import ModelSettings
 from iics.errors import WeightsError
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
-from iics.models.model_header import HEADER_KEY, ModelHeader, header_text, is_model_file
+from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_text, is_model_file
 from iics.models.reid_model import create_model
 from iics.models.transfer import _check_fits, model_file_of, weights_file
 
@@ -180,7 +180,7 @@ def test_weights_for_other_pixels_are_refused(stored, channel_statistics):
 
 def test_a_model_of_a_newer_version_is_refused(stored):
     _, file = stored()
-    header = header_text(file).replace('"format": 2', '"format": 99')
+    header = header_text(file).replace(f'"format": {FORMAT_VERSION}', '"format": 99')
     save_file(load_file(file), file, metadata={HEADER_KEY: header})
     with pytest.raises(WeightsError, match="was written by a newer iics"):
         start_from(file)

@@ -11,6 +11,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
     from iics.page.cluster_browser import ClusterBrowser
     from iics.page.marks_book import MarksBook
     from iics.page.run_features import run_features
-    from iics.page.server import page_server
+    from iics.page.server import page_server, search_page
     from iics.page.visitor_search import Searcher
 
     model = load_model(model_file)
@@ -61,7 +62,11 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
         }
         serve = stack.enter_context(page_server())
         audits = {name: AuditLog(work / f"{name}.jsonl") for name in pages}
-        print(json.dumps({name: serve(*page, audits[name]) for name, page in pages.items()}), flush=True)  # noqa: T201
+        addresses = {
+            name: serve(partial(search_page, searcher, browser, audits[name]), access, audits[name])
+            for name, (searcher, browser, access) in pages.items()
+        }
+        print(json.dumps(addresses), flush=True)  # noqa: T201
         sys.stdin.read()
 
 

@@ -40,6 +40,14 @@ def test_the_page_says_what_similarities_mean(thresholds):
     assert "This model is not calibrated" in html(FIVE)
 
 
+def test_a_centred_page_judges_by_no_threshold(thresholds):
+    page = matches_html(FIVE, {}, order="by similarity", can_mark=True, thresholds=thresholds, is_centred=True)
+    assert "thresholds are measured on plain ones" in page
+    assert 'title="0.90: of centred features"' in page
+    assert "exceed 0.680" not in page
+    assert "not calibrated" not in page
+
+
 def test_cameras_come_by_their_best_match_and_their_matches_along_time():
     groups = [
         (group.heading, [each.rank for each in group.matches]) for group in grouped(FIVE, "by camera, along time")

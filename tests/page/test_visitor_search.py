@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from iics.errors import GalleryError, SettingsError
+from iics.errors import GalleryError, SettingsError, WeightsError
 from iics.gallery.filters import GalleryFilters
-from iics.page.visitor_search import Query, Wanted
+from iics.models.camera_means import CameraMeans
+from iics.page.visitor_search import Query, Searcher, Wanted
 
 
 def test_fields_that_were_never_shown_filter_nothing():
@@ -34,3 +37,21 @@ def test_only_a_match_that_was_shown_can_be_asked_for():
     query = Query("q.png", "ab", np.zeros((1, 4), np.float32))
     with pytest.raises(SettingsError, match="not on the page any more"):
         query.match("c1")
+
+
+@pytest.mark.parametrize(("camera", "asked"), [("hall", "hall"), ("", None), (None, None)])
+def test_a_centred_page_searches_with_the_models_means_and_the_camera_of_the_crop(camera, asked):
+    calls = []
+    gallery = SimpleNamespace(check_model=lambda model: None, search=lambda *_, **how: calls.append(how) or [[]])
+    means = CameraMeans(("hall",), (30,), np.zeros((1, 4), np.float32), np.zeros(4, np.float32))
+    model = SimpleNamespace(camera_means=means)
+    query = Query("q.png", "ab", np.zeros((1, 4), np.float32))
+    Searcher(gallery, model, None, is_centred=True).search(query, Wanted(query_camera=camera))
+    Searcher(gallery, model, None).search(query, Wanted(query_camera=camera))
+    assert [(how["camera_means"], how["query_camera"]) for how in calls] == [(means, asked), (None, asked)]
+
+
+def test_a_page_cannot_centre_by_a_model_without_means():
+    gallery = SimpleNamespace(check_model=lambda model: None)
+    with pytest.raises(WeightsError, match="has no camera means"):
+        Searcher(gallery, SimpleNamespace(camera_means=None), None, is_centred=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from iics.errors import DataError, WriteError
 from iics.pixels import pixel_cache
 from iics.pixels.images import load_pixels
-from iics.pixels.pixel_cache import cache_key, open_pixels
+from iics.pixels.pixel_cache import cache_key, open_pixels, pixels_kept_before
 from iics.pixels.pixel_decoder import PixelDecoder
 from iics.readers.benchmarks import load_market_layout
 
@@ -345,3 +345,24 @@ def test_a_folder_in_place_of_the_file_is_named(crops, tmp_path):
     file.mkdir()
     with pytest.raises(WriteError, match=rf"^Pixels cannot be kept in .*{file.name}: it is a folder"):
         open_pixels(crops, height=8, width=4, source="cache", cache_dir=str(tmp_path))
+
+
+def test_pixels_kept_before_are_found_whole_and_nothing_is_written(crops, folder, monkeypatch):
+    size = {**SIZE, "cache_dir": str(folder)}
+    assert pixels_kept_before(crops, **size) is None
+    assert not folder.exists()
+    kept = cached(crops, folder)
+    np.testing.assert_array_equal(pixels_kept_before(crops, **size), kept)
+    assert pixels_kept_before(crops, **{**size, "height": 2 * SIZE["height"]}) is None
+    file = next(folder.glob("*.npy"))
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    before = files_in(folder)
+    assert pixels_kept_before(crops, **size) is None
+    assert files_in(folder) == before
+
+
+def test_crops_are_hashed_only_if_a_file_of_their_size_is_there(crops, folder, monkeypatch):
+    monkeypatch.setattr(pixel_cache, "file_digests", None)
+    folder.mkdir(parents=True)
+    (folder / f"pixels-{'0' * 32}.npy").write_bytes(b"other pixels")
+    assert pixels_kept_before(crops, **SIZE, cache_dir=str(folder)) is None

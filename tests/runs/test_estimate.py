@@ -40,7 +40,7 @@ def test_times_are_counts_times_speeds(known_speeds, people, tiny_settings):
     num_tested = len(people.query) + len(people.gallery)
     assert (len(people.train), num_tested) == (54, 27)
     assert {work.name: (work.count, work.seconds_each) for work in estimate.works} == {
-        "reading crops": (54 + 3 * 27, 1.0),
+        "reading crops": (54 + 27, 1.0),
         "features": (2 * 2 * 54, 2.0),
         "stage 1: training": (2 * (18 // 4), 100.0),
         "stage 2: training": (2 * 4, 1000.0),  # 54 crops fill 3.4 batches of 16
@@ -71,6 +71,16 @@ def test_no_estimate_is_made_of_what_is_not_known(known_speeds, people, tiny_set
         estimate_run(people, replace(tiny_settings, **change))
 
 
+def test_several_seeds_repeat_everything_but_the_reading_of_training_crops(known_speeds, people, tiny_settings):
+    one, three = (estimate_run(people, tiny_settings, num_seeds=count) for count in (1, 3))
+    of_one = {work.name: work.count for work in one.works}
+    expected = {name: 3 * count for name, count in of_one.items()} | {"reading crops": 54 + 3 * 3 * 27}
+    assert {work.name: work.count for work in three.works} == expected
+    assert three.start_seconds == one.start_seconds
+    assert three.peak_bytes == one.peak_bytes
+    assert three.settings.endswith("2 rounds for each of 3 seeds")
+
+
 def test_without_a_test_split_nothing_is_evaluated(known_speeds, people, tiny_settings):
     estimate = estimate_run(DataSplits("own", people.train), tiny_settings)
     assert "evaluation" not in {work.name for work in estimate.works}
@@ -80,7 +90,7 @@ def test_without_a_test_split_nothing_is_evaluated(known_speeds, people, tiny_se
 def test_pixels_take_three_bytes_each(known_speeds, people, tiny_settings, tmp_path):
     settings = replace(tiny_settings, pixels=replace(tiny_settings.pixels, cache_dir=str(tmp_path / "not" / "there")))
     estimate = estimate_run(people, settings)
-    assert estimate.pixel_bytes == 54 * 64 * 32 * 3
+    assert estimate.pixel_bytes == (54 + 27) * 64 * 32 * 3
     assert estimate.free_disk_bytes > 0
     assert estimate.pixel_folder == str(tmp_path / "not" / "there")
 

@@ -12,40 +12,38 @@ from iics.computing_settings import EngineSettings
 from iics.readers.benchmarks import load_sample
 from iics.speed import training_speed
 from iics.speed.training_speed import PhaseSpeed, measure_loading, measure_phase
-from iics.speed.training_work import Workload
 
 CPU = torch.device("cpu")
-SMALL = Workload(
-    backbone="resnet18",
-    height=32,
-    width=32,
-    num_cameras=2,
-    crops_per_camera=2,
-    clusters_per_batch=2,
-    crops_per_cluster=2,
-    num_extracted=3,
-    engine=EngineSettings(precision="float32", threads=1),
-)
 
 
-def forms_of(phase, **settings):
-    return [form.form for form in measure_phase(phase, SMALL, device=CPU, repeats=1, **settings).forms]
+@pytest.fixture(scope="session")
+def workload(small_workload):
+    """In float32, on one thread."""
+    return replace(small_workload, engine=EngineSettings(precision="float32", threads=1))
 
 
-def test_every_option_is_timed():
-    speed = measure_phase("features", SMALL, device=CPU, repeats=1, options=("norm", "precision", "memory-format"))
+@pytest.fixture
+def forms_of(workload):
+    """Names of the forms of a phase that are timed."""
+    return lambda phase, **settings: [
+        form.form for form in measure_phase(phase, workload, device=CPU, repeats=1, **settings).forms
+    ]
+
+
+def test_every_option_is_timed(workload):
+    speed = measure_phase("features", workload, device=CPU, repeats=1, options=("norm", "precision", "memory-format"))
     assert [form.form for form in speed.forms] == ["aibn", "bn", "aibn, bf16", "aibn, contiguous"]
     for form in speed.forms:
-        assert form.crops_per_second == pytest.approx(3 / form.seconds)
+        assert form.crops_per_second == pytest.approx(5 / form.seconds)
 
 
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
-def test_without_options_a_step_is_timed_as_training_takes_it(phase):
+def test_without_options_a_step_is_timed_as_training_takes_it(forms_of, phase):
     assert forms_of(phase) == ["aibn"]
 
 
 @pytest.mark.parametrize("compiles", [True, False])
-def test_compiled_is_timed_only_where_torch_can_compile(compiles, monkeypatch):
+def test_compiled_is_timed_only_where_torch_can_compile(forms_of, compiles, monkeypatch):
     choose = training_speed.choose_engine
 
     def pretend(settings, **where):
@@ -56,18 +54,18 @@ def test_compiled_is_timed_only_where_torch_can_compile(compiles, monkeypatch):
     assert ("aibn, compiled" in forms_of("features", options=("compile",))) == compiles
 
 
-def test_loading_counts_whole_batches():
-    crops = load_sample().train.subset(np.arange(0, 90, 10))  # two batches of 4, and one crop
-    speed = measure_loading(crops, SMALL, repeats=1)
-    assert speed.num_crops == 8
+def test_loading_counts_whole_batches(workload):
+    crops = load_sample().train.subset(np.arange(0, 130, 10))  # two batches of 6, and one crop
+    speed = measure_loading(crops, workload, repeats=1)
+    assert speed.num_crops == 12
     (form,) = speed.forms
     assert form.form == "1 thread"
-    assert form.crops_per_second == pytest.approx(8 / form.seconds)
+    assert form.crops_per_second == pytest.approx(12 / form.seconds)
 
 
-def test_fewer_crops_than_a_batch_are_refused():
-    with pytest.raises(ValueError, match=r"^A batch of 4 needs as many crops, got 3\.$"):
-        measure_loading(load_sample().train.subset(np.arange(3)), SMALL, repeats=1)
+def test_fewer_crops_than_a_batch_are_refused(workload):
+    with pytest.raises(ValueError, match=r"^A batch of 6 needs as many crops, got 3\.$"):
+        measure_loading(load_sample().train.subset(np.arange(3)), workload, repeats=1)
 
 
 def test_speed_is_crops_over_seconds():

@@ -19,6 +19,7 @@ from iics.methods.iics.stage2 import train_stage2
 from iics.models.heads import BNNeckHead
 from iics.models.network_parts import FeatureNorm
 from iics.similarity.score_overlap import score_overlap
+from iics.training.camera_means import measured_camera_means
 from iics.training.cluster_memory import ClusterMemory
 from iics.training.context import TrainingContext
 from iics.training.distributed import joined_processes
@@ -127,6 +128,13 @@ def labels_of(processes):
     return features, [labels.labels for labels in within], across
 
 
+def means_of(processes):
+    """The mean feature of each camera."""
+    context, _ = context_of(processes, dtype=torch.float32)
+    means = measured_camera_means(context.model, context.crops, context.pixels, batch_size=8, processes=processes)
+    return means.names, means.num_crops, means.means, means.of_all
+
+
 def overlap_of(processes):
     """Eq. 9 of more crops than one panel, by all processes and by one."""
     generator = torch.Generator().manual_seed(0)
@@ -185,6 +193,7 @@ def compute(processes):
         "labels": labels_of(processes),
         "overlap": overlap_of(processes),
         "few crops": few_crops(processes),
+        "camera means": means_of(processes),
     }
 
 

@@ -80,6 +80,13 @@ def test_shared_overlap_is_that_of_one_process_to_the_last_bit(together):
     assert torch.equal(shared, single)
 
 
+def test_camera_means_are_those_of_one_process_to_the_last_bit(together, alone):
+    names, num_crops, means, of_all = together["camera means"]
+    assert (names, num_crops) == alone["camera means"][:2] == (tuple("abcd"), (9, 8, 12, 10))
+    assert np.array_equal(means, alone["camera means"][2])
+    assert np.array_equal(of_all, alone["camera means"][3])
+
+
 def test_a_group_cut_by_processes_is_normalised_whole(together, alone):
     torch.testing.assert_close(together["few crops"], alone["few crops"], rtol=1e-12, atol=1e-12)
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "search": "find the person of a picture in a gallery",
     "forget": "delete crops from a gallery: by camera, time, file, tracklet or person",
     "watch": "index the crops of a folder as they arrive",
+    "label": "say of fifty pairs whether they are one person: thresholds and rank-1 without identities",
     "app": "serve a page to search a gallery and browse clusters",
     "reproduce": "run the paper's tables and figures, beside the paper's numbers",
     "clear-cache": "remove the decoded pixels that training keeps on disk",

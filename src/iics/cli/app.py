@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from iics.cli.gallery_model import model_of_gallery
+from iics.cli.gallery_model import centring_of, model_of_gallery
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.source import DataSource
+from iics.config import Centre
 from iics.home_folder import expanded
 from iics.progress_display import count_display
 from iics.ranges import BATCH, check_ranges, number, whole
@@ -56,6 +57,9 @@ class AppCommand:
     """Address or network of a proxy before the page, whose X-Forwarded-For is believed; nobody's is without it."""
     audit_log: Path | None = None
     """File of who logged in, who failed to, who searched for what and who marked what; lines of JSON."""
+    centre: Centre | None = None
+    """Compare features less their camera's mean: off, on, or auto, which decides without labels; by default as iics
+    index was told (docs/centring.md)."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops of the run that go through the network at once."""
     device: str = "auto"
@@ -71,7 +75,7 @@ def main(arguments: list[str]) -> int:
     from iics.page.access import Access, read_password
     from iics.page.audit_log import AuditLog
     from iics.page.marks_book import MarksBook
-    from iics.page.server import check_gradio, page_server
+    from iics.page.server import check_gradio, page_server, search_page
 
     password = read_password(command.password_file) if command.user or command.password_file else ""
     access = Access(command.host, command.port, command.user, password, command.session_hours, command.trusted_proxy)
@@ -81,17 +85,20 @@ def main(arguments: list[str]) -> int:
     from iics.gallery.gallery import Gallery
     from iics.page.visitor_search import Searcher
 
-    with _stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
-        searcher = Searcher(gallery, model_of_gallery(gallery, command.model, device=command.device), marks)
+    with stopping(), Gallery.open(command.gallery, collection=command.collection) as gallery:
+        model = model_of_gallery(gallery, command.model, device=command.device)
+        is_centred = centring_of(gallery, model, command.centre).is_centred
+        searcher = Searcher(gallery, model, marks, is_centred=is_centred)
         browser = None if command.run is None else _browser(expanded(command.run), command)
         with page_server() as serve:
-            print(f"{serve(searcher, browser, access, audit)}  (Ctrl-C ends it)", flush=True)
+            address = serve(lambda: search_page(searcher, browser, audit), access, audit)
+            print(f"{address}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
+def stopping() -> Iterator[None]:
     """End the block in order on Ctrl-C and when the process is asked to end."""
 
     def stop(*_: object) -> None:

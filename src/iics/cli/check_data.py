@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
@@ -15,6 +15,7 @@ from iics.cli.train import PresetName, fitting_preset
 from iics.errors import SettingsError
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_display, format_seconds
+from iics.ranges import check_ranges, whole
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
@@ -37,8 +38,13 @@ class CheckDataCommand:
     """Settings of the run that is estimated; by default those that fit the data."""
     method: str | None = None
     """Method of that run, with its own default settings; by default the one of those settings."""
+    seeds: Annotated[int, whole(1, 100)] = 1
+    """Runs that are estimated together, as iics train --seeds makes them."""
     json: bool = False
     """Print everything as JSON."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,6 +53,8 @@ def main(arguments: list[str]) -> int:
     for flag, value in (("--preset", command.preset), ("--method", command.method)):
         if value is not None and not command.estimate:
             raise SettingsError(f"{flag} says which run is estimated; add --estimate.")
+    if command.seeds > 1 and not command.estimate:
+        raise SettingsError("--seeds says how many runs are estimated; add --estimate.")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
     splits = _loaded(command.source)
@@ -121,7 +129,8 @@ def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
     from iics.runs.estimate import estimate_run
 
     settings = presets.BY_NAME[command.preset or fitting_preset(command.source)]
-    return estimate_run(splits, replace(settings, method=command.method or settings.method))
+    method = command.method or settings.method
+    return estimate_run(splits, replace(settings, method=method), num_seeds=command.seeds)
 
 
 def _numbers(estimate: RunEstimate) -> dict[str, object]:

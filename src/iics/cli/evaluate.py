@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import tyro
 
@@ -20,17 +21,20 @@ from iics.cli.protocol_choice import (
     json_values,
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
-from iics.errors import EvaluationError, SettingsError
+from iics.config import DEFAULT_CENTRE, Centre
+from iics.errors import EvaluationError, SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
 from iics.ranges import BATCH, SEED, check_ranges, whole
 
 if TYPE_CHECKING:
-    from iics.arrays import FloatArray
+    from iics.arrays import FloatArray, Pixels
     from iics.crops import CropSet, DataSplits
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class EvaluateCommand:
     Data without them gets what can be said without labels: tracklets, camera bias, clusters.
     """
 
-    model: tyro.conf.Positional[Path | None] = None
-    """Model file, or the run folder that holds it; left out with --weights."""
+    models: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Model file, or the run folder that holds it; left out with --weights. Several, or a folder of several seeds, are
+    measured each and ranked together by the mean of their distances. The data's name comes last."""
     source: SourceFlags = field(default_factory=DataSource)
     """Which data."""
     foreign: ForeignFlags = field(default_factory=ForeignWeights)
@@ -65,6 +70,9 @@ class EvaluateCommand:
     calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure on this data which similarity means the same person, and write it into the model file, whose weights stay
     as they are (docs/thresholds.md)."""
+    centre: Centre = DEFAULT_CENTRE
+    """Compare features less their camera's mean, which the model holds of its training cameras: off, on, or auto, which
+    decides without labels and says why (docs/centring.md)."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
@@ -72,14 +80,25 @@ class EvaluateCommand:
     json: bool = False
     """Print the numbers as JSON."""
 
+    @property
+    def model(self) -> Path | None:
+        """The one model; None with --weights."""
+        return self.models[0] if self.models else None
+
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
         check_reranking_form(self.rerank, self.rerank_form)
+        check_setting(
+            not self.calibrate or self.centre == "off",
+            f"--calibrate measures similarities of plain features, --centre {self.centre} asks for others. Leave one "
+            "out.",
+        )
 
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
-    command = _without_model(parse(EvaluateCommand, arguments, command="evaluate"))
+    command = _with_data_apart(parse(EvaluateCommand, arguments, command="evaluate"))
+    command, remarks = _with_runs_apart(command)
     if command.marks is not None:
         return _print_marked(command, command.marks)
     choice = ProtocolChoice(
@@ -91,6 +110,10 @@ def main(arguments: list[str]) -> int:
         command.rerank_form,
     )
     splits = command.source.load()
+    if len(command.models) > 1:
+        from iics.cli.evaluate_several import evaluate_several
+
+        return evaluate_several(command, choice, splits, remarks)
     if command.calibrate:
         from iics.evaluation.calibration import check_calibratable
 
@@ -106,16 +129,25 @@ def main(arguments: list[str]) -> int:
     model = _model(command)
     num_crops = max(len(splits.query), len(splits.gallery))
     check_extraction_fits(model, num_crops, batch_size=command.batch_size)
-    choice.check_memory(model, splits.query, splits.gallery)
+    choice.check_memory([model], splits.query, splits.gallery)
     with count_display("features", len(splits.query) + len(splits.gallery)) as progress:
         evaluated = EvaluatedModel.embed(
-            model, splits.query, splits.gallery, batch_size=command.batch_size, progress=progress
+            model,
+            splits.query,
+            splits.gallery,
+            batch_size=command.batch_size,
+            pixels=(_kept(model, splits.query), _kept(model, splits.gallery)),
+            progress=progress,
         )
-    result = choice.measure(evaluated)
     features = {id(splits.query): evaluated.query_features, id(splits.gallery): evaluated.gallery_features}
+    choice.warn_of_copies(evaluated)
+    evaluated, centring = evaluated.centred(model.camera_means, command.centre)
+    centring.log()
+    result = choice.measure(evaluated)
     thresholds = _calibrate(command, splits, model, features)
-    shares = {} if thresholds is not None else _shares_above(model, splits, features)
+    shares = {} if thresholds is not None or centring.is_centred else _shares_above(model, splits, features)
     found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    found |= centring.json_values()
     lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
     print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
@@ -123,21 +155,55 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _without_model(command: EvaluateCommand) -> EvaluateCommand:
-    """Return the command as it is meant: with --weights there is no MODEL, and its place holds the data's name."""
+def _kept(model: ReidModel, crops: CropSet) -> Pixels | None:
+    """Return the pixels of crops if a run that was measured on them has kept them."""
+    from iics.pixels.pixel_cache import pixels_kept_before
+
+    size = model.header
+    return pixels_kept_before(crops, height=size.height, width=size.width) if size.interpolation == "bicubic" else None
+
+
+def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
+    """Return the command as it is meant: the last name is the data's, and with --weights there is no MODEL."""
     if command.calibrate and command.foreign.weights is not None:
         raise SettingsError(
             "--calibrate writes into a model file, and --weights are none of ours. Save them first: "
             "iics.load_foreign_weights(FILE, backbone=...).save('model.safetensors')."
         )
-    if command.foreign.weights is None:
-        if command.model is None:
-            raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
-        return command
-    if command.source.data is not None:
-        raise SettingsError(f"--weights stands for the model; leave out {command.model}.")
-    name = None if command.model is None else cast(DataName, str(command.model))
-    return replace(command, model=None, source=replace(command.source, data=name))
+    models, data = command.models, command.source.data
+    is_data = len(models) > 1 and (str(models[-1]) in get_args(DataName) or not models[-1].exists())
+    if data is None and models and (is_data or command.foreign.weights is not None):
+        models, data = models[:-1], cast(DataName, str(models[-1]))  # what is no data is told of when it is read
+    if command.foreign.weights is not None and models:
+        raise SettingsError(f"--weights stands for the model; leave out {' '.join(map(str, models))}.")
+    if command.foreign.weights is None and not models:
+        raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
+    return replace(command, models=models, source=replace(command.source, data=data))
+
+
+def _with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:
+    """Return the command with every run that its models name, and what must be said of these, which is logged.
+
+    Raises:
+        RunFolderError: If one is named twice, or has no model.
+        SettingsError: If something is asked for that one model alone can do.
+    """
+    if len(command.models) == 0:
+        return command, ()
+    from iics.runs.seed_runs import SeedRuns
+
+    named = [expanded(path) for path in command.models]
+    if len(named) == 1 and not SeedRuns.are_at(named[0]):
+        return command, ()
+    from iics.runs.several_runs import several_runs
+
+    found = several_runs(named)
+    if len(found.paths) > 1 and (command.calibrate or command.marks is not None):
+        flag, why = ("--marks", "marks are on") if command.marks is not None else ("--calibrate", "thresholds are of")
+        raise SettingsError(f"{flag} takes one model, got {len(found.paths)}: {why} the matches of one. Name one run.")
+    for remark in found.remarks:
+        logger.warning("%s", remark)
+    return replace(command, models=found.paths), found.remarks
 
 
 def _model(command: EvaluateCommand) -> ReidModel:
@@ -148,10 +214,11 @@ def _model(command: EvaluateCommand) -> ReidModel:
 
 def _print_marked(command: EvaluateCommand, file: Path) -> int:
     is_of_data = command.source != DataSource() or command.contact_sheet is not None
-    if is_of_data or command.rerank or command.calibrate or command.protocol != "market1501" or command.model is None:
+    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE
+    if is_of_data or is_changed or command.protocol != "market1501" or command.model is None:
         raise SettingsError(
             "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
-            "--calibrate and --contact-sheet: iics evaluate MODEL --marks FILE."
+            "--calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
     from iics.cli.unlabelled_result import marked_matches
 
@@ -160,28 +227,41 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
     return 0
 
 
-def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
-    crops = splits.to_look_at()
+def check_nothing_ranked(choice: ProtocolChoice, crops: CropSet) -> None:
+    """Refuse what only a ranking has, for crops that are not ranked.
+
+    Raises:
+        EvaluationError: If it is asked for.
+    """
     if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
         raise EvaluationError(
             f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
             "--rerank and --contact-sheet."
         )
+
+
+def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
+    crops = splits.to_look_at()
+    check_nothing_ranked(choice, crops)
     from iics.cli.unlabelled_result import UnlabelledResult
-    from iics.evaluation.evaluate import numbers
+    from iics.evaluation.centred_search import centre_crops
+    from iics.evaluation.metrics import numbers
     from iics.models.extraction_memory import check_extraction_fits
 
     model = _model(command)
     check_extraction_fits(model, len(crops), batch_size=command.batch_size)
     with count_display("features", len(crops)) as progress:
         features = model.embed(crops, batch_size=command.batch_size, progress=progress)
-    result = UnlabelledResult.of(features, crops)
+    compared, centring = centre_crops(features, crops, means=model.camera_means, centre=command.centre)
+    centring.log()
+    result = UnlabelledResult.of(compared, crops)
     ranked = None if result.ranked is None else numbers(result.ranked)
     thresholds = _calibrate(command, splits, model, {id(crops): features})
     found = {
         "label_free": asdict(result.label_free),
         "each_against_all": ranked,
         **_threshold_values(thresholds),
+        **centring.json_values(),
     }
     print(
         json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])

@@ -11,7 +11,8 @@ import tyro
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
-from iics.errors import DataError, ExportError, WriteError
+from iics.config import DEFAULT_CENTRE, Centre
+from iics.errors import DataError, ExportError, WriteError, check_setting
 from iics.export.input_form import AS_DECODED, TOOLS, Channels, InputForm, Layout, Tool, Values
 from iics.progress_display import count_display
 
@@ -57,6 +58,16 @@ class ExportCommand:
     input stands before it, as in model.boxmot.onnx."""
     int8: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also write a file whose convolutions compute in eight bits, OUT.int8.onnx; needs DATA."""
+    centre: Centre = DEFAULT_CENTRE
+    """Also write the mean features of the training cameras, OUT.cameras.npz, for whoever takes them off the features,
+    which the graph gives as they are (docs/centring.md): off, on, or auto, if the model has them."""
+
+    def __post_init__(self) -> None:
+        check_setting(
+            self.mirror or self.centre != "on",
+            "--centre on writes means of features that are averaged over the mirror image, --no-mirror makes others. "
+            "Leave one out.",
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -67,15 +78,20 @@ def main(arguments: list[str]) -> int:
     out = command.out or file.with_suffix(_ending(command, form))
     _check(command, out)
     from iics.atomic import write_atomically
+    from iics.export.means_file import means_path, write_means
     from iics.export.onnx_file import OPSET, check_parity, drawn_crops, export_onnx
     from iics.export.onnx_model import OnnxModel, check_packages
+    from iics.models.centring import needed_means
 
     check_packages()
     splits = None if command.source == DataSource() else command.source.load()
     model = load_model_or_run(file, device="cpu")
     height, width = model.header.height, model.header.width
     crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
-    content = export_onnx(model, form=form, card=_card(file))
+    means = needed_means(model.camera_means) if command.centre == "on" else model.camera_means
+    has_means = means is not None and command.mirror and command.centre != "off"
+    means_name = means_path(out).name if has_means else ""
+    content = export_onnx(model, form=form, card=_card(file), means_file=means_name)
     deviation = check_parity(model, OnnxModel(content), crops)
     write_atomically(out, content)
     print(
@@ -84,6 +100,9 @@ def main(arguments: list[str]) -> int:
         f"images {form.describe(height, width)} -> features (n, {model.num_features}) float32, L2-normalised"
         f"{'' if form.mirror else ', without mirror images'}"
     )
+    if means is not None and has_means:
+        write_means(means, out)
+        print(f"{means_path(out)}: means of {len(means.names)} cameras, to be taken off features (docs/centring.md)")
     if splits is not None:
         _compare(model, splits, content, _write_int8(model, splits, content, out) if command.int8 else None)
     return 0

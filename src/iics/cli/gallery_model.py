@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from iics.arrays import FloatArray
 from iics.cli.model_file import load_model_or_run
+from iics.config import Centre
 from iics.errors import DataError, GalleryError
 from iics.home_folder import expanded
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
+    from iics.models.centre_choice import CentreChoice
     from iics.models.reid_model import ReidModel
 
 
@@ -37,6 +39,19 @@ def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> Rei
     gallery.check_model(model)
     check_extraction_fits(model, 1, batch_size=1)
     return model
+
+
+def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None) -> CentreChoice:
+    """Return whether searches compare centred features; log why, and which cameras training did not see.
+
+    Raises:
+        WeightsError: If they are to be centred and the model has no camera means.
+    """
+    from iics.gallery.centred_gallery import gallery_choice
+
+    choice = gallery_choice(gallery, model.camera_means, centre)
+    choice.log()
+    return choice
 
 
 def embed_picture(model: ReidModel, path: Path) -> FloatArray:

@@ -15,6 +15,7 @@ import tyro
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.source import DataName, DataSource
+from iics.config import Centre
 from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
 from iics.progress_display import count_display, count_of
@@ -53,6 +54,9 @@ class IndexCommand:
     """The one camera that took all of CROPS."""
     collection: str = "iics"
     """Name of the gallery within its database."""
+    centre: Centre | None = None
+    """How the gallery is searched unless a search says otherwise: off, on, or auto, which decides by its crops, without
+    labels (docs/centring.md). By default as before, and off at first. Features are stored plain either way."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
@@ -72,10 +76,14 @@ def main(arguments: list[str]) -> int:
         splits=command.splits,
         camera=command.camera,
     )
+    from iics.gallery.centred_gallery import gallery_choice
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult, check_index_fits, index_crops
+    from iics.models.centring import needed_means
 
     model = load_model_or_run(command.model, device=command.device)
+    if command.centre == "on":
+        needed_means(model.camera_means)
     check_index_fits(model, sum(map(len, sets)), batch_size=command.batch_size)
     with (
         Gallery.open_or_create(
@@ -87,6 +95,10 @@ def main(arguments: list[str]) -> int:
         with count_display("indexed", sum(map(len, sets))) as progress:
             for crops in sets:
                 result += index_crops(gallery, model, crops, batch_size=command.batch_size, progress=progress)
+        if command.centre is not None:
+            choice = gallery_choice(gallery, model.camera_means, command.centre, is_new=True)
+            choice.log()
+            gallery.keep_centre_choice(choice)
         print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}")
     return report_failures(result)
 

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from iics.gallery.moments import time_text
 from iics.gallery.stored_values import unicode_name
-from iics.models.score_meaning import measured_elsewhere, rate_text, summary_lines
+from iics.models.score_meaning import CENTRED, measured_elsewhere, rate_text, summary_lines
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.matches import Match
+    from iics.models.centre_choice import CentreChoice
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.model_header import ModelHeader
 
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 _NUMBERS = ("rank", "similarity", "above threshold")
 
 
-def print_matches(matches: Sequence[Match], header: ModelHeader) -> None:
-    """Print matches as a table on standard output, with what their scores mean."""
+def print_matches(matches: Sequence[Match], header: ModelHeader, *, is_centred: bool = False) -> None:
+    """Print matches as a table on standard output, with what their scores mean; thresholds are of plain features."""
     if not matches:
         print("No crop of the gallery meets the filters.")
         return
-    thresholds = header.match_thresholds
+    thresholds = None if is_centred else header.match_thresholds
     Console().print(match_table(matches, thresholds))
-    print("\n".join(summary_lines(thresholds)))
+    print(CENTRED if is_centred else "\n".join(summary_lines(thresholds)))
 
 
 def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = None) -> Table:
@@ -71,13 +72,18 @@ def _passed_rate(similarity: float, thresholds: MatchThresholds | None) -> str:
     return "" if passed is None else rate_text(passed.rate)
 
 
-def json_values(query: Path, gallery: str, matches: Sequence[Match], header: ModelHeader) -> dict[str, Any]:
+def json_values(
+    query: Path, gallery: str, matches: Sequence[Match], header: ModelHeader, centring: CentreChoice
+) -> dict[str, Any]:
     """Return what `iics search --json` prints (docs/gallery.md)."""
+    thresholds = None if centring.is_centred else header.match_thresholds
+    note = None if thresholds is None else measured_elsewhere(thresholds)
     return {
         "query": unicode_name(str(query)),
         "gallery": unicode_name(gallery),
-        "thresholds": None if header.match_thresholds is None else asdict(header.match_thresholds),
-        "thresholds_note": None if header.match_thresholds is None else measured_elsewhere(header.match_thresholds),
+        "thresholds": None if thresholds is None else asdict(thresholds),
+        "thresholds_note": CENTRED if centring.is_centred else note,
+        **centring.json_values(),
         "matches": [match_values(match) for match in matches],
     }
 

@@ -80,7 +80,16 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
     from iics.models.reid_model import load_model
 
     if path.is_dir():
+        from iics.errors import RunFolderError
         from iics.runs.run_whole import check_model_in
+        from iics.runs.seed_runs import SeedRuns
+
+        if SeedRuns.are_at(path):
+            first = SeedRuns.read(path)
+            raise RunFolderError(
+                f"{path} holds the runs of several seeds, and one model is needed. Name one of them, e.g. "
+                f"{first.folder_of(first.seeds[0])}."
+            )
 
         check_model_in(path)
     return load_model(path_of_model(path), device=choose_device(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,26 +63,32 @@ class ProtocolChoice:
 
         check_scorable(query, gallery, PROTOCOLS.get(self.protocol, MARKET1501))
 
-    def check_memory(self, model: ReidModel, query: CropSet, gallery: CropSet) -> None:
+    def check_memory(self, models: Sequence[ReidModel], query: CropSet, gallery: CropSet) -> None:
         """Refuse what will not fit into memory, before any feature is computed."""
         from iics.evaluation.evaluate import check_memory
 
-        check_memory(model, query, gallery, self._reranking())
+        check_memory(sum(model.num_features for model in models), query, gallery, self._reranking())
 
     def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
         """Return the result; it prints itself."""
         from iics.evaluation import evaluate
-        from iics.evaluation.copied_queries import warn_of_copies
-        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
-        labels = evaluate.evaluation_labels(evaluated.query, evaluated.gallery)
-        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
         if self.protocol == "single-gallery-shot":
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":
             return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
         return evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+
+    def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
+        """Warn if copies of queries count in the gallery."""
+        from iics.evaluation.copied_queries import warn_of_copies
+        from iics.evaluation.evaluate import evaluation_labels
+        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
+
+        crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+        labels = evaluation_labels(evaluated.query, evaluated.gallery)
+        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
 
     def _reranking(self) -> Reranking | None:
         from iics.evaluation.reranked_rows import Reranking
@@ -100,8 +107,7 @@ def check_reranking_form(is_reranked: bool, form: RerankingForm) -> None:
 
 def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[str, Any]:
     """Return any protocol's numbers as JSON knows them: fractions, null where there is none."""
-    from iics.evaluation.evaluate import numbers
-    from iics.evaluation.metrics import RankingResult
+    from iics.evaluation.metrics import RankingResult, numbers
     from iics.evaluation.single_shot import SingleShotResult
 
     if isinstance(result, RankingResult):

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from iics.cli.gallery_model import embed_picture, model_of_gallery
+from iics.cli.gallery_model import centring_of, embed_picture, model_of_gallery
 from iics.cli.match_tables import json_values, print_matches
 from iics.cli.parse import parse
 from iics.cli.protocol_choice import RerankingForm, check_reranking_form
+from iics.config import Centre
 from iics.gallery.moments import parse_moment
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.ranges import check_ranges, whole
@@ -50,6 +51,11 @@ class SearchCommand:
     """With --rerank: as the paper's equations say, or as the program its authors published computes it."""
     group_by: Literal["tracklet"] | None = None
     """Only the best crop of each tracklet."""
+    centre: Centre | None = None
+    """Compare features less their camera's mean: off, on, or auto, which decides without labels and says why; by
+    default as iics index was told (docs/centring.md). Similarities then have no thresholds."""
+    query_camera: str | None = None
+    """Camera that took QUERY, whose mean is taken off it with --centre; the mean of all cameras without this."""
     contact_sheet: Path | None = None
     """Write a picture of the matches here (PNG or JPEG)."""
     json: bool = False
@@ -69,6 +75,7 @@ def main(arguments: list[str]) -> int:
     command = parse(SearchCommand, arguments, command="search")
     if command.contact_sheet is not None:
         check_picture_path(command.contact_sheet)
+    from iics.gallery.centred_gallery import query_notes
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
     from iics.gallery.nothing_found import unmet
@@ -81,6 +88,9 @@ def main(arguments: list[str]) -> int:
     )
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device)
+        centring = centring_of(gallery, model, command.centre)
+        for note in query_notes(gallery, model.camera_means, command.query_camera, is_centred=centring.is_centred):
+            logger.warning("%s", note)
         (matches,) = gallery.search(
             embed_picture(model, command.query),
             filters=filters,
@@ -88,15 +98,17 @@ def main(arguments: list[str]) -> int:
             rerank=command.rerank,
             group_by_tracklet=command.group_by == "tracklet",
             rerank_form=command.rerank_form,
+            camera_means=model.camera_means if centring.is_centred else None,
+            query_camera=command.query_camera,
         )
         for reason in [] if matches else unmet(gallery, filters):
             logger.warning(reason)
     if command.group_by is not None and matches and all(match.tracklet_id is None for match in matches):
         logger.warning("None of these crops has a tracklet, so each stands for itself.")
     if command.json:
-        print(json.dumps(json_values(command.query, command.gallery, matches, model.header), indent=2))
+        print(json.dumps(json_values(command.query, command.gallery, matches, model.header, centring), indent=2))
     else:
-        print_matches(matches, model.header)
+        print_matches(matches, model.header, is_centred=centring.is_centred)
     if command.contact_sheet is not None:
         from iics.gallery.match_sheet import match_sheet
 

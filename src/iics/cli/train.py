@@ -24,6 +24,7 @@ from iics.config import Settings
 from iics.errors import RunFolderError, SettingsError, WeightsError
 from iics.home_folder import expanded
 from iics.progress_display import count_of, format_seconds, training_display
+from iics.ranges import check_ranges, whole
 from iics.shown_name import shown
 from iics.training.progress import ProgressCallback
 
@@ -56,8 +57,8 @@ class TrainCommand:
     out: Path | None = None
     """Run folder to make. By default runs/DATA-DATE-TIME."""
     resume: Path | None = None
-    """Go on with the run in this folder; takes data and settings from it. With --data-dir, the same data from where it
-    lies now."""
+    """Go on with the run, or with the runs of several seeds, in this folder; takes data and settings from it. With
+    --data-dir, the same data from where it lies now."""
     preset: PresetName | None = None
     """Settings to start from; by default those that fit the data. Every flag below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
@@ -65,8 +66,14 @@ class TrainCommand:
     never, which similarity means the same person is not measured at the end either."""
     supervised: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train on the data's identities instead (Table 3); the same as --method supervised."""
+    seeds: Annotated[int, whole(1, 100)] = 1
+    """Models to train, of seeds --seed, --seed + 1, ..., each in a run folder seed-N of its own below --out; the end
+    tells their mean and deviation. The same command, or --resume, goes on where it was stopped."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     """Settings of the run."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
 
 
 def main(arguments: list[str]) -> int:
@@ -111,6 +118,24 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
         _print_start(command, crops, out, processes)
+    if command.seeds > 1:
+        from iics.cli.train_seeds import print_seed, print_seeds
+        from iics.trained_seeds import train_seeds_on
+
+        with _resume_hint(out, processes), _display(processes) as progress:
+            runs = train_seeds_on(
+                splits,
+                settings=settings,
+                num_seeds=command.seeds,
+                out=out,
+                evaluate=command.evaluate,
+                source=values,
+                before_seed=print_seed,
+                progress=progress,
+            )
+        if processes.is_first:
+            print_seeds(runs)
+        return 0
     with _resume_hint(out, processes), _display(processes) as progress:
         run = train_on(splits, settings=settings, out=out, evaluate=command.evaluate, source=values, progress=progress)
     if processes.is_first:
@@ -125,10 +150,13 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     from iics.runs.run_folder import RunFolder
+    from iics.runs.seed_runs import SeedRuns
     from iics.trained_run import resume_on
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
+        if processes.from_first(lambda: SeedRuns.are_at(run_path)):
+            return _resume_seeds(run_path, data_dir, processes)
         values = processes.from_first(lambda: RunFolder.open(run_path).source())
         source = _source_of_run(run_path, values, data_dir)
         splits = source.load()
@@ -146,15 +174,34 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     return 0
 
 
-def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None) -> DataSource:
+def _resume_seeds(folder: Path, data_dir: Path | None, processes: Processes) -> int:
+    from iics.cli.train_seeds import print_seed, print_seeds
+    from iics.runs.seed_runs import SeedRuns
+    from iics.trained_seeds import resume_seeds_on
+
+    values = processes.from_first(lambda: SeedRuns.read(folder).source)
+    source = _source_of_run(
+        folder, dict(values), data_dir, again="iics.train_seeds(crops, ...) as it was called before"
+    )
+    splits = source.load()
+    if processes.is_first:
+        print(f"Going on with {folder}.", file=sys.stderr)
+    moved = None if data_dir is None else source.to_values()
+    with _resume_hint(folder, processes), _display(processes) as progress:
+        runs = resume_seeds_on(folder, splits, moved=moved, before_seed=print_seed, progress=progress)
+    if processes.is_first:
+        print_seeds(runs)
+    return 0
+
+
+def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None, *, again: str = "") -> DataSource:
     """Return where the run's data is: where it was, or where the command line says that it lies now."""
-    source = DataSource.from_values(values)
+    source, again = DataSource.from_values(values), again or f"iics.resume({str(run)!r}, crops)"
     if source is None:
-        raise RunFolderError(f"{run} was not started by iics train; go on with iics.resume({str(run)!r}, crops).")
+        raise RunFolderError(f"{run} was not started by iics train; go on with {again}.")
     if "evaluate" not in values:
         raise RunFolderError(
-            f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with "
-            f"iics.resume({str(run)!r}, crops)."
+            f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with {again}."
         )
     return source if data_dir is None else replace(source, data_dir=data_dir).absolute()
 
@@ -224,7 +271,7 @@ def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if processes.is_first and (out / "settings.json").exists():
+        if processes.is_first and any((out / name).exists() for name in ("settings.json", "seeds.json")):
             print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
         raise
 
@@ -234,8 +281,10 @@ def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Pr
     print(
         f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
-        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}, "
-        f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; run folder {out}",
+        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}"
+        f"{'' if command.seeds == 1 else f' for each of {command.seeds} seeds'}, "
+        f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; "
+        f"{'run folder' if command.seeds == 1 else 'folder of runs'} {out}",
         file=sys.stderr,
     )
 
@@ -252,8 +301,13 @@ def _print_end(run: TrainingRun) -> None:
         table = Table(title="Query against gallery, in %")
         for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
             table.add_column(heading, justify="right" if heading else "left")
-        for name, record in (("before training", before), (f"after {count_of(after.number, 'round')}", after)):
-            cells = [record.scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
+        trained = f"after {count_of(after.number, 'round')}"
+        rows = [("before training", before.scores), (trained, after.scores)]
+        for kind in ("centred", "plain"):  # the one that the run is not judged by
+            of_kind = {name.removeprefix(f"{kind}_"): v for name, v in after.scores.items() if name.startswith(kind)}
+            rows += [(f"{trained}, {kind}", of_kind)] if of_kind else []
+        for name, scores in rows:
+            cells = [scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:

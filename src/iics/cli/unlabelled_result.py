@@ -51,7 +51,10 @@ class UnlabelledResult:
 
 def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResult | None, str]:
     if crops.identity_ids is None:
-        return None, f"{crops.name} has no identities, so there is no mAP and no CMC."
+        return None, (
+            f"{crops.name} has no identities, so there is no mAP and no CMC. iics label MODEL estimates rank-1 across\n"
+            "cameras, and which similarity means the same person, from your answers to 50 pairs of crops."
+        )
     is_person = crops.identity_ids > DISTRACTOR_IDENTITY
     if not is_person.any():
         return None, f"No crop of {crops.name} shows a known person, so there is no mAP and no CMC."

@@ -2,12 +2,13 @@
 
 In order of preference: query and gallery with identities, which the model was not trained on; other crops with
 identities; without identities, two boxes or tracklets in one picture (two people) and crops of a tracklet (one
-person), which are pairs of one camera.
+person), which are pairs of one camera. Or, asked for by `iics label`, what people say of pairs of two cameras.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ import torch
 from iics.arrays import BoolArray, FloatArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
 from iics.errors import EvaluationError
+from iics.evaluation.answer_estimates import answered_thresholds, check_answers
+from iics.evaluation.answers import AskedPair
+from iics.evaluation.drawn_pairs import PairsAcross
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
@@ -29,6 +33,10 @@ _LIMITS: dict[Calibration, str] = {
     "tracklets and moments": (
         "No pair spans two cameras, where one person looks far less alike than within a tracklet: expect to find much "
         "less across cameras than is said here."
+    ),
+    "answers": (
+        "All pairs are of two cameras; within one camera different people look more alike. The intervals are of these "
+        "crops. What share of the pairs of one person is above is not known: below, they are too rare to be met."
     ),
 }
 _TRAINED_ON = {
@@ -85,7 +93,7 @@ def check_calibratable(data: DataSplits) -> None:
     raise EvaluationError(
         f"No two crops of {data.name} are known to be two people, so no similarity can be given a meaning. Needed are "
         "identities of two people in two cameras, or boxes in one picture, or tracklets with times that tell pictures "
-        "apart (docs/thresholds.md)."
+        "apart (docs/thresholds.md). Without any of these, iics label MODEL asks you about 50 pairs of crops."
     )
 
 
@@ -243,6 +251,37 @@ def moment_thresholds(
         num_same=len(same),
         is_trained_on=is_trained_on,
         limits=_limits("tracklets and moments", is_trained_on) + ("" if has_tracklets else _FRAMES_COUNT),
+    )
+
+
+def answer_thresholds(
+    pairs: Sequence[AskedPair], features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None
+) -> MatchThresholds:
+    """Return thresholds from what people said of pairs that were drawn from these crops.
+
+    Args:
+        pairs: As drawn, answered so far as they are.
+        features: L2-normalised. Shape (n, d).
+        crops: Of the features.
+        data: What to call it.
+        is_trained_on: Whether the model was trained on these crops; None if not known.
+
+    Raises:
+        EvaluationError: If answers are too few or contradict each other, or crops came or went since.
+    """
+    check_answers(pairs)
+    said = Counter(pair.answer for pair in pairs if pair.kind == "any pair")
+    return MatchThresholds(
+        answered_thresholds(pairs, PairsAcross.of(features, crops.camera_ids).similarity),
+        calibration="answers",
+        data=data,
+        split="all crops",
+        num_people=0,
+        num_different=said["no"],
+        num_people_pairs=said["no"],
+        num_same=said["yes"],
+        is_trained_on=is_trained_on,
+        limits=_limits("answers", is_trained_on),
     )
 
 

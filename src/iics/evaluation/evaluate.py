@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from typing import overload
 
 import numpy as np
 
 from iics.arrays import FloatArray
+from iics.config import DEFAULT_CENTRE, Centre
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
+from iics.evaluation.centred_search import centre_search
 from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.distance_rows import CosineRows, DistanceOf
+from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
 from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
@@ -23,6 +27,7 @@ from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
 
 
+@overload
 def evaluate(
     model: ReidModel,
     query: CropSet,
@@ -31,28 +36,96 @@ def evaluate(
     protocol: str = "market1501",
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
-) -> RankingResult:
+    centre: Centre = DEFAULT_CENTRE,
+) -> RankingResult: ...
+
+
+@overload
+def evaluate(
+    model: Sequence[ReidModel],
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+    reranking: Reranking | None = None,
+    progress: Callable[[int], None] | None = None,
+    centre: Centre = DEFAULT_CENTRE,
+) -> EnsembleResult: ...
+
+
+def evaluate(
+    model: ReidModel | Sequence[ReidModel],
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+    reranking: Reranking | None = None,
+    progress: Callable[[int], None] | None = None,
+    centre: Centre = DEFAULT_CENTRE,
+) -> RankingResult | EnsembleResult:
     """Return how well `model` finds the query's people in the gallery; the result prints itself.
 
     Args:
-        model: Any model; nothing in it changes.
+        model: Any model; nothing in it changes. Of several, each is measured, and all of them by their mean distance;
+            their backbones and sizes of crops may differ.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
         protocol: Who may match whom: market1501 or same-camera. `rank_camera_pairs` and `rank_drawn_galleries` measure
             under the other two.
         reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
+        centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
+            and logs why.
 
     Raises:
         DataError: If a crop cannot be read.
-        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, or re-ranking
-            needs more memory than is free.
+        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, re-ranking needs
+            more memory than is free, or one of several models is there twice.
+        WeightsError: If features are to be centred and a model has no camera means.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
-    check_memory(model, query, gallery, reranking)
-    features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    if not isinstance(model, ReidModel):
+        return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
+    check_memory(model.num_features, query, gallery, reranking)
+    features = _features(model, query, gallery, progress, centre)
     warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
     return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
+
+
+def _features(
+    model: ReidModel, query: CropSet, gallery: CropSet, progress: Callable[[int], None] | None, centre: Centre
+) -> tuple[FloatArray, FloatArray]:
+    """Return the features of both, centred by camera if that is wanted or found to help."""
+    features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    if centre == "off":
+        return features
+    found = centre_search(*features, query, gallery, means=model.camera_means, centre=centre)
+    found.choice.log()
+    return found.query_features, found.gallery_features
+
+
+def _evaluate_several(
+    models: Sequence[ReidModel],
+    query: CropSet,
+    gallery: CropSet,
+    protocol: str,
+    reranking: Reranking | None,
+    progress: Callable[[int], None] | None,
+    centre: Centre,
+) -> EnsembleResult:
+    names = tuple(f"model {number}" for number in range(1, len(models) + 1))
+    check_different(models, names)
+    check_memory(sum(model.num_features for model in models), query, gallery, reranking)
+    joined, each = SideBySide((len(query), len(gallery)), models), []
+    for model in models:
+        features = _features(model, query, gallery, progress, centre)
+        each.append(rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
+        joined.add(*features)
+    query_features, gallery_features = joined.as_one()
+    of_all = query_features, gallery_features
+    warn_of_copies(*of_all, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
+    together = rank_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
+    return EnsembleResult(together, tuple(each), names)
 
 
 def rank_crops(
@@ -115,14 +188,20 @@ def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol 
         raise EvaluationError(explain_no_match(labels, protocol))
 
 
-def check_memory(model: ReidModel, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
+def check_memory(num_features: int, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
     """Refuse re-ranking that will not fit into memory, before any feature is computed.
+
+    Args:
+        num_features: Length of a feature vector; of several models, of all of them side by side.
+        query: Crops searched for.
+        gallery: Crops searched in.
+        reranking: How to re-rank; None does not.
 
     Raises:
         EvaluationError: If it will not.
     """
     if reranking is not None:
-        num_crops, num_features = len(query) + len(gallery), model.num_features
+        num_crops = len(query) + len(gallery)
         features = 4 * num_crops * num_features
         check_reranking_memory(num_crops, num_features, reranking, still_to_come=features)
 
@@ -159,18 +238,6 @@ def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> Evaluat
     query_at, gallery_at = _index_of_places(query), _index_of_places(gallery)
     own_crops = np.array([gallery_at.get(place, -1) for place in query_at])
     return EvaluationLabels(query.identity_ids, gallery.identity_ids, query.camera_ids, gallery.camera_ids, own_crops)
-
-
-def numbers(result: RankingResult) -> dict[str, float]:
-    """Return the metrics of a result as fractions, by name."""
-    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
-    return {
-        "mean_ap": result.mean_ap,
-        **ranks,
-        "mean_inp": result.mean_inp,
-        "num_queries": result.num_queries,
-        "num_unmatched": result.num_unmatched,
-    }
 
 
 def _index_of_places(crops: CropSet) -> dict[tuple[Hashable, ...], int]:

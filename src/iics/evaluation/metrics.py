@@ -121,6 +121,18 @@ class RankingResult:
         return "\n".join(lines)
 
 
+def numbers(result: RankingResult) -> dict[str, float]:
+    """Return the metrics of a result as fractions, by name."""
+    ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10) if k <= len(result.cmc)}
+    return {
+        "mean_ap": result.mean_ap,
+        **ranks,
+        "mean_inp": result.mean_inp,
+        "num_queries": result.num_queries,
+        "num_unmatched": result.num_unmatched,
+    }
+
+
 def check_max_rank(max_rank: int) -> None:
     """Refuse a CMC without ranks.
 

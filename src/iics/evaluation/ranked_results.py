@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.arrays import FloatArray
+from iics.arrays import FloatArray, Pixels
+from iics.config import Centre
 from iics.crops import CropSet
+from iics.evaluation.centred_search import centre_search
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
 from iics.evaluation.evaluate import evaluation_labels, matching_protocol, rank_crops
 from iics.evaluation.metrics import RankingResult
 from iics.evaluation.top_matches import top_matches
+from iics.models.camera_means import CameraMeans
+from iics.models.centre_choice import CentreChoice
 from iics.models.reid_model import ReidModel
 from iics.pixels.picture_file import write_picture
 
@@ -45,14 +49,35 @@ class EvaluatedModel:
         gallery: CropSet,
         *,
         batch_size: int,
+        pixels: tuple[Pixels | None, Pixels | None] = (None, None),
         progress: Callable[[int], None] | None = None,
     ) -> EvaluatedModel:
-        """Compute features, `batch_size` crops at once."""
-        features = (
-            model.embed(query, batch_size=batch_size, progress=progress),
-            model.embed(gallery, batch_size=batch_size, progress=progress),
+        """Compute features, `batch_size` crops at once.
+
+        Args:
+            model: Any model.
+            query: Crops searched for.
+            gallery: Crops searched in.
+            batch_size: Crops forwarded at once.
+            pixels: Of query and gallery, in the size of the model's input; None where they are to be decoded.
+            progress: Called after each batch with the number of crops in it.
+        """
+        of_query, of_gallery = (
+            model.embed(crops if decoded is None else decoded, batch_size=batch_size, progress=progress)
+            for crops, decoded in zip((query, gallery), pixels, strict=True)
         )
-        return cls(query, gallery, *features)
+        return cls(query, gallery, of_query, of_gallery)
+
+    def centred(self, means: CameraMeans | None, centre: Centre) -> tuple[EvaluatedModel, CentreChoice]:
+        """Return the same, centred by camera if that is wanted or found to help, and whether it is.
+
+        Raises:
+            WeightsError: If features are to be centred and there are no means.
+        """
+        found = centre_search(
+            self.query_features, self.gallery_features, self.query, self.gallery, means=means, centre=centre
+        )
+        return EvaluatedModel(self.query, self.gallery, found.query_features, found.gallery_features), found.choice
 
     @cached_property
     def result(self) -> RankingResult:

@@ -26,13 +26,14 @@ TOLERANCE = 1e-4
 """Most that a number of a feature may differ from torch's."""
 
 
-def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "") -> bytes:
+def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "", means_file: str = "") -> bytes:
     """Return an ONNX file that computes what `model.embed` does of pixels, for any number of crops.
 
     Args:
         model: Left as it is.
         form: What crops come as; without its mirror, features are those of the crop alone.
         card: Text of the model card (Markdown); goes into the metadata, followed by what the file takes.
+        means_file: Name of the camera means that will stand beside it; "" for none.
 
     Returns:
         The file. Input `images`: crops of the model's size, in that form. Output `features`: L2-normalised rows,
@@ -63,7 +64,7 @@ def export_onnx(model: ReidModel, *, form: InputForm = AS_DECODED, card: str = "
         raise RuntimeError("torch.onnx.export returned no program.")
     proto = program.model_proto
     _remove_traces(proto)
-    onnx.helper.set_model_props(proto, _metadata(model, form, card))
+    onnx.helper.set_model_props(proto, _metadata(model, form, card, means_file))
     return with_own_hash(proto.SerializeToString())
 
 
@@ -126,7 +127,7 @@ def drawn_crops(height: int, width: int, *, count: int = 5) -> Pixels:
     return pixels
 
 
-def _metadata(model: ReidModel, form: InputForm, card: str) -> dict[str, str]:
+def _metadata(model: ReidModel, form: InputForm, card: str, means_file: str) -> dict[str, str]:
     header, size = model.header, (model.header.height, model.header.width)
     preprocessing = form.metadata(*size) | {
         "resize": header.interpolation,
@@ -135,8 +136,11 @@ def _metadata(model: ReidModel, form: InputForm, card: str) -> dict[str, str]:
             "std": header.std,
             "mirror_averaged": form.mirror,
             "l2_normalised": True,
+            "centred": False,
         },
     }
+    if means_file:
+        preprocessing["camera_means"] = means_file
     values = header_values(header)
     if not form.mirror:  # thresholds were measured on mirror-averaged features
         values.pop("match_thresholds", None)

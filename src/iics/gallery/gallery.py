@@ -1,52 +1,40 @@
-"""A gallery: one collection of a vector database, for the features of one model.
+"""A gallery: one collection of a vector database, for the features of one model: what it is asked and given.
 
-Longer than most files: all of it needs the one open connection, its guard against forks and its wording of the
-database's errors. What can be done without these (filters, erasure, ranking, schema, stored values) has its own files.
+How its collection is opened, made and checked is in `opening`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import uuid
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iics.arrays import FloatArray
+from iics.arrays import FloatArray, IntArray
 from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
-from iics.gallery.connection import connect, database_errors, disconnect, is_server
-from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure, is_pending
+from iics.gallery.camera_samples import OwnMeans, ids_below
+from iics.gallery.centred_nearest import CameraCrops, CentredNearest
+from iics.gallery.erasure import erase
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.matches import Match
-from iics.gallery.nearest import nearest_rows, ranked_matches
-from iics.gallery.schema import (
-    FEATURE_FIELD,
-    ID_FIELD,
-    MODEL_FILE_PROPERTY,
-    MODEL_PROPERTY,
-    MOST_MATCHES,
-    STORED_FIELDS,
-    CollectionHeader,
-    create_collection,
-)
-from iics.gallery.stored_values import Row, known_values, local_path, stored_values, unicode_name
-from iics.home_folder import expanded
-from iics.models.fingerprint import model_fingerprint
+from iics.gallery.nearest import Nearest, nearest_rows, ranked_matches
+from iics.gallery.opening import OpenCollection, open_collection, open_or_create_collection
+from iics.gallery.schema import CENTRE_PROPERTY, FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.stored_values import Row, known_values, stored_values
+from iics.models.camera_means import CameraMeans
+from iics.models.centre_choice import CentreChoice
+from iics.models.centring import CameraCentres, centred
 
 if TYPE_CHECKING:
-    from pymilvus import MilvusClient
-
     from iics.models.reid_model import ReidModel
     from iics.similarity.reranking import RerankingForm
 
-logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "iics"
 _ROWS_AT_ONCE = 1000
 
@@ -60,21 +48,21 @@ class Gallery:
         model_fingerprint: Of the only model whose features may be added.
         model_file: Where that model was when crops were last indexed; None if that is not known.
         dimension: Length of a feature.
+        centre_choice: Whether searches compare centred features unless they say otherwise; None if nobody said.
+        own_mean: Answers for a camera how many crops it has, and the mean of their features.
         finished_deleting: Whether opening it finished a deletion that had been interrupted.
     """
 
-    def __init__(self, client: MilvusClient, uri: str, collection: str) -> None:
-        self._client, self._process = client, os.getpid()
-        self.uri = uri
-        self.collection = collection
-        with self._asking():
-            header = CollectionHeader.of(client.describe_collection(collection), collection)
-            client.load_collection(collection, timeout=connection.SECONDS_TO_ANSWER)
-        self.model_fingerprint: str = header.model_fingerprint
-        self.model_file: Path | None = local_path(header.model_file) if header.model_file else None
-        self.dimension: int = header.dimension
-        self._format_version = header.format_version
-        self.finished_deleting = self._go_on_with_deleting()
+    def __init__(self, opened: OpenCollection) -> None:
+        self._opened, self._client, self._asking = opened, opened.client, opened.asking
+        self.uri = opened.uri
+        self.collection = opened.name
+        self.model_fingerprint: str = opened.header.model_fingerprint
+        self.model_file: Path | None = opened.model_file
+        self.dimension: int = opened.header.dimension
+        self.centre_choice = _choice_in(opened.header.properties.get(CENTRE_PROPERTY), opened.uri)
+        self.own_mean = OwnMeans(self._count, self._sample)
+        self.finished_deleting = opened.finished_deleting
 
     @classmethod
     def open(cls, uri: str, *, collection: str = DEFAULT_COLLECTION) -> Gallery:
@@ -87,18 +75,7 @@ class Gallery:
         Raises:
             GalleryError: If there is none, it cannot be reached, or pymilvus is not installed.
         """
-        client = connect(uri, is_new=False)
-        try:
-            with database_errors(f"Cannot look into {uri}"):
-                is_there = finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT)
-            if not is_there:
-                raise GalleryError(
-                    f"{uri} holds no gallery named {collection}; `iics index {uri} CROPS --model MODEL` makes one."
-                )
-            return cls(client, uri, collection)
-        except BaseException:
-            disconnect(client, uri)
-            raise
+        return cls(open_collection(uri, name=collection))
 
     @classmethod
     def open_or_create(
@@ -115,52 +92,7 @@ class Gallery:
         Raises:
             GalleryError: If there is one of another model, or as `open`.
         """
-        fingerprint = model_fingerprint(model)
-        file = "" if model_file is None else unicode_name(str(expanded(model_file).absolute()))
-        client = connect(uri, is_new=True)
-        try:
-            with database_errors(f"Cannot make a gallery in {uri}"):
-                if not finish_erasure(client, collection, seconds=connection.SECONDS_TO_CONNECT):
-                    properties = {
-                        MODEL_PROPERTY: fingerprint,
-                        MODEL_FILE_PROPERTY: file,
-                        TOKEN_PROPERTY: uuid.uuid4().hex,
-                    }
-                    create_collection(client, collection, dimension=model.num_features, properties=properties)
-            gallery = cls(client, uri, collection)
-            gallery._check_fingerprint(fingerprint)
-            if file and gallery.model_file != local_path(file):
-                with gallery._asking():
-                    client.alter_collection_properties(collection, {MODEL_FILE_PROPERTY: file})
-                gallery.model_file = local_path(file)
-            return gallery
-        except BaseException:
-            disconnect(client, uri)
-            raise
-
-    def _go_on_with_deleting(self) -> bool:
-        """In a folder, finish an interrupted `delete`; on a server, where it may still be running, only warn.
-
-        Returns:
-            Whether one was finished.
-        """
-        if not is_server(self.uri):
-            if is_finished := self.finish_deleting():
-                logger.warning(
-                    "Forgetting crops of %s was interrupted; those deleted are out of its files now. Give the same "
-                    "`iics forget` again, in case some were not reached.",
-                    self.uri,
-                )
-            return is_finished
-        with self._asking():
-            is_unfinished = is_pending(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
-        if is_unfinished:
-            logger.warning(
-                "Crops of %s are being forgotten, or were until an interruption: they may still be in the database's "
-                "files. If nobody is at it, give the same `iics forget` again, which finishes it.",
-                self.uri,
-            )
-        return False
+        return cls(open_or_create_collection(uri, model=model, model_file=model_file, name=collection))
 
     def __enter__(self) -> Gallery:
         return self
@@ -170,8 +102,7 @@ class Gallery:
 
     def close(self) -> None:
         """Close the gallery; other processes can open a folder then. In a forked process, only its parent does so."""
-        if os.getpid() == self._process:
-            disconnect(self._client, self.uri)
+        self._opened.close()
 
     def check_model(self, model: ReidModel) -> None:
         """Refuse a model whose features do not belong here.
@@ -179,15 +110,7 @@ class Gallery:
         Raises:
             GalleryError: If it is another one than the gallery's.
         """
-        self._check_fingerprint(model_fingerprint(model))
-
-    def _check_fingerprint(self, fingerprint: str) -> None:
-        if fingerprint != self.model_fingerprint:
-            known = "" if self.model_file is None else f" ({self.model_file})"
-            raise GalleryError(
-                f"The gallery {self.uri} holds features of model {self.model_fingerprint}{known}; those of model "
-                f"{fingerprint} cannot be compared with them. Use that model, or another gallery."
-            )
+        self._opened.check_model(model)
 
     @property
     def num_crops(self) -> int:
@@ -196,7 +119,9 @@ class Gallery:
 
     def count(self, filters: GalleryFilters) -> int:
         """Return the number of crops that meet `filters`, whose cameras must be the gallery's."""
-        expression = self._expression(filters)
+        return self._count(self._expression(filters))
+
+    def _count(self, expression: str) -> int:
         with self._asking():
             rows = self._client.query(
                 self.collection, filter=expression, output_fields=["count(*)"], **self._patience()
@@ -257,11 +182,12 @@ class Gallery:
         """
         _check_finite(features)
         values = [
-            {**stored_values(row, format_version=self._format_version), FEATURE_FIELD: feature}
+            {**stored_values(row, format_version=self._opened.header.format_version), FEATURE_FIELD: feature}
             for row, feature in zip(rows, features, strict=True)
         ]
         with self._asking("Cannot write to"):
             self._client.upsert(self.collection, values, **self._patience())
+        self.own_mean.forget()
 
     def flush(self) -> None:
         """Make the database write its final files, which makes searches fast."""
@@ -277,13 +203,13 @@ class Gallery:
         Raises:
             GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
         """
+        self.own_mean.forget()
         with self._asking("Cannot erase from"):
             return erase(self._client, self.collection, crop_ids, seconds=connection.SECONDS_TO_ANSWER)
 
     def finish_deleting(self) -> bool:
         """Go on with a `delete` that was interrupted, and return whether there was one; as `delete` otherwise."""
-        with self._asking("Cannot erase from"):
-            return finish_deleting(self._client, self.collection, seconds=connection.SECONDS_TO_ANSWER)
+        return self._opened.finish_deleting()
 
     def search(
         self,
@@ -294,6 +220,8 @@ class Gallery:
         rerank: bool = False,
         group_by_tracklet: bool = False,
         rerank_form: RerankingForm = "paper",
+        camera_means: CameraMeans | None = None,
+        query_camera: str | None = None,
     ) -> list[list[Match]]:
         """Return the best matches of each query.
 
@@ -304,6 +232,8 @@ class Gallery:
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
             rerank_form: Of the k-reciprocal distance.
+            camera_means: Of the model, to compare centred features; None compares plain ones.
+            query_camera: Camera of the queries, which are centred by its mean; None if it is not known: by that of all.
 
         Raises:
             GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the
@@ -313,9 +243,74 @@ class Gallery:
             raise GalleryError(f"top must lie between 1 and {MOST_MATCHES}, got {top}.")
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
-        expression = self._expression(filters or GalleryFilters())
+        filters = filters or GalleryFilters()
+        expression = self._expression(filters)
         _check_finite(features)
+        nearest: Nearest = self._nearest(expression)
+        if camera_means is not None:
+            nearest = self._centred_nearest(filters, camera_means)
+            centre = camera_means.of_all
+            if query_camera is not None:
+                (centre,) = self.centres(camera_means, [query_camera]).centres
+            features = centred(features, centre)
+        return ranked_matches(
+            nearest,
+            features,
+            top=top,
+            rerank=rerank,
+            group_by_tracklet=group_by_tracklet,
+            rerank_form=rerank_form,
+        )
 
+    def centres(self, camera_means: CameraMeans, names: Sequence[str]) -> CameraCentres:
+        """Return by which means features of cameras are centred here.
+
+        Args:
+            camera_means: Of the model.
+            names: Of the cameras; those that training did not see are centred by their crops here, if they are enough.
+        """
+        return CameraCentres.of(camera_means, names, self.own_mean)
+
+    def sample_of_cameras(self, names: Sequence[str], most: int) -> tuple[FloatArray, IntArray]:
+        """Return features of about `most` crops, as if drawn by lot but always the same, and their cameras.
+
+        Args:
+            names: Of the cameras, at least one; crops of others are left out.
+            most: How many.
+
+        Returns:
+            Features, shape (n, d), and indices into `names`, shape (n,).
+        """
+        below = ids_below(most, self.num_crops)
+        of_cameras = [self._sample(GalleryFilters(cameras=(name,)), below) for name in names]
+        return np.concatenate(of_cameras), np.repeat(np.arange(len(names)), list(map(len, of_cameras)))
+
+    def keep_centre_choice(self, choice: CentreChoice) -> None:
+        """Store how this gallery is searched unless a search says otherwise."""
+        with self._asking("Cannot write to"):
+            self._client.alter_collection_properties(self.collection, {CENTRE_PROPERTY: json.dumps(asdict(choice))})
+        self.centre_choice = choice
+
+    def _sample(self, filters: GalleryFilters, below: str) -> FloatArray:
+        """Return the features of crops that meet `filters` and whose ids lie below a text ("" for any)."""
+        expression = " and ".join(part for part in (filters.expression(), below and f'{ID_FIELD} < "{below}"') if part)
+        found: list[list[float]] = []
+        with self._asking():
+            pages = self._client.query_iterator(
+                self.collection,
+                batch_size=_ROWS_AT_ONCE,
+                filter=expression,
+                output_fields=[FEATURE_FIELD],
+                **self._patience(),
+            )
+            try:
+                while page := pages.next():
+                    found += [row[FEATURE_FIELD] for row in page]
+            finally:
+                pages.close()
+        return np.array(found, dtype=np.float32).reshape(-1, self.dimension)
+
+    def _nearest(self, expression: str) -> Nearest:
         def nearest(queries: FloatArray, limit: int, with_features: bool) -> list[list[Row]]:
             with self._asking("Cannot search"):
                 return nearest_rows(
@@ -328,14 +323,20 @@ class Gallery:
                     seconds=connection.SECONDS_TO_ANSWER,
                 )
 
-        return ranked_matches(
-            nearest,
-            features,
-            top=top,
-            rerank=rerank,
-            group_by_tracklet=group_by_tracklet,
-            rerank_form=rerank_form,
-        )
+        return nearest
+
+    def _centred_nearest(self, filters: GalleryFilters, camera_means: CameraMeans) -> CentredNearest:
+        names = [name for name in filters.cameras or self.camera_names() if name not in filters.not_cameras]
+        cameras = [
+            CameraCrops(name, centre, self._nearest(replace(filters, cameras=(name,), not_cameras=()).expression()))
+            for name, centre in zip(names, self.centres(camera_means, names).centres, strict=True)
+        ]
+
+        def features_of(ids: Sequence[str]) -> dict[str, FloatArray]:
+            rows = self.rows_by_id(ids, with_features=True)
+            return {crop_id: np.array(row[FEATURE_FIELD], dtype=np.float32) for crop_id, row in rows.items()}
+
+        return CentredNearest(cameras, features_of)
 
     def _a_camera(self, filters: GalleryFilters) -> str | None:
         """Return the camera of any crop that meets `filters`, None if there is no such crop."""
@@ -354,19 +355,27 @@ class Gallery:
         )
         return filters.expression()
 
-    @contextmanager
-    def _asking(self, what: str = "Cannot read") -> Iterator[None]:
-        if os.getpid() != self._process:
-            raise GalleryError(
-                f"The gallery {self.uri} was opened before this process was forked, and a connection does not survive "
-                "that. Open it in each worker; a folder serves one process at a time, a Milvus server many."
-            )
-        with database_errors(f"{what} the gallery {self.uri}"):
-            yield
-
     @staticmethod
     def _patience() -> dict[str, float]:
         return {"timeout": connection.SECONDS_TO_ANSWER}
+
+
+def _choice_in(stored: str | None, uri: str) -> CentreChoice | None:
+    """Return what a collection's property tells of centring, None if it tells nothing.
+
+    Raises:
+        GalleryError: If it cannot be read.
+    """
+    if not stored:
+        return None
+    try:
+        values = json.loads(stored)
+        return CentreChoice(**{**values, "notes": tuple(values["notes"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise GalleryError(
+            f"The gallery {uri} does not say readably whether it is searched by centred features ({stored!r:.80}); "
+            "set it anew with a newer iics, or index into a new gallery."
+        ) from error
 
 
 def _check_finite(features: FloatArray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,9 +60,12 @@ def nearest_rows(
         [{**known_values(hit["entity"]), ID_FIELD: hit[ID_FIELD], "similarity": float(hit["distance"])} for hit in hits]
         for hits in answers
     ]
-    for rows in found:
-        rows.sort(key=lambda row: (-row["similarity"], row["archive"], row["path"], row[ID_FIELD]))
-    return found
+    return [in_order(rows) for rows in found]
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Return rows by their similarity, best first, ties by place."""
+    return sorted(rows, key=lambda row: (-row["similarity"], row["archive"], row["path"], row[ID_FIELD]))
 
 
 def ranked_matches(

@@ -21,6 +21,8 @@ MOST_MATCHES = 16384
 """What a Milvus server finds at most for one query."""
 FORMAT_VERSION = "2"
 FORMAT_PROPERTY, MODEL_PROPERTY, MODEL_FILE_PROPERTY = "iics.format", "iics.model", "iics.model_file"
+CENTRE_PROPERTY = "iics.centre"
+"""How the gallery is searched unless a search says otherwise: a `CentreChoice` in JSON. Features are stored plain."""
 
 ID_FIELD, FEATURE_FIELD = "crop_id", "feature"
 TEXT_LENGTHS = {"digest": 64, "path": 4096, "archive": 4096, "camera": 1024}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-Calibration = Literal["identities", "tracklets and moments"]
+Calibration = Literal["identities", "tracklets and moments", "answers"]
 
 FALSE_MATCH_RATES = (0.001, 0.01, 0.05)
 """Shares of pairs of two different people that thresholds are given for."""
@@ -72,10 +72,12 @@ class MatchThresholds:
     Attributes:
         thresholds: From the lowest rate to the highest, at least one.
         calibration: "identities": pairs of two people from different cameras. "tracklets and moments": two boxes or
-            tracklets in one picture, hence of one camera; pairs of one person are of one tracklet.
+            tracklets in one picture, hence of one camera; pairs of one person are of one tracklet. "answers": pairs of
+            crops of two cameras that people were asked about, drawn so that all such pairs are stood for.
         data: Name of the data set.
         split: Which crops of it, e.g. "query against gallery".
-        num_people: Identities, tracklets, or (where only boxes are known) two for each picture that the pairs are of.
+        num_people: Identities, tracklets, or (where only boxes are known) two for each picture that the pairs are of; 0
+            with answers.
         num_different: Pairs of crops of two people.
         num_people_pairs: Different pairs of people among those.
         num_same: Pairs of crops of one person.

@@ -23,6 +23,7 @@ from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
 from iics.models.backbone import backbone_spec
+from iics.models.camera_means import CameraMeans, taken_apart
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts, trained_parts
@@ -33,9 +34,10 @@ from iics.regular_file import check_regular
 HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
-FORMAT_VERSION = 2
-"""2 says what networks of others compute another way; a file of format 1 is a network of ours."""
+FORMAT_VERSION = 3
+"""3 may hold camera means; 2 says what networks of others compute another way; a file of 1 is a network of ours."""
 _LARGEST_CROP = 4096
+_CAMERA_MEANS = "camera_means"
 _NAME = re.compile(r"\w[\w.]{0,99}")
 _LENGTH_BYTES = 8  # of a safetensors file: how long its JSON is
 
@@ -154,6 +156,18 @@ def write_match_thresholds(file: Path, thresholds: MatchThresholds) -> None:
     write_model_file(file, values, _read_tensors(file), metadata=_metadata(file))
 
 
+def write_camera_means(file: Path, means: CameraMeans) -> None:
+    """Replace the camera means in a model file, atomically; weights and everything else stay as they are.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, not ours, or made by a newer version.
+        WriteError: If it cannot be written; it then stays as it was.
+    """
+    weights = read_model_file(file).weights
+    values = json.loads(_read_text(file)) | {"format": FORMAT_VERSION, _CAMERA_MEANS: means.values()}
+    write_model_file(file, values, weights | means.tensors(), metadata=_metadata(file))
+
+
 def write_model_file(
     file: Path, header: Mapping[str, Any], tensors: dict[str, Tensor], *, metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -183,8 +197,23 @@ def _in_order(content: bytes) -> bytes:
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + content[_LENGTH_BYTES + size :]
 
 
-def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
-    """Return header and tensors of a file that `ReidModel.save` wrote.
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """What a model file of ours holds.
+
+    Attributes:
+        header: Its header.
+        weights: Of the network, by name.
+        camera_means: Of the training cameras; None in files of older versions, and of networks not trained.
+    """
+
+    header: ModelHeader
+    weights: dict[str, Tensor]
+    camera_means: CameraMeans | None
+
+
+def read_model_file(file: Path) -> ModelFile:
+    """Return what is in a file that `ReidModel.save` wrote.
 
     Raises:
         WeightsError: If the file is missing, corrupt, not ours, made by a newer version, or its weights are no numbers.
@@ -192,7 +221,12 @@ def read_model_file(file: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
     text = _read_text(file)
     header, tensors = _parse_header(text, file), _read_tensors(file)
     check_finite(tensors, file)
-    return header, tensors
+    try:
+        return ModelFile(header, *taken_apart(tensors, json.loads(text).get(_CAMERA_MEANS)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{file} has damaged camera means: {error!r:.300}. Take a copy of it that is whole."
+        ) from error
 
 
 def is_model_file(file: Path) -> bool:
@@ -264,6 +298,7 @@ def _parse_header(text: str, file: Path) -> ModelHeader:
         if values.pop("format") > FORMAT_VERSION:
             raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
         values.pop("versions")
+        values.pop(_CAMERA_MEANS, None)  # checked with their tensors
         if "parts" in values:
             values["parts"] = NetworkParts(**{key: _immutable(value) for key, value in values["parts"].items()})
         if values.get("match_thresholds") is not None:

@@ -20,6 +20,7 @@ from iics.config import ModelSettings
 from iics.crops import CropSet
 from iics.errors import DataError, SettingsError, WeightsError
 from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
+from iics.models.camera_means import CameraMeans
 from iics.models.features import extract_features, l2_normalise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.imagenet_weights import imagenet_problem
@@ -48,12 +49,16 @@ class ReidModel:
         backbone: Network from normalised images (n, 3, h, w) to raw features (n, d).
         header: What the backbone is and what it takes.
         device: Where the backbone is.
+        camera_means: What it makes of the cameras that it was trained on; None if that was not measured.
     """
 
-    def __init__(self, backbone: nn.Module, header: ModelHeader, *, device: torch.device) -> None:
+    def __init__(
+        self, backbone: nn.Module, header: ModelHeader, *, device: torch.device, camera_means: CameraMeans | None = None
+    ) -> None:
         self.backbone = backbone.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.header = header
         self.device = device
+        self.camera_means = camera_means
 
     @property
     def num_features(self) -> int:
@@ -108,13 +113,16 @@ class ReidModel:
         return features
 
     def save(self, path: Path | str) -> None:
-        """Write weights and header to one safetensors file, atomically."""
+        """Write weights, camera means and header to one safetensors file, atomically."""
         header = header_values(self.header) | {
             "format": FORMAT_VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("iics", "torch", "timm")},
         }
         # Layers that share an alpha list it once each; safetensors stores no shared memory, so each gets a copy.
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in self.backbone.state_dict().items()}
+        if self.camera_means is not None:
+            header |= {"camera_means": self.camera_means.values()}
+            tensors |= self.camera_means.tensors()
         write_model_file(Path(path), header, tensors)
 
     def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
@@ -129,7 +137,8 @@ class ReidModel:
         if isinstance(images, np.ndarray) and images.dtype != np.object_:
             pixels = checked_pixels(images)
             if pixels.shape[1:3] == size:
-                yield pixels
+                for start in range(0, len(pixels), CROPS_PER_BLOCK):  # the blocks, so the batches, of a crop set
+                    yield pixels[start : start + CROPS_PER_BLOCK]
                 return
             images = list(pixels)
         if not isinstance(images, CropSet):
@@ -262,15 +271,21 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
         WeightsError: If the file is missing, corrupt, not ours, made by a newer version, or its weights are no numbers.
     """
     file = Path(path)
-    header, tensors = read_model_file(file)
+    found = read_model_file(file)
     try:
         with WithoutNumbers():
-            backbone = _network(header)
-        backbone.load_state_dict(tensors)
+            backbone = _network(found.header)
+        backbone.load_state_dict(found.weights)
     except (RuntimeError, SettingsError) as error:
         reason = " ".join(str(error).split())  # torch breaks lines
         raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
-    return ReidModel(backbone.eval(), header, device=torch.device(device))
+    model = ReidModel(backbone.eval(), found.header, device=torch.device(device), camera_means=found.camera_means)
+    if model.camera_means is not None and len(model.camera_means.of_all) != model.num_features:
+        raise WeightsError(
+            f"{file} is damaged: its camera means have {len(model.camera_means.of_all)} numbers, its features "
+            f"{model.num_features}. Take a copy of it that is whole."
+        )
+    return model
 
 
 def _network(header: ModelHeader, *, checkpoint: ForeignCheckpoint | None = None, source: str = "") -> nn.Module:

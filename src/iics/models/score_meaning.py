@@ -6,15 +6,23 @@ from collections.abc import Mapping
 
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
+HOW_TO_CALIBRATE = (
+    "iics evaluate MODEL DATA --calibrate, on crops with identities in two cameras, or with tracklets and times, or "
+    "boxes; without any of these, iics label MODEL asks you about 50 pairs of crops"
+)
 NOT_CALIBRATED = (
     "This model is not calibrated: which similarity means the same person is not known. Calibrate it on footage of "
-    "your cameras: iics evaluate MODEL DATA --calibrate"
+    f"your cameras: {HOW_TO_CALIBRATE}"
 )
 
+CENTRED = (
+    "Features are centred by camera, and thresholds are measured on plain ones: which centred similarity means the "
+    "same person is not known, only that a higher one is likelier. A plain search (--centre off) has thresholds."
+)
 
 _ELSEWHERE = (
     "On crops of other cameras or people than those, the rates do not hold: a threshold of 1 % was exceeded by 3 % of "
-    "the pairs of two people there. Calibrate on your own: iics evaluate MODEL DATA --calibrate"
+    f"the pairs of two people there. Calibrate on your own: {HOW_TO_CALIBRATE}"
 )
 
 
@@ -41,7 +49,8 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
         )
     known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
     if not known:
-        return f"{similarity:.2f}: the model was calibrated on too few people to say what that means"
+        few = "answers" if thresholds.calibration == "answers" else "people"
+        return f"{similarity:.2f}: the model was calibrated on too few {few} to say what that means"
     loosest = known[-1]
     shown, limit = _apart(similarity, loosest)
     return (
@@ -68,7 +77,7 @@ def transfer_lines(thresholds: MatchThresholds, shares: Mapping[float, float], *
         if at.rate in shares:
             above = f"{rate_text(shares[at.rate])} of the pairs of two people"
             lines.append(f"  {above} exceed {at.similarity:.3f}, the {rate_text(at.rate)} threshold")
-    return [*lines, "  Where these differ, calibrate on your own crops: iics evaluate MODEL DATA --calibrate"]
+    return [*lines, f"  Where these differ, calibrate on your own crops: {HOW_TO_CALIBRATE}"]
 
 
 def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = False) -> list[str]:
@@ -81,7 +90,7 @@ def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = F
     if thresholds is None:
         return [NOT_CALIBRATED]
     lines = [f"Which similarity means the same person? Measured on {source_text(thresholds)}."]
-    lines += [f"  {_threshold_text(threshold)}" for threshold in thresholds.thresholds]
+    lines += [f"  {_threshold_text(threshold, thresholds)}" for threshold in thresholds.thresholds]
     strictest = next((at for at in thresholds.thresholds if at.similarity is not None), None)
     if strictest is not None:
         lines.append(
@@ -94,6 +103,12 @@ def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = F
 
 def source_text(thresholds: MatchThresholds) -> str:
     """Return on what thresholds were measured."""
+    if thresholds.calibration == "answers":
+        return (
+            f"{thresholds.data}, {thresholds.split}: {thresholds.num_different + thresholds.num_same:,} pairs of crops "
+            f"of two cameras that people looked at, {thresholds.num_same:,} of one person and "
+            f"{thresholds.num_different:,} of two"
+        )
     kind = {
         "identities": "people, cameras differ",
         "tracklets and moments": "people or tracklets in one picture of one camera",
@@ -113,8 +128,15 @@ def rate_text(rate: float) -> str:
     return f"{round(percent, 1):.4g} %" if percent >= 9.95 else f"{percent:.2g} %"
 
 
-def _threshold_text(threshold: MatchThreshold) -> str:
+def too_few(thresholds: MatchThresholds) -> str:
+    """Return why a threshold is not there."""
+    return "too few answers to tell" if thresholds.calibration == "answers" else "too few people to tell"
+
+
+def _threshold_text(threshold: MatchThreshold, thresholds: MatchThresholds) -> str:
     rate = rate_text(threshold.rate)
+    if threshold.similarity is None and thresholds.calibration == "answers":
+        return f"{rate:>6} of two different people: {too_few(thresholds)}; ask about more pairs (iics label --pairs)"
     if threshold.similarity is None:
         return f"{rate:>6} of two different people: too few people to tell; {1 / threshold.rate:,.0f} pairs are needed"
     low, high = ("?" if end is None else f"{end:.3f}" for end in (threshold.similarity_low, threshold.similarity_high))

@@ -43,7 +43,8 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     Raises:
         WeightsError: If the file cannot be read or its model is of another kind.
     """
-    found, tensors = read_model_file(file)
+    content = read_model_file(file)
+    found, tensors = content.header, content.weights
     _check_fits(found, wanted, file)
     if found.parts == OUR_PARTS:  # pooling and neck start new, as from ImageNet weights
         tensors |= tensors_of_parts(backbone)

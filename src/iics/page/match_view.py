@@ -17,7 +17,7 @@ from iics.evaluation.marks import Verdict
 from iics.gallery.matches import Match
 from iics.gallery.moments import time_text
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.score_meaning import meaning_of, measured_elsewhere, rate_text, summary_lines
+from iics.models.score_meaning import CENTRED, meaning_of, measured_elsewhere, rate_text, summary_lines
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
 from iics.pixels.drawing import camera_caption
@@ -25,9 +25,11 @@ from iics.pixels.drawing import camera_caption
 MatchOrder = Literal["by camera, along time", "by similarity"]
 
 
-def similarity_meaning(thresholds: MatchThresholds | None) -> str:
-    """Return in a few words what a visitor should know of the numbers beside matches."""
+def similarity_meaning(thresholds: MatchThresholds | None, *, is_centred: bool = False) -> str:
+    """Return in a few words what a visitor should know of the numbers beside matches; thresholds are of plain ones."""
     intro = "Similarity is the cosine of two features. Look at every match; a high similarity is not an identification."
+    if is_centred:
+        return f"{intro} {CENTRED}"
     known = [] if thresholds is None else [at for at in thresholds.thresholds if at.similarity is not None]
     if thresholds is None or not known:
         return intro
@@ -78,6 +80,7 @@ def matches_html(
     order: MatchOrder,
     can_mark: bool,
     thresholds: MatchThresholds | None,
+    is_centred: bool = False,
 ) -> str:
     """Return the matches of a query as HTML.
 
@@ -87,7 +90,9 @@ def matches_html(
         order: How they are grouped.
         can_mark: Whether there is a file to keep marks in.
         thresholds: Of the model, which say what the similarities mean; None if it has none.
+        is_centred: Whether similarities are of centred features, which thresholds say nothing of.
     """
+    of_match = {match.crop_id: match.similarity for match in matches}
     return template("matches.html").render(
         groups=grouped(matches, order),
         num_matches=len(matches),
@@ -95,9 +100,12 @@ def matches_html(
         timeline=timeline_of(matches),
         verdicts=verdicts,
         can_mark=can_mark,
-        meaning=similarity_meaning(thresholds),
-        meaning_details=meaning_details(thresholds),
-        meaning_of={match.crop_id: meaning_of(match.similarity, thresholds) for match in matches},
+        meaning=similarity_meaning(thresholds, is_centred=is_centred),
+        meaning_details=CENTRED if is_centred else meaning_details(thresholds),
+        meaning_of={
+            crop_id: f"{similarity:.2f}: of centred features" if is_centred else meaning_of(similarity, thresholds)
+            for crop_id, similarity in of_match.items()
+        },
         pictures=match_thumbnails(matches),
         time_text=time_text,
     )

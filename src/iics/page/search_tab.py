@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import Any, get_args
@@ -90,6 +90,7 @@ class SearchTab:
             order=next((name for name in _ORDERS if name == order), _ORDERS[0]),
             can_mark=self._searcher.marks is not None,
             thresholds=self._searcher.model.header.match_thresholds,
+            is_centred=self._searcher.is_centred,
         )
 
     def _nothing_found(self) -> str:
@@ -120,6 +121,7 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
         with gr.Column(scale=1, min_width=260):
             upload = crop_upload(label="Crop of one person", height=170, elem_id="iics-upload")
             picture = gr.HTML("", elem_id="iics-query")
+            centred_fields = [_query_camera(cameras)] if searcher.is_centred else []
             order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")
             top = gr.Slider(1, MAX_TOP, value=24, step=1, label="Matches at most", elem_id="iics-top")
             with gr.Accordion("Filters", open=False):
@@ -137,11 +139,15 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
         with gr.Column(scale=4, min_width=300):
             found = gr.HTML("", elem_id="iics-found", js_on_load=_script())
     status = gr.HTML("", elem_id="iics-status")
-    fields = [only, without, since, until, top, one, rerank]
+    fields = [only, without, since, until, top, one, rerank, *centred_fields]
     search = in_turn(turns, tab.upload)
     upload.upload(search, [upload, order, *fields], [upload, query, found, picture], api_name="search", **_QUIET)
     hidden: dict[str, Any] = {"api_visibility": "private", **_QUIET}
-    changes = [field.change for field in (only, without, one, rerank)] + [top.release, since.submit, until.submit]
+    changes = [field.change for field in (only, without, one, rerank, *centred_fields)] + [
+        top.release,
+        since.submit,
+        until.submit,
+    ]
     changes += [since.blur, until.blur]
     again = in_turn(turns, tab.search)
     gr.on(changes, again, [query, order, *fields], [query, found], trigger_mode="always_last", **hidden)
@@ -149,6 +155,17 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
     mark = told_in_turn(turns, tab.mark)
     found.mark(mark, [query, order], [found, status], trigger_mode="multiple", **hidden)
     gr.on(None, in_turn(turns, tab.start), None, found, **hidden)  # when the page is opened
+
+
+def _query_camera(cameras: Sequence[str]) -> gr.Dropdown:
+    """Return the field for who took the crop; where features are plain, nothing is taken off and there is none."""
+    return gr.Dropdown(
+        ["", *cameras],
+        value="",
+        label="Camera of the crop",
+        info="Its mean is taken off; that of all cameras if it is not known.",
+        elem_id="iics-query-camera",
+    )
 
 
 def _script() -> str:

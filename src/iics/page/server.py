@@ -32,14 +32,14 @@ _SESSIONS_KEPT = 256
 """By gradio; a few more than there may be windows, so that it never has to choose."""
 _MOST_AT_ONCE = 256
 """Requests that gradio takes from its own queue at once: more than may wait, so that turns alone make the order."""
+_STYLES = ("page.css", "label.css")
 _UPLOADS = "GRADIO_TEMP_DIR"
 _TRUSTED_PROXY = "FORWARDED_ALLOW_IPS"
 """Where uvicorn reads whose X-Forwarded-For it believes; unset, it believes every program on this machine."""
 
 
-Serve = Callable[["Searcher", "ClusterBrowser | None", Access, AuditLog], str]
-"""Serves a page and returns its address: what the tab "Search" asks, the clusters of a run if any, whom it lets in, and
-what notes who did what."""
+Serve = Callable[[Callable[[], "gr.Blocks"], Access, AuditLog], str]
+"""Serves a page and returns its address: what builds it, whom it lets in, and what notes who did what."""
 
 
 @contextmanager
@@ -58,10 +58,10 @@ def page_server() -> Iterator[Serve]:
         uploads = Uploads(folder)
         pages.enter_context(uploads.tidied())
 
-        def serve(searcher: Searcher, browser: ClusterBrowser | None, access: Access, audit: AuditLog) -> str:
+        def serve(build: Callable[[], gr.Blocks], access: Access, audit: AuditLog) -> str:
             if not access.is_local:
                 logger.warning("Passwords travel unencrypted over HTTP; put the page behind a proxy that speaks HTTPS.")
-            page = _build(searcher, browser, audit)
+            page = build()
             pages.callback(page.close, verbose=False)
             with _variable(_TRUSTED_PROXY, access.trusted_proxy):
                 return _launch(page, access, _doors(page, access, audit, uploads))
@@ -93,7 +93,8 @@ def _variable(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _build(searcher: Searcher, browser: ClusterBrowser | None, audit: AuditLog) -> gr.Blocks:
+def search_page(searcher: Searcher, browser: ClusterBrowser | None, audit: AuditLog) -> gr.Blocks:
+    """Return the page of `iics app`: what the tab "Search" asks, and the clusters of a run if any."""
     import gradio as gr
 
     from iics.page.clusters_tab import build_clusters_tab
@@ -136,7 +137,7 @@ def _launch(page: gr.Blocks, access: Access, doors: list[Middleware]) -> str:
             app_kwargs={"middleware": doors},
             max_threads=_MOST_AT_ONCE,
             theme=gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=fonts, font_mono=["monospace"]),
-            css=resources.files("iics.page").joinpath("page.css").read_text(encoding="utf-8"),
+            css="".join(resources.files("iics.page").joinpath(name).read_text(encoding="utf-8") for name in _STYLES),
             state_session_capacity=_SESSIONS_KEPT,
             prevent_thread_lock=True,
             share=False,

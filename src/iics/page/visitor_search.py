@@ -14,6 +14,7 @@ from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.matches import Match
 from iics.gallery.moments import parse_moment
+from iics.models.centring import needed_means
 from iics.models.reid_model import ReidModel
 from iics.page.marks_book import MarksBook
 from iics.page.query_picture import QueryPicture
@@ -33,6 +34,7 @@ class Wanted:
         top: Matches at most.
         one_per_tracklet: Whether only the best crop of each tracklet counts.
         rerank: Whether matches are ordered by the k-reciprocal distance.
+        query_camera: Camera that took the picture, where features are centred; "" or None if it is not known.
     """
 
     cameras: Sequence[str] = ()
@@ -42,6 +44,7 @@ class Wanted:
     top: int = 24
     one_per_tracklet: bool = False
     rerank: bool = False
+    query_camera: str | None = ""
 
     def filters(self) -> GalleryFilters:
         """Return what the gallery is asked.
@@ -95,14 +98,19 @@ class Searcher:
         gallery: Open.
         model: Of the gallery's features.
         marks: Where verdicts are kept; None to take none.
+        is_centred: Whether features are compared less their camera's mean.
 
     Raises:
         GalleryError: If the gallery's features are of another model.
+        WeightsError: If they are to be centred and the model has no camera means.
     """
 
-    def __init__(self, gallery: Gallery, model: ReidModel, marks: MarksBook | None) -> None:
+    def __init__(
+        self, gallery: Gallery, model: ReidModel, marks: MarksBook | None, *, is_centred: bool = False
+    ) -> None:
         gallery.check_model(model)
-        self.gallery, self.model, self.marks = gallery, model, marks
+        self.gallery, self.model, self.marks, self.is_centred = gallery, model, marks, is_centred
+        self._camera_means = needed_means(model.camera_means) if is_centred else None
 
     def query(self, picture: QueryPicture) -> Query:
         """Return an upload by its features."""
@@ -121,6 +129,8 @@ class Searcher:
             top=wanted.top,
             rerank=wanted.rerank,
             group_by_tracklet=wanted.one_per_tracklet,
+            camera_means=self._camera_means,
+            query_camera=wanted.query_camera or None,
         )
         return replace(query, matches=tuple(matches))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from iics.evaluation.spread import Spread
 from iics.paper import paper_results
 from iics.paper.make_runs import Failures
 from iics.paper.paper_results import DUKE, MARKET, MSMT17, PaperRow
@@ -53,13 +53,12 @@ class Score:
     @property
     def mean(self) -> float:
         """Mean over seeds."""
-        return sum(self.values) / len(self.values)
+        return Spread(self.values).mean
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation over seeds (n - 1), None for one seed."""
-        n = len(self.values)
-        return None if n < 2 else math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / (n - 1))
+        return Spread(self.values).deviation
 
     def __str__(self) -> str:
         """Return e.g. 64.1 for one seed, 64.1 ± 0.6 (2) for two, and 64.1 (1 of 2) while one is missing."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -94,20 +95,71 @@ def open_pixels(
             changes while it is read.
         WriteError: If the source is `cache` and the file cannot be kept.
     """
+    kept = kept_pixels(
+        crops,
+        height=height,
+        width=width,
+        source=source,
+        cache_dir=cache_dir,
+        num_threads=num_threads,
+        digests=digests,
+        progress=progress,
+    )
+    return PixelDecoder(crops, height=height, width=width, num_threads=num_threads) if kept is None else kept
+
+
+def kept_pixels(
+    crops: CropSet,
+    *,
+    height: int,
+    width: int,
+    source: Source = "auto",
+    cache_dir: str = "",
+    num_threads: int | None = None,
+    digests: Digests | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Pixels | None:
+    """Return pixels that lie in a file, as `open_pixels`, or None if they are to be decoded each time."""
     check_size(height, width)
     num_threads = checked_num_threads(num_threads)
-    if source != "decode":
-        try:
-            folder = _folder(cache_dir)
-            digests = digests or file_digests(crops, num_threads=num_threads)
-            file = cached_file(folder, cache_key(digests, height=height, width=width))
-            return _PixelFile(file, crops, digests, (len(crops), height, width, 3), num_threads, progress).pixels()
-        except _CannotKeepError as error:
-            ways_out = "Free disk (iics clear-cache) or choose another folder (--pixels.cache-dir)"
-            if source == "cache":
-                raise WriteError(f"{error} {ways_out}, or decode each time (--pixels.source decode).") from error
-            logger.warning("%s Crops are decoded each time they are needed, which is slower. %s.", error, ways_out)
-    return PixelDecoder(crops, height=height, width=width, num_threads=num_threads)
+    if source == "decode":
+        return None
+    try:
+        folder = _folder(cache_dir)
+        digests = digests or file_digests(crops, num_threads=num_threads)
+        file = cached_file(folder, cache_key(digests, height=height, width=width))
+        return _PixelFile(file, crops, digests, (len(crops), height, width, 3), num_threads, progress).pixels()
+    except _CannotKeepError as error:
+        ways_out = "Free disk (iics clear-cache) or choose another folder (--pixels.cache-dir)"
+        if source == "cache":
+            raise WriteError(f"{error} {ways_out}, or decode each time (--pixels.source decode).") from error
+        logger.warning("%s Crops are decoded each time they are needed, which is slower. %s.", error, ways_out)
+        return None
+
+
+def pixels_kept_before(crops: CropSet, *, height: int, width: int, cache_dir: str = "") -> Pixels | None:
+    """Return pixels that lie in a file already, None if there is no such file, whole; nothing is written.
+
+    Crops are read and hashed only if a file of the right size is there.
+
+    Raises:
+        DataError: If one cannot be read.
+    """
+    shape, num_threads = (len(crops), height, width, 3), checked_num_threads(None)
+    try:
+        folder = _folder(cache_dir)
+        if not any(_has_size_of(file, shape) for file in folder.glob(cached_file(folder, "*").name)):
+            return None
+        digests = file_digests(crops, num_threads=num_threads)
+        file = cached_file(folder, cache_key(digests, height=height, width=width))
+        return _PixelFile(file, crops, digests, shape, num_threads, None).opened()
+    except (_CannotKeepError, OSError):
+        return None
+
+
+def _has_size_of(file: Path, shape: tuple[int, ...]) -> bool:
+    """Return whether a file has as many bytes as pixels of a shape with what stands before and behind them."""
+    return 0 < file.stat().st_size - math.prod(shape) - _CHECKSUM_BYTES <= _HEADER_BYTES
 
 
 def _folder(cache_dir: str) -> Path:
@@ -156,7 +208,7 @@ class _PixelFile:
         """
         folder = self.file.parent
         try:
-            pixels = self._opened()
+            pixels = self.opened()
             if pixels is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_leftovers(folder)
@@ -175,7 +227,7 @@ class _PixelFile:
 
     def _built(self) -> Pixels:
         """Return the pixels in a file whose lock is held, building it unless another process just has."""
-        file, pixels = self.file, self._opened()
+        file, pixels = self.file, self.opened()
         if pixels is not None:
             return pixels
         if file.exists():
@@ -192,7 +244,7 @@ class _PixelFile:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        pixels = self._opened()
+        pixels = self.opened()
         if pixels is None:
             raise OSError(f"{file} is not what was written")
         return pixels
@@ -223,7 +275,7 @@ class _PixelFile:
         opened.seek(0, os.SEEK_END)
         opened.write(hashlib.sha256(b"".join(checksums)).digest())
 
-    def _opened(self) -> Pixels | None:
+    def opened(self) -> Pixels | None:
         """Return the array in the file; None if that is missing or holds anything but such an array, as written.
 
         Raises:
@@ -234,9 +286,8 @@ class _PixelFile:
             pixels: Pixels = np.lib.format.open_memmap(self.file, mode="r")
         except (FileNotFoundError, ValueError, OverflowError):
             return None
-        size = self.file.stat().st_size
         is_ours = pixels.dtype == np.uint8 and pixels.shape == self.shape and pixels.flags.c_contiguous
-        if not is_ours or not 0 < size - pixels.nbytes - _CHECKSUM_BYTES <= _HEADER_BYTES:
+        if not is_ours or not _has_size_of(self.file, self.shape):
             return None
         with self.file.open("rb") as opened:
             opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)

@@ -15,7 +15,7 @@ import jinja2
 from iics.atomic import write_atomically
 from iics.models.backbone import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text
+from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text, too_few
 from iics.reports.model_facts import ModelFacts
 from iics.shown_name import shown
 
@@ -76,7 +76,7 @@ def model_card(facts: ModelFacts) -> str:
         protocol=facts.protocol,
         labels=facts.pseudo_labels,
         threshold_source="" if thresholds is None else source_text(thresholds),
-        thresholds=[] if thresholds is None else [_threshold_row(one) for one in thresholds.thresholds],
+        thresholds=[] if thresholds is None else [_threshold_row(one, thresholds) for one in thresholds.thresholds],
         threshold_limits="" if thresholds is None else f"{thresholds.limits} {measured_elsewhere(thresholds)}",
         not_calibrated=NOT_CALIBRATED,
         preset=facts.preset_text,
@@ -123,10 +123,10 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     return Markdown(f"---\n{data.to_yaml()}\n---\n")
 
 
-def _threshold_row(threshold: MatchThreshold) -> list[str]:
+def _threshold_row(threshold: MatchThreshold, thresholds: MatchThresholds) -> list[str]:
     rate = rate_text(threshold.rate)
     if threshold.similarity is None:
-        return [rate, "too few people to tell", "", "", "", ""]
+        return [rate, too_few(thresholds), "", "", "", ""]
     ends = (threshold.similarity_low, threshold.similarity_high)
     low, high = ("?" if end is None else f"{end:.3f}" for end in ends)
     near, found = (

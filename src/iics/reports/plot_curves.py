@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from iics.reports.plot_style import COLOURS, DASHES, MARKERS, drawable, legend_above, new_figure, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_CURVES = len(COLOURS)
@@ -42,8 +43,6 @@ def curves_figure(curves: Sequence[Curve], *, title: str, note: str, unit: str) 
     Raises:
         ValueError: If there are none, more than seven, or one without a value.
     """
-    from matplotlib.ticker import MultipleLocator
-
     if not 1 <= len(curves) <= MOST_CURVES or not all(curve.rounds for curve in curves):
         raise ValueError(f"1 to {MOST_CURVES} curves, each with a value, can be told apart; got {len(curves)}.")
     with style():
@@ -51,15 +50,22 @@ def curves_figure(curves: Sequence[Curve], *, title: str, note: str, unit: str) 
         for curve, colour, dash, marker in zip(curves, COLOURS, DASHES, MARKERS, strict=False):
             shown = marker if len(curve.rounds) <= _MOST_MARKED else ""
             ax.plot(curve.rounds, curve.values, color=colour, linestyle=dash, marker=shown, label=drawable(curve.name))
-        rounds = [number for curve in curves for number in curve.rounds]
-        ax.set_xlim(min(rounds) - 0.3, max(rounds) + 0.3)
-        ax.xaxis.set_major_locator(MultipleLocator(max(1, round((max(rounds) - min(rounds)) / 8))))
-        ax.set_ylim(*_limits([value for curve in curves for value in curve.values]))
-        ax.set_xlabel("round")
-        ax.set_ylabel(unit)
+        prepare_rounds(ax, curves, unit=unit)
         if len(curves) > 1:
             legend_above(ax)
     return figure
+
+
+def prepare_rounds(ax: Axes, curves: Sequence[Curve], *, unit: str) -> None:
+    """Give a panel the axes of its curves: rounds, and values from zero on."""
+    from matplotlib.ticker import MultipleLocator
+
+    rounds = [number for curve in curves for number in curve.rounds]
+    ax.set_xlim(min(rounds) - 0.3, max(rounds) + 0.3)
+    ax.xaxis.set_major_locator(MultipleLocator(max(1, round((max(rounds) - min(rounds)) / 8))))
+    ax.set_ylim(*_limits([value for curve in curves for value in curve.values]))
+    ax.set_xlabel("round")
+    ax.set_ylabel(unit)
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

@@ -86,24 +86,34 @@ def report_html(
         RunFolderError: If the picture cannot be decoded.
     """
     kind = "supervised training on identities" if run.is_supervised else "training without identities"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_as_shown
-    )
-    source = resources.files("iics.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(source).render(
+    return page_of(
+        _TEMPLATE,
+        kind="IICS run",
         name=run.name,
         data=run.data_name,
         progress=f"{kind}, {run.progress}",
         tiles=list(_tiles(run)),
         warnings=run_warnings(run),
         has_rounds=bool(run.trained),
-        sections=_sections(run_figures(run, camera_pairs)),
+        sections=embedded(run_figures(run, camera_pairs)),
         ranked_lists=_ranked_lists(ranked_lists),
         rounds=_round_table(run),
         data_rows=_data_rows(run),
         phases=_phase_table(run),
         settings=[(name, setting_text(value) or "-") for name, value in leaves(run.settings)],
     )
+
+
+def page_of(template: str, **content: object) -> str:
+    """Return a page made from a template beside this module; every text in it is escaped."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        finalize=_as_shown,
+        loader=jinja2.FunctionLoader(lambda name: resources.files("iics.reports").joinpath(name).read_text("utf-8")),
+    )
+    return environment.get_template(template).render(**content)
 
 
 def _as_shown(value: object) -> object:
@@ -130,7 +140,7 @@ def _ranked_lists(picture: bytes | None) -> str | None:
     return data_uri(content.getvalue(), "image/jpeg")
 
 
-def _sections(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:
+def embedded(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:
     """Return what the template shows of each figure, by the heading it stands under."""
     sections: dict[str, list[dict[str, str]]] = {}
     for drawn in figures:
@@ -154,13 +164,16 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
     if run.crops_per_camera:
         yield "cameras", f"{len(run.crops_per_camera)}"
     if run.seconds:
-        yield "training time", _duration(run.seconds)
+        yield "training time", duration(run.seconds)
 
 
 def _round_table(run: ToldRun) -> Table:
     """Return the main numbers of each round; rounds and columns without a number are left out."""
     is_one = len(run.stages) == 1
     scores = {"mean_ap": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
+    scores |= {
+        f"{kind}_{key}": f"{scores[key]}, {kind}" for kind in ("centred", "plain") for key in ("mean_ap", "rank1")
+    }
     columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
         *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
         *(
@@ -198,7 +211,7 @@ def _phase_table(run: ToldRun) -> Table:
             total[phase] = total.get(phase, 0.0) + (values.get("seconds") or 0.0)
     last = run.trained[-1].phases if run.trained else {}
     rows = tuple(
-        (_phase_name(phase, run.stages), _duration(seconds), _number(last.get(phase, {}).get("images_per_second")))
+        (_phase_name(phase, run.stages), duration(seconds), _number(last.get(phase, {}).get("images_per_second")))
         for phase, seconds in total.items()
     )
     return Table(("phase", "all rounds", "crops per second, last round"), rows)
@@ -228,7 +241,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return how long something took, as the tables of a report have it."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 59.5:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from iics.training.engine import Engine, at_work, choose_engine
 from iics.training.label_training import steps_of_epochs
 
 SECONDS_A_PHASE = 4.0
+_READING = "reading crops"
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class RunEstimate:
         clustering_bytes: Most memory while crops are compared and clustered, as training predicts it.
         step_bytes: Most memory of a training step, from the probe; None where it was not seen.
         free_bytes: Memory that is free now; None where the kernel does not tell.
-        pixel_bytes: Size of the file of decoded training crops.
-        free_disk_bytes: Room where that file goes.
+        pixel_bytes: Size of the files of decoded crops: those trained and those measured on.
+        free_disk_bytes: Room where they go.
         pixel_folder: Where that is.
         weights_problem: Why the starting weights cannot be had here, and what to do; None if they can.
     """
@@ -108,7 +109,9 @@ class RunEstimate:
         return max(self.clustering_bytes, self.step_bytes or 0)
 
 
-def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: float = SECONDS_A_PHASE) -> RunEstimate:
+def estimate_run(
+    splits: DataSplits, settings: Settings, *, num_seeds: int = 1, seconds_a_phase: float = SECONDS_A_PHASE
+) -> RunEstimate:
     """Return what `iics train` on a data set would take on this machine as it is now, evaluated every round.
 
     Takes a few times `seconds_a_phase`. What cannot be trained on, or would not fit into memory, is refused as training
@@ -117,6 +120,7 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
     Args:
         splits: The data set.
         settings: Of a run of a method that is known to cost what IICS costs, of both stages or of stage 2 alone.
+        num_seeds: Runs that follow one another, as `iics train --seeds` makes them: training crops are read once.
         seconds_a_phase: Time for each of three probes of the network, roughly.
 
     Raises:
@@ -152,17 +156,19 @@ def estimate_run(splits: DataSplits, settings: Settings, *, seconds_a_phase: flo
         ) from error
     speeds = (phases.features, *phases.training.values(), *(speed for _, speed in clustering))
     size = settings.model
+    works = *_network_works(splits, settings, sizes, reading, phases, title), *(work for work, _ in clustering)
+    of_seeds = "" if num_seeds == 1 else f" for each of {num_seeds} seeds"
     return RunEstimate(
-        settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds",
+        settings=f"{size.backbone} at {size.height}x{size.width}, {settings.rounds} rounds{of_seeds}",
         engine=str(engine),
         load=load,
         num_cores=os.cpu_count() or 1,
-        works=(*_network_works(splits, settings, sizes, reading, phases, title), *(work for work, _ in clustering)),
+        works=tuple(_repeated(work, num_seeds, done_once=len(train)) for work in works),
         start_seconds=sum(speed.first_seconds for speed in speeds),
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
         free_bytes=free_memory(),
-        pixel_bytes=len(train) * size.height * size.width * 3,
+        pixel_bytes=(len(train) + _num_tested(splits)) * size.height * size.width * 3,
         free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
         pixel_folder=str(folder),
         weights_problem=starting_problem(settings.model),
@@ -199,6 +205,12 @@ class _Phases:
         return self.bytes_before + round(max(grown, 0) * full / probed / num_parts)
 
 
+def _repeated(work: RepeatedWork, num_seeds: int, *, done_once: int) -> RepeatedWork:
+    """Return the work of several runs; crops that are read once, for all of them, count once."""
+    once = done_once if work.name == _READING else 0
+    return replace(work, count=once + num_seeds * (work.count - once))
+
+
 def _network_works(
     splits: DataSplits, settings: Settings, sizes: list[int], reading: Speed, phases: _Phases, title: str
 ) -> list[RepeatedWork]:
@@ -211,15 +223,14 @@ def _network_works(
             stage2.epochs, num_crops=num_crops, batch_size=stage2.clusters_per_batch * stage2.crops_per_cluster
         ),
     }
-    num_tested = 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
-    num_evaluated = (rounds + 1) * num_tested
+    num_evaluated = (rounds + 1) * _num_tested(splits)
     per_crop = phases.features.seconds / phases.features.num_crops
     extracted = f"{phases.features.num_measured} crops at once"
     works = [
         RepeatedWork(
-            "reading crops",
+            _READING,
             "crop",
-            num_crops + num_evaluated,
+            num_crops + _num_tested(splits),
             reading.seconds / reading.num_crops,
             f"{reading.num_measured} crops",
         ),
@@ -232,6 +243,10 @@ def _network_works(
     if num_evaluated:
         works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
     return works
+
+
+def _num_tested(splits: DataSplits) -> int:
+    return 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
 
 
 def _clusterings(settings: Settings, sizes: list[int], title: str) -> list[tuple[RepeatedWork, Speed]]:

@@ -34,6 +34,7 @@ from iics.runs.run_crops import TRAIN, RunCrops
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_whole import check_own_model
 from iics.runs.same_pictures import (
+    Hashing,
     check_measured_on,
     check_same_pictures_everywhere,
     digests_of,
@@ -79,6 +80,7 @@ def train(
     after_record: AfterRecord | None = None,
     at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
+    hashing: Hashing = digests_of,
 ) -> TrainingRun:
     """Train a model on unlabelled crops and keep everything in a new run folder.
 
@@ -94,6 +96,7 @@ def train(
         after_record: Called when the record of a round is written, e.g. to report on the run so far.
         at_end: Called when training is finished and its folder still held, e.g. to calibrate the model.
         progress: Told about every step.
+        hashing: How pictures are hashed; runs that follow each other on the same crops share a `HashedOnce`.
 
     Raises:
         DataError: If a crop cannot be read.
@@ -114,12 +117,12 @@ def train(
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         of_maps = _check_steps_fit(model, crops, settings, engine)
-        digests = digests_of(crops, settings)
+        digests = hashing(crops, settings)
         check_same_pictures_everywhere(crops, digests, processes)
         shuffled, pixels = _shuffle_and_open(crops, digests, settings, progress if processes.is_first else None)
         folder = None
         if processes.is_first:
-            tests = {name: (test, digests_of(test, settings)) for name, test in (measured_on or {}).items()}
+            tests = {name: (test, hashing(test, settings)) for name, test in (measured_on or {}).items()}
             pictures = RunCrops.of({TRAIN: (crops, digests), **tests})
             folder = RunFolder.create(out, settings=settings, crops=crops, source=source or {}, pictures=pictures)
             held.enter_context(folder.writing())
@@ -138,6 +141,7 @@ def resume(
     after_record: AfterRecord | None = None,
     at_end: AtEnd | None = None,
     progress: ProgressCallback | None = None,
+    hashing: Hashing = digests_of,
 ) -> TrainingRun:
     """Go on with a run that was stopped, from the last stage it finished, to the result it would have had.
 
@@ -155,13 +159,13 @@ def resume(
         if folder is not None:
             held.enter_context(folder.writing())
         settings, checkpoint, pictures = processes.from_first(lambda: _state(cast(RunFolder, folder)))
-        digests = digests_of(crops, settings)
+        digests = hashing(crops, settings)
         if pictures is not None:
             crops, digests = in_order_of_the_run(TRAIN, crops, digests, pictures, run=Path(out))
         if folder is not None:
             _check_same_data(folder, crops, pictures)
             if pictures is not None:
-                check_measured_on(measured_on or {}, pictures, settings, run=folder.path)
+                check_measured_on(measured_on or {}, pictures, settings, run=folder.path, hashing=hashing)
         if pictures is None:
             _check_same_crops_everywhere(crops, processes)
             check_same_pictures_everywhere(crops, digests, processes)

@@ -20,6 +20,8 @@ from iics.labelling.stability import stage_stability
 from iics.methods.by_name import ends_round, remaining_stages, stages_of
 from iics.methods.method import Stage, State
 from iics.models.backbone import alpha_by_block
+from iics.models.camera_means import CameraMeans
+from iics.models.model_header import write_camera_means
 from iics.models.reid_model import ReidModel
 from iics.pixels.pixel_source import PixelSource
 from iics.runs.checkpoint import Checkpoint
@@ -27,7 +29,8 @@ from iics.runs.record import RoundRecord, StageRecord
 from iics.runs.recorded import recorded
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_log import RunLog
-from iics.runs.run_whole import check_own_metrics
+from iics.runs.run_whole import check_own_metrics, means_of
+from iics.training.camera_means import measured_camera_means
 from iics.training.context import TrainingContext
 from iics.training.distributed import Processes
 from iics.training.engine import Engine
@@ -124,6 +127,8 @@ class Run:
         """Return the lines of the finished rounds and what the round at work has so far."""
         if checkpoint is None:
             return self._write_metrics(self._history_before()), RoundAtWork()
+        if ends_round(self.settings, checkpoint.stage_index):
+            self._take_camera_means(checkpoint)
         history = list(checkpoint.history)
         written = self.processes.from_first(lambda: [] if self.folder is None else self.folder.read_metrics())
         if written and self.folder is not None:
@@ -144,6 +149,7 @@ class Run:
     def _train_stage(self, current: RoundAtWork, round_index: int, stage: Stage) -> None:
         """Train one stage, record what it did, and take its time, in all and by work."""
         started = time.perf_counter()
+        self.model.camera_means = None  # they are of the weights before
         times = WorkTimes(self.progress if self.progress is not None and self.processes.is_first else ignore)
         context = TrainingContext(
             model=self.model,
@@ -171,9 +177,27 @@ class Run:
         current.record.setdefault("phases", {}).update(phases)
         StageRecord.of(current.record[stage.name], stage.name)  # a method's mistake ends the run before it is saved
 
+    def _take_camera_means(self, checkpoint: Checkpoint) -> None:
+        """Take the means of a finished round from its model file, which gets them if an older version wrote it."""
+        folder = self.folder
+        self.model.camera_means = self.processes.from_first(
+            lambda: None if folder is None else means_of(folder, checkpoint)
+        )
+        if self.model.camera_means is None:
+            self.model.camera_means = self._camera_means()
+            if folder is not None:
+                write_camera_means(folder.model_path, self.model.camera_means)
+
+    def _camera_means(self) -> CameraMeans:
+        batch_size = self.settings.inference_batch_size
+        return measured_camera_means(
+            self.model, self.crops, self.pixels, batch_size=batch_size, processes=self.processes
+        )
+
     def _save(self, current: RoundAtWork, round_index: int, stage_index: int, history: list[str]) -> None:
         if ends_round(self.settings, stage_index):
             self.model.header = replace(self.model.header, trained_rounds=round_index + 1)
+            self.model.camera_means = self._camera_means()
         if self.folder is None:
             return
         labels, before = (

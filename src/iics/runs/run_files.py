@@ -15,7 +15,7 @@ from iics.errors import RunFolderError
 from iics.regular_file import open_regular
 from iics.runs.record import RecordError, RoundRecord
 
-METRICS = "metrics.jsonl"
+METRICS, SEEDS = "metrics.jsonl", "seeds.json"
 LARGEST = 2**53
 """No count, time or score of a run is larger; above it, whole numbers are no longer exact in every program."""
 
@@ -98,6 +98,11 @@ def check_is_run(folder: Path) -> None:
             raise RunFolderError(
                 f"{folder} was stopped before its run began: it has no settings.json yet, and nothing is lost. Start "
                 f"it again: iics train DATA ... --out {folder}"
+            )
+        if not is_there and (folder / SEEDS).is_file():
+            raise RunFolderError(
+                f"{folder} is no run folder but holds the runs of several seeds. Name one of them, e.g. "
+                f"{next(iter(sorted(folder.glob('seed-*'))), folder / 'seed-0')}."
             )
         if not is_there:
             raise RunFolderError(f"{folder} is no run folder: it has no {name}. Start a run with iics train.")

@@ -41,7 +41,7 @@ from iics.runs.checkpoint import Checkpoint
 from iics.runs.kept_checkpoints import KeptCheckpoints
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
-from iics.runs.run_files import check_is_run, is_unbegun, labels_hash, read_lines, read_text
+from iics.runs.run_files import SEEDS, check_is_run, is_unbegun, labels_hash, read_lines, read_text
 from iics.runs.run_hold import held
 from iics.settings_json import from_json, leaves, to_json
 
@@ -99,7 +99,7 @@ class RunFolder:
                 "fingerprint": crops.fingerprint(),
                 "started": f"{datetime.now(UTC):%Y-%m-%d}",
                 "run": uuid.uuid4().hex,
-                "deciding_settings": _settings_fingerprint(settings),
+                "deciding_settings": settings_fingerprint(settings),
             }
             if method.uses_identities:
                 data["identities"] = crops.identity_fingerprint()
@@ -120,7 +120,7 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"Cannot look into {place}: {error.strerror or error}.") from error
         if not is_free:
-            is_run = (place / "settings.json").is_file()
+            is_run = any((place / name).is_file() for name in ("settings.json", SEEDS))
             hint = f", or go on with that run: iics train --resume {place}" if is_run else "."
             raise RunFolderError(f"{place} exists already; nothing is overwritten. Choose another --out{hint}")
 
@@ -159,7 +159,7 @@ class RunFolder:
         file = self.path / "settings.json"
         settings = from_json(read_text(file), source=file, own=own_settings)
         known = self.data().values.get("deciding_settings")
-        if known is not None and known != _settings_fingerprint(settings):
+        if known is not None and known != settings_fingerprint(settings):
             raise RunFolderError(
                 f"{file} is not what this run began with: it, or data.json beside it, is another run's or was edited. "
                 "Restore it from a copy, or start a new run with these settings. (pixels, engine, device, loggers and "
@@ -273,7 +273,7 @@ class RunFolder:
         model.save(self.model_path)
 
 
-def _settings_fingerprint(settings: Settings) -> str:
+def settings_fingerprint(settings: Settings) -> str:
     """Return a short hash of the settings that decide a result and differ from the defaults.
 
     What a machine decides may be changed in between, and a setting that is added later makes no run another one.

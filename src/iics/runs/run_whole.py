@@ -8,6 +8,7 @@ from torch import Tensor
 
 from iics.errors import RunFolderError, SettingsError
 from iics.methods.by_name import remaining_stages
+from iics.models.camera_means import CameraMeans
 from iics.models.model_header import read_model_file
 from iics.runs.checkpoint import Checkpoint
 from iics.runs.run_folder import RunFolder
@@ -74,12 +75,19 @@ def check_own_model(folder: RunFolder, checkpoint: Checkpoint) -> None:
     is_finished = next(remaining_stages(folder.settings(), checkpoint.place), None) is None
     if not is_finished or not folder.model_path.exists():
         return
-    _, tensors = read_model_file(folder.model_path)
-    if not _are_same(tensors, checkpoint.backbone):
+    if not _are_same(read_model_file(folder.model_path).weights, checkpoint.backbone):
         raise RunFolderError(
             f"{folder.model_path} is not the model of this run's last checkpoint: it is another run's, or was changed. "
             f"{_REBUILD}"
         )
+
+
+def means_of(folder: RunFolder, checkpoint: Checkpoint) -> CameraMeans | None:
+    """Return the camera means in a run's model file if its weights are those of a checkpoint, else None."""
+    if not folder.model_path.exists():
+        return None
+    found = read_model_file(folder.model_path)
+    return found.camera_means if _are_same(found.weights, checkpoint.backbone) else None
 
 
 def _are_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from iics.config import Settings
@@ -17,6 +17,10 @@ from iics.training.distributed import Processes
 _MOST_NAMED = 4
 
 
+Hashing = Callable[[CropSet, Settings], Digests]
+"""What returns a hash of each crop's file and box, as `digests_of` does."""
+
+
 def digests_of(crops: CropSet, settings: Settings) -> Digests:
     """Return a hash of each crop's file and box.
 
@@ -24,6 +28,26 @@ def digests_of(crops: CropSet, settings: Settings) -> Digests:
         DataError: If one cannot be read.
     """
     return file_digests(crops, num_threads=checked_num_threads(settings.pixels.workers or None))
+
+
+class HashedOnce:
+    """`digests_of` that reads each set of crops once, however many runs ask: all begin with the same pictures."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[CropSet, Digests]] = []  # with the crops, for a number of an object may be used again
+
+    def __call__(self, crops: CropSet, settings: Settings) -> Digests:
+        """Return a hash of each crop's file and box; see `digests_of`."""
+        for known, digests in self._known:
+            if known is crops:
+                return digests
+        digests = digests_of(crops, settings)
+        self.remember(crops, digests)
+        return digests
+
+    def remember(self, crops: CropSet, digests: Digests) -> None:
+        """Take the hashes of crops as known, e.g. those of known crops in another order."""
+        self._known.append((crops, digests))
 
 
 def check_same_pictures_everywhere(crops: CropSet, digests: Sequence[bytes], processes: Processes) -> None:
@@ -62,7 +86,12 @@ def in_order_of_the_run(
 
 
 def check_measured_on(
-    measured_on: Mapping[str, CropSet], pictures: RunCrops, settings: Settings, *, run: Path
+    measured_on: Mapping[str, CropSet],
+    pictures: RunCrops,
+    settings: Settings,
+    *,
+    run: Path,
+    hashing: Hashing = digests_of,
 ) -> dict[str, CropSet]:
     """Return what a run is measured on, in the order it began with; what it did not record stays as it is.
 
@@ -70,7 +99,7 @@ def check_measured_on(
         RunFolderError: If they are other pictures, or of other people.
     """
     return {
-        name: in_order_of_the_run(name, crops, digests_of(crops, settings), pictures, run=run)[0]
+        name: in_order_of_the_run(name, crops, hashing(crops, settings), pictures, run=run)[0]
         if name in pictures.splits
         else crops
         for name, crops in measured_on.items()

@@ -20,6 +20,7 @@ class ProgressEvent:
         num_images: Images that went through the network since the last event of the work.
         loss: Loss of the step, or of one shortly before it on a GPU, where there is one.
         stage: Title of the stage that does it, e.g. "stage 1"; "" outside of stages.
+        runs_left: Runs like this one that follow it, e.g. of other seeds.
     """
 
     round_number: int
@@ -30,6 +31,7 @@ class ProgressEvent:
     num_images: int = 0
     loss: float | None = None
     stage: str = ""
+    runs_left: int = 0
 
     @property
     def phase(self) -> str:
