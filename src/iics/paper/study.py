@@ -158,4 +158,6 @@ def describe_settings(settings: Settings) -> str:
 
 
 def _clusters(clusters: ClusterSettings) -> str:
-    return {"fixed": str(clusters.number), "quantile": f"by quantile {clusters.quantile:g}"}.get(clusters.rule, "auto")
+    return {"fixed": str(clusters.number), "quantile": f"by quantile {clusters.quantile:g}"}.get(
+        clusters.rule, clusters.rule
+    )
