@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from iics.clustering.average_linkage import AllPairs, linkage_in_place
 from iics.clustering.camera_links import MostCameraLinks, camera_links, number_with_most_links
 from iics.clustering.cluster_count import LargestSilhouette
 from iics.clustering.cuts import cut_number
 from iics.clustering.near_pairs import NearPairs
+from iics.config import ClusterSettings, DistanceSettings
+from iics.labelling.labeller import labeller_of
+from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.distance_graph import DistanceGraph
 
 
@@ -17,16 +21,20 @@ def points(*values: float) -> np.ndarray:
     return np.abs(np.subtract.outer(values, values)).astype(np.float32)
 
 
-def people(num_people: int, num_cameras: int, *, crops_each: int = 2, offset: float = 0.5, noise: float = 0.2):
+def people(num_people: int, num_cameras: int, **drawn: float):
     """Return distances of people, each with some crops of each camera, and the cameras."""
+    features, camera_ids = people_features(num_people, num_cameras, **drawn)
+    distance = 1 - features @ features.T
+    return ((distance + distance.T) / 2).astype(np.float32), camera_ids
+
+
+def people_features(num_people: int, num_cameras: int, *, crops_each: int = 2, offset: float = 0.5, noise: float = 0.2):
     generator = np.random.default_rng(0)
     features = np.repeat(generator.normal(size=(num_people, 32)), num_cameras * crops_each, axis=0)
     camera_ids = np.tile(np.repeat(np.arange(num_cameras), crops_each), num_people)
     features = features + offset * generator.normal(size=(num_cameras, 32))[camera_ids]
     features = features + noise * generator.normal(size=features.shape)
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    distance = 1 - features @ features.T
-    return ((distance + distance.T) / 2).astype(np.float32), camera_ids
+    return features / np.linalg.norm(features, axis=1, keepdims=True), camera_ids
 
 
 def clusters(distances, camera_ids, *, min_number: int = 2) -> np.ndarray:
@@ -114,6 +122,16 @@ def test_parts_of_a_graph_that_no_edge_joins_stay_apart():
     first, second = np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7])
     graph = DistanceGraph(8, first, second, np.full(4, 0.1, np.float32), far=1.0)
     assert clusters(NearPairs(graph), np.array([0, 1] * 4)).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("max_dense_crops", [200, 100])
+def test_links_count_people_by_their_name_on_all_pairs_and_on_a_graph_of_neighbours(max_dense_crops):
+    features, camera_ids = people_features(20, 4)
+    distance = DistanceSettings(max_dense_crops=max_dense_crops, graph_neighbours=30)
+    labeller = labeller_of(distance, ClusterSettings(rule="links"))
+    similarity = CosineSimilarity(torch.from_numpy(features.astype(np.float32)))
+    assert labeller.compares_all_pairs(len(features)) == (max_dense_crops == 200)
+    assert labeller.label(similarity, camera_ids=camera_ids).labels.tolist() == np.repeat(np.arange(20), 8).tolist()
 
 
 def test_within_one_camera_the_number_is_that_of_the_silhouette():
