@@ -179,14 +179,6 @@ def mean_silhouette(distance, labels):
     return float(np.mean(values))
 
 
-def camera_links(labels, camera_ids):
-    """Cameras of a cluster less one, summed over the clusters."""
-    cameras = {}
-    for label, camera in zip(labels, camera_ids, strict=True):
-        cameras.setdefault(label, set()).add(camera)
-    return sum(len(found) - 1 for found in cameras.values())
-
-
 def batch_hard_triplet(features, labels, margin):
     """Triplet term of Eq. 11 with the hardest positive and the hardest negative of the batch, Euclidean.
 

@@ -105,8 +105,7 @@ class ClusterSettings:
     """How many clusters a dendrogram is cut into."""
 
     rule: str = "fixed"
-    """fixed number, quantile of all pairs, or chosen from the dendrogram without labels: auto (silhouette) or links (of
-    cameras; within one camera as auto)."""
+    """fixed number, quantile of all pairs, or auto (chosen from the dendrogram without labels)."""
     number: Annotated[int, whole(2, 10**7)] = 600
     """Clusters for `fixed`; never more than half as many as there are crops."""
     quantile: Annotated[float, number(0, 1, above=True, below=True)] = 0.0025

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iics.clustering.camera_links import MostCameraLinks
 from iics.clustering.cluster_count import LargestSilhouette
 from iics.clustering.cuts import FixedNumber, QuantileCut
 from iics.clustering.distances import Clustering
@@ -14,6 +13,5 @@ CLUSTERINGS: dict[str, Callable[[ClusterSettings], Clustering]] = {
     "fixed": lambda given: FixedNumber(given.number),
     "quantile": lambda given: QuantileCut(given.quantile),
     "auto": lambda _given: LargestSilhouette(),
-    "links": lambda _given: MostCameraLinks(),
 }
 """By `clusters.rule`."""

@@ -158,6 +158,4 @@ def describe_settings(settings: Settings) -> str:
 
 
 def _clusters(clusters: ClusterSettings) -> str:
-    return {"fixed": str(clusters.number), "quantile": f"by quantile {clusters.quantile:g}"}.get(
-        clusters.rule, clusters.rule
-    )
+    return {"fixed": str(clusters.number), "quantile": f"by quantile {clusters.quantile:g}"}.get(clusters.rule, "auto")
