@@ -77,7 +77,7 @@ class DistanceSettings:
     """The distance that is clustered, in both stages."""
 
     kind: str = "reranked"
-    """reranked (k-reciprocal; the paper's rows marked ++) or cosine (marked +)."""
+    """reranked (k-reciprocal; the paper's rows marked ++), cosine (marked +), jaccard or camera-jaccard."""
     k1: Annotated[int, whole(1, 1000)] = 20
     """Neighbours searched for reciprocity."""
     k2: Annotated[int, whole(1, 1000)] = 6
@@ -90,6 +90,16 @@ class DistanceSettings:
     """Neighbours each crop has in that graph, itself included; memory grows with them."""
     neighbour_search: str = "exact"
     """How the graph's neighbours are found: exact (all pairs, in blocks) or faiss (approximate; extra `faiss`)."""
+    k1_intra: Annotated[int, whole(1, 1000)] = 5
+    """For camera-jaccard: neighbours in a crop's own camera searched for reciprocity."""
+    k1_inter: Annotated[int, whole(1, 1000)] = 20
+    """For camera-jaccard: neighbours in the other cameras searched for reciprocity, but for one."""
+    k2_intra: Annotated[int, whole(1, 1000)] = 2
+    """For camera-jaccard: neighbours in the own camera averaged, the crop itself included."""
+    k2_inter: Annotated[int, whole(0, 1000)] = 4
+    """For camera-jaccard: neighbours in the other cameras averaged."""
+    k2_first_round: Annotated[int, whole(1, 1000)] = 3
+    """For camera-jaccard in stage 2 of the first round: neighbours averaged of either list."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="distance.")
@@ -164,6 +174,8 @@ class Stage2Settings:
     """What is minimised over pseudo-labels: classifier-triplet (Eq. 11)."""
     clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(number=800, quantile=0.0017))
     """Clusters over all cameras."""
+    distance: str = ""
+    """Distance of stage 2 alone, e.g. camera-jaccard, by its name. Empty: that of --distance.kind, as in stage 1."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage2.")

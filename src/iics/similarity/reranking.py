@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from iics.arrays import DoubleArray, FloatArray, IndexArray
+from iics.arrays import DoubleArray, FloatArray, IndexArray, IntArray
 from iics.config import DistanceSettings
 from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
@@ -39,11 +39,13 @@ class RerankedDistance:
         ValueError: If a setting is out of range.
     """
 
+    by_camera = False
+
     def __init__(self, *, k1: int, k2: int, lambda_value: float) -> None:
         check_reranking(k1, k2, lambda_value)
         self._k1, self._k2, self._lambda = k1, k2, lambda_value
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
+    def all_pairs(self, similarity: CropSimilarity, _camera_ids: IntArray | None = None) -> FloatArray:
         """Return the k-reciprocal distance of 1 - similarity.
 
         Raises:

@@ -11,7 +11,7 @@ from torch import Tensor
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError, named
-from iics.labelling.labeller import labeller_of
+from iics.labelling.labeller import labeller_of, stage2_distance
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.method import Stage, StageResult, State
@@ -103,7 +103,7 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
-    labeller = labeller_of(context.settings.distance, settings.clusters)
+    labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
     kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
     camera_ids = context.crops.camera_ids
     crops = ComparedCrops(l2_normalise(raw), torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
