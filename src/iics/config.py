@@ -74,7 +74,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class DistanceSettings:
-    """The distance that is clustered, in both stages."""
+    """The distance that is clustered, in both stages unless stage2.distance names another."""
 
     kind: str = "reranked"
     """reranked (k-reciprocal; the paper's rows marked ++), cosine (marked +), jaccard or camera-jaccard."""

@@ -303,7 +303,7 @@ class Gallery:
             top: Matches for each query at most, up to `MOST_MATCHES`.
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
-            rerank_form: Of the k-reciprocal distance.
+            rerank_form: Of the k-reciprocal distance; or camera-jaccard, in its place.
 
         Raises:
             GalleryError: If `top` is out of range, the features are of another length, a camera is not one of the

@@ -33,6 +33,7 @@ class Wanted:
         top: Matches at most.
         one_per_tracklet: Whether only the best crop of each tracklet counts.
         rerank: Whether matches are ordered by the k-reciprocal distance.
+        by_camera: Whether they are by the camera-aware Jaccard distance; it goes before `rerank`.
     """
 
     cameras: Sequence[str] = ()
@@ -42,6 +43,7 @@ class Wanted:
     top: int = 24
     one_per_tracklet: bool = False
     rerank: bool = False
+    by_camera: bool = False
 
     def filters(self) -> GalleryFilters:
         """Return what the gallery is asked.
@@ -119,8 +121,9 @@ class Searcher:
             query.features,
             filters=wanted.filters(),
             top=wanted.top,
-            rerank=wanted.rerank,
+            rerank=wanted.rerank or wanted.by_camera,
             group_by_tracklet=wanted.one_per_tracklet,
+            rerank_form="camera-jaccard" if wanted.by_camera else "paper",
         )
         return replace(query, matches=tuple(matches))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from iics.config import Settings
 from iics.crops import CropSet
-from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
+from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops, stage2_distance
 from iics.measure import measured
 from iics.models.backbone import backbone_spec
 from iics.pixels.images import load_pixels
@@ -135,7 +135,8 @@ def probe_clustering(
         num_features=backbone_spec(settings.model.backbone).num_features,
     )
     on_graph = num_crops > max_dense_crops(settings.distance)
-    distance = replace(settings.distance, max_dense_crops=few - 1 if on_graph else few)
+    own = stage2_distance(settings, round_index=1) if compares_scores else settings.distance
+    distance = replace(own, max_dense_crops=few - 1 if on_graph else few)
     clusters = settings.stage2.clusters if compares_scores else settings.stage1.clusters
     work = _clustering(crops, labeller_of(distance, clusters), mu=settings.stage2.mu if compares_scores else None)
     first = _seconds_of(work)

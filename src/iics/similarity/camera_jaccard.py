@@ -23,6 +23,7 @@ from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.jaccard import KnownPairs, NearJaccard, jaccard_matrix, squared_euclidean
 from iics.similarity.neighbour_graph import NeighbourGraph, graph_memory, neighbour_graph
 from iics.similarity.reciprocal import mean_rows, softmax_rows
+from iics.similarity.reranking import LAMBDA
 from iics.similarity.sparse_overlap import SparseRows
 
 _BYTES_PER_WEIGHT = 8 + 8 + 4 * 8
@@ -96,6 +97,19 @@ class CameraJaccardDistance:
     def memory(self, num_crops: int) -> int:
         """Return what the weights and their lists take."""
         return self._lists.memory(num_crops)
+
+
+def reranked_by_camera(similarity: FloatArray, camera_ids: IntArray) -> FloatArray:
+    """Return the distance of every pair for ranking: as in re-ranking, 0.7 J + 0.3 (1 - similarity).
+
+    Most pairs share no neighbour and are equally far by J alone; the similarity ranks those.
+
+    Args:
+        similarity: Symmetric but for rounding. Shape (n, n).
+        camera_ids: Camera of each crop. Shape (n,).
+    """
+    jaccard = CameraJaccardDistance(CameraLists()).all_pairs(KnownPairs(similarity.copy()), camera_ids)
+    return (1 - np.float32(LAMBDA)) * jaccard + np.float32(LAMBDA) * (1 - similarity)
 
 
 def camera_jaccard(given: DistanceSettings) -> CameraJaccardDistance:

@@ -21,8 +21,9 @@ from iics.similarity.sparse_overlap import mirror_lower
 
 K1, K2, LAMBDA = DistanceSettings.k1, DistanceSettings.k2, DistanceSettings.lambda_value
 
-RerankingForm = Literal["paper", "published"]
-"""`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it."""
+RerankingForm = Literal["paper", "published", "camera-jaccard"]
+"""`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it; or
+`iics.similarity.camera_jaccard`, which also uses the cameras."""
 
 _TILE = 128
 
