@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from iics.config import DistanceSettings
 from iics.errors import SettingsError
 from iics.similarity.by_name import DISTANCES, SEARCHES
-from iics.similarity.camera_jaccard import CameraJaccardDistance, CameraLists, camera_jaccard
+from iics.similarity.camera_jaccard import CameraJaccardDistance, CameraLists, camera_jaccard, camera_weights
 from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.crop_similarity import ComparedCrops
 from iics.similarity.distance_graph import distance_graph
@@ -204,11 +206,16 @@ def test_features_that_are_not_finite_are_refused(route):
     features, cameras = CROPS["four cameras"]
     features = features.clone()
     features[4] = np.nan
+    similarity = CosineSimilarity(features)
+
+    def search():
+        return neighbour_graph(similarity, num_neighbours=60, camera_ids=cameras)
+
+    def compare_all():
+        return CameraJaccardDistance(CameraLists()).all_pairs(similarity, cameras)
+
     with pytest.raises(ValueError, match="distance holds NaN or infinite values; check the features"):
-        if route == "all pairs":
-            CameraJaccardDistance(CameraLists()).all_pairs(CosineSimilarity(features), cameras)
-        else:
-            neighbour_graph(CosineSimilarity(features), num_neighbours=60, camera_ids=cameras)
+        {"all pairs": compare_all, "graph": search}[route]()
 
 
 def test_a_graph_too_narrow_is_refused():
@@ -216,6 +223,21 @@ def test_a_graph_too_narrow_is_refused():
         camera_jaccard(DistanceSettings(graph_neighbours=41))
     assert camera_jaccard(DistanceSettings(graph_neighbours=42)).num_neighbours(1000) == 21
     assert camera_jaccard(DistanceSettings()).num_neighbours(10) == 10
+
+
+@pytest.mark.parametrize("num_crops", [2000, 4000])
+def test_weights_take_no_more_memory_than_is_predicted(num_crops):
+    features, cameras = crops_of([num_crops // 5] * 5, num_people=num_crops // 20)
+    similarity, lists = CosineSimilarity(features), CameraLists()
+    graph = neighbour_graph(similarity, num_neighbours=2 * lists.longest, camera_ids=cameras)
+    camera_weights(similarity, graph, lists)  # compiles
+    tracemalloc.start()
+    try:
+        camera_weights(similarity, graph, lists)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.1 * lists.memory(num_crops) < peak < lists.memory(num_crops)
 
 
 def test_constants_out_of_range_are_refused():

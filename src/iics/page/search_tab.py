@@ -146,7 +146,11 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
     search = in_turn(turns, tab.upload)
     upload.upload(search, [upload, order, *fields], [upload, query, found, picture], api_name="search", **_QUIET)
     hidden: dict[str, Any] = {"api_visibility": "private", **_QUIET}
-    changes = [field.change for field in (only, without, one, rerank, by_camera)] + [top.release, since.submit, until.submit]
+    changes = [field.change for field in (only, without, one, rerank, by_camera)] + [
+        top.release,
+        since.submit,
+        until.submit,
+    ]
     changes += [since.blur, until.blur]
     again = in_turn(turns, tab.search)
     gr.on(changes, again, [query, order, *fields], [query, found], trigger_mode="always_last", **hidden)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import FloatArray, IndexArray, IntArray
-from iics.kernels import on_each_thread
 from iics.similarity.crop_similarity import Crops, CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph, graph_memory, neighbour_graph
 from iics.similarity.plain_distance import check_distance
