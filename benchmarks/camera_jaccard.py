@@ -43,9 +43,8 @@ def main() -> None:
     labels = labeller.cluster(prepared).labels
     _report("distance and clusters", start)
     predicted = labeller.memory(num_crops, num_features=num_features)
-    print(
-        f"{route}, {num_crops} crops, {num_cameras} cameras, {num_features} features, {torch.get_num_threads()} thread(s)"
-    )
+    data = f"{num_crops} crops, {num_cameras} cameras, {num_features} features"
+    print(f"{route}, {data}, {torch.get_num_threads()} thread(s)")
     print(f"predicted beside the features: {predicted / 1e9:.2f} GB")
     print(f"ARI with identities: {adjusted_rand_score(identity_ids, labels):.3f}")
 
