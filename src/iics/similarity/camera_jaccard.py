@@ -108,7 +108,7 @@ def reranked_by_camera(similarity: FloatArray, camera_ids: IntArray) -> FloatArr
         similarity: Symmetric but for rounding. Shape (n, n).
         camera_ids: Camera of each crop. Shape (n,).
     """
-    jaccard = CameraJaccardDistance(CameraLists()).all_pairs(KnownPairs(similarity.copy()), camera_ids)
+    jaccard = CameraJaccardDistance(CameraLists()).all_pairs(KnownPairs(similarity), camera_ids)
     return (1 - np.float32(LAMBDA)) * jaccard + np.float32(LAMBDA) * (1 - similarity)
 
 

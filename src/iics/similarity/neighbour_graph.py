@@ -141,7 +141,8 @@ def crops_to_list(num_crops: int, num_neighbours: int, camera_ids: IntArray | No
     """Return one list of the nearest crops or, with cameras, one of the own camera and one of the others."""
     if camera_ids is None:
         return [Listed(np.zeros(num_crops, np.int64), of_own=True, width=min(num_neighbours, num_crops))]
-    _, sizes = np.unique(camera_ids, return_counts=True)
+    camera_ids = np.array(camera_ids, np.int64)  # kernels are compiled anew for what is read-only or of another width
+    sizes = np.unique(camera_ids, return_counts=True)[1]
     num_other = min(num_neighbours // 2, num_crops - int(sizes.min()))
     num_own = min(num_neighbours - num_neighbours // 2, int(sizes.max()))
     return [Listed(camera_ids, of_own=True, width=num_own), Listed(camera_ids, of_own=False, width=num_other)]
