@@ -435,10 +435,10 @@ def test_memory_of_the_camera_aware_distance_worked_by_hand():
 def test_cameras_reach_the_camera_aware_distance(most, reference):
     similarity, cameras = people_similarity("cosine")
     settings = DistanceSettings(kind="camera-jaccard", max_dense_crops=most, graph_neighbours=400)
-    clusters = ClusterSettings(number=30)
+    clusters = ClusterSettings(number=20)
     found = label_crops(similarity, distance=settings, clusters=clusters, camera_ids=cameras).labels
     distance = reference.camera_jaccard_distance(similarity.matrix(), cameras)
-    expected = cut_number(average_linkage(distance), 30)
+    expected = cut_number(average_linkage(distance), 20)
     assert adjusted_rand_score(expected, found) == 1
     without = label_crops(similarity, distance=settings, clusters=clusters).labels
     assert adjusted_rand_score(without, found) < 1
