@@ -139,7 +139,7 @@ def test_a_missing_faiss_is_refused_if_it_is_asked_for(make_crops):
         ),
         (
             Settings(distance=DistanceSettings(kind="euclidean")),
-            "There is no distance.kind 'euclidean'; there is reranked, cosine.",
+            "There is no distance.kind 'euclidean'; there is reranked, cosine, jaccard, camera-jaccard.",
         ),
         (
             Settings(distance=DistanceSettings(neighbour_search="fais")),
