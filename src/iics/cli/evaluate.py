@@ -58,7 +58,8 @@ class EvaluateCommand:
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
     rerank_form: RerankingForm = "paper"
     """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
-    toolboxes took over; their numbers are to be compared with the latter."""
+    toolboxes took over; their numbers are to be compared with the latter. camera-jaccard: by the camera-aware Jaccard
+    distance (CA-Jaccard, 0.7 of it and 0.3 of the cosine distance) instead of the k-reciprocal one."""
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0

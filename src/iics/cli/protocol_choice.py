@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
 
-RerankingForm = Literal["paper", "published"]
+RerankingForm = Literal["paper", "published", "camera-jaccard"]
 """As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
 
 ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
