@@ -21,6 +21,7 @@ Centre = Literal["off", "on", "auto"]
 DEFAULT_CENTRE: Centre = "off"
 """Whether features are compared less their camera's mean (`iics.models.centring`), everywhere that it can be said."""
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+RateSchedule = Literal["constant", "cosine"]
 Centring = Literal["off", "mean", "scaled"]
 Rate = Annotated[float, number(0, 10, above=True)]
 
@@ -172,6 +173,8 @@ class Stage1Settings:
     """Clusters in each camera."""
     centring: Centring = "off"
     """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
+    rates: RateSchedule = "constant"
+    """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")
@@ -215,6 +218,8 @@ class Stage2Settings:
     """Means of clusters in cameras, compared with beside the loss."""
     distance: str = ""
     """Distance of stage 2 alone, e.g. camera-jaccard, by its name. Empty: that of --distance.kind, as in stage 1."""
+    rates: RateSchedule = "constant"
+    """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage2.")

@@ -27,6 +27,7 @@ from iics.training.camera_proxies import WithCameraProxies
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
 from iics.training.losses import LOSSES, LabelledCrops, LabelLoss
+from iics.training.rates import rate_factors
 from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def _train(context: TrainingContext, features: Tensor, pseudo_labels: PseudoLabe
     batches = LabelBatches(
         settings.clusters_per_batch,
         settings.crops_per_cluster,
-        [1.0] * num_steps,
+        rate_factors(settings.rates, num_steps),
         camera_ids=camera_ids if settings.camera_diverse else None,
     )
     optimiser = context.optimiser(
