@@ -137,6 +137,9 @@ def test_people_are_not_guessed_by_a_fixed_number_of_another_method_or_before_a_
     assert make_run({"round": 1, "memory": {"loss": 1.0}}, settings=automatic()).estimated_people is None
 
 
-def test_people_are_not_guessed_from_a_record_without_cameras_of_clusters(make_run, make_record, statistics):
-    record = with_clusters(make_record, statistics, in_cameras={"door": 12, "hall": 30}, across=None)
+def test_people_are_not_guessed_from_an_older_record_that_lacks_the_clusters_that_span_cameras(
+    make_run, make_record, statistics
+):
+    record = with_clusters(make_record, statistics, in_cameras={"door": 12, "hall": 30}, across=40)
+    del record["stage2"]["pseudo_labels"]["num_across_cameras"]
     assert make_run(record, settings=automatic()).estimated_people is None
