@@ -21,7 +21,7 @@ from iics.cli.protocol_choice import (
     json_values,
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
-from iics.errors import EvaluationError, SettingsError
+from iics.errors import SettingsError
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
@@ -102,9 +102,10 @@ def main(arguments: list[str]) -> int:
     )
     splits = command.source.load()
     if len(command.models) > 1:
-        from iics.cli.evaluate_several import evaluate_several
+        from iics.cli.evaluate_several import SeveralModels, evaluate_several
 
-        return evaluate_several(command, choice, splits, remarks)
+        how = command.batch_size, command.device, command.contact_sheet, command.json
+        return evaluate_several(SeveralModels(command.models, remarks, *how), choice, splits)
     if command.calibrate:
         from iics.evaluation.calibration import check_calibratable
 
@@ -201,22 +202,9 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
     return 0
 
 
-def check_nothing_ranked(choice: ProtocolChoice, crops: CropSet) -> None:
-    """Refuse what only a ranking has, for crops that are not ranked.
-
-    Raises:
-        EvaluationError: If it is asked for.
-    """
-    if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
-        raise EvaluationError(
-            f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
-            "--rerank and --contact-sheet."
-        )
-
-
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
     crops = splits.to_look_at()
-    check_nothing_ranked(choice, crops)
+    choice.check_nothing_ranked(crops)
     from iics.cli.unlabelled_result import UnlabelledResult
     from iics.evaluation.metrics import numbers
     from iics.models.extraction_memory import check_extraction_fits

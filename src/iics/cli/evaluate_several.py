@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iics.cli.evaluate import check_nothing_ranked
 from iics.cli.model_file import load_model_or_run
 from iics.cli.protocol_choice import json_values
 from iics.cli.unlabelled_result import UnlabelledResult
@@ -20,7 +20,6 @@ from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
 
 if TYPE_CHECKING:
-    from iics.cli.evaluate import EvaluateCommand
     from iics.cli.protocol_choice import ProtocolChoice
     from iics.crops import DataSplits
     from iics.models.reid_model import ReidModel
@@ -31,65 +30,82 @@ _LABEL_FREE = (
 )
 
 
-def evaluate_several(
-    command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]
-) -> int:
-    """Measure the models of a command and print what came of it."""
-    names = [str(path) for path in command.models]
+@dataclass(frozen=True)
+class SeveralModels:
+    """What was asked for.
+
+    Attributes:
+        paths: Run folders and model files, each once.
+        remarks: What must be said of them.
+        batch_size: Crops that go through a network at once.
+        device: To compute on.
+        contact_sheet: Where to write a picture of ranked results; None for none.
+        as_json: Whether numbers are printed as JSON.
+    """
+
+    paths: tuple[Path, ...]
+    remarks: tuple[str, ...]
+    batch_size: int
+    device: str
+    contact_sheet: Path | None
+    as_json: bool
+
+
+def evaluate_several(asked: SeveralModels, choice: ProtocolChoice, splits: DataSplits) -> int:
+    """Measure several models and print what came of it."""
+    names = [str(path) for path in asked.paths]
     query, gallery = splits.query, splits.gallery
     if query is None or gallery is None or query.identity_ids is None:
-        return _print_label_free(command, choice, splits, remarks)
+        return _print_label_free(asked, choice, splits)
     choice.check_scorable(query, gallery)
-    if command.contact_sheet is not None:
-        check_picture_path(command.contact_sheet)
-    models = _models(command, max(len(query), len(gallery)))
+    if asked.contact_sheet is not None:
+        check_picture_path(asked.contact_sheet)
+    models = _models(asked, max(len(query), len(gallery)))
     choice.check_memory(models, query, gallery)
     each, joined = [], SideBySide((len(query), len(gallery)), models)
     with count_display("features", len(models) * (len(query) + len(gallery))) as progress:
         for model in models:
-            own = EvaluatedModel.embed(model, query, gallery, batch_size=command.batch_size, progress=progress)
+            own = EvaluatedModel.embed(model, query, gallery, batch_size=asked.batch_size, progress=progress)
             each.append(choice.measure(own))
             joined.add(own.query_features, own.gallery_features)
     together = EvaluatedModel(query, gallery, *joined.as_one())
     choice.warn_of_copies(together)
     result = choice.measure(together)
     found, of_each = json_values(result), dict(zip(names, map(json_values, each), strict=True))
-    if command.json:
-        values = {**found, "models": of_each, "spread": _spread_values(of_each), "remarks": remarks}
+    if asked.as_json:
+        values = {**found, "models": of_each, "spread": _spread_values(of_each), "remarks": asked.remarks}
         print(json.dumps(values, indent=2))
     elif choice.protocol == "camera-pairs":
         print(f"By the {MEAN_DISTANCE} of {len(models)} models; --json has those of each model, too.\n{result}")
     else:
         print(ensemble_table(of_each, found))
         print(f"Queries {found['num_queries']}, without match {found['num_unmatched']}.")
-    if command.contact_sheet is not None:
-        together.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
+    if asked.contact_sheet is not None:
+        together.write_contact_sheet(asked.contact_sheet, protocol=choice.protocol)
     return 0
 
 
-def _models(command: EvaluateCommand, num_crops: int) -> list[ReidModel]:
-    models = [load_model_or_run(path, device=command.device) for path in command.models]
-    check_different(models, [str(path) for path in command.models])
+def _models(asked: SeveralModels, num_crops: int) -> list[ReidModel]:
+    models = [load_model_or_run(path, device=asked.device) for path in asked.paths]
+    check_different(models, [str(path) for path in asked.paths])
     for model in models:
-        check_extraction_fits(model, num_crops, batch_size=command.batch_size)
+        check_extraction_fits(model, num_crops, batch_size=asked.batch_size)
     return models
 
 
-def _print_label_free(
-    command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]
-) -> int:
+def _print_label_free(asked: SeveralModels, choice: ProtocolChoice, splits: DataSplits) -> int:
     crops = splits.to_look_at()
-    check_nothing_ranked(choice, crops)
-    models = _models(command, len(crops))
+    choice.check_nothing_ranked(crops)
+    models = _models(asked, len(crops))
     joined = SideBySide((len(crops),), models)
     with count_display("features", len(models) * len(crops)) as progress:
         for model in models:
-            joined.add(model.embed(crops, batch_size=command.batch_size, progress=progress))
+            joined.add(model.embed(crops, batch_size=asked.batch_size, progress=progress))
     result, note = UnlabelledResult.of(joined.as_one()[0], crops), _LABEL_FREE.format(count=len(models))
-    if command.json:
+    if asked.as_json:
         ranked = None if result.ranked is None else numbers(result.ranked)
         values = {"label_free": asdict(result.label_free), "each_against_all": ranked, "note": note}
-        print(json.dumps({**values, "models": [str(path) for path in command.models], "remarks": remarks}, indent=2))
+        print(json.dumps({**values, "models": [str(path) for path in asked.paths], "remarks": asked.remarks}, indent=2))
     else:
         print(f"{note}\n\n{result}")
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from iics.errors import check_setting
+from iics.errors import EvaluationError, check_setting
 
 if TYPE_CHECKING:
     from iics.arrays import DoubleArray
@@ -79,6 +79,18 @@ class ProtocolChoice:
         if self.protocol == "camera-pairs":
             return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
         return evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+
+    def check_nothing_ranked(self, crops: CropSet) -> None:
+        """Refuse what only a ranking has, for crops that are not ranked.
+
+        Raises:
+            EvaluationError: If it is asked for.
+        """
+        if self.has_contact_sheet or self.is_reranked or self.protocol != "market1501":
+            raise EvaluationError(
+                f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
+                "--rerank and --contact-sheet."
+            )
 
     def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
         """Warn if copies of queries count in the gallery."""
