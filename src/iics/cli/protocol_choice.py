@@ -80,18 +80,6 @@ class ProtocolChoice:
             return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
         return evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
 
-    def check_nothing_ranked(self, crops: CropSet) -> None:
-        """Refuse what only a ranking has, for crops that are not ranked.
-
-        Raises:
-            EvaluationError: If it is asked for.
-        """
-        if self.has_contact_sheet or self.is_reranked or self.protocol != "market1501":
-            raise EvaluationError(
-                f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
-                "--rerank and --contact-sheet."
-            )
-
     def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
         """Warn if copies of queries count in the gallery."""
         from iics.evaluation.copied_queries import warn_of_copies
