@@ -59,8 +59,9 @@ def crops_of(num_crops: int, num_cameras: int, num_features: int) -> tuple[torch
     directions = torch.randn(64, num_features, generator=generator)
     people, shifts = (torch.randn(count, 64, generator=generator) for count in (num_people, num_cameras))
     features = torch.empty(num_crops, num_features)
-    for rows in torch.arange(num_crops).split(2048):
-        noise = torch.randn(len(rows), 64, generator=generator)
+    for start in range(0, num_crops, 2048):
+        rows = slice(start, min(start + 2048, num_crops))
+        noise = torch.randn(rows.stop - start, 64, generator=generator)
         mixed = people[identity_ids[rows]] + 0.7 * shifts[camera_ids[rows]] + 0.8 * noise
         features[rows] = torch.nn.functional.normalize(mixed @ directions, dim=1)
     return features, camera_ids.numpy(), identity_ids.numpy()

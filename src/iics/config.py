@@ -102,7 +102,7 @@ class DistanceSettings:
     k1_intra: Annotated[int, whole(1, 1000)] = 5
     """For camera-jaccard: neighbours in a crop's own camera searched for reciprocity."""
     k1_inter: Annotated[int, whole(1, 1000)] = 20
-    """For camera-jaccard: neighbours in the other cameras searched for reciprocity, but for one."""
+    """For camera-jaccard: one less than the neighbours in the other cameras searched for reciprocity."""
     k2_intra: Annotated[int, whole(1, 1000)] = 2
     """For camera-jaccard: neighbours in the own camera averaged, the crop itself included."""
     k2_inter: Annotated[int, whole(0, 1000)] = 4

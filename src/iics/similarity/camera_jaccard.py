@@ -36,7 +36,7 @@ class CameraLists:
 
     Attributes:
         k1_intra: Neighbours of the own camera, beside the crop itself, among which mutual ones are sought.
-        k1_inter: Likewise of the other cameras, but for one.
+        k1_inter: One less than the neighbours of the other cameras among which mutual ones are sought.
         k2_intra: First crops of the own camera, itself included, over which weights are averaged.
         k2_inter: First crops of the other cameras, likewise.
 
