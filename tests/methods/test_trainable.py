@@ -127,7 +127,7 @@ def test_a_missing_faiss_is_refused_if_it_is_asked_for(make_crops):
         ),
         (
             Settings(stage1=Stage1Settings(clusters=ClusterSettings(rule="Auto"))),
-            "There is no clusters.rule 'Auto'; there is fixed, quantile, auto. Did you mean auto?",
+            "There is no clusters.rule 'Auto'; there is fixed, quantile, auto, density. Did you mean auto?",
         ),
         (
             Settings(stages="stage2"),

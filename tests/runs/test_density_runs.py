@@ -126,7 +126,7 @@ def test_run_stopped_within_round_2_resumes_to_the_same_result(
 
 
 def test_crops_without_clusters_are_refused_with_a_way_out(people, settings, tmp_path):
-    labels = replace(LABELS, clusters=ClusterSettings(rule="density", eps=0.01, min_crops=50))
+    labels = replace(LABELS, clusters=ClusterSettings(rule="density", eps=0.01, min_crops=20))
     settings = replace(settings, own=replace(settings.own, labels=labels))
     with pytest.raises(
         TrainingError, match=r"There is no cluster of 54 crops; training needs at least 2\. Raise .*eps"
