@@ -257,6 +257,13 @@ def test_any_method_s_stages_are_told_by_their_names(make_run, statistics):
     assert "clusters 25" in text
 
 
+def test_the_page_guesses_the_number_of_people_where_clusters_are_automatic(make_run, make_record):
+    automatic = {"rounds": 1, "stage1": {"clusters": {"rule": "auto"}}, "stage2": {"clusters": {"rule": "auto"}}}
+    guess = "people, a guess without labels about"
+    assert guess in Page(report_html(make_run(make_record(1), settings=automatic))).text
+    assert guess not in Page(report_html(make_run(make_record(1)))).text
+
+
 def test_a_method_of_one_stage_has_one_loss(make_run):
     run = make_run({"round": 1, "memory": {"loss": 0.25}}, settings={"rounds": 1}, data={})
     assert "Numbers by round round loss 1 0.25" in Page(report_html(run)).text

@@ -22,7 +22,7 @@ from iics.cli.protocol_choice import (
 )
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
-from iics.errors import EvaluationError, SettingsError, check_setting
+from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
@@ -58,7 +58,8 @@ class EvaluateCommand:
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
     rerank_form: RerankingForm = "paper"
     """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
-    toolboxes took over; their numbers are to be compared with the latter."""
+    toolboxes took over; their numbers are to be compared with the latter. camera-jaccard: by the camera-aware Jaccard
+    distance (CA-Jaccard, 0.7 of it and 0.3 of the cosine distance) instead of the k-reciprocal one."""
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
@@ -227,22 +228,9 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
     return 0
 
 
-def check_nothing_ranked(choice: ProtocolChoice, crops: CropSet) -> None:
-    """Refuse what only a ranking has, for crops that are not ranked.
-
-    Raises:
-        EvaluationError: If it is asked for.
-    """
-    if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
-        raise EvaluationError(
-            f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
-            "--rerank and --contact-sheet."
-        )
-
-
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
     crops = splits.to_look_at()
-    check_nothing_ranked(choice, crops)
+    choice.check_nothing_ranked(crops)
     from iics.cli.unlabelled_result import UnlabelledResult
     from iics.evaluation.centred_search import centre_crops
     from iics.evaluation.metrics import numbers

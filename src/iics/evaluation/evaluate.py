@@ -84,7 +84,7 @@ def evaluate(
         WeightsError: If features are to be centred and a model has no camera means.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
-    if not isinstance(model, ReidModel):
+    if isinstance(model, Sequence):
         return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
     check_memory(model.num_features, query, gallery, reranking)
     features = _features(model, query, gallery, progress, centre)

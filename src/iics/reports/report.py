@@ -159,6 +159,8 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
     for one in run.over_all_cameras:
         if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
             yield f"clusters{one.suffix}", f"{clusters}"
+    if (people := run.estimated_people) is not None:
+        yield "people, a guess without labels", f"about {people}"
     if (num_crops := run.data.get("num_crops")) is not None:
         yield "crops trained on", f"{num_crops}"
     if run.crops_per_camera:
