@@ -81,8 +81,9 @@ def test_too_few_clusters_of_two_cameras_are_refused(context):
 
 
 def test_the_distance_is_the_methods_own_and_how_it_is_compared_everybodys(tiny_settings):
-    distance = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
-    labeller = labeller_with(distance, LabelSettings())
+    given = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
+    labels = LabelSettings(distance="reranked")
+    labeller = labeller_with(replace(tiny_settings, distance=given), labels, round_index=0)
     distances = labeller.distance.all_pairs(CosineSimilarity(ANGLES))
     assert labeller.distance.num_neighbours(100) == 31
     assert np.array_equal(

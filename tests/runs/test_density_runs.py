@@ -18,7 +18,7 @@ from iics.reports.report import write_report
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 
-LABELS = LabelSettings(k1=8, k2=3, clusters=ClusterSettings(rule="density", eps=0.6, min_crops=3))
+LABELS = LabelSettings(distance="jaccard", k1=8, k2=3, clusters=ClusterSettings(rule="density", eps=0.6, min_crops=3))
 SHARED = {
     "labels": LABELS,
     "work": RoundSettings(epochs=1, clusters_per_batch=3, crops_per_cluster=4),
