@@ -36,6 +36,8 @@ from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
 
+LEAST_CROPS = 4
+
 
 @dataclass(frozen=True)
 class LabelSettings:
@@ -160,10 +162,8 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
         TrainingError: If there are fewer than two clusters.
     """
     context.report("cluster", 0, 1)
-    camera_ids, labeller = (
-        context.crops.camera_ids,
-        labeller_with(context.settings, settings, round_index=context.round_index),
-    )
+    camera_ids = context.crops.camera_ids
+    labeller = labeller_with(context.settings, settings, round_index=context.round_index)
 
     def label() -> PseudoLabels:
         similarity = CosineSimilarity(camera_centred(features, camera_ids, centring=settings.centring))
@@ -208,9 +208,10 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
         SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
     """
     SEARCHES[settings.distance.neighbour_search].check()
-    least = 2 * labels.clusters.min_crops if labels.clusters.rule == "density" else 4
-    if len(crops) < least:
-        raise TrainingError(f"Two clusters need at least {least} crops; {crops.name} has {len(crops)}. Add crops.")
+    if len(crops) < LEAST_CROPS:
+        raise TrainingError(
+            f"Two clusters need at least {LEAST_CROPS} crops; {crops.name} has {len(crops)}. Add crops."
+        )
     width = backbone_spec(settings.model.backbone).num_features
 
     def needed(distance: DistanceSettings) -> int:
