@@ -81,8 +81,9 @@ def test_too_few_clusters_of_two_cameras_are_refused(context):
 
 
 def test_the_distance_is_the_methods_own_and_how_it_is_compared_everybodys(tiny_settings):
-    distance = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
-    labeller = labeller_with(distance, LabelSettings())
+    given = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
+    labels = LabelSettings(distance="reranked")
+    labeller = labeller_with(replace(tiny_settings, distance=given), labels, round_index=0)
     distances = labeller.distance.all_pairs(CosineSimilarity(ANGLES))
     assert labeller.distance.num_neighbours(100) == 31
     assert np.array_equal(
@@ -100,8 +101,8 @@ def test_enough_crops_are_accepted(settings, people):
 
 
 def test_too_few_crops_are_refused(settings, people):
-    few = people.train.subset(np.arange(0, 54, 8))
-    with pytest.raises(TrainingError, match=r"Two clusters need at least 8 crops; .* has 7"):
+    few = people.train.subset(np.array([0, 20, 40]))
+    with pytest.raises(TrainingError, match=r"Two clusters need at least 4 crops; .* has 3"):
         method_of(settings).check(few, settings)
 
 

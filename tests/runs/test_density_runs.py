@@ -18,7 +18,7 @@ from iics.reports.report import write_report
 from iics.runs.rounds import resume, train
 from iics.runs.run_folder import RunFolder
 
-LABELS = LabelSettings(k1=8, k2=3, clusters=ClusterSettings(rule="density", eps=0.6, min_crops=3))
+LABELS = LabelSettings(distance="jaccard", k1=8, k2=3, clusters=ClusterSettings(rule="density", eps=0.6, min_crops=3))
 SHARED = {
     "labels": LABELS,
     "work": RoundSettings(epochs=1, clusters_per_batch=3, crops_per_cluster=4),
@@ -126,7 +126,7 @@ def test_run_stopped_within_round_2_resumes_to_the_same_result(
 
 
 def test_crops_without_clusters_are_refused_with_a_way_out(people, settings, tmp_path):
-    labels = replace(LABELS, clusters=ClusterSettings(rule="density", eps=0.01, min_crops=50))
+    labels = replace(LABELS, clusters=ClusterSettings(rule="density", eps=0.01, min_crops=20))
     settings = replace(settings, own=replace(settings.own, labels=labels))
     with pytest.raises(
         TrainingError, match=r"There is no cluster of 54 crops; training needs at least 2\. Raise .*eps"
