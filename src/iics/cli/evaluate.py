@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -19,7 +19,7 @@ from iics.cli.protocol_choice import (
     check_reranking_form,
     json_values,
 )
-from iics.cli.source import DataName, DataSource, SourceFlags
+from iics.cli.source import DataSource, SourceFlags
 from iics.errors import EvaluationError, SettingsError
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
@@ -136,7 +136,7 @@ def _without_model(command: EvaluateCommand) -> EvaluateCommand:
         return command
     if command.source.data is not None:
         raise SettingsError(f"--weights stands for the model; leave out {command.model}.")
-    name = None if command.model is None else cast(DataName, str(command.model))
+    name = None if command.model is None else str(command.model)
     return replace(command, model=None, source=replace(command.source, data=name))
 
 

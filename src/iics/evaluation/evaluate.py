@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 import numpy as np
 
 from iics.arrays import FloatArray
-from iics.crops import CropSet
+from iics.crops import CropSet, one_split
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
 from iics.evaluation.copied_queries import warn_of_copies
@@ -44,11 +44,16 @@ def evaluate(
         progress: Called after each batch with the number of crops in it.
 
     Raises:
-        DataError: If a crop cannot be read.
-        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, or re-ranking
-            needs more memory than is free.
+        DataError: If a crop cannot be read, or query or gallery is no CropSet.
+        EvaluationError: If one of them is None or has no identities, no query can be scored, there is no such protocol,
+            or re-ranking needs more memory than is free.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
+    if not hasattr(model, "embed"):
+        raise EvaluationError(
+            f"A model is needed, got {model!r:.80}. Load it first: iics.load_model('runs/first'), from a run folder or "
+            "a model file."
+        )
     check_memory(model, query, gallery, reranking)
     features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
     warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
@@ -147,7 +152,11 @@ def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> Evaluat
     """
     if query is None or gallery is None:  # what readers give for a split that the data does not have
         split = "query" if query is None else "gallery"
-        raise EvaluationError(f"The data has no {split} (None); mAP and CMC need query and gallery.")
+        raise EvaluationError(
+            f"The data has no {split} (None); mAP and CMC need query and gallery, with identities. Without them, "
+            "iics evaluate RUN DATA says what can be said (iics.evaluation.label_free.label_free_report)."
+        )
+    query, gallery = one_split(query, what="The query"), one_split(gallery, what="The gallery")
     if query.identity_ids is None or gallery.identity_ids is None:
         missing = query if query.identity_ids is None else gallery
         raise EvaluationError(f"{missing.name} has no identities; mAP and CMC need them in query and gallery.")
