@@ -98,6 +98,10 @@ def test_flags_become_settings(trained, tiny_settings):
         (["market1501", "--preset", "msmt17"], presets.MSMT17),
         (["sample", "--preset=own-cameras"], presets.OWN_CAMERAS),
         (["--preset", "sample", "folder"], presets.SAMPLE),
+        (["cameras"], presets.OWN_CAMERAS),
+        (["--rounds", "3", "./cameras"], presets.OWN_CAMERAS),
+        (["--data-dir", "cameras"], presets.OWN_CAMERAS),
+        (["cameras", "--preset", "own-cameras-offline"], presets.OWN_CAMERAS_OFFLINE),
     ],
 )
 def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(arguments, expected):
@@ -189,7 +193,10 @@ def test_settings_with_an_unknown_key_are_refused_on_resume(refusal, market_peop
 def test_nothing_to_train_on_is_refused(refusal):
     message = refusal("train")
     names = ", ".join(get_args(DataName))
-    assert message == f"What shall be trained on? Name one of {names}, or --resume RUN."
+    assert message == (
+        "What shall be trained on? Name a folder of cameras (iics train cameras), a table of crops (.csv, .parquet), "
+        f"one of {names}, or --resume RUN."
+    )
 
 
 def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flags):

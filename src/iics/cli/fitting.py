@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iics import presets
+from iics.cli.source import DataSource
 from iics.config import Settings
+from iics.device import may_have_gpu
+from iics.errors import IicsError
 from iics.progress_display import format_seconds
 
 if TYPE_CHECKING:
@@ -64,6 +67,30 @@ class Fitting:
         from iics.runs.fitted_settings import fit_length
 
         return fit_length(fitted, num_crops=len(crops), num_cameras=crops.num_cameras)
+
+    def without_torch(self, source: DataSource) -> FittedSettings | None:
+        """Return what would be chosen if that shows at once, for a help: folders of cameras, and a processor alone.
+
+        Args:
+            source: The data.
+        """
+        from iics.runs.fitted_settings import Machine, fit_network, installed_problem
+
+        try:
+            named = source.by_name()
+            if named.data != "folder" or may_have_gpu():
+                return None
+            crops = named.load().to_train_on()
+            fitted = fit_network(
+                self.settings,
+                Machine.processor(),
+                keeping=self.keeping,
+                problem_of=installed_problem,
+                may_download=self.may_download,
+            )
+        except IicsError:  # the command itself says what is wrong
+            return None
+        return self.length(fitted, crops)
 
     def lines(self, fitted: FittedSettings, splits: DataSplits, *, is_alone: bool) -> tuple[str, str, str]:
         """Return three lines: what was chosen and why, what it takes here, what would be better and cost more.

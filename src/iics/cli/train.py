@@ -17,7 +17,9 @@ from rich.table import Table
 
 from iics import presets
 from iics.cli.fitting import Fitting
+from iics.cli.flag_texts import flags_of as flag_texts_of
 from iics.cli.given_flags import Given, flags_of, given_flags, looks_like_flag
+from iics.cli.help_text import short_help, wants_help
 from iics.cli.method_flags import plain, with_own_flags
 from iics.cli.parse import parse
 from iics.cli.source import DataName, DataSource, SourceFlags
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
+_CHOSEN = ("--backbone", "--height", "--width", "--rounds")
 _PRESET_OF_DATA: dict[str, PresetName] = {
     **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",
@@ -76,6 +79,9 @@ class TrainCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     kind = _kind(arguments)
+    if wants_help(arguments):
+        print(_help(arguments, kind))
+        raise SystemExit(0)
     command = parse(kind, arguments, command="train", default=_defaults(arguments, kind))
     command = replace(command, settings=plain(command.settings))
     if command.resume is not None:
@@ -191,6 +197,37 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
         yield lambda _: None
 
 
+def _help(arguments: list[str], kind: type[TrainCommand]) -> str:
+    """Return the help with the values that would be used for the data and the flags that are given."""
+    preset = preset_of(arguments, kind)
+    defaults = _defaults(arguments, kind)
+    settings, instead = defaults.settings, {} if preset is None else {"--preset": preset}
+    source = f"Values in brackets are those of the preset {preset}"
+    fitting = Fitting.of(preset or "own-cameras", settings, given_settings(arguments, kind))
+    if fitting is not None:
+        fitted = None if preset is None else fitting.without_torch(_source(arguments, kind))
+        if fitted is None:
+            instead |= dict.fromkeys(_CHOSEN, "chosen at the start")
+            settings = presets.OWN_CAMERAS if preset is None else settings
+            source = "Name data (iics train cameras --help) to see the values it would be trained with"
+        else:
+            settings, source = fitted.settings, f"{source}, fitted to {fitted.crops} and {fitted.machine}"
+    own_kind = type(defaults.settings.own)
+    own = [] if own_kind is type(None) else list(flag_texts_of(own_kind, prefix="own.", place=("own",)))
+    # Of its methods' own settings, the command that was made for them has no text.
+    base = TrainCommand(source=defaults.source, settings=plain(settings))
+    return short_help(TrainCommand, command="train", defaults=base, instead=instead, note=f"{source}.", more=own)
+
+
+def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
+    """Return the data that arguments name, as far as that shows without parsing them."""
+    given = _given(arguments, kind)
+    values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
+    words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
+    data_dir = values.get("--data-dir")
+    return DataSource(words[0] if words else None, Path(data_dir) if data_dir else None, values.get("--pattern"))
+
+
 def _kind(arguments: list[str]) -> type[TrainCommand]:
     """Return the command as its method needs it: some methods have flags of their own.
 
@@ -229,7 +266,8 @@ def preset_of(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> 
     named = [piece.values[:1] for piece in given if piece.flag is not None and piece.flag.name == "--preset"]
     if named:
         return "".join(named[-1])
-    data = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
+    words = [word for piece in given if piece.flag is None for word in piece.words]
+    data = [word for word in words if word != "--" and not looks_like_flag(word)]
     if data:
         return _PRESET_OF_DATA.get(data[0], "own-cameras")
     is_placed = any(piece.flag is not None and piece.flag.name == "--data-dir" for piece in given)

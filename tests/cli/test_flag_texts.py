@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
-from docs_site.flags import NO_DEFAULT, default_in_words, field_texts, flags_of, values_in_words
+from iics.cli.flag_texts import NO_DEFAULT, default_in_words, field_texts, flags_of, values_in_words
 from docs_site.tables import as_text, table
 
 
