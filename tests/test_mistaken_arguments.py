@@ -51,7 +51,9 @@ def test_a_path_is_not_embedded(run_folder, folder_people):
 
 
 def test_data_without_a_query_is_not_evaluated(run_folder, cameras):
-    with pytest.raises(EvaluationError, match=r"^The data has no query \(None\); .* iics evaluate RUN DATA says what can"):
+    with pytest.raises(
+        EvaluationError, match=r"^The data has no query \(None\); .* iics evaluate RUN DATA says what can"
+    ):
         iics.evaluate(iics.load_model(run_folder), cameras.query, cameras.gallery)
 
 
@@ -79,7 +81,9 @@ def test_settings_by_name_are_refused(cameras, tmp_path, wrong):
 
 
 def test_a_path_is_not_trained_on(folder_people, tmp_path):
-    with pytest.raises(DataError, match=r"^What is trained on is a CropSet, got '.*Readers make one, e\.g\. iics\.load_folder"):
+    with pytest.raises(
+        DataError, match=r"^What is trained on is a CropSet, got '.*Readers make one, e\.g\. iics\.load_folder"
+    ):
         iics.train(str(folder_people), settings=iics.presets.SAMPLE, out=tmp_path / "run")
 
 

@@ -49,9 +49,7 @@ def test_only_flags_of_the_command_are_proposed():
 def test_what_is_no_flag_here_is_told_otherwise():
     assert hint("--eval-only", TRAIN) == "Measuring is a command of its own: iics evaluate RUN DATA. "
     assert hint("--distributed", TRAIN).startswith("Several processes are started by torchrun: ")
-    assert hint("--dataset", TRAIN) == (
-        "Data is named without a flag: iics COMMAND cameras. Did you mean --data-dir? "
-    )
+    assert hint("--dataset", TRAIN) == ("Data is named without a flag: iics COMMAND cameras. Did you mean --data-dir? ")
 
 
 def test_no_idea_is_none():

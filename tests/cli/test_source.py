@@ -32,7 +32,10 @@ def test_every_name_has_a_reader(name, tmp_path):
         (DataSource("folder"), "Where is the data? folder needs --data-dir FOLDER."),
         (DataSource("csv"), "Where is the data? csv needs --data-dir FILE."),
         (DataSource("pattern", Path("x")), "How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'."),
-        (DataSource("foldr", Path("x")), "'foldr' is no data: there is no file or folder of that name here, and no reader. "),
+        (
+            DataSource("foldr", Path("x")),
+            "'foldr' is no data: there is no file or folder of that name here, and no reader. ",
+        ),
         (DataSource("None"), "'None' is no data: "),
         (DataSource("/nowhere/cameras"), "'/nowhere/cameras' is no data: "),
         (DataSource(".", Path("x")), ". is a path, and --data-dir is another; leave one of them out."),

@@ -27,7 +27,9 @@ def fitted(machine, *, crops=120, cameras=3, without=(), keeping=(), settings=OW
         settings,
         machine,
         keeping=keeping,
-        problem_of=lambda model, _: f"No {model.backbone}. Without a download: ..." if model.backbone in without else None,
+        problem_of=lambda model, _: (
+            f"No {model.backbone}. Without a download: ..." if model.backbone in without else None
+        ),
         may_download=may_download,
     )
     return fit_length(found, num_crops=crops, num_cameras=cameras)

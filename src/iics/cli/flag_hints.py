@@ -33,9 +33,19 @@ _ALIKE: dict[tuple[str, ...], tuple[str, ...]] = {
     ("pretrained", "pretrain", "checkpoint", "ckpt", "init", "init-weights", "load-weights", "pretrained-path"): (
         "--weights",
     ),
-    ("data", "dataset", "datasets", "data-path", "root", "root-dir", "data-root", "dataset-dir", "input", "source", "d"): (
-        "--data-dir",
-    ),
+    (
+        "data",
+        "dataset",
+        "datasets",
+        "data-path",
+        "root",
+        "root-dir",
+        "data-root",
+        "dataset-dir",
+        "input",
+        "source",
+        "d",
+    ): ("--data-dir",),
     ("output", "output-dir", "save-dir", "logs-dir", "log-dir", "logdir", "o", "name", "exp-name", "work-dir"): (
         "--out",
     ),

@@ -96,6 +96,4 @@ def _lines(flag: Flag, instead: str | None, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         f"{', '.join(flag.names)}{values}{default}", width, initial_indent="  ", subsequent_indent="      "
     )
-    yield from textwrap.wrap(
-        flag.meaning.replace("`", ""), width, initial_indent="      ", subsequent_indent="      "
-    )
+    yield from textwrap.wrap(flag.meaning.replace("`", ""), width, initial_indent="      ", subsequent_indent="      ")

@@ -115,7 +115,11 @@ class FittedSettings:
             return "The network is the one that was given."
         if not self.machine.is_gpu:
             return "The paper's ResNet-50 at 256x128 for 40 rounds is for GPUs."
-        return f"The paper's network is out: {self.refused}" if self.refused else "Network, size and rounds are the paper's."
+        return (
+            f"The paper's network is out: {self.refused}"
+            if self.refused
+            else "Network, size and rounds are the paper's."
+        )
 
     @property
     def better_line(self) -> str:
@@ -213,7 +217,9 @@ def fit_length(fitted: FittedSettings, *, num_crops: int, num_cameras: int) -> F
         affordable = int(SECONDS_ON_A_PROCESSOR / a_round)
         settings = replace(settings, rounds=min(max(affordable, FEWEST_ROUNDS), MOST_ROUNDS))
     if "engine.parts" in fitted.chosen and machine.memory is not None:
-        settings = replace(settings, engine=replace(settings.engine, parts=_parts(settings, machine.memory, num_cameras)))
+        settings = replace(
+            settings, engine=replace(settings.engine, parts=_parts(settings, machine.memory, num_cameras))
+        )
     words = f"{num_crops:,} crops of {num_cameras} cameras"
     return replace(fitted, settings=settings, crops=words)
 
