@@ -40,7 +40,7 @@ QUICK = {
     "--stage2.clusters.rule": "fixed",
     "--stage2.clusters.number": "6",
 }
-RUNNABLE_DATA = {"sample", "folder", "pattern", "csv"}
+RUNNABLE_DATA = {"sample", "folder", "pattern", "csv", "cameras", "crops.csv", "boxes.csv", "labelled.csv"}
 WITHOUT_DATA = {"report", "embed", "clear-cache"}
 GALLERY = {"index", "search", "forget"}
 WAITING = {"watch", "app"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iics.errors import SettingsError
@@ -38,7 +39,7 @@ def choose_device(name: str) -> str:
 def may_have_gpu() -> bool:
     """Return whether torch might find a GPU, without asking it; False only where there is no driver of one."""
     drivers = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA, WSL, AMD
-    return sys.platform != "linux" or any(os.path.exists(driver) for driver in drivers)
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
 
 
 def processes_here() -> int:

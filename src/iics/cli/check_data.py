@@ -19,9 +19,9 @@ from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_display, format_seconds
 
 if TYPE_CHECKING:
+    from iics.config import Settings
     from iics.crops import CropSet, DataSplits
     from iics.data_check.findings import DataReport
-    from iics.config import Settings
     from iics.runs.estimate import RepeatedWork, RunEstimate
     from iics.runs.fitted_settings import FittedSettings
 

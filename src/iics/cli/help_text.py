@@ -1,4 +1,4 @@
-"""`--help`: the flags that people set, with the values that would be used; `--help-all` shows all of a command, by tyro."""
+"""`--help`: the flags that people set, with the values that would be used; `--help-all` shows all, by tyro."""
 
 from __future__ import annotations
 

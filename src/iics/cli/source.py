@@ -76,11 +76,12 @@ class DataSource:
         """
         if self.data in get_args(DataName) or (self.data is None and self.data_dir is None):
             return self
-        if self.data is not None and self.data_dir is not None:
-            raise unknown_data(self.data, names=get_args(DataName))
-        path = expanded(self.data if self.data_dir is None else self.data_dir)
-        if self.data is not None and not path.exists():
-            raise unknown_data(self.data, names=get_args(DataName))
+        if self.data is None:
+            path = expanded(cast(Path, self.data_dir))
+        else:
+            path = expanded(self.data)
+            if self.data_dir is not None or not path.exists():
+                raise unknown_data(self.data, names=get_args(DataName))
         kind = "pattern" if self.pattern and not path.is_file() else kind_of_path(path)
         return replace(self, data=kind, data_dir=path)
 

@@ -64,9 +64,9 @@ class TrainCommand:
     """Go on with the run in this folder; takes data and settings from it. With --data-dir, the same data from where it
     lies now."""
     preset: PresetName | None = None
-    """Settings to start from; by default those that fit the data. own-cameras chooses backbone, size, rounds and parts of
-    a batch from crops, machine and weights that can be had; own-cameras-offline without a download. Every flag below
-    changes one."""
+    """Settings to start from; by default those that fit the data. own-cameras chooses backbone, size, rounds and parts
+    of a batch from crops, machine and weights that can be had; own-cameras-offline without a download. Every flag
+    below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
     """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never. With
     never, which similarity means the same person is not measured at the end either."""
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, processes: Processes) -> Settings:
-    """Return the settings of a preset that fits itself, and say what was chosen, what it takes, what would be better."""
+    """Return the settings of a preset that fits itself; say what was chosen, what it takes, what would be better."""
     crops = splits.to_train_on()
     fitted = fitting.length(fitted, crops)
     if processes.is_first:

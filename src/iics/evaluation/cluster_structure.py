@@ -76,8 +76,8 @@ class ClusterStructure:
             lines += explained(
                 "camera mix of cosine clusters",
                 percent(self.camera_entropy_normalized),
-                "0 %: each cluster is of one camera; 100 %: all cameras in equal shares. The report of a run has the camera "
-                "mix of its training clusters, which are made by another similarity: the two are not to be compared.",
+                "0 %: each cluster is of one camera; 100 %: all cameras in equal shares. The report of a run has the "
+                "camera mix of its training clusters, which another similarity makes: do not compare the two.",
             )
         return lines
 

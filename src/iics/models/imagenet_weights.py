@@ -101,8 +101,8 @@ def ways_out() -> str:
         "Without a download: (1) --weights FILE, brought from elsewhere: torchvision's or timm's file of the same "
         "backbone, a checkpoint of others, or a model of iics. (2) --backbone efficientnet_lite0 --height 128 --width "
         f"64, whose ImageNet weights are a package that {package}; iics train with the preset own-cameras, or "
-        "own-cameras-offline, takes it by itself. (3) Where there is a network, download once and take the Hugging Face cache along "
-        "(HF_HOME says where it is). (4) To train from nothing: --weights none."
+        "own-cameras-offline, takes it by itself. (3) Where there is a network, download once and take the "
+        "Hugging Face cache along (HF_HOME says where it is). (4) To train from nothing: --weights none."
     )
 
 

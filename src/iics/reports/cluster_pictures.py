@@ -116,9 +116,9 @@ def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
         )
     ]
     caption = (
-        "Of the training clusters. Camera mix: entropy of the cameras in a cluster, in % of the most there could be; near "
-        "0, clusters follow cameras and not people. Clusters that span cameras: of those with two crops or more. They "
-        f"were made by {run.training_similarity}; iics evaluate tells of cosine clusters, whose numbers differ."
+        "Of the training clusters. Camera mix: entropy of the cameras in a cluster, in % of the most there could be; "
+        "near 0, clusters follow cameras and not people. Clusters that span cameras: of those with two crops or more. "
+        f"They were made by {run.training_similarity}; iics evaluate tells of cosine clusters, whose numbers differ."
     )
     yield from figures_of_curves(run, CLUSTERS, mixing, title="Cameras within clusters", unit="%", caption=caption)
 

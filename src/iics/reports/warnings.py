@@ -48,7 +48,7 @@ def nothing_found(run: ToldRun) -> str:
     """Return what to say where there is no warning: what was looked for, and what is not known from it."""
     rounds, has_scores = len(run.trained), bool(run.curve("mAP", score_of("mean_ap")).values)
     looked_for = [
-        "one giant cluster, training clusters that keep to one camera, crops left alone, a number of clusters at its limit",
+        "one giant cluster, training clusters that keep to one camera, crops left alone, as many clusters as allowed",
         "a loss that is no number" if rounds < _ROUNDS_OF_A_FALL else "a loss that does not fall",
         "a stage or a camera that sat out",
         *(["a fall of mAP"] if has_scores and len(run.records) > 1 else []),
@@ -112,8 +112,8 @@ def _camera_pure(run: ToldRun, found: FoundClusters) -> Iterator[RunWarning]:
     elif entropy < PURE_ENTROPY:
         yield RunWarning(
             "Clusters keep to one camera",
-            f"The camera mix of the training clusters is {100 * entropy:.1f} % of the most there could be: nearly all crops "
-            "lie with crops of their own camera, and the model learns little about the others.",
+            f"The camera mix of the training clusters is {100 * entropy:.1f} % of the most there could be: nearly all "
+            "crops lie with crops of their own camera, and the model learns little about the others.",
             advice,
         )
 
