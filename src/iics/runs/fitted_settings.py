@@ -104,8 +104,8 @@ class FittedSettings:
     @property
     def choice_line(self) -> str:
         """What was chosen, and why."""
-        model, parts = self.settings.model, self.settings.engine.parts
-        what = f"{model.backbone} at {model.height}x{model.width}, {self.settings.rounds} rounds"
+        model, rounds, parts = self.settings.model, self.settings.rounds, self.settings.engine.parts
+        what = f"{model.backbone} at {model.height}x{model.width}, {rounds} round{'s' if rounds > 1 else ''}"
         what += f", batches in {parts} parts" if parts > 1 else ""
         return f"Chosen: {what}, for {self.crops} on {self.machine}. {self._reason}"
 
