@@ -80,6 +80,11 @@ def test_settings_by_name_are_refused(cameras, tmp_path, wrong):
         iics.train(cameras.train, settings=wrong, out=tmp_path / "run")
 
 
+def test_settings_are_fitted_to_one_split(cameras):
+    with pytest.raises(DataError, match=r"^What settings are fitted to is one split of .*; it has \.train\.$"):
+        iics.fit_settings(cameras)
+
+
 def test_a_path_is_not_trained_on(folder_people, tmp_path):
     with pytest.raises(
         DataError, match=r"^What is trained on is a CropSet, got '.*Readers make one, e\.g\. iics\.load_folder"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from iics.errors import DataError
+from iics.home_folder import expanded
 
 TABLES: dict[str, Literal["csv", "parquet"]] = {".csv": "csv", ".parquet": "parquet"}
 _VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
@@ -48,9 +49,9 @@ def kind_of_path(path: Path) -> Literal["folder", "csv", "parquet"]:
 
 def unknown_data(word: str, *, names: Sequence[str]) -> DataError:
     """Return the error for a word that is neither data by name nor a path; the nearest of both is suggested."""
-    if Path(word).expanduser().exists():
+    if expanded(word).exists():
         return DataError(f"{word} is a path, and --data-dir is another; leave one of them out.")
-    folders = sorted(entry.name for entry in Path().iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    folders = sorted(place.name for place in Path().iterdir() if place.is_dir() and not place.name.startswith("."))
     near = difflib.get_close_matches(word, [*names, *folders], n=2)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     return DataError(

@@ -163,9 +163,13 @@ def fit_settings(
         machine: To train on; None for this one.
 
     Raises:
+        DataError: If `crops` are not those of one split.
         SettingsError: If the settings name no device of this machine, or no backbone.
         WeightsError: If no network's ImageNet weights can be had; all ways to have some are named.
     """
+    from iics.crops import one_split
+
+    crops = one_split(crops, what="What settings are fitted to")
     machine = machine or Machine.here(settings.device)
     fitted = fit_network(settings, machine, keeping=keeping, problem_of=starting_problem_of, may_download=may_download)
     return fit_length(fitted, num_crops=len(crops), num_cameras=crops.num_cameras)
