@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -20,7 +20,7 @@ from iics.cli.protocol_choice import (
     check_reranking_form,
     json_values,
 )
-from iics.cli.source import DataName, DataSource, SourceFlags
+from iics.cli.source import DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
 from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
@@ -172,14 +172,22 @@ def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
             "iics.load_foreign_weights(FILE, backbone=...).save('model.safetensors')."
         )
     models, data = command.models, command.source.data
-    is_data = len(models) > 1 and (str(models[-1]) in get_args(DataName) or not models[-1].exists())
+    is_data = len(models) > 1 and not _is_model_place(models[-1])
     if data is None and models and (is_data or command.foreign.weights is not None):
-        models, data = models[:-1], cast(DataName, str(models[-1]))  # what is no data is told of when it is read
+        models, data = models[:-1], str(models[-1])  # what is no data is told of when it is read
     if command.foreign.weights is not None and models:
         raise SettingsError(f"--weights stands for the model; leave out {' '.join(map(str, models))}.")
     if command.foreign.weights is None and not models:
         raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
     return replace(command, models=models, source=replace(command.source, data=data))
+
+
+def _is_model_place(path: Path) -> bool:
+    """Return whether a model or runs are at a path, so that it is not meant as data."""
+    place = expanded(path)
+    return place.suffix == ".safetensors" or any(
+        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
+    )
 
 
 def _with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:

@@ -112,6 +112,14 @@ class ToldRun:
         return f"round {done} of {planned}" + ("" if done == planned else " (not finished)")
 
     @property
+    def training_similarity(self) -> str:
+        """What the clusters over all cameras were made by, as settings name it."""
+        stage2, distance = (self.settings.get(name, {}) for name in ("stage2", "distance"))
+        if self.settings.get("method", "iics") != "iics" or not (stage2 and distance):
+            return "the method's own similarity"
+        return f"the similarity {stage2.get('similarity')} and the distance {distance.get('kind')}"
+
+    @property
     def data_name(self) -> str:
         """What the crops are called."""
         return str(self.data.get("name", "unknown data"))
