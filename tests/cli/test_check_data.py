@@ -111,7 +111,7 @@ def test_the_estimate_is_of_the_preset_asked_for_or_of_what_training_would_choos
     monkeypatch.setattr(
         run_estimate,
         "estimate_run",
-        lambda splits, settings, num_seeds: asked.append((settings, num_seeds)) or estimate,
+        lambda _, *what, num_seeds: asked.append((*what, num_seeds)) or estimate,
     )
     finished = iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--seeds=3", *arguments)
     assert asked == [(expected, 3)]
