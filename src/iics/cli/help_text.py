@@ -27,7 +27,7 @@ SET_MOST: dict[str, tuple[str, ...]] = {
         "--resume",
     ),
     "evaluate": (
-        "MODEL",
+        "MODELS",
         "DATA",
         "--data-dir",
         "--contact-sheet",
