@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Iterator
 from typing import get_type_hints
 
-from docs_site.flags import flags_of
 from docs_site.tables import as_text, flag_cells, table
 from iics.cli import COMMANDS, benchmark
+from iics.cli.flag_texts import flags_of
 from iics.config import Settings
 
 _HEADINGS = ("option and its values", "default", "meaning")

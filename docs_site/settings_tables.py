@@ -8,8 +8,8 @@ from functools import reduce
 from itertools import groupby
 from typing import Any
 
-from docs_site.flags import Flag, default_in_words, flags_of
 from docs_site.tables import as_text, flag_cells, table
+from iics.cli.flag_texts import Flag, default_in_words, flags_of
 from iics.config import Settings
 from iics.presets import BY_NAME
 

@@ -80,6 +80,57 @@ def k_reciprocal_distance(distance, k1=20, k2=6, lambda_value=0.3):
     return reranked
 
 
+def field_jaccard_distance(similarity, k1, k2):
+    """What programs of the field cluster by: d = 2 - 2 cos, more than two thirds covered, 1 - S / (2 - S)."""
+    n = len(similarity)
+    rankings = [nearest_crops(similarity, p) for p in range(n)]
+
+    def reciprocal(p, k):
+        return {q for q in rankings[p][: k + 1] if p in rankings[q][: k + 1]}
+
+    weights = np.zeros((n, n))
+    for p in range(n):
+        expanded = set(reciprocal(p, k1))
+        for q in reciprocal(p, k1):
+            candidates = reciprocal(q, round(k1 / 2))
+            if 3 * len(candidates & reciprocal(p, k1)) > 2 * len(candidates):
+                expanded |= candidates
+        for q in expanded:
+            weights[p, q] = math.exp(2 * float(similarity[p][q]) - 2)
+        weights[p] /= weights[p].sum()
+    return jaccard_distance([np.mean([weights[q] for q in rankings[p][:k2]], axis=0) for p in range(n)])
+
+
+def camera_jaccard_distance(similarity, cameras, k1_intra=5, k1_inter=20, k2_intra=2, k2_inter=4):
+    """CA-Jaccard (CVPR 2024): two lists for each crop, mutual neighbours in both, V = softmax(-d), d = 2 - 2 cos."""
+    n = len(similarity)
+    rankings = [nearest_crops(similarity, i) for i in range(n)]
+    own = [[j for j in rankings[i] if cameras[j] == cameras[i]] for i in range(n)]
+    other = [[j for j in rankings[i] if cameras[j] != cameras[i]] for i in range(n)]
+    weights = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            lists, k = (own, k1_intra + 1) if cameras[i] == cameras[j] else (other, k1_inter + 1)
+            if j in lists[i][:k] and i in lists[j][:k]:
+                weights[i, j] = math.exp(2 * float(similarity[i][j]) - 2)
+        weights[i] /= weights[i].sum()
+    return jaccard_distance(
+        [np.mean([weights[j] for j in own[i][:k2_intra] + other[i][:k2_inter]], axis=0) for i in range(n)]
+    )
+
+
+def jaccard_distance(weights):
+    """J = 1 - S / (2 - S) of rows that sum to 1, with S the sum of minima."""
+    n = len(weights)
+    distance = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            shared = np.minimum(weights[i], weights[j]).sum()
+            distance[i, j] = 1 - shared / (2 - shared)
+    np.fill_diagonal(distance, 0)
+    return distance
+
+
 def published_distance(distance, k1=20, k2=6, lambda_value=0.3):
     """Zhong et al. as their program has it: each row divided by its largest, more than two thirds, not symmetric."""
     n = len(distance)

@@ -97,7 +97,8 @@ def test_text_that_is_no_json_is_named():
         (
             {"distance": {"zzz": 1}},
             "run/settings.json: distance has an unknown setting 'zzz'. Known: kind, k1, k2, lambda_value, "
-            "max_dense_crops, graph_neighbours, neighbour_search.",
+            "max_dense_crops, graph_neighbours, neighbour_search, k1_intra, k1_inter, k2_intra, k2_inter, "
+            "k2_first_round.",
         ),
         (
             {"distance": {"graph_neighbors": 1}},

@@ -40,7 +40,7 @@ QUICK = {
     "--stage2.clusters.rule": "fixed",
     "--stage2.clusters.number": "6",
 }
-RUNNABLE_DATA = {"sample", "folder", "pattern", "csv"}
+RUNNABLE_DATA = {"sample", "folder", "pattern", "csv", "cameras", "crops.csv", "boxes.csv", "labelled.csv"}
 WITHOUT_DATA = {"report", "embed", "clear-cache"}
 GALLERY = {"index", "search", "forget"}
 WAITING = {"watch", "app", "label"}
@@ -177,8 +177,7 @@ def test_the_gallery_of_the_readme_is_made_searched_and_emptied(prepared, capsys
 
 @pytest.mark.parametrize(("document", "example"), blocks("python"))
 def test_the_python_examples_run(document, example, prepared, capsys):
-    if "runs/first/model.safetensors" in example and "iics.train(" not in example:
-        save_untrained_model()
+    save_untrained_model()  # the shell lines above it have left the folder runs/first
     names: dict[str, object] = {}
     exec(compile(example, document, "exec"), names)
     if "features" in names:

@@ -196,7 +196,7 @@ def test_what_a_loss_names_is_recorded_and_drawn(people, tiny_settings, tmp_path
 
 def test_data_in_place_of_its_crops_is_refused_with_the_way_out(people, tiny_settings, tmp_path):
     with pytest.raises(
-        DataError, match=r"takes the crops of one split, a CropSet, got DataSplits; give e\.g\. its \.train"
+        DataError, match=r"^What is trained on is one split of .*; it has \.train, \.query, \.gallery\.$"
     ):
         iics.train(people, settings=tiny_settings, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from iics.readers.parquet_table import load_parquet as load_parquet
     from iics.readers.patterns import load_pattern as load_pattern
     from iics.reports.calibrated_model import calibrate as calibrate
+    from iics.runs.fitted_settings import fit_settings as fit_settings
     from iics.runs.rounds import TrainingRun as TrainingRun
     from iics.runs.seed_runs import SeedRuns as SeedRuns
     from iics.trained_run import resume as resume
@@ -60,6 +61,7 @@ _HOMES = {
     "check_data": "iics.data_check.check",
     "embed_detections": "iics.export.embed_detections",
     "evaluate": "iics.evaluation.evaluate",
+    "fit_settings": "iics.runs.fitted_settings",
     "load_csv": "iics.readers.csv_table",
     "load_cuhk03": "iics.readers.benchmarks",
     "load_dukemtmc": "iics.readers.benchmarks",

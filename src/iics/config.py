@@ -21,6 +21,7 @@ Centre = Literal["off", "on", "auto"]
 DEFAULT_CENTRE: Centre = "off"
 """Whether features are compared less their camera's mean (`iics.models.centring`), everywhere that it can be said."""
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
+RateSchedule = Literal["constant", "cosine"]
 Centring = Literal["off", "mean", "scaled"]
 Rate = Annotated[float, number(0, 10, above=True)]
 
@@ -82,10 +83,10 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class DistanceSettings:
-    """The distance that is clustered, in both stages."""
+    """The distance that is clustered, in both stages unless stage2.distance names another."""
 
     kind: str = "reranked"
-    """reranked (k-reciprocal; the paper's rows marked ++) or cosine (marked +)."""
+    """reranked (k-reciprocal; the paper's rows marked ++), cosine (marked +), jaccard or camera-jaccard."""
     k1: Annotated[int, whole(1, 1000)] = 20
     """Neighbours searched for reciprocity."""
     k2: Annotated[int, whole(1, 1000)] = 6
@@ -98,6 +99,16 @@ class DistanceSettings:
     """Neighbours each crop has in that graph, itself included; memory grows with them."""
     neighbour_search: str = "exact"
     """How the graph's neighbours are found: exact (all pairs, in blocks) or faiss (approximate; extra `faiss`)."""
+    k1_intra: Annotated[int, whole(1, 1000)] = 5
+    """For camera-jaccard: neighbours in a crop's own camera searched for reciprocity."""
+    k1_inter: Annotated[int, whole(1, 1000)] = 20
+    """For camera-jaccard: one less than the neighbours in the other cameras searched for reciprocity."""
+    k2_intra: Annotated[int, whole(1, 1000)] = 2
+    """For camera-jaccard: neighbours in the own camera averaged, the crop itself included."""
+    k2_inter: Annotated[int, whole(0, 1000)] = 4
+    """For camera-jaccard: neighbours in the other cameras averaged."""
+    k2_first_round: Annotated[int, whole(1, 1000)] = 3
+    """For camera-jaccard in stage 2 of the first round: neighbours averaged of either list."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="distance.")
@@ -162,6 +173,8 @@ class Stage1Settings:
     """Clusters in each camera."""
     centring: Centring = "off"
     """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
+    rates: RateSchedule = "constant"
+    """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")
@@ -203,6 +216,10 @@ class Stage2Settings:
     """Whether a cluster's crops in a batch come from as many cameras as it has."""
     proxies: ProxySettings = field(default_factory=ProxySettings)
     """Means of clusters in cameras, compared with beside the loss."""
+    distance: str = ""
+    """Distance of stage 2 alone, e.g. camera-jaccard, by its name. Empty: that of --distance.kind, as in stage 1."""
+    rates: RateSchedule = "constant"
+    """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage2.")

@@ -258,6 +258,48 @@ class DataSplits:
         return cast(CropSet, self.gallery if self.train is None else self.train)
 
 
+def one_split(crops: object, *, what: str) -> CropSet:
+    """Return crops if they are those of one split.
+
+    Args:
+        crops: As a caller gave them.
+        what: What they are for, the beginning of a sentence: "The query".
+
+    Raises:
+        DataError: If they are None, all splits of a data set, or something that has to be read first.
+    """
+    if isinstance(crops, CropSet):
+        return crops
+    if crops is None:
+        raise DataError(
+            f"{what} is None: the data has no such split. Cameras without identities have train alone; "
+            "DataSplits.sets says which splits there are."
+        )
+    if isinstance(crops, DataSplits):
+        raise DataError(f"{what} is one split of {crops.name}; it has {', '.join(f'.{name}' for name in crops.sets)}.")
+    raise DataError(
+        f"{what} is a CropSet, got {crops!r:.80}. Readers make one, e.g. iics.load_folder('cameras').train."
+    )
+
+
+def all_splits(data: object, *, what: str) -> DataSplits:
+    """Return data if it is a whole data set, as readers return it.
+
+    Raises:
+        DataError: If it is one split, or something that has to be read first.
+    """
+    if isinstance(data, DataSplits):
+        return data
+    if isinstance(data, CropSet):
+        raise DataError(
+            f"{what} takes a whole data set, got the crops of one split, {data.name}. Give what the reader returned, "
+            "or iics.DataSplits('name', train=crops)."
+        )
+    raise DataError(
+        f"{what} takes a whole data set, got {data!r:.80}. Readers make one, e.g. iics.load_folder('cameras')."
+    )
+
+
 def one_spelling(paths: Iterable[Path]) -> list[str]:
     """Return paths as text, alike for one file as far as text tells: without .., and absolute if some of them are."""
     texts = list(map(os.fspath, paths))

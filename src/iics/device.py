@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iics.errors import SettingsError
@@ -32,6 +34,12 @@ def choose_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"Device {name!r} cannot be used here ({reason}). Use auto or cpu.") from error
     return name
+
+
+def may_have_gpu() -> bool:
+    """Return whether torch might find a GPU, without asking it; False only where there is no driver of one."""
+    drivers = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA, WSL, AMD
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
 
 
 def processes_here() -> int:

@@ -24,7 +24,11 @@ OWN_CAMERAS = replace(
     stage1=Stage1Settings(steps_per_epoch="mean", clusters=ClusterSettings(rule="auto")),
     stage2=Stage2Settings(clusters=ClusterSettings(rule="auto")),
 )
-"""Data of unknown size: the number of clusters is chosen without labels, small cameras are cycled."""
+"""Data of unknown size: the number of clusters is chosen without labels, small cameras are cycled.
+
+This is the method. Network, size, rounds and parts of a batch are those of a GPU here; `iics train` and
+`iics.fit_settings` fit them to crops and machine (`iics.runs.fitted_settings`).
+"""
 
 SAMPLE = replace(
     OWN_CAMERAS,
@@ -36,6 +40,9 @@ SAMPLE = replace(
 
 OWN_CAMERAS_OFFLINE = replace(OWN_CAMERAS, model=SAMPLE.model)
 """`own-cameras` without a download: the small network whose ImageNet weights are a package, on 128x64 crops."""
+
+FITTED: dict[str, bool] = {"own-cameras": True, "own-cameras-offline": False}
+"""The presets that are fitted to crops and machine, and whether weights may be downloaded for that."""
 
 BY_NAME: dict[str, Settings] = {
     "market1501": MARKET1501,

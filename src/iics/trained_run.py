@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from iics.config import Settings
-from iics.crops import CropSet, DataSplits
-from iics.errors import DataError
+from iics.crops import CropSet, DataSplits, one_split
+from iics.errors import DataError, SettingsError
 from iics.judged_run import judge
 from iics.measuring import Measuring
 from iics.progress_display import training_display
@@ -71,6 +71,8 @@ def train(
         IicsError: As `iics.runs.rounds.train`; a report that cannot be written is only warned of.
     """
     data = as_data(given_crops(crops), query, gallery)
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"settings are e.g. iics.presets.SAMPLE, or iics.Settings(...), got {settings!r:.80}.")
     with joined_processes() as processes, listening(progress, processes) as listener:
         return train_on(
             data,
@@ -257,11 +259,7 @@ def given_crops(crops: object) -> CropSet:
             "There are no crops to train on (None): the data has no split train. DataSplits.to_train_on() says what it "
             "has instead."
         )
-    if not isinstance(crops, CropSet):
-        raise DataError(
-            f"Training takes the crops of one split, a CropSet, got {type(crops).__name__}; give e.g. its .train."
-        )
-    return crops
+    return one_split(crops, what="What is trained on")
 
 
 def as_data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> DataSplits:
@@ -274,7 +272,7 @@ def as_data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> D
         if split is None and (query is not None or gallery is not None):
             raise DataError(f"There is a {name} and no {other}; one is searched in the other. Give both or none.")
     for name, split in (("query", query), ("gallery", gallery)):
-        if split is not None and split.identity_ids is None:
+        if split is not None and one_split(split, what=f"The {name}").identity_ids is None:
             raise DataError(f"The {name}, {split.name}, has no identities to measure against. Leave out both.")
     return DataSplits(crops.name, train=crops, query=query, gallery=gallery)
 

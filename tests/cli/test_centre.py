@@ -164,7 +164,6 @@ def test_export_writes_means_beside_the_file(iics, refusal, model_file, tmp_path
     asked = []
     monkeypatch.setattr(onnx_file, "check_parity", lambda *_: 0.0)
     monkeypatch.setattr("iics.export.onnx_model.OnnxModel", lambda content: None)
-    monkeypatch.setattr("iics.atomic.write_atomically", lambda file, content: None)
     monkeypatch.setattr(onnx_file, "export_onnx", lambda model, **how: asked.append(how["means_file"]) or b"")
     out = tmp_path / "door.onnx"
     finished = iics("export", model_file, "--out", out, "--centre", "on")

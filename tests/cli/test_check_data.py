@@ -98,19 +98,24 @@ def test_check_data_refuses_before_it_reads(refusal, market_people, tmp_path, ar
     assert message == expected.format(tmp=tmp_path)
 
 
-@pytest.mark.parametrize(("arguments", "preset"), [([], "own-cameras"), (["--preset", "sample"], "sample")])
-def test_the_estimate_is_of_the_preset_asked_for_or_fitting(
-    iics, monkeypatch, market_people, estimate, arguments, preset
+@pytest.mark.parametrize("arguments", [[], ["--preset", "sample"]])
+def test_the_estimate_is_of_the_preset_asked_for_or_of_what_training_would_choose(
+    iics, monkeypatch, market_people, estimate, arguments
 ):
-    from iics import presets
+    from iics import fit_settings, load_market_layout, presets
     from iics.runs import estimate as run_estimate
 
+    fitted = fit_settings(load_market_layout(market_people).train)
+    expected = presets.SAMPLE if arguments else fitted.settings
     asked = []
     monkeypatch.setattr(
-        run_estimate, "estimate_run", lambda *what, num_seeds: asked.append((*what, num_seeds)) or estimate
+        run_estimate,
+        "estimate_run",
+        lambda _, *what, num_seeds: asked.append((*what, num_seeds)) or estimate,
     )
     finished = iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--seeds=3", *arguments)
-    assert [(settings, num_seeds) for _, settings, num_seeds in asked] == [(presets.BY_NAME[preset], 3)]
+    assert asked == [(expected, 3)]
+    assert (fitted.choice_line in finished.stdout) == (not arguments)
     assert estimate_text(estimate) in finished.stdout
     as_json = json.loads(
         iics("check-data", "market-layout", "--data-dir", market_people, "--estimate", "--json", *arguments).stdout

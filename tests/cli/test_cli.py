@@ -55,7 +55,7 @@ assert not heavy, heavy
 
 
 def test_help_explains_every_setting(iics):
-    text = " ".join(iics("train", "--help").stdout.split())
+    text = " ".join(iics("train", "--help-all").stdout.split())
     assert "--stage2.mu 0..100" in text
     assert "--norm {aibn,aibn-fixed,bn,in,ibn}" in text
     assert "--resume" in text
@@ -64,8 +64,9 @@ def test_help_explains_every_setting(iics):
 def test_unknown_flag_is_refused_with_the_nearest_one(iics):
     finished = iics("train", "sample", "--round", "3")
     assert finished.code == 2
-    assert "--round," in finished.stderr
-    assert "--rounds" in finished.stderr
+    assert finished.stderr == (
+        "iics: error: iics train has no --round. Did you mean --rounds? All flags: iics train --help-all.\n"
+    )
 
 
 def test_bug_keeps_its_traceback(iics, monkeypatch):
@@ -99,7 +100,7 @@ def test_evaluate_json_holds_what_training_measured_last(iics, trained, market_p
     )
     numbers = json.loads(finished.stdout)
     last = json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])
-    assert numbers == last["evaluation"]
+    assert numbers == {name: value for name, value in last["evaluation"].items() if not name.startswith("centred_")}
     assert numbers["num_queries"] == 9
     assert 0 < numbers["mean_ap"] <= 1
 

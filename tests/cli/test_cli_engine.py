@@ -39,7 +39,7 @@ def test_parts_below_1_are_refused(refusal, market_people, tmp_path, tiny_flags)
 
 def test_every_group_of_flags_has_its_own_text(iics, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    text = " ".join(iics("train", "--help").stdout.replace("│", " ").split())
+    text = " ".join(iics("train", "--help-all").stdout.replace("│", " ").split())
     assert "How training is computed (docs/performance.md); what was chosen is printed at the start." in text
     assert "Intra-camera training (Sec. 3.2)." in text
     assert "carry no prefix" not in text

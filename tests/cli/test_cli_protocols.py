@@ -71,6 +71,8 @@ def test_reranking_moves_the_numbers(evaluate):
     plain, reranked = (json.loads(evaluate(*flags, "--json")) for flags in ((), ("--rerank",)))
     assert plain.keys() == reranked.keys()
     assert plain["mean_ap"] != reranked["mean_ap"]
+    by_camera = json.loads(evaluate("--rerank", "--rerank-form=camera-jaccard", "--json"))
+    assert by_camera["mean_ap"] not in (plain["mean_ap"], reranked["mean_ap"])
     assert evaluate("--protocol=camera-pairs", "--rerank") != evaluate("--protocol=camera-pairs")
 
 

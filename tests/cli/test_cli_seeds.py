@@ -167,11 +167,11 @@ def test_without_labels_several_models_are_one_and_what_is_missing_is_said(iics,
     assert "Not offered here" in found["note"]
 
 
-def test_an_unfinished_seed_is_told_of_and_left_out(iics, copied, data):
+def test_an_unfinished_seed_is_told_of_and_left_out(iics, copied, data, caplog):
     without_seed_6(copied)
     finished = iics("evaluate", copied, *data)
     assert finished.code == 0
-    assert f"WARNING: Seed 6 of {copied} is not finished and left out. Go on with: iics train" in finished.stderr
+    assert f"Seed 6 of {copied} is not finished and left out. Go on with: iics train" in caplog.text
     assert finished.stdout == iics("evaluate", copied / "seed-5", *data).stdout
 
 
@@ -181,7 +181,7 @@ def test_an_unfinished_seed_is_told_of_and_left_out(iics, copied, data):
         ("{out}/seed-5 {out}/seed-5", "One model is named twice: {out}/seed-5. It would count double; name it once."),
         ("{out} {out}/seed-6", "One model is named twice: {out}/seed-6. It would count double; name it once."),
         ("{out}/seed-5 {copy}", "{out}/seed-5 and {copy} are the same model: their weights are equal. It would count"),
-        ("{out}/seed-5 {out}/none", "{out}/none does not exist"),
+        ("{out}/seed-5 {out}/none", "No model file at {out}/none; a run folder keeps its own as"),
         (
             "{out} --calibrate",
             "--calibrate takes one model, got 2: thresholds are of the matches of one. Name one run.",
@@ -197,7 +197,9 @@ def test_what_several_models_cannot_be_is_refused(refusal, two_seeds, data, tmp_
 
 def test_a_name_that_is_neither_model_nor_data_is_refused_with_the_data_there_is(refusal, two_seeds):
     message = refusal("evaluate", two_seeds[0], "sampel")
-    assert message.startswith("'sampel' is no data. Name one of sample,")
+    assert message.startswith(
+        "'sampel' is no data: there is no file or folder of that name here, and no reader. Did you mean sample?"
+    )
 
 
 def test_marks_take_one_model(refusal, two_seeds, tmp_path):

@@ -98,10 +98,31 @@ def test_flags_become_settings(trained, tiny_settings):
         (["market1501", "--preset", "msmt17"], presets.MSMT17),
         (["sample", "--preset=own-cameras"], presets.OWN_CAMERAS),
         (["--preset", "sample", "folder"], presets.SAMPLE),
+        (["cameras"], presets.OWN_CAMERAS),
+        (["--rounds", "3", "./cameras"], presets.OWN_CAMERAS),
+        (["--data-dir", "cameras"], presets.OWN_CAMERAS),
+        (["cameras", "--preset", "own-cameras-offline"], presets.OWN_CAMERAS_OFFLINE),
     ],
 )
 def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(arguments, expected):
     assert _defaults(arguments).settings == expected
+
+
+def test_a_folder_alone_is_trained_on_with_settings_that_are_chosen_told_and_kept(
+    iics, folder_people, tiny_flags, tmp_path
+):
+    flags = [flag for flag in tiny_flags.but("--rounds=1") if not flag.startswith(("--height", "--width"))]
+    finished = iics("train", folder_people, "--out", tmp_path / "run", *flags)
+    assert finished.code == 0, finished.stderr
+    chosen, time, better, start = finished.stderr.splitlines()[:4]
+    assert chosen.startswith("Chosen: test_efficientnet at 128x64, 1 round, for 54 crops of 3 cameras on a processor")
+    assert time.startswith("Time: about ")
+    assert better.startswith("Probably better, and dearer: --height 256 --width 128 (4 times); a GPU.")
+    assert start.startswith("54 crops of 3 cameras (cameras train); test_efficientnet at 128x64, 1 round, one process")
+    settings = RunFolder.open(tmp_path / "run").settings()
+    assert (settings.model.height, settings.model.width, settings.rounds) == (128, 64, 1)
+    source = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert (source["data"], source["data_dir"]) == ("folder", str(folder_people))
 
 
 def test_folder_without_identities_trains_and_is_not_measured(iics, folder_people, tiny_flags, tmp_path):
@@ -189,7 +210,10 @@ def test_settings_with_an_unknown_key_are_refused_on_resume(refusal, market_peop
 def test_nothing_to_train_on_is_refused(refusal):
     message = refusal("train")
     names = ", ".join(get_args(DataName))
-    assert message == f"What shall be trained on? Name one of {names}, or --resume RUN."
+    assert message == (
+        "What shall be trained on? Name a folder of cameras (iics train cameras), a table of crops (.csv, .parquet), "
+        f"one of {names}, or --resume RUN."
+    )
 
 
 def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flags):

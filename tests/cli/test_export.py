@@ -115,8 +115,8 @@ def test_eight_bits_need_data(refusal, run_folder):
     assert refusal("export", run_folder, "--int8").startswith("Eight bits are calibrated on crops: name data")
 
 
-def test_flags_of_data_without_its_name_are_refused(refusal, run_folder, folder_people):
-    assert refusal("export", run_folder, "--data-dir", folder_people).startswith("Which data? Name one of sample, ")
+def test_flags_of_data_without_its_name_are_refused(refusal, run_folder):
+    assert refusal("export", run_folder, "--pattern", "{camera}/{}.png").startswith("Which data? Name a folder of ")
 
 
 def test_an_empty_folder_of_crops_is_named(refusal, run_folder, tmp_path):

@@ -50,8 +50,10 @@ def test_no_model_at_all_is_refused(refusal):
 
 
 def test_weights_without_data_are_refused(refusal, checkpoint):
-    assert refusal("evaluate", "--weights", checkpoint).startswith("Which data? Name one of sample, ")
-    assert refusal("evaluate", "--weights", checkpoint, "nonsense").startswith("'nonsense' is no data. Name one of ")
+    assert refusal("evaluate", "--weights", checkpoint).startswith("Which data? Name a folder of camera folders, ")
+    assert refusal("evaluate", "--weights", checkpoint, "nonsense").startswith(
+        "'nonsense' is no data: there is no file or folder of that name here"
+    )
 
 
 @pytest.mark.parametrize("flags", [("--backbone", "resnet18"), ("--height", 64), ("--last-stride", 2)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from docs_site import flags as documented
 from docs_site.command_tables import command_kinds
+from iics.cli import flag_texts as documented
 from iics.cli.forget import ForgetCommand
 from iics.cli.given_flags import MAY_BE_EMPTY, flags_of, with_each_flag_once
 from iics.cli.parse import parse

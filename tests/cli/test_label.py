@@ -182,7 +182,7 @@ def test_one_camera_and_few_crops_are_refused(refusal, model_file, cameras):
     assert "asking about 50 pairs takes at least 50 crops" in refusal("label", model_file, *data, "--draw-only")
     shutil.rmtree(one)
     shutil.rmtree(other)
-    assert "crops of cameras are of one camera" in refusal("label", model_file, *data, "--draw-only")
+    assert "crops of cameras train are of one camera" in refusal("label", model_file, *data, "--draw-only")
 
 
 def test_flags_that_do_not_go_together_are_refused(refusal, model_file, tmp_path):

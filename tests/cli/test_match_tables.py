@@ -9,6 +9,7 @@ import pytest
 from iics.cli.match_tables import json_values, print_matches
 from iics.config import ModelSettings
 from iics.gallery.matches import Match
+from iics.models.centre_choice import CentreChoice
 from iics.models.model_header import ModelHeader
 
 
@@ -16,6 +17,7 @@ def match(rank, similarity):
     return Match(rank, similarity, f"c{rank}", Path(f"{rank}.png"), "hall", None, None, None, box=None)
 
 
+PLAIN = CentreChoice("off", False)
 MATCHES = [match(1, 0.9), match(2, 0.5)]
 
 
@@ -46,10 +48,21 @@ def test_the_table_of_a_model_without_thresholds_says_how_to_calibrate(header, c
 
 
 def test_json_holds_the_thresholds(header, calibrated):
-    values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, calibrated)))
+    values = json.loads(json.dumps(json_values(Path("q.jpg"), "g.db", MATCHES, calibrated, PLAIN)))
     assert values["thresholds"]["thresholds"][1]["similarity"] == 0.68
     assert "the rates do not hold" in values["thresholds_note"]
-    assert json_values(Path("q.jpg"), "g.db", MATCHES, header)["thresholds"] is None
+    assert json_values(Path("q.jpg"), "g.db", MATCHES, header, PLAIN)["thresholds"] is None
+
+
+def test_centred_similarities_are_judged_by_no_threshold(calibrated, capsys):
+    values = json_values(Path("q.jpg"), "g.db", MATCHES, calibrated, CentreChoice("on", True))
+    assert values["thresholds"] is None
+    assert values["thresholds_note"].startswith("Features are centred by camera")
+    assert values["centre"]["is_centred"]
+    print_matches(MATCHES, calibrated, is_centred=True)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Features are centred by camera, and thresholds are measured on plain ones" in printed
+    assert "above threshold" not in printed
 
 
 def test_times_are_shown_whatever_they_are(header, capsys):

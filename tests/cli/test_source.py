@@ -27,11 +27,18 @@ def test_every_name_has_a_reader(name, tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (DataSource(), "Which data? Name one of sample, market1501, dukemtmc, "),
+        (DataSource(), "Which data? Name a folder of camera folders, a table, or one of sample, market1501, "),
         (DataSource("sample", Path("x")), "The sample ships with the package and takes no --data-dir; leave it out."),
         (DataSource("folder"), "Where is the data? folder needs --data-dir FOLDER."),
         (DataSource("csv"), "Where is the data? csv needs --data-dir FILE."),
         (DataSource("pattern", Path("x")), "How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'."),
+        (
+            DataSource("foldr", Path("x")),
+            "'foldr' is no data: there is no file or folder of that name here, and no reader. ",
+        ),
+        (DataSource("None"), "'None' is no data: "),
+        (DataSource("/nowhere/cameras"), "'/nowhere/cameras' is no data: "),
+        (DataSource(".", Path("x")), ". is a path, and --data-dir is another; leave one of them out."),
         (DataSource("csv", Path("x"), PATTERN), "--pattern is for the data name pattern, not for csv; leave it out."),
     ],
 )
@@ -82,3 +89,63 @@ def test_queries_without_identities_do_not_keep_from_training(iics, folder_peopl
     flags = [*tiny_flags.but("--rounds=1"), "--stages=stage1"]
     finished = iics("train", "csv", "--data-dir", tmp_path / "crops.csv", "--out", tmp_path / "run", *flags)
     assert finished.code == 0, finished.stderr
+
+
+@pytest.mark.parametrize("spelling", ["{here}/cameras", "cameras", "./cameras/", "~/cameras"])
+def test_a_folder_in_place_of_a_name_is_read_as_cameras(folder_people, tmp_path, monkeypatch, spelling):
+    (tmp_path / "cameras").symlink_to(folder_people)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = DataSource(spelling.format(here=tmp_path)).by_name()
+    assert source.data == "folder"
+    assert len(source.load().train) == len(DataSource("folder", folder_people).load().train)
+    assert DataSource(data_dir=Path(spelling.format(here=tmp_path))).by_name() == source
+    assert DataSource.from_values(source.absolute().to_values()) == source.absolute()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("crops.csv", "csv"), ("CROPS.PARQUET", "parquet")])
+def test_a_table_in_place_of_a_name_is_read_as_one(tmp_path, name, kind):
+    (tmp_path / name).touch()
+    assert DataSource(str(tmp_path / name)).by_name() == DataSource(kind, tmp_path / name)
+
+
+def test_a_folder_with_a_pattern_is_read_by_it(folder_people):
+    source = DataSource(str(folder_people), pattern=PATTERN)
+    assert source.by_name() == DataSource("pattern", folder_people, PATTERN)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lobby.mp4", r"Cut crops out of a video first: iics crop lobby\.mp4 --camera NAME --out crops\.$"),
+        ("Market.zip", r"Of a zip, say which data set it holds, e\.g\. market1501 --data-dir Market\.zip\.$"),
+        ("0001.jpg", r"is neither a folder of camera folders nor a table .* e\.g\. cameras/lobby/0001\.jpg\.$"),
+    ],
+)
+def test_other_files_are_refused_with_a_way_out(tmp_path, name, message):
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=message):
+        DataSource(str(tmp_path / name)).load()
+
+
+@pytest.mark.parametrize("inside", ["bounding_box_train", "bbox_train", "image_train", "train_all"])
+def test_published_layouts_are_not_taken_for_cameras(tmp_path, inside):
+    (tmp_path / inside).mkdir()
+    with pytest.raises(DataError, match=f"holds {inside}, as published data sets do, and would be misread"):
+        DataSource(str(tmp_path)).load()
+
+
+def test_the_nearest_folder_and_name_are_suggested(tmp_path, monkeypatch):
+    (tmp_path / "cameras").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"Did you mean cameras\?"):
+        DataSource("camera").load()
+    with pytest.raises(DataError, match=r"Did you mean market1501\?"):
+        DataSource("market1510").load()
+
+
+def test_a_folder_named_like_data_is_meant_by_its_path(tmp_path, monkeypatch):
+    (tmp_path / "sample").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert DataSource("sample").by_name() == DataSource("sample")
+    assert DataSource("./sample").by_name() == DataSource("folder", Path("sample"))

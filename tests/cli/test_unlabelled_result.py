@@ -27,7 +27,10 @@ def test_a_folder_of_cameras_gets_what_can_be_said_without_labels(iics, trained,
     finished = iics("evaluate", trained[0], "folder", "--data-dir", folder_people)
     assert finished.code == 0, finished.stderr
     assert finished.stdout.startswith("What 54 crops say without labels. None of these numbers is an accuracy")
-    for heading in ("Cameras (3; 54 crops looked at)", "Clusters (54 crops clustered)"):
+    for heading in (
+        "Cameras (3; 54 crops looked at)",
+        "Cosine clusters (54 crops clustered by plain cosine; training clusters otherwise)",
+    ):
         assert f"\n{heading}\n" in finished.stdout
     assert (
         "cameras train has no identities, so there is no mAP and no CMC. iics label MODEL estimates" in finished.stdout

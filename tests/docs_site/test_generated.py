@@ -29,7 +29,7 @@ def test_a_page_without_its_marks_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "kind"), command_kinds().items())
 def test_options_of_the_pages_are_those_of_the_help_text(name, kind, capsys):
     with pytest.raises(SystemExit) as stopped:
-        parse(kind, ["--help"], command=name)
+        parse(kind, ["--help-all"], command=name)
     assert stopped.value.code == 0
     lines = capsys.readouterr().out.replace(", --", "\n --").splitlines()
     helped = {found[1] for line in lines if (found := re.match(r"\W{1,3}(--[a-z][\w.-]*)", line))}

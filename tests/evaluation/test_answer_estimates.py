@@ -8,9 +8,9 @@ import pytest
 
 from iics.crops import CropSet
 from iics.errors import EvaluationError
+from iics.evaluation.answer_calibration import answer_thresholds
 from iics.evaluation.answer_estimates import _falling, answered_thresholds, check_answers, rank_one
 from iics.evaluation.answers import AskedPair
-from iics.evaluation.calibration import answer_thresholds
 from iics.evaluation.drawn_pairs import PairsAcross, best_matches, draw_pairs
 
 ONE = AskedPair(1, "", "a", "p", "b", "q", 0.5, "best match", 0, 10, "", "", "", "m")

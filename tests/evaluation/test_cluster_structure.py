@@ -26,7 +26,7 @@ def test_people_well_apart_are_found_over_cameras():
     assert found.num_clusters == 12
     assert found.silhouette > 0.9
     assert (found.singleton_share, found.median_size, found.spanning_share) == (0, 9, 1)
-    assert found.camera_entropy == pytest.approx(1)
+    assert found.camera_entropy_normalized == pytest.approx(1)
 
 
 def test_strong_cameras_leave_clusters_of_one_camera():
@@ -38,14 +38,14 @@ def test_strong_cameras_leave_clusters_of_one_camera():
 def test_where_only_cameras_differ_there_are_no_clusters_to_describe():
     found = cluster_structure(*people_in_cameras(12, 3, camera=5.0))
     assert (found.num_clusters, found.silhouette) == (1, 0)
-    assert (found.singleton_share, found.spanning_share, found.camera_entropy) == (None, None, None)
+    assert (found.singleton_share, found.spanning_share, found.camera_entropy_normalized) == (None, None, None)
     assert "no cut of any number of clusters" in " ".join("\n".join(found.lines()).split())
 
 
 def test_one_camera_has_no_mixture():
     found = cluster_structure(*people_in_cameras(8, 1))
     assert found.num_clusters == 8
-    assert (found.spanning_share, found.camera_entropy) == (None, None)
+    assert (found.spanning_share, found.camera_entropy_normalized) == (None, None)
     assert "span" not in "\n".join(found.lines())
 
 

@@ -8,6 +8,7 @@ from iics.evaluation import distance_rows, reranked_rows
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking
+from iics.similarity.camera_jaccard import CameraLists
 from iics.similarity.reranking import k_reciprocal_distance
 
 SETTINGS = [Reranking(), Reranking(k1=5, k2=1, lambda_value=0.0), Reranking(k1=3, k2=8, lambda_value=1.0)]
@@ -65,8 +66,27 @@ def test_published_rows_equal_the_plain_matrix_of_all_crops(lambda_value, crops,
     np.testing.assert_allclose(streamed(queries, gallery, labels, reranking), expected[:61, 61:], atol=1e-5)
 
 
+@pytest.mark.parametrize("lambda_value", [0.3, 0.0])
+def test_rows_by_camera_equal_the_plain_matrix_of_all_crops(lambda_value, crops, reference, monkeypatch):
+    queries, gallery, labels = crops(0)
+    monkeypatch.setattr(distance_rows, "WORK_SPACE_BYTES", 20 * 4 * 230)
+    constants = {"k1_intra": 2, "k1_inter": 6, "k2_intra": 2, "k2_inter": 3}
+    reranking = Reranking(form="camera-jaccard", lambda_value=lambda_value, lists=CameraLists(**constants))
+    cosine = dense(queries, gallery, labels)
+    cameras = np.concatenate([labels.query_cameras, labels.gallery_cameras[~labels.is_junk]])
+    jaccard = reference.camera_jaccard_distance(1 - cosine, cameras, **constants)
+    expected = (1 - lambda_value) * jaccard + lambda_value * cosine
+    np.testing.assert_allclose(streamed(queries, gallery, labels, reranking), expected[:61, 61:], atol=1e-5)
+
+
+def test_memory_of_camera_lists_is_predicted():
+    by_camera = Reranking(form="camera-jaccard")
+    more = reranked_rows.reranking_memory(2000, 16, by_camera) - reranked_rows.reranking_memory(1000, 16, by_camera)
+    assert more > by_camera.lists.memory(1000)
+
+
 def test_a_form_that_is_none_is_refused():
-    with pytest.raises(EvaluationError, match=r"form must be paper or published, got 'zhong'\."):
+    with pytest.raises(EvaluationError, match=r"form must be paper, published or camera-jaccard, got 'zhong'\."):
         Reranking(form="zhong")
 
 

@@ -124,6 +124,17 @@ def test_a_folder_means_the_files_below_it_and_no_neighbour(gallery, angles, sto
     assert meant == ["/c/a", "/c/a/1.jpg", "/c/a/b/2.jpg"]
 
 
+def test_matches_by_camera_are_in_the_order_of_the_camera_aware_distance(gallery, stored_row, reference):
+    features = np.random.default_rng(3).normal(size=(60, gallery.dimension)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    cameras = [k % 3 for k in range(59)]
+    gallery.write([stored_row(str(k), camera="abc"[cameras[k]]) for k in range(59)], features[1:])
+    (matches,) = gallery.search(features[:1], top=59, rerank=True, rerank_form="camera-jaccard")
+    cosine = 1 - features @ features.T
+    distance = 0.7 * reference.camera_jaccard_distance(1 - cosine, [-1, *cameras]) + 0.3 * cosine
+    assert [int(match.path.name) for match in matches] == np.argsort(distance[0, 1:], kind="stable").tolist()
+
+
 def test_both_forms_of_reranking_are_those_of_their_distances(gallery, stored_row):
     generator = np.random.default_rng(1)
     features = generator.standard_normal((60, gallery.dimension)) + 3 * np.eye(6, gallery.dimension)[np.arange(60) % 6]

@@ -10,10 +10,10 @@ from iics.clustering.average_linkage import AllPairs, linkage_in_place
 from iics.clustering.cluster_count import choose_number_of_clusters, comparisons_of
 from iics.clustering.cuts import cut_distance, cut_number
 from iics.clustering.near_pairs import NearPairs
-from iics.config import ClusterSettings, DistanceSettings
+from iics.config import ClusterSettings, DistanceSettings, Settings, Stage2Settings
 from iics.errors import SettingsError
 from iics.labelling import labeller
-from iics.labelling.labeller import labeller_of, max_dense_crops
+from iics.labelling.labeller import labeller_of, max_dense_crops, stage2_distance
 from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.inter_camera import InterCameraSimilarity
 from iics.similarity.overlap_similarity import OverlapSimilarity
@@ -419,6 +419,38 @@ def test_memory_of_the_graph_worked_by_hand():
     assert labeller_of(with_faiss, ClusterSettings()).memory(1000, num_features=512) == memory + 1000 * (
         90 * 50 + 3 * 4 * 256
     )
+
+
+def test_memory_of_the_camera_aware_distance_worked_by_hand():
+    settings = DistanceSettings(kind="camera-jaccard", max_dense_crops=1000)
+    # 27 mutual neighbours averaged over 6 crops, and two lists of 21.
+    of_weights = 1000 * (48 * 27 * 6 + 90 * 42)
+    assert labeller_of(settings, ClusterSettings()).memory(1000, num_features=512) == 4 * 1000**2 + of_weights
+    graph = replace(settings, max_dense_crops=1)
+    expected = of_weights + 1000 * (90 * 100 + 4 * 256)
+    assert labeller_of(graph, ClusterSettings()).memory(1000, num_features=512) == expected
+
+
+@pytest.mark.parametrize("most", [1000, 1], ids=["all pairs", "graph"])
+def test_cameras_reach_the_camera_aware_distance(most, reference):
+    similarity, cameras = people_similarity("cosine")
+    settings = DistanceSettings(kind="camera-jaccard", max_dense_crops=most, graph_neighbours=400)
+    clusters = ClusterSettings(number=20)
+    found = label_crops(similarity, distance=settings, clusters=clusters, camera_ids=cameras).labels
+    distance = reference.camera_jaccard_distance(similarity.matrix(), cameras)
+    expected = cut_number(average_linkage(distance), 20)
+    assert adjusted_rand_score(expected, found) == 1
+    without = label_crops(similarity, distance=settings, clusters=clusters).labels
+    assert adjusted_rand_score(without, found) < 1
+
+
+def test_stage_2_may_have_a_distance_of_its_own():
+    settings = Settings(stage2=Stage2Settings(distance="camera-jaccard"))
+    first, later = (stage2_distance(settings, round_index=index) for index in (0, 1))
+    assert settings.distance.kind == "reranked"
+    assert (first.kind, first.k2_intra, first.k2_inter) == ("camera-jaccard", 3, 3)
+    assert (later.kind, later.k2_intra, later.k2_inter) == ("camera-jaccard", 2, 4)
+    assert stage2_distance(Settings(), round_index=1) == Settings().distance
 
 
 def test_memory_of_the_graph_grows_with_crops_and_neighbours():

@@ -56,7 +56,8 @@ def test_no_two_stages_of_a_method_share_a_name_or_draw_the_same(name):
 def test_an_unknown_method_is_refused_with_the_nearest():
     with pytest.raises(SettingsError) as caught:
         method_of(Settings(method="supervized"))
-    assert str(caught.value) == ("There is no method 'supervized'; there is iics, supervised. Did you mean supervised?")
+    known = "iics, supervised, cluster-contrast, camera-proxies"
+    assert str(caught.value) == f"There is no method 'supervized'; there is {known}. Did you mean supervised?"
 
 
 def test_stages_of_iics_are_refused_with_another_method():

@@ -18,6 +18,8 @@ from iics.methods.camera_proxies.loss import ProxyLoss
 from iics.methods.camera_proxies.method import CameraProxiesSettings
 from iics.methods.cluster_contrast.method import ClusterContrastSettings
 from iics.methods.density_round import LabelSettings, label_crops, labeller_with
+from iics.similarity.cosine import CosineSimilarity
+from iics.similarity.reranking import k_reciprocal_distance
 from iics.training.camera_proxies import CameraProxies
 from iics.training.losses import LabelledCrops
 
@@ -75,13 +77,18 @@ def test_too_few_clusters_are_refused_with_a_way_out(context, change, message):
 def test_too_few_clusters_of_two_cameras_are_refused(context):
     settings = replace(DENSITY, one_camera_clusters="drop")
     with pytest.raises(TrainingError, match=r"no cluster of two cameras or more of 10 crops.*one-camera-clusters keep"):
-        label_crops(context, from_angles(0, 120, 240, 10, 60, 30, 180, 181, 182, 90), settings)
+        label_crops(context, from_angles(0, 1, 240, 2, 60, 30, 180, 181, 182, 90), settings)
 
 
 def test_the_distance_is_the_methods_own_and_how_it_is_compared_everybodys(tiny_settings):
-    distance = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
-    labeller = labeller_with(distance, LabelSettings())
-    assert (labeller.distance.k1, labeller.distance.k2, labeller.distance.lambda_value) == (30, 6, 0)
+    given = replace(tiny_settings.distance, k1=5, max_dense_crops=7, graph_neighbours=50)
+    labels = LabelSettings(distance="reranked")
+    labeller = labeller_with(replace(tiny_settings, distance=given), labels, round_index=0)
+    distances = labeller.distance.all_pairs(CosineSimilarity(ANGLES))
+    assert labeller.distance.num_neighbours(100) == 31
+    assert np.array_equal(
+        distances, k_reciprocal_distance(1 - (ANGLES @ ANGLES.T).numpy(), k1=30, k2=6, lambda_value=0)
+    )
     assert (labeller.max_dense_crops, labeller.num_neighbours) == (7, 50)
 
 
@@ -94,8 +101,8 @@ def test_enough_crops_are_accepted(settings, people):
 
 
 def test_too_few_crops_are_refused(settings, people):
-    few = people.train.subset(np.arange(0, 54, 8))
-    with pytest.raises(TrainingError, match=r"Two clusters need at least 8 crops; .* has 7"):
+    few = people.train.subset(np.array([0, 20, 40]))
+    with pytest.raises(TrainingError, match=r"Two clusters need at least 4 crops; .* has 3"):
         method_of(settings).check(few, settings)
 
 

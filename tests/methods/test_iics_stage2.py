@@ -11,7 +11,8 @@ from iics.errors import TrainingError
 from iics.methods.iics.stage2 import mu_schedule, train_stage2
 from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead, classifier_scores
-from iics.similarity.by_name import SIMILARITIES
+from iics.similarity.by_name import DISTANCES, SIMILARITIES
+from iics.similarity.camera_jaccard import camera_jaccard
 from iics.similarity.crop_similarity import ComparedCrops
 
 # Two people seen by two cameras, four crops each. A crop is one colour: red for camera a, green for camera b, and
@@ -121,6 +122,22 @@ def test_labels_are_the_same_from_all_pairs_and_from_a_graph_of_them(context, he
     working_place = replace(working_place, settings=replace(working_place.settings, distance=distance))
     expected = CAMERAS if kind == "cnn" else PEOPLE
     assert same_partition(trained(working_place, heads).labels, expected)
+
+
+@pytest.mark.parametrize("max_dense_crops", [100, 1])
+def test_stage_2_clusters_by_its_own_distance_and_the_round(context, heads, max_dense_crops, monkeypatch):
+    seen = []
+
+    def distance_of(given):
+        seen.append((given.kind, given.k2_intra, given.k2_inter))
+        return camera_jaccard(given)
+
+    monkeypatch.setitem(DISTANCES, "camera-jaccard", distance_of)
+    working = context(similarity="cnn", distance="camera-jaccard")
+    settings = replace(working.settings, distance=replace(working.settings.distance, max_dense_crops=max_dense_crops))
+    for index in (0, 1):
+        trained(replace(working, settings=settings, round_index=index), heads)
+    assert seen == [("camera-jaccard", 3, 3), ("camera-jaccard", 2, 4)]
 
 
 @pytest.mark.parametrize(("most_clusters_of_a_camera", "expected"), [(2, 2), (5, 5)])

@@ -12,7 +12,8 @@ from torch import nn
 
 from iics.config import Settings, SupervisedSettings
 from iics.errors import TrainingError
-from iics.methods.supervised import check_identities, cosine_decay, identity_labels, train_supervised
+from iics.methods.supervised import check_identities, identity_labels, train_supervised
+from iics.training.rates import cosine_decay
 
 SETTINGS = SupervisedSettings(epochs=1, identities_per_batch=2, crops_per_identity=2)
 

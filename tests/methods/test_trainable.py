@@ -48,6 +48,26 @@ def test_crops_that_can_be_compared_are_trainable(make_crops, free_memory):
     check_trainable(crops, Settings())
 
 
+def test_a_distance_of_stage_2_that_does_not_exist_is_refused():
+    with pytest.raises(SettingsError, match=r"stage2\.distance.*camera-jacard.*camera-jaccard"):
+        check_choices(Settings(stage2=Stage2Settings(distance="camera-jacard")))
+
+
+def test_a_graph_too_narrow_for_either_round_is_refused():
+    distance = DistanceSettings(graph_neighbours=50, k2_first_round=30)
+    check_choices(Settings(distance=distance))
+    with pytest.raises(SettingsError, match=r"distance\.graph_neighbours must be at least 60, got 50"):
+        check_choices(Settings(distance=distance, stage2=Stage2Settings(distance="camera-jaccard")))
+
+
+def test_memory_of_the_distance_of_stage_2_is_predicted():
+    settings = settings_of(stages="stage2")
+    by_camera = replace(settings, stage2=replace(settings.stage2, distance="camera-jaccard"))
+    # In the first round 27 weights over 6 crops each, and two lists of 21; in place of 21 x 12 expanded members.
+    more = 1000 * (48 * 27 * 6 + 90 * 42 - 4 * 21 * 12)
+    assert predicted_memory([600, 400], by_camera) - predicted_memory([600, 400], settings) == more
+
+
 def test_one_camera_is_refused(make_crops):
     with pytest.raises(TrainingError) as caught:
         check_trainable(make_crops([5]), Settings())
@@ -119,7 +139,7 @@ def test_a_missing_faiss_is_refused_if_it_is_asked_for(make_crops):
         ),
         (
             Settings(distance=DistanceSettings(kind="euclidean")),
-            "There is no distance.kind 'euclidean'; there is reranked, cosine.",
+            "There is no distance.kind 'euclidean'; there is reranked, cosine, jaccard, camera-jaccard.",
         ),
         (
             Settings(distance=DistanceSettings(neighbour_search="fais")),
@@ -127,7 +147,7 @@ def test_a_missing_faiss_is_refused_if_it_is_asked_for(make_crops):
         ),
         (
             Settings(stage1=Stage1Settings(clusters=ClusterSettings(rule="Auto"))),
-            "There is no clusters.rule 'Auto'; there is fixed, quantile, auto. Did you mean auto?",
+            "There is no clusters.rule 'Auto'; there is fixed, quantile, auto, density. Did you mean auto?",
         ),
         (
             Settings(stages="stage2"),

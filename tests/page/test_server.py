@@ -28,6 +28,7 @@ FIELDS = {
     "top": 5,
     "one": False,
     "rerank": False,
+    "by_camera": False,
 }
 
 
@@ -133,6 +134,7 @@ def test_filters_hold_for_an_upload(pages, timed_crops):
     assert len(matches_in(search(pages.people, file, not_cameras=[camera], top=50))) == 36
     assert len(matches_in(search(pages.people, file, until="2026-03-01 08:10", top=50))) == 10
     assert len(matches_in(search(pages.people, file, rerank=True, top=7))) == 7
+    assert len(matches_in(search(pages.people, file, by_camera=True, top=7))) == 7
 
 
 @pytest.mark.parametrize(

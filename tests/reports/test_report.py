@@ -71,7 +71,7 @@ def test_the_page_shows_the_run(make_run):
     assert "training time 2 min 20 s" in page.text
     assert "camera door 85 crops" in page.text
     assert "model.backbone resnet18 model.norm_stages -" in page.text
-    assert "None: no collapse" in page.text
+    assert "None of these was seen after 2 rounds: one giant cluster" in page.text
     assert page.alts == [
         "Accuracy by round",
         "Rank-1 by pair of cameras",
@@ -163,7 +163,7 @@ def test_a_warning_is_shown_with_what_to_try(make_run, make_record):
     text = Page(report_html(make_run(record))).text
     assert "One giant cluster In round 1 one cluster holds 90 % of the crops of all cameras." in text
     assert "Try: Look at that cluster in pseudo_labels/." in text
-    assert "no collapse" not in text
+    assert "None of these was seen" not in text
 
 
 def test_the_report_is_written_beside_the_run(tmp_path):
@@ -251,10 +251,17 @@ def test_any_method_s_stages_are_told_by_their_names(make_run, statistics):
     assert legends["Other terms by round"] == ["memory, contrast"]  # entropy was never a number
     assert "Agreement with identities, all cameras" in legends
     text = Page(report_html(run)).text
-    assert "loss, warm_up loss, memory clusters single crops" in text
+    assert "loss, warm_up loss, memory clusters of one crop" in text
     assert "warm_up: train 2.0 s" in text
     assert "memory: label_crops 4.0 s" in text
     assert "clusters 25" in text
+
+
+def test_the_page_guesses_the_number_of_people_where_clusters_are_automatic(make_run, make_record):
+    automatic = {"rounds": 1, "stage1": {"clusters": {"rule": "auto"}}, "stage2": {"clusters": {"rule": "auto"}}}
+    guess = "people, a guess without labels about"
+    assert guess in Page(report_html(make_run(make_record(1), settings=automatic))).text
+    assert guess not in Page(report_html(make_run(make_record(1)))).text
 
 
 def test_a_method_of_one_stage_has_one_loss(make_run):

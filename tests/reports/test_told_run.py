@@ -104,3 +104,42 @@ def test_cameras_without_crops_do_not_count(make_run):
     run = make_run(data={"crops_per_camera": {"door": 3, "gate": 0}})
     assert run.crops_per_camera == {"door": 3}
     assert make_run(data={}).crops_per_camera is None
+
+
+def automatic(stage1="auto", stage2="auto"):
+    return {"rounds": 2, "stage1": {"clusters": {"rule": stage1}}, "stage2": {"clusters": {"rule": stage2}}}
+
+
+def with_clusters(make_record, statistics, *, in_cameras, across):
+    record = make_record(1)
+    record["stage1"]["pseudo_labels"] = {name: statistics(num_clusters=number) for name, number in in_cameras.items()}
+    record["stage2"]["pseudo_labels"] = statistics(num_clusters=90, num_across_cameras=across)
+    return record
+
+
+@pytest.mark.parametrize(("across", "expected"), [(40, 40), (17, 30)])
+def test_people_are_guessed_by_the_clusters_that_span_cameras_and_those_of_the_fullest_camera(
+    make_run, make_record, statistics, across, expected
+):
+    record = with_clusters(make_record, statistics, in_cameras={"door": 12, "hall": 30}, across=across)
+    assert make_run(record, settings=automatic()).estimated_people == expected
+
+
+def test_a_fixed_number_within_cameras_says_nothing_about_people(make_run, make_record, statistics):
+    record = with_clusters(make_record, statistics, in_cameras={"door": 600, "hall": 600}, across=17)
+    assert make_run(record, settings=automatic(stage1="fixed")).estimated_people == 17
+
+
+def test_people_are_not_guessed_by_a_fixed_number_of_another_method_or_before_a_round(make_run, make_record):
+    assert make_run(make_record(1), settings=automatic(stage2="fixed")).estimated_people is None
+    assert make_run(make_record(1), settings={"rounds": 1}).estimated_people is None
+    assert make_run({"round": 0, "alpha": {}}, settings=automatic()).estimated_people is None
+    assert make_run({"round": 1, "memory": {"loss": 1.0}}, settings=automatic()).estimated_people is None
+
+
+def test_people_are_not_guessed_from_an_older_record_that_lacks_the_clusters_that_span_cameras(
+    make_run, make_record, statistics
+):
+    record = with_clusters(make_record, statistics, in_cameras={"door": 12, "hall": 30}, across=40)
+    del record["stage2"]["pseudo_labels"]["num_across_cameras"]
+    assert make_run(record, settings=automatic()).estimated_people is None

@@ -7,7 +7,7 @@ import pytest
 from iics.clustering.average_linkage import linkage_in_place
 from iics.clustering.cuts import cut_number
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
-from iics.reports.warnings import run_warnings
+from iics.reports.warnings import nothing_found, run_warnings
 
 
 @pytest.fixture
@@ -240,3 +240,26 @@ def test_clusters_of_healthy_camera_bound_and_collapsed_features_are_told_apart(
     record = make_record(1)
     record["stage2"]["pseudo_labels"] = clustered(**changes)
     assert titles_of(record) == expected
+
+
+def test_no_warning_after_one_round_says_what_is_not_known_yet(make_run, make_record):
+    text = nothing_found(make_run(make_record(1, with_identities=False)))
+    assert text.startswith(
+        "None of these was seen after 1 round: one giant cluster, training clusters that keep to one"
+    )
+    assert "a loss that is no number" in text
+    assert text.endswith(
+        "That is no praise. Not known from this: whether clusters are stable, which takes two rounds; whether the loss "
+        "falls, which takes 3; whether people are found across cameras, which takes identities or marked matches; how "
+        "much of the camera is in the features that a search compares (iics evaluate RUN DATA)."
+    )
+
+
+def test_no_warning_after_three_measured_rounds_leaves_less_unknown(make_run, make_record):
+    text = nothing_found(make_run(*map(make_record, (1, 2, 3))))
+    assert "a loss that does not fall" in text
+    assert "a fall of mAP" in text
+    assert text.endswith(
+        "Not known from this: how much of the camera is in the features that a search compares (iics "
+        "evaluate RUN DATA)."
+    )

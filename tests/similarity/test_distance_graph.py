@@ -196,8 +196,8 @@ def test_features_that_are_not_finite_are_refused(is_reranked):
     features = cosine().features.clone()
     features[17, 3] = float("nan")
     similarity = CosineSimilarity(features)
-    graph = neighbour_graph(similarity, num_neighbours=20)
-    with pytest.raises(ValueError, match="NaN or infinite"):  # noqa: PT012 - either step may find it
+    with pytest.raises(ValueError, match="NaN or infinite"):  # noqa: PT012 - any step may find it
+        graph = neighbour_graph(similarity, num_neighbours=20)
         distance = (
             RerankedDistance(**RERANKING).near(similarity, graph) if is_reranked else NearPlainDistance(similarity)
         )

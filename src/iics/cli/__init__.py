@@ -37,7 +37,7 @@ EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code: 0, 1 for a part that failed, 2 for a user's mistake, 130 for Ctrl-C."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all"):
         print(_usage())
         return EXIT_OK if arguments else EXIT_USER_ERROR
     if arguments[0] == "--version":
@@ -95,5 +95,5 @@ def _usage() -> str:
     commands = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
     return (
         "usage: iics COMMAND ...\n\nPerson re-identification learned from unlabelled multi-camera crops.\n\n"
-        f"commands:\n{commands}\n\nEvery command answers --help. Try: iics train sample"
+        f"commands:\n{commands}\n\nEvery command answers --help, with all its flags --help-all. Try: iics train sample"
     )

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark that the first of its names among the arguments asks for."""
     kind = next((argument for argument in arguments if argument in KINDS), None)
     if kind is None:
-        if not {"-h", "--help"}.isdisjoint(arguments):
+        if not {"-h", "--help", "--help-all"}.isdisjoint(arguments):
             print(_usage())
             return 0
         given = f"got {' '.join(arguments)}" if arguments else "got nothing"

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from iics import presets
+from iics.cli.fitting import Fitting
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
 from iics.cli.train import PresetName, fitting_preset
@@ -18,9 +20,11 @@ from iics.progress_display import count_display, format_seconds
 from iics.ranges import check_ranges, whole
 
 if TYPE_CHECKING:
+    from iics.config import Settings
     from iics.crops import CropSet, DataSplits
     from iics.data_check.findings import DataReport
     from iics.runs.estimate import RepeatedWork, RunEstimate
+    from iics.runs.fitted_settings import FittedSettings
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,16 @@ def main(arguments: list[str]) -> int:
         print(report)
         for sheet in sheets:
             print(f"Contact sheet: {sheet}", flush=True)  # the estimate takes a while, and may be refused
-    estimate = _estimate(splits, command) if command.estimate and report.ok else None
+    fitted = _fitted(splits, command) if command.estimate and report.ok else None
+    settings = presets.BY_NAME[_preset(command)] if fitted is None else fitted.settings
+    estimate = _estimate(splits, settings, command) if command.estimate and report.ok else None
     if command.json:
         found = asdict(report) | {"ok": report.ok, "contact_sheets": [str(sheet) for sheet in sheets]}
         print(json.dumps(found | {"estimate": None if estimate is None else _numbers(estimate)}, indent=2))
     elif estimate is not None:
-        print(f"\n{estimate_text(estimate)}")
+        print("", *([] if fitted is None else [fitted.choice_line]), estimate_text(estimate), sep="\n")
+        if fitted is not None:
+            print(fitted.better_line)
     elif command.estimate:
         print("No estimate is made while there are errors.")
     return 0 if report.ok else 2
@@ -124,11 +132,20 @@ def _write_sheets(crops: CropSet, path: Path) -> list[Path]:
     return paths
 
 
-def _estimate(splits: DataSplits, command: CheckDataCommand) -> RunEstimate:
-    from iics import presets
+def _preset(command: CheckDataCommand) -> str:
+    return command.preset or fitting_preset(command.source.by_name())
+
+
+def _fitted(splits: DataSplits, command: CheckDataCommand) -> FittedSettings | None:
+    """Return what `iics train` would choose for this data here; None for a preset that chooses nothing."""
+    preset = _preset(command)
+    fitting = Fitting.of(preset, presets.BY_NAME[preset])
+    return None if fitting is None else fitting.length(fitting.network(), splits.to_train_on())
+
+
+def _estimate(splits: DataSplits, settings: Settings, command: CheckDataCommand) -> RunEstimate:
     from iics.runs.estimate import estimate_run
 
-    settings = presets.BY_NAME[command.preset or fitting_preset(command.source)]
     method = command.method or settings.method
     return estimate_run(splits, replace(settings, method=method), num_seeds=command.seeds)
 

@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -20,9 +20,9 @@ from iics.cli.protocol_choice import (
     check_reranking_form,
     json_values,
 )
-from iics.cli.source import DataName, DataSource, SourceFlags
+from iics.cli.source import DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
-from iics.errors import EvaluationError, SettingsError, check_setting
+from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
@@ -58,7 +58,8 @@ class EvaluateCommand:
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
     rerank_form: RerankingForm = "paper"
     """With --rerank: as the paper's equations say, or as the program its authors published computes it, which other
-    toolboxes took over; their numbers are to be compared with the latter."""
+    toolboxes took over; their numbers are to be compared with the latter. camera-jaccard: by the camera-aware Jaccard
+    distance (CA-Jaccard, 0.7 of it and 0.3 of the cosine distance) instead of the k-reciprocal one."""
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
@@ -171,14 +172,22 @@ def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
             "iics.load_foreign_weights(FILE, backbone=...).save('model.safetensors')."
         )
     models, data = command.models, command.source.data
-    is_data = len(models) > 1 and (str(models[-1]) in get_args(DataName) or not models[-1].exists())
+    is_data = len(models) > 1 and not _is_model_place(models[-1])
     if data is None and models and (is_data or command.foreign.weights is not None):
-        models, data = models[:-1], cast(DataName, str(models[-1]))  # what is no data is told of when it is read
+        models, data = models[:-1], str(models[-1])  # what is no data is told of when it is read
     if command.foreign.weights is not None and models:
         raise SettingsError(f"--weights stands for the model; leave out {' '.join(map(str, models))}.")
     if command.foreign.weights is None and not models:
         raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
     return replace(command, models=models, source=replace(command.source, data=data))
+
+
+def _is_model_place(path: Path) -> bool:
+    """Return whether a model or runs are at a path, so that it is not meant as data."""
+    place = expanded(path)
+    return place.suffix == ".safetensors" or any(
+        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
+    )
 
 
 def _with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:
@@ -227,22 +236,9 @@ def _print_marked(command: EvaluateCommand, file: Path) -> int:
     return 0
 
 
-def check_nothing_ranked(choice: ProtocolChoice, crops: CropSet) -> None:
-    """Refuse what only a ranking has, for crops that are not ranked.
-
-    Raises:
-        EvaluationError: If it is asked for.
-    """
-    if choice.has_contact_sheet or choice.is_reranked or choice.protocol != "market1501":
-        raise EvaluationError(
-            f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
-            "--rerank and --contact-sheet."
-        )
-
-
 def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits) -> int:
     crops = splits.to_look_at()
-    check_nothing_ranked(choice, crops)
+    choice.check_nothing_ranked(crops)
     from iics.cli.unlabelled_result import UnlabelledResult
     from iics.evaluation.centred_search import centre_crops
     from iics.evaluation.metrics import numbers

@@ -88,7 +88,7 @@ def given_flags(arguments: Sequence[str], flags: Mapping[str, Flag]) -> list[Giv
         if word == "--":
             return found + [Given(None, (rest,)) for rest in arguments[at:]]
         before = found[-1] if found else Given(None, ())
-        flag = flags.get(_spelt(word))
+        flag = flags.get(spelt(word))
         if flag is not None or looks_like_flag(word):
             found.append(Given(flag, (word,)))
         elif _takes_more(before):
@@ -145,7 +145,7 @@ def looks_like_flag(word: str) -> bool:
     return word.startswith("-") and letters[:1].isalpha() and not is_number
 
 
-def _spelt(word: str) -> str:
+def spelt(word: str) -> str:
     """Return the flag of a word as help spells it; tyro takes _ for -."""
     name = word.partition("=")[0]
     return "--" + name[2:].replace("_", "-") if name.startswith("--") else name

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
 import tyro
@@ -20,13 +20,13 @@ from iics.crops import CropSet, DataSplits
 from iics.errors import DataError
 from iics.progress_display import count_display, count_of
 from iics.ranges import BATCH, check_ranges
+from iics.readers.path_kind import TABLES, kind_of_path
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.indexing import IndexResult
 
 SplitName = Literal["train", "query", "gallery"]
-_TABLES: dict[str, DataName] = {".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
@@ -167,20 +167,18 @@ def named_crops(
         if splits:
             raise DataError("--splits is for data with splits; images of --camera have none.")
         return [_of_one_camera(words, camera)]
-    named = [DataSource(cast(DataName, words[0]), data_dir, pattern)] if is_named else []
+    named = [DataSource(words[0], data_dir, pattern)] if is_named else []
     sources = named or [_source_of_path(Path(word)) for word in words]
     return [crops for source in sources for crops in _chosen_splits(source.load(), splits)]
 
 
 def _source_of_path(path: Path) -> DataSource:
-    if path.suffix.lower() in _TABLES:
-        return DataSource(_TABLES[path.suffix.lower()], path)
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() not in TABLES:
         raise DataError(
             f"Which camera took {path}? Say it by --camera NAME, or name a folder of camera folders or a table "
             "(.csv, .parquet)."
         )
-    return DataSource("folder", path)
+    return DataSource(kind_of_path(path) if path.exists() else "folder", path)
 
 
 def _of_one_camera(words: Sequence[str], camera: str) -> CropSet:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from iics.errors import check_setting
+from iics.errors import EvaluationError, check_setting
 
 if TYPE_CHECKING:
     from iics.arrays import DoubleArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
 
-RerankingForm = Literal["paper", "published"]
+RerankingForm = Literal["paper", "published", "camera-jaccard"]
 """As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
 
 ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
@@ -89,6 +89,18 @@ class ProtocolChoice:
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
         labels = evaluation_labels(evaluated.query, evaluated.gallery)
         warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
+
+    def check_nothing_ranked(self, crops: CropSet) -> None:
+        """Refuse what only a ranking has, for crops that are not ranked.
+
+        Raises:
+            EvaluationError: If it is asked for.
+        """
+        if self.has_contact_sheet or self.is_reranked or self.protocol != "market1501":
+            raise EvaluationError(
+                f"{crops.name} has no query and gallery with identities, so nothing is ranked; leave out --protocol, "
+                "--rerank and --contact-sheet."
+            )
 
     def _reranking(self) -> Reranking | None:
         from iics.evaluation.reranked_rows import Reranking

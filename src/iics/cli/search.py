@@ -48,7 +48,8 @@ class SearchCommand:
     rerank: bool = False
     """Order the nearest crops by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) among themselves."""
     rerank_form: RerankingForm = "paper"
-    """With --rerank: as the paper's equations say, or as the program its authors published computes it."""
+    """With --rerank: as the paper's equations say; as the program its authors published computes it; or by the
+    camera-aware Jaccard distance (CA-Jaccard), the query being of a camera of its own."""
     group_by: Literal["tracklet"] | None = None
     """Only the best crop of each tracklet."""
     centre: Centre | None = None

@@ -12,6 +12,7 @@ import tyro
 from iics.crops import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
+from iics.readers.path_kind import kind_of_path, unknown_data
 
 BenchmarkName = Literal[
     "market1501",
@@ -33,10 +34,11 @@ DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet
 class DataSource:
     """Which data a command works on, as its flags say."""
 
-    data: tyro.conf.Positional[DataName | None] = None
-    """What to read: sample, a benchmark, market-layout (data of your own like Market-1501), pytorch-folders (as made by
-    layumi's prepare.py), folder (one per camera), pattern (names as in --pattern), csv or parquet (a table of crops;
-    docs/your_cameras.md)."""
+    data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[DATA]")] = None
+    """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet); or by name: sample,
+    market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
+    (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
+    --pattern), csv or parquet, with --data-dir (docs/your_cameras.md)."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
     relative paths start."""
@@ -49,10 +51,12 @@ class DataSource:
         Raises:
             DataError: If a flag is missing or given in vain, or the data cannot be read.
         """
+        if self != (source := self.by_name()):
+            return source.load()
         if self.data is None:
-            raise DataError(f"Which data? Name one of {', '.join(get_args(DataName))}.")
-        if self.data not in get_args(DataName):
-            raise DataError(f"{self.data!r} is no data. Name one of {', '.join(get_args(DataName))}.")
+            raise DataError(
+                f"Which data? Name a folder of camera folders, a table, or one of {', '.join(get_args(DataName))}."
+            )
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:
@@ -63,6 +67,23 @@ class DataSource:
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
         return _read(self)
+
+    def by_name(self) -> DataSource:
+        """Return the same source by a reader's name: a path in its place is the folder or table that lies there.
+
+        Raises:
+            DataError: If there is neither data of that name nor a path, or the path is nothing that can be read.
+        """
+        if self.data in get_args(DataName) or (self.data is None and self.data_dir is None):
+            return self
+        if self.data is None:
+            path = expanded(cast(Path, self.data_dir))
+        else:
+            path = expanded(self.data)
+            if self.data_dir is not None or not path.exists():
+                raise unknown_data(self.data, names=get_args(DataName))
+        kind = "pattern" if self.pattern and not path.is_file() else kind_of_path(path)
+        return replace(self, data=kind, data_dir=path)
 
     def absolute(self) -> DataSource:
         """Return the same source, found from any folder."""
@@ -86,7 +107,7 @@ class DataSource:
             return None
         data_dir = values.get("data_dir")
         return cls(
-            data=cast(DataName, values["data"]),
+            data=values["data"],
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
         )

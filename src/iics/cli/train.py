@@ -16,7 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from iics import presets
-from iics.cli.given_flags import flags_of, given_flags
+from iics.cli.fitting import Fitting
+from iics.cli.flag_texts import flags_of as flag_texts_of
+from iics.cli.given_flags import Given, flags_of, given_flags, looks_like_flag
+from iics.cli.help_text import short_help, wants_help
 from iics.cli.method_flags import plain, with_own_flags
 from iics.cli.parse import parse
 from iics.cli.source import DataName, DataSource, SourceFlags
@@ -30,12 +33,14 @@ from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from iics.crops import CropSet, DataSplits
+    from iics.runs.fitted_settings import FittedSettings
     from iics.runs.rounds import TrainingRun
     from iics.trained_run import When
     from iics.training.distributed import Processes
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED = "--supervised"
+_CHOSEN = ("--backbone", "--height", "--width", "--rounds")
 _PRESET_OF_DATA: dict[str, PresetName] = {
     **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",
@@ -60,7 +65,9 @@ class TrainCommand:
     """Go on with the run, or with the runs of several seeds, in this folder; takes data and settings from it. With
     --data-dir, the same data from where it lies now."""
     preset: PresetName | None = None
-    """Settings to start from; by default those that fit the data. Every flag below changes one."""
+    """Settings to start from; by default those that fit the data. own-cameras chooses backbone, size, rounds and parts
+    of a batch from crops, machine and weights that can be had; own-cameras-offline without a download. Every flag
+    below changes one."""
     evaluate: Literal["every-round", "end", "never"] = "every-round"
     """When to measure mAP and CMC, if the data has a query and a gallery: also before training, unless never. With
     never, which similarity means the same person is not measured at the end either."""
@@ -79,6 +86,9 @@ class TrainCommand:
 def main(arguments: list[str]) -> int:
     """Run the command."""
     kind = _kind(arguments)
+    if wants_help(arguments):
+        print(_help(arguments, kind))
+        raise SystemExit(0)
     command = parse(kind, arguments, command="train", default=_defaults(arguments, kind))
     command = replace(command, settings=plain(command.settings))
     if command.resume is not None:
@@ -86,15 +96,32 @@ def main(arguments: list[str]) -> int:
     method = command.settings.method
     if command.supervised and method != "supervised":
         raise SettingsError(f"--supervised is --method supervised, and --method {method} another; leave one out.")
-    if command.source.data is None:
-        raise SettingsError(f"What shall be trained on? Name one of {', '.join(get_args(DataName))}, or --resume RUN.")
-    source = command.source.absolute()
-    _check_settings(command.settings)
-    splits = source.load()
+    source = command.source.by_name().absolute()
+    if source.data is None:
+        raise SettingsError(
+            "What shall be trained on? Name a folder of cameras (iics train cameras), a table of crops (.csv, "
+            f".parquet), one of {', '.join(get_args(DataName))}, or --resume RUN."
+        )
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
+        fitting = Fitting.of(preset_of(arguments), command.settings, given_settings(arguments, kind))
+        fitted = None if fitting is None else processes.from_first(fitting.network)
+        _check_settings(command.settings if fitted is None else fitted.settings)
+        splits = source.load()
+        if fitting is not None and fitted is not None:
+            command = replace(command, settings=_fitted(fitting, fitted, splits, processes))
         return _train(command, splits, source, processes)
+
+
+def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, processes: Processes) -> Settings:
+    """Return the settings of a preset that fits itself; say what was chosen, what it takes, what would be better."""
+    crops = splits.to_train_on()
+    fitted = fitting.length(fitted, crops)
+    if processes.is_first:
+        for line in fitting.lines(fitted, splits, is_alone=processes.count == 1):
+            print(line, file=sys.stderr)
+    return fitted.settings
 
 
 def _check_settings(settings: Settings) -> None:
@@ -217,6 +244,37 @@ def _display(processes: Processes) -> Iterator[ProgressCallback]:
         yield lambda _: None
 
 
+def _help(arguments: list[str], kind: type[TrainCommand]) -> str:
+    """Return the help with the values that would be used for the data and the flags that are given."""
+    preset = preset_of(arguments, kind)
+    defaults = _defaults(arguments, kind)
+    settings, instead = defaults.settings, {} if preset is None else {"--preset": preset}
+    source = f"Values in brackets are those of the preset {preset}"
+    fitting = Fitting.of(preset or "own-cameras", settings, given_settings(arguments, kind))
+    if fitting is not None:
+        fitted = None if preset is None else fitting.without_torch(_source(arguments, kind))
+        if fitted is None:
+            instead |= dict.fromkeys(_CHOSEN, "chosen at the start")
+            settings = presets.OWN_CAMERAS if preset is None else settings
+            source = "Name data (iics train cameras --help) to see the values it would be trained with"
+        else:
+            settings, source = fitted.settings, f"{source}, fitted to {fitted.crops} and {fitted.machine}"
+    own_kind = type(defaults.settings.own)
+    own = [] if own_kind is type(None) else list(flag_texts_of(own_kind, prefix="own.", place=("own",)))
+    # Of its methods' own settings, the command that was made for them has no text.
+    base = TrainCommand(source=defaults.source, settings=plain(settings))
+    return short_help(TrainCommand, command="train", defaults=base, instead=instead, note=f"{source}.", more=own)
+
+
+def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
+    """Return the data that arguments name, as far as that shows without parsing them."""
+    given = _given(arguments, kind)
+    values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
+    words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
+    data_dir = values.get("--data-dir")
+    return DataSource(words[0] if words else None, Path(data_dir) if data_dir else None, values.get("--pattern"))
+
+
 def _kind(arguments: list[str]) -> type[TrainCommand]:
     """Return the command as its method needs it: some methods have flags of their own.
 
@@ -238,18 +296,39 @@ def _defaults(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> 
 
     --supervised changes that preset's method here, so that an explicit --method shows by differing from it.
     """
-    given = given_flags(arguments, dict(flags_of(kind)))
-    by_flag = {piece.flag.name: piece for piece in given if piece.flag is not None}
-    name = "".join(by_flag["--preset"].values[:1]) if "--preset" in by_flag else None
-    if name is None:
-        data = [word for piece in given if piece.flag is None for word in piece.words if word in _PRESET_OF_DATA]
-        name = _PRESET_OF_DATA[data[0]] if data else None
-    settings = presets.BY_NAME.get(name or "market1501", Settings())
-    if _SUPERVISED in by_flag:
+    settings = presets.BY_NAME.get(preset_of(arguments, kind) or "market1501", Settings())
+    if any(piece.flag is not None and piece.flag.name == _SUPERVISED for piece in _given(arguments, kind)):
         settings = replace(settings, method="supervised")
     command = kind()
     values = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return replace(command, settings=replace(command.settings, **{**values, "own": command.settings.own}))
+
+
+def preset_of(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> str | None:
+    """Return the preset that arguments name, or that fits their data; None if they name neither.
+
+    A word that is no data by name is a path of one's own data.
+    """
+    given = _given(arguments, kind)
+    named = [piece.values[:1] for piece in given if piece.flag is not None and piece.flag.name == "--preset"]
+    if named:
+        return "".join(named[-1])
+    words = [word for piece in given if piece.flag is None for word in piece.words]
+    data = [word for word in words if word != "--" and not looks_like_flag(word)]
+    if data:
+        return _PRESET_OF_DATA.get(data[0], "own-cameras")
+    is_placed = any(piece.flag is not None and piece.flag.name == "--data-dir" for piece in given)
+    return "own-cameras" if is_placed else None
+
+
+def given_settings(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> frozenset[str]:
+    """Return the settings that arguments give a value, as their flags name them: "model.backbone", "rounds"."""
+    places = [piece.flag.place for piece in _given(arguments, kind) if piece.flag is not None]
+    return frozenset(".".join(place[1:]) for place in places if place[0] == "settings")
+
+
+def _given(arguments: list[str], kind: type[TrainCommand]) -> list[Given]:
+    return given_flags(arguments, dict(flags_of(kind)))
 
 
 def fitting_preset(source: DataSource) -> PresetName:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, all_splits
 from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
@@ -32,8 +32,9 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
         progress: Called with the number of crops done so far, over all splits.
 
     Raises:
-        DataError: If the archive of a split cannot be opened.
+        DataError: If the archive of a split cannot be opened, or `splits` is no whole data set.
     """
+    splits = all_splits(splits, what="The check")
     scans: dict[str, Scan] = {}
     num_before = 0
     for split, crops in splits.sets.items():

@@ -2,13 +2,12 @@
 
 In order of preference: query and gallery with identities, which the model was not trained on; other crops with
 identities; without identities, two boxes or tracklets in one picture (two people) and crops of a tracklet (one
-person), which are pairs of one camera. Or, asked for by `iics label`, what people say of pairs of two cameras.
+person), which are pairs of one camera. What people say of pairs of two cameras is `answer_calibration.py`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +16,6 @@ import torch
 from iics.arrays import BoolArray, FloatArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
 from iics.errors import EvaluationError
-from iics.evaluation.answer_estimates import answered_thresholds, check_answers
-from iics.evaluation.answers import AskedPair
-from iics.evaluation.drawn_pairs import PairsAcross
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import Calibration, MatchThresholds
@@ -137,7 +133,7 @@ def identity_thresholds(
         num_people_pairs=len(different.first),
         num_same=len(same),
         is_trained_on=is_trained_on,
-        limits=_limits("identities", is_trained_on),
+        limits=limits_of("identities", is_trained_on),
     )
 
 
@@ -250,42 +246,12 @@ def moment_thresholds(
         num_people_pairs=len(different.first),
         num_same=len(same),
         is_trained_on=is_trained_on,
-        limits=_limits("tracklets and moments", is_trained_on) + ("" if has_tracklets else _FRAMES_COUNT),
+        limits=limits_of("tracklets and moments", is_trained_on) + ("" if has_tracklets else _FRAMES_COUNT),
     )
 
 
-def answer_thresholds(
-    pairs: Sequence[AskedPair], features: FloatArray, crops: CropSet, *, data: str, is_trained_on: bool | None
-) -> MatchThresholds:
-    """Return thresholds from what people said of pairs that were drawn from these crops.
-
-    Args:
-        pairs: As drawn, answered so far as they are.
-        features: L2-normalised. Shape (n, d).
-        crops: Of the features.
-        data: What to call it.
-        is_trained_on: Whether the model was trained on these crops; None if not known.
-
-    Raises:
-        EvaluationError: If answers are too few or contradict each other, or crops came or went since.
-    """
-    check_answers(pairs)
-    said = Counter(pair.answer for pair in pairs if pair.kind == "any pair")
-    return MatchThresholds(
-        answered_thresholds(pairs, PairsAcross.of(features, crops.camera_ids).similarity),
-        calibration="answers",
-        data=data,
-        split="all crops",
-        num_people=0,
-        num_different=said["no"],
-        num_people_pairs=said["no"],
-        num_same=said["yes"],
-        is_trained_on=is_trained_on,
-        limits=_limits("answers", is_trained_on),
-    )
-
-
-def _limits(calibration: Calibration, is_trained_on: bool | None) -> str:
+def limits_of(calibration: Calibration, is_trained_on: bool | None) -> str:
+    """Return what thresholds of a kind do not say, in words."""
     return _LIMITS[calibration] + _TRAINED_ON[is_trained_on] + _ELSEWHERE
 
 

@@ -121,7 +121,7 @@ class CameraBias:
         if self.within_similarity is not None and self.spread > 0:
             gap = (self.within_similarity - self.between_similarity) / self.spread
             lines += explained(
-                "mean similarity within a camera, less that between cameras",
+                "mean cosine within a camera, less that between cameras",
                 f"{gap:.2f}",
                 f"({self.within_similarity:.3f} - {self.between_similarity:.3f}) / {self.spread:.3f}, in standard "
                 "deviations of the latter. Nearly all pairs are of two people either way: a gap is the cameras' own. "
@@ -140,14 +140,14 @@ class CameraBias:
     def _matrix_lines(self) -> list[str]:
         count = len(self.camera_names)
         if count > _MAX_COLUMNS:
-            return [f"  mean similarity by pair of cameras: {count} x {count} numbers, in the JSON"]
+            return [f"  mean cosine by pair of cameras: {count} x {count} numbers, in the JSON"]
         names = [name if len(name) <= 10 else name[:8] + ".." for name in map(shown, self.camera_names)]
         rows = [
             f"  {name:<12}" + "".join(f"{'-' if value is None else format(value, '.3f'):>11}" for value in values)
             for name, values in zip(names, self.similarities, strict=True)
         ]
         return [
-            "  mean similarity by pair of cameras:",
+            "  mean cosine by pair of cameras:",
             f"  {'':<12}" + "".join(f"{name:>11}" for name in names),
             *rows,
         ]

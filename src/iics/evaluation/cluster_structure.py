@@ -18,7 +18,7 @@ from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 
 @dataclass(frozen=True)
 class ClusterStructure:
-    """Clusters by average linkage of 1 - cosine, cut at the largest silhouette.
+    """Cosine clusters: by average linkage of 1 - cosine, cut at the largest silhouette.
 
     Attributes:
         num_crops: Crops clustered.
@@ -28,7 +28,8 @@ class ClusterStructure:
         median_size: Median crops of a cluster.
         spanning_share: Of the clusters of two crops or more, the share with crops of several cameras; None if there is
             no such cluster, or one camera.
-        camera_entropy: Entropy of cameras within a cluster over that of equal shares, in [0, 1]; None for one camera.
+        camera_entropy_normalized: Camera mix: entropy of cameras within a cluster over that of equal shares, in [0, 1];
+            None for one camera. As metrics.jsonl has it of the clusters of training, which another similarity makes.
     """
 
     num_crops: int
@@ -37,11 +38,11 @@ class ClusterStructure:
     singleton_share: float | None
     median_size: float | None
     spanning_share: float | None
-    camera_entropy: float | None
+    camera_entropy_normalized: float | None
 
     def lines(self) -> list[str]:
         """Return what can be printed."""
-        lines = [f"Clusters ({self.num_crops:,} crops clustered)"]
+        lines = [f"Cosine clusters ({self.num_crops:,} crops clustered by plain cosine; training clusters otherwise)"]
         if self.singleton_share is None:
             return lines + explained(
                 "number of clusters",
@@ -71,11 +72,12 @@ class ClusterStructure:
                 percent(self.spanning_share),
                 "Good: high where people walk from camera to camera. Near 0 %: clusters are cameras' own.",
             )
-        if self.camera_entropy is not None:
+        if self.camera_entropy_normalized is not None:
             lines += explained(
-                "mixture of cameras in clusters",
-                f"{self.camera_entropy:.2f}",
-                "0: each cluster is of one camera; 1: all cameras in equal shares. Compare models on the same crops.",
+                "camera mix of cosine clusters",
+                percent(self.camera_entropy_normalized),
+                "0 %: each cluster is of one camera; 100 %: all cameras in equal shares. The report of a run has the "
+                "camera mix of its training clusters, which another similarity makes: do not compare the two.",
             )
         return lines
 
@@ -114,7 +116,7 @@ def cluster_structure(
         singleton_share=statistics.num_singletons / count.number,
         median_size=statistics.median_size,
         spanning_share=num_spanning / num_large if has_cameras and num_large else None,
-        camera_entropy=statistics.camera_entropy_normalized if has_cameras else None,
+        camera_entropy_normalized=statistics.camera_entropy_normalized if has_cameras else None,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from iics.arrays import FloatArray
 from iics.config import DEFAULT_CENTRE, Centre
-from iics.crops import CropSet
+from iics.crops import CropSet, one_split
 from iics.errors import EvaluationError
 from iics.evaluation.camera_pairs import CameraPairs, compare_camera_pairs
 from iics.evaluation.centred_search import centre_search
@@ -78,14 +78,19 @@ def evaluate(
             and logs why.
 
     Raises:
-        DataError: If a crop cannot be read.
-        EvaluationError: If identities are missing, no query can be scored, there is no such protocol, re-ranking needs
-            more memory than is free, or one of several models is there twice.
+        DataError: If a crop cannot be read, or query or gallery is no CropSet.
+        EvaluationError: If one of them is None or has no identities, no query can be scored, there is no such protocol,
+            re-ranking needs more memory than is free, or one of several models is there twice.
         WeightsError: If features are to be centred and a model has no camera means.
     """
     check_scorable(query, gallery, matching_protocol(protocol))
-    if not isinstance(model, ReidModel):
+    if isinstance(model, Sequence) and not isinstance(model, str):
         return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
+    if not hasattr(model, "embed"):
+        raise EvaluationError(
+            f"A model is needed, got {model!r:.80}. Load it first: iics.load_model('runs/first'), from a run folder or "
+            "a model file."
+        )
     check_memory(model.num_features, query, gallery, reranking)
     features = _features(model, query, gallery, progress, centre)
     warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
@@ -226,7 +231,11 @@ def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> Evaluat
     """
     if query is None or gallery is None:  # what readers give for a split that the data does not have
         split = "query" if query is None else "gallery"
-        raise EvaluationError(f"The data has no {split} (None); mAP and CMC need query and gallery.")
+        raise EvaluationError(
+            f"The data has no {split} (None); mAP and CMC need query and gallery, with identities. Without them, "
+            "iics evaluate RUN DATA says what can be said (iics.evaluation.label_free.label_free_report)."
+        )
+    query, gallery = one_split(query, what="The query"), one_split(gallery, what="The gallery")
     if query.identity_ids is None or gallery.identity_ids is None:
         missing = query if query.identity_ids is None else gallery
         raise EvaluationError(f"{missing.name} has no identities; mAP and CMC need them in query and gallery.")

@@ -48,6 +48,8 @@ class LabelFreeReport:
         head = [
             f"What {self.num_crops:,} crops say without labels. None of these numbers is an accuracy; compare models",
             f"on the same crops. Where fewer crops were looked at, they were drawn at random (seed {self.seed}).",
+            "Similarity is the cosine of features throughout, as in searches. Training clusters by another one, so the",
+            "report of a run counts other clusters.",
         ]
         return "\n\n".join("\n".join(lines) for lines in (head, *parts, *([note] for note in self.notes)))
 

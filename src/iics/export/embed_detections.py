@@ -54,9 +54,13 @@ def embed_detections(model: Embedder, frame: Pixels, detections: Boxes, *, chann
         L2-normalised features in the order of the detections; the cosine of two rows is their product. Shape (n, d).
 
     Raises:
-        DataError: If a box has no area within the frame, by number.
+        DataError: If a box has no area within the frame, by number; or there is no frame, or no model.
         ValueError: If the frame is not uint8 of shape (h, w, 3), or boxes are not of shape (n, 4).
     """
+    if frame is None:
+        raise DataError("The frame is None, as cv2.imread and a video at its end give: there is no picture to look at.")
+    if not hasattr(model, "embed"):
+        raise DataError(f"A model is needed, got {model!r:.80}. Load it first: iics.load_model('runs/first').")
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"A frame must be uint8 of shape (h, w, 3), got {frame.dtype} {frame.shape}.")
     if channels not in ("bgr", "rgb"):

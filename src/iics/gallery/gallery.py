@@ -231,7 +231,7 @@ class Gallery:
             top: Matches for each query at most, up to `MOST_MATCHES`.
             rerank: Whether to order the nearest crops by the k-reciprocal distance; see `ranked_matches`.
             group_by_tracklet: Whether only the best crop of each tracklet counts.
-            rerank_form: Of the k-reciprocal distance.
+            rerank_form: Of the k-reciprocal distance; or camera-jaccard, in its place.
             camera_means: Of the model, to compare centred features; None compares plain ones.
             query_camera: Camera of the queries, which are centred by its mean; None if it is not known: by that of all.
 

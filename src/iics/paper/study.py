@@ -154,6 +154,7 @@ def describe_settings(settings: Settings) -> str:
     return (
         f"{network} of {stage1.epochs} + {stage2.epochs} epochs, clusters {_clusters(stage1.clusters)} in a camera and "
         f"{_clusters(stage2.clusters)} over all, mu {stage2.mu:g}, {settings.distance.kind} distance"
+        + (f", {stage2.distance} in stage 2" if stage2.distance else "")
     )
 
 

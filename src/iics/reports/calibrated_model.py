@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iics.crops import DataSplits
+from iics.crops import DataSplits, all_splits
 from iics.evaluation.calibration import measured_thresholds
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import write_match_thresholds
 from iics.models.reid_model import load_model
+from iics.models.transfer import weights_file
 from iics.reports.model_card import write_model_card
 from iics.runs.run_data import RunData
 
@@ -17,7 +18,7 @@ def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
     """Measure which similarity means the same person, and write it into a model file; weights do not change.
 
     Args:
-        model_file: A file that `ReidModel.save` wrote.
+        model_file: A file that `ReidModel.save` wrote, or the run folder that holds it.
         data: With identities, or with tracklets and times, or boxes.
 
     Raises:
@@ -26,7 +27,7 @@ def calibrate(model_file: Path | str, data: DataSplits) -> MatchThresholds:
         WeightsError: If the model cannot be read.
         WriteError: If it cannot be written.
     """
-    file = Path(model_file)
+    file, data = weights_file(model_file), all_splits(data, what="Calibration")
     thresholds = measured_thresholds(load_model(file).embed, data, trained_on=trained_fingerprint(file))
     store_thresholds(file, thresholds)
     return thresholds

@@ -120,7 +120,10 @@ class ModelFacts:
             ("clusters over all cameras", clusters),
             ("of them, of one crop", single),
             ("crops in the largest", f"{_percent(last.largest_share)} %"),
-            ("mixture of cameras in clusters (0 none, 1 all)", _number(last.camera_entropy_normalized)),
+            (
+                "camera mix of the training clusters (0 % none, 100 % all)",
+                f"{_percent(last.camera_entropy_normalized)} %",
+            ),
         ]
         measured = {
             "agreement with identities, adjusted Rand index (0 chance, 1 equal)": last.adjusted_rand_index,

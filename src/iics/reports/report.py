@@ -24,7 +24,7 @@ from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
 from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text, term_of
-from iics.reports.warnings import run_warnings
+from iics.reports.warnings import nothing_found, run_warnings
 from iics.runs.record import stage_title
 from iics.runs.run_files import read_bytes
 from iics.settings_json import leaves
@@ -147,6 +147,9 @@ def report_html(
         progress=f"{kind}, {run.progress}",
         tiles=list(_tiles(run)),
         warnings=run_warnings(run),
+        nothing_found=nothing_found(run),
+        has_clusters=bool(run.clusterings),
+        training_similarity=run.training_similarity,
         has_rounds=bool(run.trained),
         sections=embedded(run_figures(run, camera_pairs)),
         ranked_lists=_as_jpeg(ranked_lists, "contact_sheet.png", way_out=_REMAKE_SHEET),
@@ -230,6 +233,8 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
     for one in run.over_all_cameras:
         if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
             yield f"clusters{one.suffix}", f"{clusters}"
+    if (people := run.estimated_people) is not None:
+        yield "people, a guess without labels", f"about {people}"
     if (num_crops := run.data.get("num_crops")) is not None:
         yield "crops trained on", f"{num_crops}"
     if run.crops_per_camera:
@@ -259,7 +264,7 @@ def _round_table(run: ToldRun) -> Table:
     for one in run.over_all_cameras:
         columns += [
             (f"clusters{one.suffix}", one.number("num_clusters"), _text),
-            (f"single crops{one.suffix}", one.number("num_singletons"), _text),
+            (f"of one crop{one.suffix}", one.number("num_singletons"), _text),
             (f"largest %{one.suffix}", one.number("largest_share"), _percent),
             (f"labelled %{one.suffix}", one.number("labelled_share"), _percent),
             (f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),

@@ -15,6 +15,7 @@ from iics.reports.plot_curves import Curve
 from iics.runs.record import ClusterRecord, RoundRecord, StageRecord, stage_title
 from iics.runs.run_data import RunData
 from iics.runs.run_files import check_is_run, read_json, read_records
+from iics.settings_json import leaves
 
 NumberOf = Callable[[RoundRecord], float | None]
 
@@ -111,6 +112,14 @@ class ToldRun:
         return f"round {done} of {planned}" + ("" if done == planned else " (not finished)")
 
     @property
+    def training_similarity(self) -> str:
+        """What the clusters over all cameras were made by, as settings name it."""
+        stage2, distance = (self.settings.get(name, {}) for name in ("stage2", "distance"))
+        if self.settings.get("method", "iics") != "iics" or not (stage2 and distance):
+            return "the method's own similarity"
+        return f"the similarity {stage2.get('similarity')} and the distance {distance.get('kind')}"
+
+    @property
     def data_name(self) -> str:
         """What the crops are called."""
         return str(self.data.get("name", "unknown data"))
@@ -170,6 +179,27 @@ class ToldRun:
             for one, stage in found
             for camera, clusters in stage.by_camera.items()
         ]
+
+    @property
+    def estimated_people(self) -> int | None:
+        """A guess at the number of people, from the last round; None unless clusters over all cameras are `auto`.
+
+        People fall into several clusters, most of them of one camera: the number of clusters is up to three times
+        theirs. The clusters that span cameras come nearer (docs/experiments.md), and there are no fewer people than
+        the fullest camera has clusters, if that number is not fixed.
+        """
+        chosen = {stage for stage in ("stage1", "stage2") if self._setting(f"{stage}.clusters.rule") == "auto"}
+        if "stage2" not in chosen or not self.records:
+            return None
+        found = self.records[-1].stages
+        spanning = clusters.num_across_cameras if "stage2" in found and (clusters := found["stage2"].clusters) else None
+        if spanning is None:
+            return None
+        in_cameras = found["stage1"].by_camera.values() if "stage1" in chosen & found.keys() else ()
+        return max([spanning, *(clusters.num_clusters or 0 for clusters in in_cameras)])
+
+    def _setting(self, name: str) -> Any:
+        return dict(leaves(self.settings)).get(name)
 
     def curve(self, name: str, number_of: NumberOf, *, scale: float = 1) -> Curve:
         """Return one number by round, from the records that have it."""

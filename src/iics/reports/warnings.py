@@ -25,6 +25,7 @@ SINGLETON_SHARE = 0.25
 FALL_FROM_BEST = 0.05
 """Of mAP, as a fraction; rounds differ by less at constant learning rates."""
 _MOST_NAMED = 8
+_ROUNDS_OF_A_FALL = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,28 @@ def run_warnings(run: ToldRun) -> list[RunWarning]:
     if not run.trained:
         return []
     return [warning for find in _FINDERS for warning in find(run)]
+
+
+def nothing_found(run: ToldRun) -> str:
+    """Return what to say where there is no warning: what was looked for, and what is not known from it."""
+    rounds, has_scores = len(run.trained), bool(run.curve("mAP", score_of("mean_ap")).values)
+    looked_for = [
+        "one giant cluster, training clusters that keep to one camera, crops left alone, as many clusters as allowed",
+        "a loss that is no number" if rounds < _ROUNDS_OF_A_FALL else "a loss that does not fall",
+        "a stage or a camera that sat out",
+        *(["a fall of mAP"] if has_scores and len(run.records) > 1 else []),
+    ]
+    unknown = [
+        *(["whether clusters are stable, which takes two rounds"] if rounds < 2 else []),
+        *([f"whether the loss falls, which takes {_ROUNDS_OF_A_FALL}"] if rounds < _ROUNDS_OF_A_FALL else []),
+        *([] if has_scores else ["whether people are found across cameras, which takes identities or marked matches"]),
+        "how much of the camera is in the features that a search compares (iics evaluate RUN DATA)",
+    ]
+    after = f"after {rounds} round{'s' if rounds > 1 else ''}"
+    return (
+        f"None of these was seen {after}: {'; '.join(looked_for)}. That is no praise. Not known from this: "
+        f"{'; '.join(unknown)}."
+    )
 
 
 def _giant_cluster(run: ToldRun) -> Iterator[RunWarning]:
@@ -89,8 +112,8 @@ def _camera_pure(run: ToldRun, found: FoundClusters) -> Iterator[RunWarning]:
     elif entropy < PURE_ENTROPY:
         yield RunWarning(
             "Clusters keep to one camera",
-            f"The mix of cameras within clusters is {100 * entropy:.1f} % of the most there could be: nearly all crops "
-            "lie with crops of their own camera, and the model learns little about the others.",
+            f"The camera mix of the training clusters is {100 * entropy:.1f} % of the most there could be: nearly all "
+            "crops lie with crops of their own camera, and the model learns little about the others.",
             advice,
         )
 
@@ -140,7 +163,7 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
         # A loss that was not finite is recorded as null.
         if len(known) < len(losses):
             broken.append(name)
-        elif len(known) >= 3 and known[-1] >= known[0]:
+        elif len(known) >= _ROUNDS_OF_A_FALL and known[-1] >= known[0]:
             stuck.append(f"{name} from {known[0]:.2f} to {known[-1]:.2f}")
     if broken:
         yield RunWarning(

@@ -13,7 +13,7 @@ import numpy as np
 
 from iics.config import ClusterSettings, Settings
 from iics.crops import CropSet
-from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops
+from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops, stage2_distance
 from iics.measure import measured
 from iics.models.backbone import backbone_spec
 from iics.pixels.images import load_pixels
@@ -135,7 +135,8 @@ def probe_clustering(
         num_features=backbone_spec(settings.model.backbone).num_features,
     )
     on_graph = num_crops > max_dense_crops(settings.distance)
-    distance = replace(settings.distance, max_dense_crops=few - 1 if on_graph else few)
+    own = stage2_distance(settings, round_index=1) if num_cameras > 1 else settings.distance
+    distance = replace(own, max_dense_crops=few - 1 if on_graph else few)
     mu = settings.stage2.mu if num_scores is not None else None
     work = _clustering(crops, labeller_of(distance, clusters), mu=mu)
     first = _seconds_of(work)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iics.config import DistanceSettings
+from iics.similarity.camera_jaccard import camera_jaccard
 from iics.similarity.cosine import CNN
 from iics.similarity.crop_similarity import SimilarityKind
 from iics.similarity.distance_graph import Distance
 from iics.similarity.faiss_search import FAISS
 from iics.similarity.inter_camera import INTER_CAMERA
+from iics.similarity.jaccard import JaccardDistance
 from iics.similarity.neighbour_graph import EXACT, NeighbourSearch
 from iics.similarity.overlap_similarity import OVERLAP
 from iics.similarity.plain_distance import PlainDistance
@@ -24,8 +26,10 @@ SIMILARITIES: dict[str, SimilarityKind] = {"inter-camera": INTER_CAMERA, "overla
 DISTANCES: dict[str, Callable[[DistanceSettings], Distance]] = {
     "reranked": lambda given: RerankedDistance(k1=given.k1, k2=given.k2, lambda_value=given.lambda_value),
     "cosine": lambda _given: PlainDistance(),
+    "jaccard": lambda given: JaccardDistance(k1=given.k1, k2=given.k2),
+    "camera-jaccard": camera_jaccard,
 }
-"""By `distance.kind`."""
+"""By `distance.kind`, and `stage2.distance` for stage 2 alone."""
 
 SEARCHES: dict[str, NeighbourSearch] = {"exact": EXACT, "faiss": FAISS}
 """By `distance.neighbour_search`."""

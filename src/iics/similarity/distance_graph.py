@@ -60,8 +60,20 @@ class DistanceGraph:
 class Distance(Protocol):
     """Turns similarities into the distances that are clustered; chosen by name (`iics.similarity.by_name`)."""
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
-        """Return the distance of every pair as a new array, finite and exactly symmetric. Shape (n, n)."""
+    @property
+    def by_camera(self) -> bool:
+        """Whether it needs neighbours of a crop's own camera and of the others apart."""
+
+    def all_pairs(self, similarity: CropSimilarity, camera_ids: IntArray | None = None) -> FloatArray:
+        """Return the distance of every pair as a new array, finite and exactly symmetric.
+
+        Args:
+            similarity: Of n crops.
+            camera_ids: Camera of each crop; None if they are of one. Shape (n,).
+
+        Returns:
+            Shape (n, n).
+        """
 
     def near(self, similarity: CropSimilarity, graph: NeighbourGraph) -> CropDistance:
         """Return the same distance, computed from the neighbours only, without the matrix."""
@@ -98,14 +110,15 @@ def distance_graph(distance: CropDistance, graph: NeighbourGraph) -> DistanceGra
 
 def _far(distance: CropDistance, graph: NeighbourGraph, edges: FloatArray) -> float:
     """Return the mean distance of non-neighbours, over a sample; above all distances if there are none."""
-    num_crops, k = graph.neighbours.shape
-    # All pairs are edges; `far` only has to be larger.
-    if k == num_crops:
-        return float(edges.max(initial=0)) + 1
+    num_crops = len(graph.neighbours)
     crops = evenly_spaced(num_crops, _SAMPLED_ROWS)
+    num_others = len(crops) * num_crops - int(graph.is_listed[crops].sum())
+    # All pairs are edges; `far` only has to be larger.
+    if num_others == 0:
+        return float(edges.max(initial=0)) + 1
     sampled = distance.rows(crops).astype(np.float64)
     np.put_along_axis(sampled, graph.neighbours[crops], 0, axis=1)
-    return float(sampled.sum() / (len(crops) * (num_crops - k)))
+    return float(sampled.sum() / num_others)
 
 
 def distance_graph_memory(num_crops: int) -> int:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from iics.arrays import FloatArray, IndexArray
+from iics.arrays import FloatArray, IndexArray, IntArray
 from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
 from iics.similarity.neighbour_graph import NeighbourGraph
@@ -18,7 +18,9 @@ _TILE = 128
 class PlainDistance:
     """See `iics.similarity.distance_graph.Distance`."""
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
+    by_camera = False
+
+    def all_pairs(self, similarity: CropSimilarity, _camera_ids: IntArray | None = None) -> FloatArray:
         """Return 1 - similarity of every pair.
 
         Raises:

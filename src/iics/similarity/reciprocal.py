@@ -56,6 +56,20 @@ def reciprocal_weights(
     members = np.empty((num_crops, k * (half + 1)), np.int32)  # padded rows; `sizes` says how far they are filled
     sizes = np.empty(num_crops, np.int32)
     on_each_thread(_expanded_sets, neighbours, k, half, int(covers_more), members, sizes)
+    weights = softmax_rows(members, sizes, pair_distance)
+    nearest = neighbours[:, :k2]
+    return SparseRows.from_csr(mean_rows(weights, nearest, np.full(num_crops, nearest.shape[1])))
+
+
+def softmax_rows(members: Int32Array, sizes: IndexArray, pair_distance: PairDistance) -> Any:
+    """Return each crop's weights exp(-d) over its members, rows summing to 1, as a scipy CSR array. Shape (n, n).
+
+    Args:
+        members: Crops, none twice in a row. Shape (n, k).
+        sizes: How many of each row count, at least 1. Shape (n,).
+        pair_distance: From crops (m,) and crops (m,) to their distances (m,).
+    """
+    num_crops = len(members)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     rows = np.repeat(np.arange(num_crops), sizes)
     columns = members[np.arange(members.shape[1]) < sizes[:, None]]
@@ -63,18 +77,21 @@ def reciprocal_weights(
     # Measured from the row's smallest distance, which cancels in the sum: no row can vanish by underflow.
     weights = np.exp(np.minimum.reduceat(distances, starts[:-1])[rows] - distances)
     weights /= np.add.reduceat(weights, starts[:-1])[rows]
-    matrix = scipy.sparse.csr_array((weights.astype(np.float32), columns, starts), shape=(num_crops, num_crops))
-    return SparseRows.from_csr(_local_expansion(matrix, neighbours[:, :k2]))
+    return scipy.sparse.csr_array((weights.astype(np.float32), columns, starts), shape=(num_crops, num_crops))
 
 
-def _local_expansion(weights: Any, nearest: Int32Array) -> Any:
-    """Return each crop's weights averaged over its nearest crops."""
-    num_crops, k = nearest.shape
-    starts = np.arange(0, num_crops * k + 1, k)
-    mean = scipy.sparse.csr_array(
-        (np.full(nearest.size, 1 / k, np.float32), nearest.ravel(), starts), shape=weights.shape
-    )
-    return mean @ weights
+def mean_rows(weights: Any, crops: Int32Array, sizes: IndexArray) -> Any:
+    """Return each crop's weights averaged over some crops (local query expansion), the first `sizes` of its row.
+
+    Args:
+        weights: As `softmax_rows` returns them. Shape (n, n).
+        crops: Shape (n, k).
+        sizes: How many of each row count, at least 1. Shape (n,).
+    """
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    columns = crops[np.arange(crops.shape[1]) < sizes[:, None]]
+    shares = np.repeat((1 / sizes).astype(np.float32), sizes)
+    return scipy.sparse.csr_array((shares, columns, starts), shape=weights.shape) @ weights
 
 
 @kernel()

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from iics.arrays import DoubleArray, FloatArray, IndexArray
+from iics.arrays import DoubleArray, FloatArray, IndexArray, IntArray
 from iics.config import DistanceSettings
 from iics.kernels import kernel, on_each_thread
 from iics.similarity.crop_similarity import CropSimilarity
@@ -21,8 +21,9 @@ from iics.similarity.sparse_overlap import mirror_lower
 
 K1, K2, LAMBDA = DistanceSettings.k1, DistanceSettings.k2, DistanceSettings.lambda_value
 
-RerankingForm = Literal["paper", "published"]
-"""`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it."""
+RerankingForm = Literal["paper", "published", "camera-jaccard"]
+"""`k_reciprocal_distance`, after the paper's equations, or `published_distance`, as its authors' program has it; or
+`iics.similarity.camera_jaccard`, which also uses the cameras."""
 
 _TILE = 128
 
@@ -39,11 +40,13 @@ class RerankedDistance:
         ValueError: If a setting is out of range.
     """
 
+    by_camera = False
+
     def __init__(self, *, k1: int, k2: int, lambda_value: float) -> None:
         check_reranking(k1, k2, lambda_value)
         self._k1, self._k2, self._lambda = k1, k2, lambda_value
 
-    def all_pairs(self, similarity: CropSimilarity) -> FloatArray:
+    def all_pairs(self, similarity: CropSimilarity, _camera_ids: IntArray | None = None) -> FloatArray:
         """Return the k-reciprocal distance of 1 - similarity.
 
         Raises:

@@ -13,6 +13,7 @@ from iics.device import sent
 from iics.training.batches import stage2_batches
 from iics.training.context import TrainingContext
 from iics.training.losses import LabelLoss
+from iics.training.rates import scale_rates
 from iics.training.step import train_step, training_steps
 from iics.training.step_terms import StepTerms
 
@@ -75,8 +76,7 @@ def train_on_labels(
     seen = StepTerms(context, len(drawn))
     with training_steps(context):
         for batch, factor in zip(drawn, batches.rate_factors, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = factor * group["initial_lr"]
+            scale_rates(optimiser, factor)
 
             def loss_of(features: Tensor, rows: slice, batch: Tensor = batch) -> Tensor:
                 crop_ids = batch[rows]

@@ -25,6 +25,7 @@ from iics.models.heads import BNNeckHead
 from iics.similarity.cosine import CosineSimilarity
 from iics.training.batches import stage1_batches, stage1_steps
 from iics.training.context import TrainingContext
+from iics.training.rates import rate_factors, scale_rates
 from iics.training.step import LossOf, train_step, training_steps
 from iics.training.step_memory import StepBatch
 from iics.training.step_terms import StepTerms
@@ -200,7 +201,8 @@ def _train_heads(
     )
     seen = StepTerms(context, num_steps)
     with training_steps(context):
-        for batch in batches:
+        for batch, factor in zip(batches, rate_factors(settings.rates, num_steps), strict=True):
+            scale_rates(optimiser, factor)
             targets = sent(labels[batch], context.model.device)
             loss_of = sum_over_cameras(heads, targets, crops_per_camera=per_camera)
             # One normalisation group per camera: the same statistics as if each camera went through the network alone.

@@ -13,7 +13,7 @@ from iics.config import Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError, named
 from iics.labelling.centring import camera_centred
-from iics.labelling.labeller import labeller_of
+from iics.labelling.labeller import labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras, camera_weights
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.iics.shared_overlap import SharedOverlap
@@ -27,6 +27,7 @@ from iics.training.camera_proxies import WithCameraProxies
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
 from iics.training.losses import LOSSES, LabelledCrops, LabelLoss
+from iics.training.rates import rate_factors
 from iics.training.step_memory import StepBatch
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
-    labeller = labeller_of(context.settings.distance, settings.clusters)
+    labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
     kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
     camera_ids = context.crops.camera_ids
     features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
@@ -162,7 +163,7 @@ def _train(context: TrainingContext, features: Tensor, pseudo_labels: PseudoLabe
     batches = LabelBatches(
         settings.clusters_per_batch,
         settings.crops_per_cluster,
-        [1.0] * num_steps,
+        rate_factors(settings.rates, num_steps),
         camera_ids=camera_ids if settings.camera_diverse else None,
     )
     optimiser = context.optimiser(

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
-from docs_site.flags import NO_DEFAULT, default_in_words, field_texts, flags_of, values_in_words
 from docs_site.tables import as_text, table
+from iics.cli.flag_texts import NO_DEFAULT, default_in_words, field_texts, flags_of, values_in_words
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""Which reader a path is for, where no name of data is given: a folder of camera folders, or a table of crops.
+
+Only names are looked at. What two readers could read in two ways is refused with both commands, never guessed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from iics.errors import DataError
+from iics.home_folder import expanded
+
+TABLES: dict[str, Literal["csv", "parquet"]] = {".csv": "csv", ".parquet": "parquet"}
+_VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
+_OF_LAYOUTS = {
+    "bounding_box_train": "market-layout (data of your own), market1501, dukemtmc, occluded-duke, ltcc or cuhk03-...",
+    "bounding_box_test": "market-layout (data of your own), market1501, dukemtmc, occluded-duke, ltcc or cuhk03-...",
+    "bbox_train": "mars",
+    "image_train": "veri776",
+    "list_train.txt": "msmt17",
+    "train_all": "pytorch-folders",
+}
+"""Names in the folders of published data sets, and what may be meant: read as cameras they would be nonsense."""
+
+
+def kind_of_path(path: Path) -> Literal["folder", "csv", "parquet"]:
+    """Return the name of the reader of a path that exists.
+
+    Raises:
+        DataError: If it is a file that is no table, or a folder in the layout of a published data set.
+    """
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        return TABLES[path.suffix.lower()]
+    if path.is_file():
+        raise DataError(f"{path} is neither a folder of camera folders nor a table (.csv, .parquet). {_way_out(path)}")
+    if not path.is_dir():
+        raise DataError(f"There is no data at {path}; name a folder of camera folders, or a table (.csv, .parquet).")
+    for name, meant in _OF_LAYOUTS.items():
+        if (path / name).exists():
+            raise DataError(
+                f"{path} holds {name}, as published data sets do, and would be misread as folders of cameras. Say what "
+                f"it is: {meant}, with --data-dir {path}; or folder, if {name} is one of your cameras."
+            )
+    return "folder"
+
+
+def unknown_data(word: str, *, names: Sequence[str]) -> DataError:
+    """Return the error for a word that is neither data by name nor a path; the nearest of both is suggested."""
+    if expanded(word).exists():
+        return DataError(f"{word} is a path, and --data-dir is another; leave one of them out.")
+    folders = sorted(place.name for place in Path().iterdir() if place.is_dir() and not place.name.startswith("."))
+    near = difflib.get_close_matches(word, [*names, *folders], n=2)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return DataError(
+        f"{word!r} is no data: there is no file or folder of that name here, and no reader. {hint}Name a folder that "
+        f"has one folder of crops per camera, a table (.csv, .parquet), or one of {', '.join(names)}."
+    )
+
+
+def _way_out(path: Path) -> str:
+    if path.suffix.lower() in _VIDEOS:
+        return f"Cut crops out of a video first: iics crop {path.name} --camera NAME --out crops."
+    if path.suffix.lower() == ".zip":
+        return f"Of a zip, say which data set it holds, e.g. market1501 --data-dir {path.name}."
+    return "Put crops into a folder for each camera, e.g. cameras/lobby/0001.jpg."
