@@ -138,6 +138,11 @@ def test_evaluate_json_has_each_models_own_numbers_and_their_spread(iics, two_se
     assert found["remarks"] == []
 
 
+def test_evaluate_json_says_of_each_model_whether_its_features_are_centred(iics, two_seeds, data):
+    found = json.loads(iics("evaluate", two_seeds[0], *data, "--centre", "on", "--json").stdout)
+    assert [own["centre"]["is_centred"] for own in found["models"].values()] == [True, True]
+
+
 @pytest.mark.parametrize(
     "flags", [["--rerank"], ["--protocol", "camera-pairs"], ["--protocol", "single-gallery-shot", "--repeats", "2"]]
 )
