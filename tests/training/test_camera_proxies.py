@@ -81,7 +81,10 @@ def test_a_camera_whose_crops_are_all_without_a_cluster_gives_no_online_positive
         torch.nn.functional.normalize(raw),
     )
     settings = ProxySettings(positives="online", temperature=0.3)
-    crop_ids, features = torch.tensor([0, 2, 3, 7, 9, 11]), torch.randn(6, 6, generator=torch.Generator().manual_seed(1))
+    crop_ids, features = (
+        torch.tensor([0, 2, 3, 7, 9, 11]),
+        torch.randn(6, 6, generator=torch.Generator().manual_seed(1)),
+    )
     loss = CameraProxies(crops, settings)(features, crop_ids)
     assert loss.item() == pytest.approx(reference_loss(crops, features, crop_ids, settings), rel=1e-5)
 
