@@ -172,7 +172,10 @@ def test_fewer_clusters_than_a_batch_holds_are_told_of_once_without_alarm(make_c
         result = trained(context)
         trained(replace(context, round_index=1))
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all of them, as usual for few crops.")
+        (
+            "INFO",
+            "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all of them, as usual for few crops.",
+        )
     ]
     assert result.record["num_steps"] == 1
 
