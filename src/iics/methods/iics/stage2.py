@@ -79,7 +79,8 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     if context.round_index == 0 and pseudo_labels.num_clusters < settings.clusters_per_batch:
         # Said once: with few crops every round is so, and the record has its number of clusters.
         logger.info(
-            "Stage 2 found %d clusters, fewer than the %d of a batch: batches hold all of them, as usual for few crops.",
+            "Stage 2 found %d clusters, fewer than the %d of a batch: batches hold all of them, as usual for few "
+            "crops.",
             pseudo_labels.num_clusters,
             settings.clusters_per_batch,
         )
