@@ -55,6 +55,7 @@ STEPS = [
     {"reports"},
     {"progress_display"},
     {"measuring"},
+    {"judged_run"},
     {"trained_run"},
     {"trained_seeds"},
     {"gallery"},

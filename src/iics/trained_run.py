@@ -15,6 +15,7 @@ from typing import Literal
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits, one_split
 from iics.errors import DataError, SettingsError
+from iics.judged_run import judge
 from iics.measuring import Measuring
 from iics.progress_display import training_display
 from iics.reports.model_card import write_model_card
@@ -194,6 +195,21 @@ def keep_report(folder: Path) -> None:
         )
 
 
+def _look_at_crops(run: TrainingRun, crops: CropSet) -> None:
+    """Judge a finished run by its own crops, and tell it in its report; a fault is warned of and ends no run."""
+    try:
+        judge(run, crops)
+    except Exception as error:  # the model is trained and saved
+        logger.warning(
+            "The report of %s has no pictures of its crops (%s: %s). iics train --resume %s tries again.",
+            run.folder,
+            type(error).__name__,
+            error,
+            run.folder,
+        )
+    keep_report(run.folder)
+
+
 def measured_splits(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
     """Return what is measured on, by name; nothing if it has no identities, or nothing is to be measured."""
     query, gallery = data.query, data.gallery
@@ -219,12 +235,13 @@ def _measuring(
 
 
 def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) -> AtEnd:
-    """Return what happens at the end: the model card, what its similarities mean, then what the caller wants."""
+    """Return what happens at the end: model card, thresholds, a look at the crops, then what the caller wants."""
 
     def end(run: TrainingRun) -> None:
         write_model_card(run.folder)
         if measuring is not None:
             measuring.calibrate(run, data)
+        _look_at_crops(run, data.to_train_on())
         if at_end is not None:
             at_end(run)
 

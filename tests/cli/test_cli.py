@@ -100,7 +100,7 @@ def test_evaluate_json_holds_what_training_measured_last(iics, trained, market_p
     )
     numbers = json.loads(finished.stdout)
     last = json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])
-    assert numbers == last["evaluation"]
+    assert numbers == {name: value for name, value in last["evaluation"].items() if not name.startswith("centred_")}
     assert numbers["num_queries"] == 9
     assert 0 < numbers["mean_ap"] <= 1
 

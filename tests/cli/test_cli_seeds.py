@@ -197,7 +197,9 @@ def test_what_several_models_cannot_be_is_refused(refusal, two_seeds, data, tmp_
 
 def test_a_name_that_is_neither_model_nor_data_is_refused_with_the_data_there_is(refusal, two_seeds):
     message = refusal("evaluate", two_seeds[0], "sampel")
-    assert message.startswith("'sampel' is no data. Name one of sample,")
+    assert message.startswith(
+        "'sampel' is no data: there is no file or folder of that name here, and no reader. Did you mean sample?"
+    )
 
 
 def test_marks_take_one_model(refusal, two_seeds, tmp_path):

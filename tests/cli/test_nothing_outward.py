@@ -76,6 +76,9 @@ def lines(request, market_people, folder_people, tiny_flags, tmp_path):
             return [[command, walk, "--camera=lobby", "--detector=hog", "--min-height=85", "--out", tmp_path / "crops"]]
         if command == "report":
             return [[command, shutil.copytree(request.getfixturevalue("trained")[0], tmp_path / "run")]]
+        if command == "compare":
+            run = request.getfixturevalue("trained")[0]
+            return [[command, run, shutil.copytree(run, tmp_path / "run"), "--out", tmp_path / "both.html"]]
         model = request.getfixturevalue("model")
         picture = next(folder_people.rglob("*.png"))
         return {

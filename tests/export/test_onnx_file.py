@@ -100,7 +100,7 @@ def test_a_file_without_mirror_says_so_has_no_thresholds_and_is_compared_with_th
 
 
 def test_the_card_of_a_normalised_input_states_the_formula(aibn_model):
-    card = onnx_file._metadata(aibn_model, TOOLS["boxmot"], "")["model_card"]
+    card = onnx_file._metadata(aibn_model, TOOLS["boxmot"], "", "")["model_card"]
     formula = "(pixel / 255 - mean) / std with mean (0.485, 0.456, 0.406) and std (0.229, 0.224, 0.225) of red, green"
     assert formula in card
 

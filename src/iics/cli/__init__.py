@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train a model on unlabelled crops or on identities, or resume a run",
     "evaluate": "measure mAP and CMC of a model",
     "report": "tell a run on one page: curves, figures, ranked lists, warnings",
+    "compare": "put runs side by side: scores or label-free numbers, settings, seeds",
     "embed": "write the features of crops to a file",
     "export": "write a model as ONNX, in float32 and in eight bits",
     "check-data": "look for faults in a data set before training",

@@ -89,7 +89,8 @@ def short_help(
 
 def _lines(flag: Flag, instead: str | None, width: int) -> Iterator[str]:
     is_positional = not flag.names[0].startswith("-")
-    values = "" if is_positional or flag.values == "switch" else f" {flag.values.replace('`', '')}"
+    is_told = flag.values != "switch" and (not is_positional or "," in flag.values)  # choices, of a positional one
+    values = "" if not is_told else f" {flag.values.replace('`', '')}"
     if instead is None and not is_positional and flag.default not in (NO_DEFAULT, None, "", ()):
         instead = default_in_words(flag.default).replace("`", "")
     default = "" if instead is None or is_positional else f"  [{instead}]"

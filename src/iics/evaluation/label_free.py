@@ -12,6 +12,7 @@ import numpy as np
 from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.errors import EvaluationError
+from iics.evaluation.across_cameras import AcrossCameras, across_cameras
 from iics.evaluation.camera_bias import CameraBias, camera_bias
 from iics.evaluation.cluster_structure import ClusterStructure, cluster_structure
 from iics.evaluation.tracklet_agreement import TrackletAgreement, tracklet_agreement
@@ -30,6 +31,7 @@ class LabelFreeReport:
         cameras: None for one camera.
         clusters: Always there.
         notes: What could not be measured, and why.
+        across: Whether matches across cameras can be trusted; None for one camera.
     """
 
     num_crops: int
@@ -38,9 +40,11 @@ class LabelFreeReport:
     cameras: CameraBias | None
     clusters: ClusterStructure
     notes: tuple[str, ...]
+    across: AcrossCameras | None = None
 
     def __str__(self) -> str:
-        parts = [part.lines() for part in (self.tracklets, self.cameras, self.clusters) if part is not None]
+        found = self.tracklets, self.across, self.cameras, self.clusters
+        parts = [part.lines() for part in found if part is not None]
         head = [
             f"What {self.num_crops:,} crops say without labels. None of these numbers is an accuracy; compare models",
             f"on the same crops. Where fewer crops were looked at, they were drawn at random (seed {self.seed}).",
@@ -89,4 +93,5 @@ def label_free_report(features: FloatArray, crops: CropSet, *, seed: int = 0) ->
         cameras=camera_bias(features, crops, seed=seed) if crops.num_cameras > 1 else None,
         clusters=cluster_structure(features, crops, seed=seed),
         notes=tuple(notes),
+        across=across_cameras(features, crops, seed=seed),
     )

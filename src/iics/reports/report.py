@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from itertools import compress
 from pathlib import Path
@@ -17,7 +17,9 @@ import jinja2
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
+from iics.reports.advice import advice_of
 from iics.reports.camera_pairs_file import CameraPairMatrices
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, NUMBERS, Judgement
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
@@ -32,6 +34,19 @@ REPORT = "report.html"
 _TEMPLATE = "report_template.html"
 _PICTURE_QUALITY = 88
 _REMAKE_SHEET = "Delete it, or write it anew with iics evaluate --contact-sheet."
+_REMAKE_CROPS = f"Delete it; without {JUDGEMENT}, iics train --resume writes it anew while the crops can be read."
+_SHEETS = {
+    CLUSTER_SHEET: (
+        "Clusters of the last round",
+        "Each row is a cluster: four crops nearest to its mean, then four farthest, with camera and similarity to the "
+        "mean. One person in a row: good. Two people: clusters are too large, or the cameras confuse them.",
+    ),
+    MATCH_SHEET: (
+        "Matches across cameras",
+        "Blue: a crop. Then the three most similar crops of other cameras with their similarity, by the trained model "
+        "and, after the gap, by the model before training. The middling rows are what to expect of a search.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,33 @@ class Table:
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedCrops:
+    """What a run's own crops say of its model, and the pictures of them.
+
+    Attributes:
+        judgement: None before training ended, and in runs of older versions.
+        sheets: The pictures that are there, by the heading they stand under: what they show, and their JPEG.
+    """
+
+    judgement: Judgement | None = None
+    sheets: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> JudgedCrops:
+        """Read what lies in a run folder.
+
+        Raises:
+            RunFolderError: If something in it cannot be read.
+        """
+        found = {
+            heading: (says, read_bytes(folder / name, way_out=_REMAKE_CROPS))
+            for name, (heading, says) in _SHEETS.items()
+            if (folder / name).exists()
+        }
+        return cls(Judgement.read(folder), found)
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -56,7 +98,12 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     path = out or folder / REPORT
     picture = folder / "contact_sheet.png"
     ranked_lists = read_bytes(picture, way_out=_REMAKE_SHEET) if picture.exists() else None
-    page = report_html(ToldRun.read(folder), ranked_lists=ranked_lists, camera_pairs=CameraPairMatrices.read(folder))
+    page = report_html(
+        ToldRun.read(folder),
+        ranked_lists=ranked_lists,
+        camera_pairs=CameraPairMatrices.read(folder),
+        judged=JudgedCrops.read(folder),
+    )
     write_atomically(path, page.encode(errors="replace"))  # bytes of names that are no UTF-8 become question marks
     return path
 
@@ -73,7 +120,11 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
 
 
 def report_html(
-    run: ToldRun, *, ranked_lists: bytes | None = None, camera_pairs: CameraPairMatrices | None = None
+    run: ToldRun,
+    *,
+    ranked_lists: bytes | None = None,
+    camera_pairs: CameraPairMatrices | None = None,
+    judged: JudgedCrops | None = None,
 ) -> str:
     """Return the page of a run.
 
@@ -81,10 +132,12 @@ def report_html(
         run: The run.
         ranked_lists: The picture contact_sheet.png; None if there is none.
         camera_pairs: Accuracy by pair of cameras; None if it was not recorded.
+        judged: What the run's own crops say of its model; None for nothing.
 
     Raises:
-        RunFolderError: If the picture cannot be decoded.
+        RunFolderError: If a picture cannot be decoded.
     """
+    judged = judged or JudgedCrops()
     kind = "supervised training on identities" if run.is_supervised else "training without identities"
     return page_of(
         _TEMPLATE,
@@ -99,7 +152,13 @@ def report_html(
         training_similarity=run.training_similarity,
         has_rounds=bool(run.trained),
         sections=embedded(run_figures(run, camera_pairs)),
-        ranked_lists=_ranked_lists(ranked_lists),
+        ranked_lists=_as_jpeg(ranked_lists, "contact_sheet.png", way_out=_REMAKE_SHEET),
+        across=_across_table(judged.judgement),
+        advice=list(advice_of(run, judged.judgement)),
+        sheets=[
+            (heading, says, _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
+            for heading, (says, picture) in judged.sheets.items()
+        ],
         rounds=_round_table(run),
         data_rows=_data_rows(run),
         phases=_phase_table(run),
@@ -124,8 +183,8 @@ def _as_shown(value: object) -> object:
     return shown(value) if type(value) is str else value  # markup that is safe already is a kind of str of its own
 
 
-def _ranked_lists(picture: bytes | None) -> str | None:
-    """Return the picture of ranked lists as JPEG, which takes a tenth of a PNG's bytes for pictures of people.
+def _as_jpeg(picture: bytes | None, name: str, *, way_out: str) -> str | None:
+    """Return a picture of people as JPEG, which takes a tenth of a PNG's bytes, as data for the page.
 
     Raises:
         RunFolderError: If it cannot be decoded.
@@ -139,8 +198,20 @@ def _ranked_lists(picture: bytes | None) -> str | None:
         with Image.open(io.BytesIO(picture)) as image:
             image.convert("RGB").save(content, format="JPEG", quality=_PICTURE_QUALITY)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # of damaged files
-        raise RunFolderError(f"contact_sheet.png of the run is no whole picture ({error}). {_REMAKE_SHEET}") from error
+        raise RunFolderError(f"{name} of the run is no whole picture ({error}). {way_out}") from error
     return data_uri(content.getvalue(), "image/jpeg")
+
+
+def _across_table(judgement: Judgement | None) -> Table | None:
+    """Return matches across cameras before and after training; None if they were not judged."""
+    if judgement is None:
+        return None
+    rows: list[tuple[str, ...]] = []
+    for name, (title, digits, factor) in NUMBERS.items():
+        moments = judgement.before, judgement.after
+        rows.append((title, *("-" if one is None else f"{factor * getattr(one, name):.{digits}f}" for one in moments)))
+    rows.append(("crops looked at", "", f"{judgement.after.num_crops:,}"))
+    return Table(("", "before training", f"after round {judgement.round_number}"), tuple(rows))
 
 
 def embedded(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:

@@ -120,7 +120,7 @@ def estimate_run(
     Args:
         splits: The data set.
         settings: Of a run of a method that is known to cost what IICS costs, of both stages or of stage 2 alone.
-        num_seeds: Runs that follow one another, as `iics train --seeds` makes them: training crops are read once.
+        num_seeds: Runs that follow one another, as `iics train --seeds` makes them: crops are read once.
         seconds_a_phase: Time for each of three probes of the network, roughly.
 
     Raises:
@@ -163,7 +163,7 @@ def estimate_run(
         engine=str(engine),
         load=load,
         num_cores=os.cpu_count() or 1,
-        works=tuple(_repeated(work, num_seeds, done_once=len(train)) for work in works),
+        works=tuple(_repeated(work, num_seeds) for work in works),
         start_seconds=sum(speed.first_seconds for speed in speeds),
         clustering_bytes=predicted_memory(sizes, settings),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
@@ -205,10 +205,9 @@ class _Phases:
         return self.bytes_before + round(max(grown, 0) * full / probed / num_parts)
 
 
-def _repeated(work: RepeatedWork, num_seeds: int, *, done_once: int) -> RepeatedWork:
-    """Return the work of several runs; crops that are read once, for all of them, count once."""
-    once = done_once if work.name == _READING else 0
-    return replace(work, count=once + num_seeds * (work.count - once))
+def _repeated(work: RepeatedWork, num_seeds: int) -> RepeatedWork:
+    """Return the work of several runs; crops are read once, into files that all of them read."""
+    return work if work.name == _READING else replace(work, count=num_seeds * work.count)
 
 
 def _network_works(

@@ -113,7 +113,7 @@ def train(
         check_loggers(settings.loggers)
         if processes.is_first:
             RunFolder.check_new(out)
-        model = _starting_model(settings)
+        model = starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
         of_maps = _check_steps_fit(model, crops, settings, engine)
@@ -171,7 +171,7 @@ def resume(
             check_same_pictures_everywhere(crops, digests, processes)
         method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
-        model = _starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
+        model = starting_model(settings) if checkpoint is None else _model_of(checkpoint, settings)
         if folder is not None and checkpoint is not None:
             check_own_model(folder, checkpoint)
         processes.agree(model.backbone)
@@ -234,7 +234,12 @@ def _engine(settings: Settings, model: ReidModel) -> Engine:
     return engine
 
 
-def _starting_model(settings: Settings) -> ReidModel:
+def starting_model(settings: Settings) -> ReidModel:
+    """Return the model that a run of these settings starts from.
+
+    Raises:
+        WeightsError: If its weights cannot be had.
+    """
     with seeded_starting_weights(settings.seed):
         return create_model(settings.model, device=torch.device(choose_device(settings.device)))
 

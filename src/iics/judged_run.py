@@ -1,0 +1,123 @@
+"""A trained run looks at its own crops: matches across cameras before and after training, and pictures of both.
+
+No identities are used, and nothing is learned. At most 1,500 crops, drawn at random, go through the trained model and
+through the one that training started from; up to 720 more, of 60 clusters, through the trained one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from iics.arrays import IntArray
+from iics.atomic import write_atomically
+from iics.config import Settings
+from iics.crops import BOX_COLUMNS, CropSet
+from iics.errors import IicsError
+from iics.evaluation.across_cameras import MOST_CROPS, across_cameras, matches_across
+from iics.models.reid_model import ReidModel
+from iics.reports.crop_choice import NUM_MATCHES, cluster_rows, drawn_clusters, match_rows
+from iics.reports.crop_sheets import crop_sheet
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
+from iics.runs.rounds import TrainingRun, starting_model
+from iics.runs.run_files import read_bytes
+from iics.runs.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+_QUALITY = 85
+_IN_CAMERAS, _COLUMN = "stage1_cluster", "_cluster"
+
+
+def judge(run: TrainingRun, crops: CropSet) -> None:
+    """Write judgement.json, clusters.jpg and matches.jpg into the folder of a finished run, unless they are there.
+
+    Args:
+        run: The run.
+        crops: What it was trained on.
+
+    Raises:
+        IicsError: If crops cannot be read, or something cannot be written.
+    """
+    if (run.folder / JUDGEMENT).exists() or crops.num_cameras < 2:
+        return
+    settings = RunFolder.open(run.folder).settings()
+    generator = np.random.default_rng(settings.seed)
+    sample = np.arange(len(crops))
+    if len(crops) > MOST_CROPS:
+        sample = np.sort(generator.choice(len(crops), MOST_CROPS, replace=False))
+    looked_at = crops.subset(sample).without_identities()
+    logger.info("Looking at %d crops for the report, by the trained model and by the one before training.", len(sample))
+    after = run.model.embed(looked_at, batch_size=settings.inference_batch_size)
+    start = _start(settings)
+    before = None if start is None else start.embed(looked_at, batch_size=settings.inference_batch_size)
+    found = across_cameras(after, looked_at)
+    if found is None:
+        return
+    matches = [
+        None if features is None else matches_across(features, looked_at.camera_ids, num_matches=NUM_MATCHES)
+        for features in (after, before)
+    ]
+    if matches[0] is not None and (rows := match_rows(matches[0], matches[1])):
+        _write_picture(crop_sheet(looked_at, rows), run.folder / MATCH_SHEET)
+    _draw_clusters(run, crops, settings, generator)
+    number = int(run.history[-1]["round"])
+    Judgement(number, None if before is None else across_cameras(before, looked_at), found).write(run.folder)
+
+
+def _draw_clusters(run: TrainingRun, crops: CropSet, settings: Settings, generator: np.random.Generator) -> None:
+    labels = labels_of(run.folder, int(run.history[-1]["round"]), crops)
+    if labels is None:
+        return
+    drawn = drawn_clusters(labels, generator)
+    if not len(drawn):
+        return
+    features = run.model.embed(crops.subset(drawn), batch_size=settings.inference_batch_size)
+    rows = cluster_rows(features, drawn, labels, crops.camera_ids)
+    _write_picture(crop_sheet(crops.without_identities(), rows), run.folder / CLUSTER_SHEET)
+
+
+def labels_of(folder: Path, round_number: int, crops: CropSet) -> IntArray | None:
+    """Return the clusters over all cameras that a round found last; None if it has none, or other crops.
+
+    Args:
+        folder: The run folder.
+        round_number: Which round, from 1.
+        crops: In the order of the labels.
+
+    Raises:
+        RunFolderError: If the table cannot be read.
+    """
+    file = folder / "pseudo_labels" / f"round-{round_number:03d}.csv"
+    if not file.exists():
+        return None
+    text = read_bytes(file).decode(errors="surrogateescape")  # names of files need not be UTF-8
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    columns = [name for name in (rows[0] if rows else ()) if name.endswith(_COLUMN) and name != _IN_CAMERAS]
+    if not columns:
+        return None
+    box_columns = () if crops.boxes is None else BOX_COLUMNS
+    known = {(row["path"], *(int(row[name]) for name in box_columns)): int(row[columns[-1]]) for row in rows}
+    boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
+    found = [known.get((path.as_posix(), *box)) for path, box in zip(crops.paths, boxes, strict=True)]
+    return None if None in found else np.array(found, dtype=np.int64)
+
+
+def _start(settings: Settings) -> ReidModel | None:
+    """Return the model that training started from; None if its weights are not there any more."""
+    try:
+        return starting_model(settings)
+    except IicsError as error:
+        logger.warning("The report will not show what was before training: %s", error)
+        return None
+
+
+def _write_picture(picture: Image.Image, file: Path) -> None:
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=_QUALITY)
+    write_atomically(file, content.getvalue())
