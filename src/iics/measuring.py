@@ -109,9 +109,8 @@ class Measuring:
                 check_calibratable(data)
             except EvaluationError:
                 logger.info(
-                    "No two crops of %s are known to be two people, so which similarity means the same person is not "
-                    "known: iics label %s estimates it from your answers to 50 pairs.",
-                    data.name,
+                    "No pair of crops is known to be of two people, so which similarity means the same person is not "
+                    "known, either: iics label %s estimates it from your answers to 50 pairs.",
                     run.folder,
                 )
                 return

@@ -395,7 +395,7 @@ def _print_end(run: TrainingRun) -> None:
         Console().print(table)
     if run.model.header.match_thresholds is not None:
         print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
-    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}.")
+    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}; start and report come on top.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Model card:     {run.folder / MODEL_CARD}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
