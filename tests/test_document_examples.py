@@ -20,6 +20,8 @@ import iics
 import iics.readers.benchmarks
 from iics import cli
 from iics.config import ClusterSettings, ModelSettings
+from iics.export.means_file import write_means
+from iics.models.camera_means import CameraMeans
 from iics.models.reid_model import create_model
 from iics.pixels.images import load_pixels
 
@@ -136,10 +138,15 @@ def run(words):
 
 
 def save_untrained_model():
-    """Write a model to the run folder that examples name, for those that only use one."""
+    """Write a model to the run folder that examples name, and what `iics embed` and `iics export --centre` make of it."""
     settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     Path("runs/first").mkdir(parents=True, exist_ok=True)
-    create_model(settings, device=torch.device("cpu")).save("runs/first/model.safetensors")
+    model, crops = create_model(settings, device=torch.device("cpu")), iics.load_folder("cameras").train
+    features = model.embed(crops)
+    model.camera_means = CameraMeans.of(features, crops.camera_ids, crops.camera_names)
+    model.save("runs/first/model.safetensors")
+    write_means(model.camera_means, Path("model.onnx"))
+    np.savez("features.npz", features=features)
 
 
 def run_all(lines):
@@ -168,8 +175,8 @@ def test_the_gallery_of_the_readme_is_made_searched_and_emptied(prepared, capsys
     shutil.copy("cameras/car-park/0003.jpg", "person.jpg")
     lines = [shlex.split(line, comments=True)[1:] for _, block in README_BLOCKS for line in block.splitlines()]
     chosen = [words for words in lines if words and words[0] in GALLERY]
-    assert [words[0] for words in chosen] == ["index", "search", "forget"]
-    assert [cli.run(words) for words in chosen[:-1]] == [0, 0]
+    assert [words[0] for words in chosen] == ["index", "search", "search", "forget"]
+    assert [cli.run(words) for words in chosen[:-1]] == [0, 0, 0]
     assert cli.run([*chosen[-1], "--yes"]) == 1  # folders of cameras have no times, so none of their crops is meant
     assert Path("matches.png").is_file()
     assert "0003.jpg" in capsys.readouterr().out

@@ -100,13 +100,21 @@ class Measuring:
     def calibrate(self, run: TrainingRun, data: DataSplits) -> None:
         """Write into the model which similarity means the same person, unless it says so already.
 
-        Data that cannot tell is warned of.
+        Data that cannot tell is told of.
         """
         model_file = run.folder / "model.safetensors"
         known = read_header(model_file).match_thresholds
         if known is None:
             try:
                 check_calibratable(data)
+            except EvaluationError:
+                logger.info(
+                    "No pair of crops is known to be of two people, so which similarity means the same person is not "
+                    "known, either: iics label %s estimates it from your answers to 50 pairs.",
+                    run.folder,
+                )
+                return
+            try:
                 fingerprint = data.to_train_on().fingerprint()
                 known = measured_thresholds(
                     lambda crops: self._features(run.model, crops), data, trained_on=fingerprint

@@ -225,6 +225,12 @@ def test_run_folder_in_use_is_refused(refusal, trained, market_people, tiny_flag
     )
 
 
+def test_run_folder_in_use_is_refused_before_data_is_read_and_the_machine_probed(refusal, trained, tmp_path):
+    out, _ = trained
+    (tmp_path / "cameras").mkdir()  # empty, which reading it would tell
+    assert refusal("train", tmp_path / "cameras", "--out", out).startswith(f"{out} exists already")
+
+
 def test_setting_out_of_range_is_refused(train_refusal, market_people):
     assert (
         train_refusal("market-layout", market_people, "--rounds=0")

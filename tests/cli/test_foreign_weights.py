@@ -45,8 +45,12 @@ def test_a_model_beside_foreign_weights_is_refused(refusal, trained, on_people, 
     assert message == f"--weights stands for the model; leave out {trained[0]}."
 
 
-def test_no_model_at_all_is_refused(refusal):
+def test_no_model_at_all_is_refused(refusal, tmp_path):
     assert refusal("evaluate") == "Which model? Name a model file or a run folder, or --weights FILE."
+    for data in ("sample", tmp_path):
+        assert refusal("evaluate", data) == (
+            f"Which model? {data} is no run and no model file. Name one before the data: iics evaluate RUN {data}."
+        )
 
 
 def test_weights_without_data_are_refused(refusal, checkpoint):

@@ -166,12 +166,16 @@ def test_one_cluster_is_refused(make_crops, make_context):
     assert "--stage2.clusters.rule fixed --stage2.clusters.number N" in str(caught.value)
 
 
-def test_fewer_clusters_than_a_batch_holds_is_warned_of_and_training_goes_on(make_crops, make_context, caplog):
+def test_fewer_clusters_than_a_batch_holds_are_told_of_once_without_alarm(make_crops, make_context, caplog):
     context = on_features_alone(make_context(make_crops([3, 3])))
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         result = trained(context)
-    assert [record.getMessage() for record in caplog.records] == [
-        "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all 3."
+        trained(replace(context, round_index=1))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "INFO",
+            "Stage 2 found 3 clusters, fewer than the 4 of a batch: batches hold all of them, as usual for few crops.",
+        )
     ]
     assert result.record["num_steps"] == 1
 

@@ -89,7 +89,7 @@ def test_beside_crops_of_others_it_says_where_the_rates_were_measured_and_that_t
     assert last.strip() == measured_elsewhere(measured())
     assert last.startswith("  Measured on shop. On crops of other cameras or people than those, the rates do not hold")
     assert "a threshold of 1 % was exceeded by 3 %" in last
-    assert last.endswith("without any of these, iics label MODEL asks you about 50 pairs of crops")
+    assert last.endswith("with tracklets and times, or with boxes: iics evaluate MODEL DATA --calibrate")
 
 
 def test_thresholds_on_other_crops_are_told_with_the_share_that_is_above_them_there():

@@ -125,6 +125,16 @@ def test_losses_that_do_not_fall(titles_of, make_record):
     assert titles_of(*records[:2]) == []  # two rounds are too few to tell
 
 
+def test_one_round_above_the_first_is_no_loss_that_does_not_fall(titles_of, make_record):
+    records = [make_record(number) for number in range(1, 7)]
+    for record, loss in zip(records, (2.7, 2.9, 2.8, 2.6, 2.5, 2.7), strict=True):
+        record["stage2"]["loss"] = loss
+    assert titles_of(*records) == []
+    for record, loss in zip(records, (2.7, 2.8, 2.0, 2.0, 2.9, 2.6), strict=True):
+        record["stage2"]["loss"] = loss
+    assert titles_of(*records) == ["The loss does not fall"]
+
+
 def test_losses_that_are_no_numbers(titles_of, make_record):
     record = make_record(1)
     record["stage1"]["loss"] = None  # as NaN is recorded
@@ -206,7 +216,9 @@ def test_any_stage_is_looked_at(make_run, statistics):
     ]
     found = {warning.title: warning.finding for warning in run_warnings(make_run(*records, data={}))}
     assert found["One giant cluster"].startswith("In round 3 one cluster holds 90 % of the crops of all cameras.")
-    assert found["The loss does not fall"].startswith("From the first round to the last: memory training from 1.00 to")
+    assert found["The loss does not fall"].startswith(
+        "From the first third of the rounds to the last: memory training from 1.00 to"
+    )
     assert found["A stage took no step"].startswith("memory training in round 1, memory training in round 2")
 
 

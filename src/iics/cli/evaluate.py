@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import tyro
 
@@ -20,7 +20,7 @@ from iics.cli.protocol_choice import (
     check_reranking_form,
     json_values,
 )
-from iics.cli.source import DataSource, SourceFlags
+from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
 from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
@@ -179,6 +179,11 @@ def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
         raise SettingsError(f"--weights stands for the model; leave out {' '.join(map(str, models))}.")
     if command.foreign.weights is None and not models:
         raise SettingsError("Which model? Name a model file or a run folder, or --weights FILE.")
+    if data is None and len(models) == 1 and _is_data(models[0]):
+        raise SettingsError(
+            f"Which model? {models[0]} is no run and no model file. Name one before the data: "
+            f"iics evaluate RUN {models[0]}."
+        )
     return replace(command, models=models, source=replace(command.source, data=data))
 
 
@@ -188,6 +193,13 @@ def _is_model_place(path: Path) -> bool:
     return place.suffix == ".safetensors" or any(
         (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
     )
+
+
+def _is_data(path: Path) -> bool:
+    """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
+    place = expanded(path)
+    is_own = place.is_dir() or (place.suffix in (".csv", ".parquet") and place.is_file())
+    return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)
 
 
 def _with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:

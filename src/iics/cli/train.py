@@ -102,9 +102,13 @@ def main(arguments: list[str]) -> int:
             "What shall be trained on? Name a folder of cameras (iics train cameras), a table of crops (.csv, "
             f".parquet), one of {', '.join(get_args(DataName))}, or --resume RUN."
         )
+    from iics.runs.run_folder import RunFolder
     from iics.training.distributed import joined_processes
 
     with joined_processes() as processes:
+        if command.out is not None and command.seeds == 1:  # before data is read and the machine probed
+            out = expanded(command.out)
+            processes.from_first(lambda: RunFolder.check_new(out))
         fitting = Fitting.of(preset_of(arguments), command.settings, given_settings(arguments, kind))
         fitted = None if fitting is None else processes.from_first(fitting.network)
         _check_settings(command.settings if fitted is None else fitted.settings)
@@ -391,7 +395,7 @@ def _print_end(run: TrainingRun) -> None:
         Console().print(table)
     if run.model.header.match_thresholds is not None:
         print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
-    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}.")
+    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}; start and report come on top.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Model card:     {run.folder / MODEL_CARD}")
     print(f"Metrics:        {run.folder / 'metrics.jsonl'}")

@@ -87,9 +87,10 @@ def check_calibratable(data: DataSplits) -> None:
     if _shows_people(crops, crops) or len(apart_pairs(crops, np.random.default_rng(0))):
         return
     raise EvaluationError(
-        f"No two crops of {data.name} are known to be two people, so no similarity can be given a meaning. Needed are "
-        "identities of two people in two cameras, or boxes in one picture, or tracklets with times that tell pictures "
-        "apart (docs/thresholds.md). Without any of these, iics label MODEL asks you about 50 pairs of crops."
+        f"No two crops of {data.name} are known to be two people, so which similarity means the same person cannot be "
+        "measured on them. Needed are identities of two people in two cameras, or boxes in one picture, or tracklets "
+        "with times that tell pictures apart (docs/thresholds.md). Without any of these, iics label MODEL estimates it "
+        "from your answers to 50 pairs of crops."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -50,8 +51,8 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
         is_new: Whether a folder may be made.
 
     Raises:
-        GalleryError: If pymilvus is not installed, the address is none, nobody answers there, or another process holds
-            the folder.
+        GalleryError: If pymilvus is not installed, the address is none, nobody answers there, another process holds
+            the folder, or this machine cannot call itself.
     """
     try:
         from pymilvus import MilvusClient
@@ -62,6 +63,7 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
     if is_server(uri):
         return _connect_to_server(uri, level=logging.INFO if is_new else logging.DEBUG)
     folder = checked_folder(uri, is_new=is_new)
+    _check_loopback(uri)
     with _folders_lock, database_errors(f"Cannot open the gallery {uri}"):
         if not _users_of_folder[str(folder)] and folder.is_dir():
             with _held(folder):
@@ -107,6 +109,23 @@ def disconnect(client: MilvusClient, uri: str) -> None:
             server_manager_instance.release_server(folder)
             with suppress(GalleryError, WriteError), _held(Path(folder)):  # who opens it next checks what there is
                 record_contents(Path(folder))
+
+
+def _check_loopback(uri: str) -> None:
+    """Refuse a machine that cannot call itself, as within `unshare -n`: milvus-lite is a server at 127.0.0.1.
+
+    Raises:
+        GalleryError: If it cannot.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise GalleryError(
+            f"Cannot open the gallery {uri}: its database is a server on this machine, called at 127.0.0.1, and that "
+            f"address does not answer ({error.strerror or error}). No network is needed, but the loopback interface "
+            "is: ip link set lo up."
+        ) from error
 
 
 def checked_folder(uri: str, *, is_new: bool) -> Path:

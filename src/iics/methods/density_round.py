@@ -112,12 +112,12 @@ def train_round(
     raw = context.raw_features()
     features = l2_normalise(raw)
     found = label_crops(context, features, labels)
-    if found.num_clusters < work.clusters_per_batch:
-        logger.warning(
-            "There are %d clusters, fewer than the %d of a batch: batches hold all %d.",
+    if context.round_index == 0 and found.num_clusters < work.clusters_per_batch:
+        # Said once: with few crops every round is so, and the record has its number of clusters.
+        logger.info(
+            "There are %d clusters, fewer than the %d of a batch: batches hold all of them, as usual for few crops.",
             found.num_clusters,
             work.clusters_per_batch,
-            found.num_clusters,
         )
     similarity = context.compare_pairs(raw)
     loss = make_loss(raw.shape[1], found.num_clusters).to(context.model.device)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 HOW_TO_CALIBRATE = (
-    "iics evaluate MODEL DATA --calibrate, on crops with identities in two cameras, or with tracklets and times, or "
-    "boxes; without any of these, iics label MODEL asks you about 50 pairs of crops"
+    "iics label MODEL asks you about 50 pairs of crops; or, where crops come with identities in two cameras, with "
+    "tracklets and times, or with boxes: iics evaluate MODEL DATA --calibrate"
 )
 NOT_CALIBRATED = (
-    "This model is not calibrated: which similarity means the same person is not known. Calibrate it on footage of "
+    "This model is not calibrated: which similarity means the same person is not known. To find out on footage of "
     f"your cameras: {HOW_TO_CALIBRATE}"
 )
 

@@ -132,7 +132,9 @@ def _camera_names(root: Path, left_out: LeftOut) -> list[str]:
     if loose:
         is_image = loose[0].suffix.lower() in IMAGE_SUFFIXES
         found = "an image outside of any camera folder" if is_image else f"no image ({_image_kinds()})"
-        raise DataError(f"{needed} {loose[0]} is {found}; move it into the folder of its camera or away.")
+        is_of_a_camera = is_image and len(loose) == len(entries)
+        above = f" If {root} is the folder of one camera, name the one above it." if is_of_a_camera else ""
+        raise DataError(f"{needed} {loose[0]} is {found}; move it into the folder of its camera or away.{above}")
     camera_names = natural_order(entry.name for entry in entries if entry.is_dir())
     if not camera_names:
         raise DataError(f"{needed} {root} has no folder in it; make one for each camera and put its crops there.")

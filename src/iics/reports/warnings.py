@@ -163,8 +163,8 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
         # A loss that was not finite is recorded as null.
         if len(known) < len(losses):
             broken.append(name)
-        elif len(known) >= _ROUNDS_OF_A_FALL and known[-1] >= known[0]:
-            stuck.append(f"{name} from {known[0]:.2f} to {known[-1]:.2f}")
+        elif len(known) >= _ROUNDS_OF_A_FALL and (fell := _ends(known)) and fell[1] >= fell[0]:
+            stuck.append(f"{name} from {fell[0]:.2f} to {fell[1]:.2f}")
     if broken:
         yield RunWarning(
             "The loss is not a number",
@@ -174,7 +174,7 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
     if stuck:
         yield RunWarning(
             "The loss does not fall",
-            f"From the first round to the last: {_listed(stuck)}. Pseudo-labels may be too noisy or change too fast.",
+            f"From the first third of the rounds to the last: {_listed(stuck)}. Pseudo-labels may be too noisy or change too fast.",
             "Look at the stability of the clusters below. Lower the learning rates, or make the clusters smaller.",
         )
     if idle:
@@ -185,6 +185,12 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
             + _flags(run, " than --stage1.crops-per-camera, or use --stage1.steps-per-epoch mean")
             + ".",
         )
+
+
+def _ends(losses: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of the first and of the last third: with few crops, a round alone is chance of a few steps."""
+    size = len(losses) // _ROUNDS_OF_A_FALL
+    return sum(losses[:size]) / size, sum(losses[-size:]) / size
 
 
 def _cameras_that_sat_out(run: ToldRun) -> Iterator[RunWarning]:

@@ -76,12 +76,13 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
             f"Stage 2 {found}; training needs at least 2. Ask for more clusters "
             "(--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
         )
-    if pseudo_labels.num_clusters < settings.clusters_per_batch:
-        logger.warning(
-            "Stage 2 found %d clusters, fewer than the %d of a batch: batches hold all %d.",
+    if context.round_index == 0 and pseudo_labels.num_clusters < settings.clusters_per_batch:
+        # Said once: with few crops every round is so, and the record has its number of clusters.
+        logger.info(
+            "Stage 2 found %d clusters, fewer than the %d of a batch: batches hold all of them, as usual for few "
+            "crops.",
             pseudo_labels.num_clusters,
             settings.clusters_per_batch,
-            pseudo_labels.num_clusters,
         )
     # Before training, on features that are there anyway: those after it would cost one more pass over all crops.
     similarity = context.compare_pairs(raw)
