@@ -138,7 +138,7 @@ def run(words):
 
 
 def save_untrained_model():
-    """Write a model to the run folder that examples name, and what `iics embed` and `iics export` make of it."""
+    """Write a model to the run folder that examples name, and what `iics embed` and `export --centre` make of it."""
     settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=32)
     Path("runs/first").mkdir(parents=True, exist_ok=True)
     model, crops = create_model(settings, device=torch.device("cpu")), iics.load_folder("cameras").train

@@ -17,6 +17,7 @@ from iics.export.onnx_file import OPSET, TOLERANCE, check_parity, drawn_crops, e
 from iics.export.onnx_model import OnnxModel
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, norm_layers
 from iics.models.model_header import header_values
+from iics.models.network_parts import FeatureNorm, GeneralisedMean
 from iics.models.reid_model import create_model
 
 
@@ -30,6 +31,22 @@ def test_features_are_those_of_torch_for_any_number_of_crops(opened, aibn_model,
     features = opened.embed(pixels[:count])
     assert (features.shape, features.dtype) == ((count, 512), np.float32)
     np.testing.assert_allclose(features, aibn_model.embed(pixels[:count]), rtol=0, atol=TOLERANCE)
+
+
+def test_gem_pooling_and_the_neck_come_along(pixels):
+    torch.manual_seed(0)
+    settings = ModelSettings(
+        backbone="test_efficientnet", weights="none", height=64, width=32, pooling="gem", neck="batchnorm"
+    )
+    model = create_model(settings, device=torch.device("cpu"))
+    (pooling,) = (layer for layer in model.backbone.modules() if isinstance(layer, GeneralisedMean))
+    pooling.p.data.fill_(2.3)
+    model.backbone.train()(torch.randn(8, 3, 64, 32))  # the neck's statistics move
+    (neck,) = (layer for layer in model.backbone.modules() if isinstance(layer, FeatureNorm))
+    neck.norm.weight.data.uniform_(0.5, 2)
+    model.backbone.eval()
+    found = OnnxModel(export_onnx(model), threads=1).embed(pixels)
+    np.testing.assert_allclose(found, model.embed(pixels), rtol=0, atol=TOLERANCE)
 
 
 def test_features_do_not_depend_on_the_crops_beside_them(opened, pixels):

@@ -9,6 +9,7 @@ from iics.errors import SettingsError, TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.methods import trainable
 from iics.methods.trainable import BYTES_OF_PROCESS, check_choices, check_scores_fit, check_trainable, predicted_memory
+from iics.training.losses import LOSSES, LabelLoss
 
 CNN = Stage2Settings(similarity="cnn")
 
@@ -51,6 +52,15 @@ def test_crops_that_can_be_compared_are_trainable(make_crops, free_memory):
 def test_a_distance_of_stage_2_that_does_not_exist_is_refused():
     with pytest.raises(SettingsError, match=r"stage2\.distance.*camera-jacard.*camera-jaccard"):
         check_choices(Settings(stage2=Stage2Settings(distance="camera-jacard")))
+
+
+def test_weighing_with_a_loss_that_weighs_nothing_is_refused_before_stage_1_is_trained(monkeypatch):
+    monkeypatch.setitem(LOSSES, "unweighed", lambda *_: LabelLoss())
+    weighed = Stage2Settings(one_camera_clusters="weigh")
+    check_choices(Settings(stage2=weighed))
+    check_choices(Settings(stage2=replace(weighed, loss="unweighed"), stages="stage1"))
+    with pytest.raises(SettingsError, match="LabelLoss does not weigh clusters; choose stage2"):
+        check_choices(Settings(stage2=replace(weighed, loss="unweighed")))
 
 
 def test_a_graph_too_narrow_for_either_round_is_refused():

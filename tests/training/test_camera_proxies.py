@@ -52,7 +52,8 @@ def reference_loss(crops, features, crop_ids, settings):
             total += contrast(similarity, positives, others, settings)
         if settings.positives != "offline":
             rank = {key: 0.15 * similarity[key] + 0.85 * float(proxies[own] @ proxies[key]) for key in proxies}
-            best = [max((key for key in proxies if key[1] == camera), key=rank.__getitem__) for camera in range(3)]
+            seen = {camera for _, camera in proxies}
+            best = [max((key for key in proxies if key[1] == camera), key=rank.__getitem__) for camera in seen]
             positives = sorted(best, key=rank.__getitem__, reverse=True)[:3]
             total += contrast(similarity, positives, [key for key in others if key not in positives], settings)
     return total / len(crop_ids)
@@ -68,6 +69,24 @@ def test_the_loss_is_that_of_the_plain_formulas(positives, negatives):
     assert loss.item() == pytest.approx(reference_loss(crops, features.detach(), crop_ids, settings), rel=1e-5)
     loss.backward()
     assert torch.isfinite(features.grad).all()
+
+
+def test_a_camera_whose_crops_are_all_without_a_cluster_gives_no_online_positive():
+    # Of four cameras, two have proxies: the third best camera, of none, must not stand for the first proxy.
+    labels = torch.where((CAMERAS == 1) | (LABELS < 0), -1, LABELS)
+    raw = torch.randn(len(labels) + 1, 6, generator=torch.Generator().manual_seed(0))
+    crops = LabelledCrops(
+        torch.cat([labels, torch.tensor([-1])]),
+        torch.cat([CAMERAS, torch.tensor([3])]),
+        torch.nn.functional.normalize(raw),
+    )
+    settings = ProxySettings(positives="online", temperature=0.3)
+    crop_ids, features = (
+        torch.tensor([0, 2, 3, 7, 9, 11]),
+        torch.randn(6, 6, generator=torch.Generator().manual_seed(1)),
+    )
+    loss = CameraProxies(crops, settings)(features, crop_ids)
+    assert loss.item() == pytest.approx(reference_loss(crops, features, crop_ids, settings), rel=1e-5)
 
 
 def test_a_crop_whose_cluster_one_camera_saw_has_no_offline_positive_and_no_gradient():

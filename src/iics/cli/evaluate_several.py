@@ -76,12 +76,13 @@ def evaluate_several(command: Asked, choice: ProtocolChoice, splits: DataSplits,
         check_picture_path(command.contact_sheet)
     models = _models(command, max(len(query), len(gallery)))
     choice.check_memory(models, query, gallery)
-    each, joined = [], SideBySide((len(query), len(gallery)), models)
+    each, choices, joined = [], [], SideBySide((len(query), len(gallery)), models)
     with count_display("features", len(models) * (len(query) + len(gallery))) as progress:
         for model in models:
             own = EvaluatedModel.embed(model, query, gallery, batch_size=command.batch_size, progress=progress)
             own, centring = own.centred(model.camera_means, command.centre)
             centring.log()
+            choices.append(centring.json_values())
             each.append(choice.measure(own))
             joined.add(own.query_features, own.gallery_features)
     together = EvaluatedModel(query, gallery, *joined.as_one())
@@ -89,7 +90,8 @@ def evaluate_several(command: Asked, choice: ProtocolChoice, splits: DataSplits,
     result = choice.measure(together)
     found, of_each = json_values(result), dict(zip(names, map(json_values, each), strict=True))
     if command.json:
-        values = {**found, "models": of_each, "spread": _spread_values(of_each), "remarks": remarks}
+        as_json = {name: {**of_each[name], **centre} for name, centre in zip(names, choices, strict=True)}
+        values = {**found, "models": as_json, "spread": _spread_values(of_each), "remarks": remarks}
         print(json.dumps(values, indent=2))
     elif choice.protocol == "camera-pairs":
         print(f"By the {MEAN_DISTANCE} of {len(models)} models; --json has those of each model, too.\n{result}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from iics.config import DistanceSettings, Settings
 from iics.crops import CropSet
@@ -17,7 +18,7 @@ from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone import backbone_spec
 from iics.similarity.by_name import DISTANCES, SEARCHES, SIMILARITIES
-from iics.training.losses import LOSSES
+from iics.training.losses import LOSSES, LabelledCrops
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ def check_choices(settings: Settings) -> None:
         SettingsError: If there are such.
     """
     named(LOSSES, settings.stage2.loss, what="loss")
+    if settings.stages != "stage1":
+        _check_weighing(settings)
     if settings.stage2.distance:
         named(DISTANCES, settings.stage2.distance, what="stage2.distance")
     labeller_of(settings.distance, settings.stage1.clusters)
@@ -142,6 +145,18 @@ def memory_of_features(num_crops: int, width: int) -> int:
 def _stage2_distances(settings: Settings) -> list[DistanceSettings]:
     """Return the distances of stage 2: of the first round, and of later ones."""
     return [stage2_distance(settings, round_index=index) for index in (0, 1)]
+
+
+def _check_weighing(settings: Settings) -> None:
+    """Refuse a loss of stage 2 that cannot weigh clusters where they are to be weighed: it is asked with two crops.
+
+    Raises:
+        SettingsError: If it cannot.
+    """
+    if settings.stage2.one_camera_clusters != "weigh":
+        return
+    loss = LOSSES[settings.stage2.loss](2, 2, settings.stage2, torch.Generator())
+    loss.start(LabelledCrops(torch.arange(2), torch.arange(2), torch.eye(2), label_weights=torch.ones(2)))
 
 
 def check_scores_fit(num_crops: int, num_scores: int) -> None:

@@ -83,10 +83,10 @@ class SeedRuns:
         """
         file = Path(folder) / SEEDS
         values = read_json(file, way_out=_WAY_OUT)
+        seeds, finished = values.get("seeds"), values.get("finished")
         checks = {
-            "seeds": _are_seeds(values.get("seeds")) and bool(values["seeds"]),
-            "finished": _are_seeds(values.get("finished"))
-            and set(values["finished"]) <= set(values.get("seeds") or ()),
+            "seeds": _are_seeds(seeds) and bool(seeds),
+            "finished": _are_seeds(finished) and _are_seeds(seeds) and set(finished or ()) <= set(seeds or ()),
             "settings": isinstance(values.get("settings"), dict),
             "source": isinstance(values.get("source"), dict) and all(map(_is_text, values["source"].values())),
             "asked": _is_text(values.get("asked")),

@@ -37,6 +37,7 @@ class CameraProxies(nn.Module):
     labels: Tensor
     cameras: Tensor
     of_crop: Tensor
+    _cameras_with_proxies: Tensor
 
     def __init__(self, crops: LabelledCrops, settings: ProxySettings) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class CameraProxies(nn.Module):
         device = crops.features.device
         labels, cameras = crops.labels.to(device), crops.camera_ids.to(device)
         is_labelled = labels >= 0
-        self._num_cameras = num_cameras = int(cameras.max()) + 1
+        num_cameras = int(cameras.max()) + 1
         pairs, place = torch.unique((labels * num_cameras + cameras)[is_labelled], return_inverse=True)
         sums = torch.zeros(len(pairs), crops.features.shape[1], device=device)
         sums.index_add_(0, place, crops.features[is_labelled])
@@ -54,6 +55,8 @@ class CameraProxies(nn.Module):
         self.register_buffer("labels", pairs // num_cameras)
         self.register_buffer("cameras", pairs % num_cameras)
         self.register_buffer("of_crop", of_crop)
+        # Found once, as it is waited for. A camera may have no proxy: all its crops are without a cluster.
+        self.register_buffer("_cameras_with_proxies", torch.unique(self.cameras))
 
     def forward(self, features: Tensor, crop_ids: Tensor) -> Tensor:
         """Return the mean loss of some crops; a crop without positives counts as 0.
@@ -90,10 +93,9 @@ class CameraProxies(nn.Module):
     def _online_positives(self, similarity: Tensor, own: Tensor) -> Tensor:
         """Return the best proxy of each camera, the best three of these, by feature and own proxy. Shape (b, p)."""
         ranked = _OF_FEATURE * similarity + _OF_OWN_PROXY * (self.proxies[own] @ self.proxies.T)
-        cameras = torch.arange(self._num_cameras, device=ranked.device)
-        is_of_camera = self.cameras == cameras[:, None]
+        is_of_camera = self.cameras == self._cameras_with_proxies[:, None]
         best, place = ranked[:, None].masked_fill(~is_of_camera, -torch.inf).max(dim=2)  # (b, cameras)
-        chosen = best.topk(min(_NUM_ONLINE, len(cameras)), dim=1).indices
+        chosen = best.topk(min(_NUM_ONLINE, best.shape[1]), dim=1).indices
         is_positive = torch.zeros_like(ranked, dtype=torch.bool)
         return is_positive.scatter_(1, place.gather(1, chosen), value=True)
 
