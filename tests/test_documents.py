@@ -17,6 +17,7 @@ from iics.cli.benchmark_pseudo_labels import PseudoLabelsCommand
 from iics.cli.benchmark_training import TrainingSpeedCommand
 from iics.cli.check_data import CheckDataCommand
 from iics.cli.clear_cache import ClearCacheCommand
+from iics.cli.compare import CompareCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
 from iics.cli.evaluate import EvaluateCommand
@@ -55,6 +56,7 @@ def words_of(line):
 SHOWN = [(name, line) for name, text in DOCUMENTS.items() for line in shell_lines(text) if words_of(line)]
 IN_README = [words_of(line) for name, line in SHOWN if name == "README.md"]
 KINDS = {
+    "compare": CompareCommand,
     "train": TrainCommand,
     "evaluate": EvaluateCommand,
     "report": ReportCommand,

@@ -10,7 +10,7 @@ from iics.evaluation.answers import read_answers
 from iics.page.answers_book import AnswersBook
 from iics.page.audit_log import AuditLog
 from iics.page.label_page import LabelPage
-from iics.page.labelling import Labelling
+from iics.page.labelling import Labelling, counted
 from iics.page.visitors import Visitor
 from iics.pixels.digests import file_digests
 
@@ -94,3 +94,10 @@ def test_a_table_that_was_damaged_meanwhile_is_said(page, tmp_path):
     (tmp_path / "answers.csv").write_text("nothing")
     assert "The answers cannot be read or written" in page.show(ADA)
     assert "is no table of answers" in tell(page, pair="1", answer="yes")[1]
+
+
+def test_a_pair_drawn_twice_counts_once_on_the_page_and_in_the_result(page, tmp_path):
+    first, *others = read_answers(tmp_path / "answers.csv")
+    turned = replace(first, pair=51, first=first.second, second=first.first, answer="yes")
+    pairs = [replace(first, answer="yes"), *others, turned]
+    assert counted(pairs) == (len({pair.crops for pair in [first, *others]}), 1)

@@ -11,7 +11,7 @@ import gradio as gr
 from iics.errors import EvaluationError, IicsError, SettingsError
 from iics.evaluation.answers import AskedPair, Said, contradiction
 from iics.page.audit_log import AuditLog
-from iics.page.labelling import Labelling
+from iics.page.labelling import Labelling, counted
 from iics.page.match_view import message_html, template, toast_html
 from iics.page.thumbnails import crop_thumbnails
 from iics.page.turns import Turns, in_turn, told_in_turn
@@ -89,9 +89,7 @@ def label_page(labelling: Labelling, audit: AuditLog) -> gr.Blocks:
 
 def _html(pairs: Sequence[AskedPair], **shown: Any) -> str:
     values: dict[str, Any] = {"pair": None, "pictures": [], "title": "", "text": "", "again": ""}
-    # A pair that was drawn twice is asked about once.
-    said = {pair.crops: pair.answer != "" for pair in pairs}
-    counts = {"num_pairs": len(said), "num_answered": sum(said.values())}
+    counts = dict(zip(("num_pairs", "num_answered"), counted(pairs), strict=True))
     return template("label.html").render({**values, **counts, **shown})
 
 

@@ -34,8 +34,8 @@ class LabelResult:
     Attributes:
         rank_one: Estimate of rank-1 across cameras.
         match_thresholds: As they are written into the model file.
-        num_pairs: Pairs drawn.
-        num_answered: Pairs answered yes, no or unsure.
+        num_pairs: Different pairs drawn; one that was drawn twice is asked about once.
+        num_answered: Those answered yes, no or unsure.
     """
 
     rank_one: RankOne
@@ -48,6 +48,11 @@ class LabelResult:
         more = [f"{left} of {self.num_pairs} pairs are not answered yet; each makes the intervals narrower."]
         lines = summary_lines(self.match_thresholds, are_own_crops=True)
         return "\n".join([str(self.rank_one), *(more if left else []), "", *lines])
+
+
+def counted(pairs: Sequence[AskedPair]) -> tuple[int, int]:
+    """Return how many different pairs there are, and how many of them are answered; one drawn twice is one."""
+    return len({pair.crops for pair in pairs}), len({pair.crops for pair in pairs if pair.answer})
 
 
 class Labelling:
@@ -157,7 +162,8 @@ class Labelling:
         thresholds = answer_thresholds(
             pairs, self._features, self.crops, data=self.crops.name, is_trained_on=self._is_trained_on
         )
-        result = LabelResult(rank_one(pairs), thresholds, len(pairs), sum(pair.answer != "" for pair in pairs))
+        num_pairs, num_answered = counted(pairs)
+        result = LabelResult(rank_one(pairs), thresholds, num_pairs, num_answered)
         write_atomically(self.marks_file, marks_table(self._marks(pairs)))
         store_thresholds(self.model_file, thresholds)
         return result

@@ -174,8 +174,8 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
     if stuck:
         yield RunWarning(
             "The loss does not fall",
-            f"From the first third of the rounds to the last: {_listed(stuck)}. Pseudo-labels may be too noisy "
-            "or change too fast.",
+            f"From the first third of the rounds to the last: {_listed(stuck)}. Pseudo-labels may be too noisy or "
+            "change too fast.",
             "Look at the stability of the clusters below. Lower the learning rates, or make the clusters smaller.",
         )
     if idle:
