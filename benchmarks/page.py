@@ -74,7 +74,7 @@ class Visitor:
 
     async def join(self, path: str, window: str, *, top: int, rerank: bool) -> httpx.Response:
         place = {"path": path, "orig_name": "q.png", "meta": {"_type": "gradio.FileData"}}
-        data = [place, *FIELDS, top, False, rerank]
+        data = [place, *FIELDS, top, False, rerank, False]
         body = {"data": data, "fn_index": self.number, "session_hash": window}
         return await self.client.post("/gradio_api/queue/join", json=body)
 

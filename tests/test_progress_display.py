@@ -296,6 +296,8 @@ def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people,
         f"run folder {out}",
         f"INFO: Computing on cpu, float32, channels_last, not compiled, {threads}.",
         "WARNING: Camera 9 has 1 crop(s); stage 1 needs at least 2, so it sits out.",
+        "INFO: Looking at 55 crops for the report, by the trained model and by the one",
+        "before training.",
     ]
     assert sent.rindex("\x1b[?25h") > sent.rindex("\x1b[?25l")  # the cursor is back
     assert "\x1b" not in stdout

@@ -6,8 +6,9 @@ seconds) and model.md in the end, and the model knows which similarity means the
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from iics.reports.report import write_report
 from iics.runs import rounds
 from iics.runs.rounds import AtEnd, TrainingRun
 from iics.runs.run import AfterRound
+from iics.runs.run_files import METRICS
 from iics.runs.run_folder import RunFolder
 from iics.runs.same_pictures import Hashing, check_measured_on, digests_of
 from iics.training.distributed import Processes, joined_processes
@@ -143,7 +145,7 @@ def train_on(
         source=source,
         measured_on={**tests, **(measured_on or {})},
         after_round=measuring if tests else after_round,
-        after_record=keep_report,
+        after_record=_report_while_at_work(settings.rounds),
         at_end=_end(measuring if evaluate != "never" else None, data, at_end),
         progress=progress,
         hashing=hashing,
@@ -174,7 +176,7 @@ def resume_on(
         data.to_train_on(),
         measured_on=measured_on,
         after_round=measuring if tests else after_round,
-        after_record=keep_report,
+        after_record=_report_while_at_work(settings.rounds),
         at_end=_end(measuring if evaluate != "never" else None, data, at_end),
         progress=progress,
         hashing=hashing,
@@ -193,6 +195,17 @@ def keep_report(folder: Path) -> None:
             error,
             folder,
         )
+
+
+def _report_while_at_work(num_rounds: int) -> Callable[[Path], None]:
+    """Return what writes the report after a round, but for the last one: the end of the run writes that anyway."""
+
+    def report(folder: Path) -> None:
+        last = (folder / METRICS).read_text().splitlines()[-1]
+        if json.loads(last)["round"] < num_rounds:
+            keep_report(folder)
+
+    return report
 
 
 def _look_at_crops(run: TrainingRun, crops: CropSet) -> None:
@@ -239,9 +252,11 @@ def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) ->
 
     def end(run: TrainingRun) -> None:
         write_model_card(run.folder)
-        if measuring is not None:
-            measuring.calibrate(run, data)
-        _look_at_crops(run, data.to_train_on())
+        try:
+            if measuring is not None:
+                measuring.calibrate(run, data)
+        finally:  # the report of the last round
+            _look_at_crops(run, data.to_train_on())
         if at_end is not None:
             at_end(run)
 

@@ -20,6 +20,11 @@ def on_a_laptop(monkeypatch):
     monkeypatch.setattr(Machine, "processor", classmethod(lambda cls: cls(False, 2, 16 * 10**9)))
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")  # a value stands in its flag's line
+
+
 def value_of(text, flag):
     """Return what stands in brackets behind a flag."""
     (line,) = re.findall(rf"^  {flag}\b.*$", text, flags=re.MULTILINE)

@@ -217,9 +217,9 @@ def test_a_part_of_a_batch_of_labels_is_normalised_and_mined_by_itself_and_weigh
 ):
     seen = []
 
-    def noting(features, targets, crop_ids, *, margin):
+    def noting(features, targets, crop_ids, *, margin, weights):
         seen.append((targets, crop_ids))
-        return batch_hard_triplet(features, targets, crop_ids, margin=margin)
+        return batch_hard_triplet(features, targets, crop_ids, margin=margin, weights=weights)
 
     monkeypatch.setattr("iics.training.losses.batch_hard_triplet", noting)
     calls, context = forwarded(double_context(num_parts=2))
