@@ -218,5 +218,6 @@ def test_boxes_in_shares_are_refused_in_python_too(frames):
         CropSet(paths, [0, 1], ("x", "y"), boxes=[[0.0, 0.0, 64.0, 128.0]] * 2).boxes.tolist() == [[0, 0, 64, 128]] * 2
     )
     detections = SimpleNamespace(xyxy=np.array([[0.1, 0.2, 0.6, 0.9]]))
+    model = SimpleNamespace(embed=None)  # which is not asked
     with pytest.raises(DataError, match="these are shares of the frame, and pixels are needed"):
-        embed_detections(None, np.zeros((240, 320, 3), np.uint8), detections, channels="rgb")
+        embed_detections(model, np.zeros((240, 320, 3), np.uint8), detections, channels="rgb")

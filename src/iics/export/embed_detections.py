@@ -59,13 +59,13 @@ def embed_detections(model: Embedder, frame: Pixels, detections: Boxes, *, chann
     """
     if frame is None:
         raise DataError("The frame is None, as cv2.imread and a video at its end give: there is no picture to look at.")
+    if not hasattr(model, "embed"):
+        raise DataError(f"A model is needed, got {model!r:.80}. Load it first: iics.load_model('runs/first').")
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"A frame must be uint8 of shape (h, w, 3), got {frame.dtype} {frame.shape}.")
     if channels not in ("bgr", "rgb"):
         raise ValueError(f"channels must be 'bgr' or 'rgb', got {channels!r}.")
     boxes = _within(frame, np.asarray(detections.xyxy, dtype=np.float64))
-    if not hasattr(model, "embed"):
-        raise DataError(f"A model is needed, got {model!r:.80}. Load it first: iics.load_model('runs/first').")
     if len(boxes) == 0:
         return np.empty((0, model.num_features), dtype=np.float32)
     colours = slice(None) if channels == "rgb" else slice(None, None, -1)
