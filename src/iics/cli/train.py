@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from iics import presets
 from iics.cli.fitting import Fitting
@@ -22,20 +17,17 @@ from iics.cli.given_flags import Given, flags_of, given_flags, looks_like_flag
 from iics.cli.help_text import short_help, wants_help
 from iics.cli.method_flags import plain, with_own_flags
 from iics.cli.parse import parse
+from iics.cli.resume_training import display, resume, resume_hint
 from iics.cli.source import DataName, DataSource, SourceFlags
+from iics.cli.train_summary import print_end, print_start
 from iics.config import Settings
-from iics.errors import RunFolderError, SettingsError, WeightsError
+from iics.errors import SettingsError, WeightsError
 from iics.home_folder import expanded
-from iics.progress_display import count_of, format_seconds, training_display
 from iics.ranges import check_ranges, whole
-from iics.shown_name import shown
-from iics.training.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import DataSplits
     from iics.runs.fitted_settings import FittedSettings
-    from iics.runs.rounds import TrainingRun
-    from iics.trained_run import When
     from iics.training.distributed import Processes
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
@@ -148,12 +140,12 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
     settings = with_absolute_weights(command.settings)
     values = {**source.to_values(), "evaluate": command.evaluate}
     if processes.is_first:
-        _print_start(command, crops, out, processes)
+        print_start(command.settings, command.seeds, crops, out, processes)
     if command.seeds > 1:
         from iics.cli.train_seeds import print_seed, print_seeds
         from iics.trained_seeds import train_seeds_on
 
-        with _resume_hint(out, processes), _display(processes) as progress:
+        with resume_hint(out, processes), display(processes) as progress:
             runs = train_seeds_on(
                 splits,
                 settings=settings,
@@ -167,10 +159,10 @@ def _train(command: TrainCommand, splits: DataSplits, source: DataSource, proces
         if processes.is_first:
             print_seeds(runs)
         return 0
-    with _resume_hint(out, processes), _display(processes) as progress:
+    with resume_hint(out, processes), display(processes) as progress:
         run = train_on(splits, settings=settings, out=out, evaluate=command.evaluate, source=values, progress=progress)
     if processes.is_first:
-        _print_end(run)
+        print_end(run)
     return 0
 
 
@@ -180,72 +172,7 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     others = [word for piece in given if piece.flag is None or piece.flag.name not in taken for word in piece.words]
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
-    from iics.runs.run_folder import RunFolder
-    from iics.runs.seed_runs import SeedRuns
-    from iics.trained_run import resume_on
-    from iics.training.distributed import joined_processes
-
-    with joined_processes() as processes:
-        if processes.from_first(lambda: SeedRuns.are_at(run_path)):
-            return _resume_seeds(run_path, data_dir, processes)
-        values = processes.from_first(lambda: RunFolder.open(run_path).source())
-        source = _source_of_run(run_path, values, data_dir)
-        splits = source.load()
-        if processes.is_first:
-            print(f"Going on with {run_path}.", file=sys.stderr)
-        with _resume_hint(run_path, processes), _display(processes) as progress:
-
-            def end(_finished: TrainingRun) -> None:
-                if data_dir is not None:
-                    RunFolder.open(run_path).move_source(source.to_values())
-
-            run = resume_on(run_path, splits, evaluate=cast("When", values["evaluate"]), at_end=end, progress=progress)
-        if processes.is_first:
-            _print_end(run)
-    return 0
-
-
-def _resume_seeds(folder: Path, data_dir: Path | None, processes: Processes) -> int:
-    from iics.cli.train_seeds import print_seed, print_seeds
-    from iics.runs.seed_runs import SeedRuns
-    from iics.trained_seeds import resume_seeds_on
-
-    values = processes.from_first(lambda: SeedRuns.read(folder).source)
-    source = _source_of_run(
-        folder, dict(values), data_dir, again="iics.train_seeds(crops, ...) as it was called before"
-    )
-    splits = source.load()
-    if processes.is_first:
-        print(f"Going on with {folder}.", file=sys.stderr)
-    moved = None if data_dir is None else source.to_values()
-    with _resume_hint(folder, processes), _display(processes) as progress:
-        runs = resume_seeds_on(folder, splits, moved=moved, before_seed=print_seed, progress=progress)
-    if processes.is_first:
-        print_seeds(runs)
-    return 0
-
-
-def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None, *, again: str = "") -> DataSource:
-    """Return where the run's data is: where it was, or where the command line says that it lies now."""
-    source, again = DataSource.from_values(values), again or f"iics.resume({str(run)!r}, crops)"
-    if source is None:
-        raise RunFolderError(f"{run} was not started by iics train; go on with {again}.")
-    if "evaluate" not in values:
-        raise RunFolderError(
-            f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with {again}."
-        )
-    return source if data_dir is None else replace(source, data_dir=data_dir).absolute()
-
-
-@contextmanager
-def _display(processes: Processes) -> Iterator[ProgressCallback]:
-    """Show progress on the first process; the others keep to errors."""
-    if processes.is_first:
-        with training_display() as progress:
-            yield progress
-    else:
-        logging.getLogger("iics").setLevel(logging.ERROR)
-        yield lambda _: None
+    return resume(run_path, data_dir)
 
 
 def _help(arguments: list[str], kind: type[TrainCommand]) -> str:
@@ -346,59 +273,3 @@ def with_absolute_weights(settings: Settings) -> Settings:
     if weights in ("imagenet", "none"):
         return settings
     return replace(settings, model=replace(settings.model, weights=str(expanded(weights).absolute())))
-
-
-@contextmanager
-def _resume_hint(out: Path, processes: Processes) -> Iterator[None]:
-    """On Ctrl-C, say how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if processes.is_first and any((out / name).exists() for name in ("settings.json", "seeds.json")):
-            print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
-        raise
-
-
-def _print_start(command: TrainCommand, crops: CropSet, out: Path, processes: Processes) -> None:
-    settings = command.settings
-    print(
-        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
-        f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
-        f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}"
-        f"{'' if command.seeds == 1 else f' for each of {command.seeds} seeds'}, "
-        f"{f'{processes.count} processes' if processes.count > 1 else 'one process'}; "
-        f"{'run folder' if command.seeds == 1 else 'folder of runs'} {out}",
-        file=sys.stderr,
-    )
-
-
-def _print_end(run: TrainingRun) -> None:
-    """Print what came of it and where it lies."""
-    from iics.models.score_meaning import summary_lines
-    from iics.reports.model_card import MODEL_CARD
-    from iics.runs.record import RoundRecord
-
-    records = [RoundRecord.of(values) for values in run.history]
-    before, after = records[0], records[-1]
-    if after.scores and before.number == 0:
-        table = Table(title="Query against gallery, in %")
-        for heading in ("", "mAP", "rank-1", "rank-5", "rank-10", "mINP"):
-            table.add_column(heading, justify="right" if heading else "left")
-        trained = f"after {count_of(after.number, 'round')}"
-        rows = [("before training", before.scores), (trained, after.scores)]
-        for kind in ("centred", "plain"):  # the one that the run is not judged by
-            of_kind = {name.removeprefix(f"{kind}_"): v for name, v in after.scores.items() if name.startswith(kind)}
-            rows += [(f"{trained}, {kind}", of_kind)] if of_kind else []
-        for name, scores in rows:
-            cells = [scores.get(key) for key in ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")]
-            table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
-        Console().print(table)
-    if run.model.header.match_thresholds is not None:
-        print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
-    print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}; start and report come on top.")
-    print(f"Model:          {run.folder / 'model.safetensors'}")
-    print(f"Model card:     {run.folder / MODEL_CARD}")
-    print(f"Metrics:        {run.folder / 'metrics.jsonl'}")
-    for name, file in (("Ranked results: ", "contact_sheet.png"), ("Report:         ", "report.html")):
-        if (run.folder / file).exists():
-            print(f"{name}{run.folder / file}")
