@@ -6,11 +6,12 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 
-from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run, path_of_model
+from iics.cli.calibrating import calibrate, shares_above_known, threshold_text, threshold_values, transfer_text
+from iics.cli.model_file import ForeignFlags, ForeignWeights, load_model_or_run
 from iics.cli.parse import parse
 from iics.cli.protocol_choice import (
     DEFAULT_REPEATS,
@@ -145,11 +146,11 @@ def main(arguments: list[str]) -> int:
     evaluated, centring = evaluated.centred(model.camera_means, command.centre)
     centring.log()
     result = choice.measure(evaluated)
-    thresholds = _calibrate(command, splits, model, features)
-    shares = {} if thresholds is not None or centring.is_centred else _shares_above(model, splits, features)
-    found = {**json_values(result), **_threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
+    thresholds = _calibrated(command, splits, model, features)
+    shares = {} if thresholds is not None or centring.is_centred else shares_above_known(model, splits, features)
+    found = {**json_values(result), **threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
     found |= centring.json_values()
-    lines = [str(result), *_threshold_text(command, thresholds), *_transfer_text(model, shares, splits)]
+    lines = [str(result), *threshold_text(command.model, thresholds), *transfer_text(model, shares, splits)]
     print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
@@ -264,72 +265,21 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
     centring.log()
     result = UnlabelledResult.of(compared, crops)
     ranked = None if result.ranked is None else numbers(result.ranked)
-    thresholds = _calibrate(command, splits, model, {id(crops): features})
+    thresholds = _calibrated(command, splits, model, {id(crops): features})
     found = {
         "label_free": asdict(result.label_free),
         "each_against_all": ranked,
-        **_threshold_values(thresholds),
+        **threshold_values(thresholds),
         **centring.json_values(),
     }
-    print(
-        json.dumps(found, indent=2) if command.json else "\n".join([str(result), *_threshold_text(command, thresholds)])
-    )
+    lines = [str(result), *threshold_text(command.model, thresholds)]
+    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
     return 0
 
 
-def _calibrate(
+def _calibrated(
     command: EvaluateCommand, splits: DataSplits, model: ReidModel, features: dict[int, FloatArray]
 ) -> MatchThresholds | None:
-    """Write thresholds into the model file if that was asked for, and anew the card of its run if it is in one.
-
-    Args:
-        command: What was asked for.
-        splits: To measure on.
-        model: Embeds what is not embedded yet.
-        features: Of crop sets that are, by their id.
-    """
     if not command.calibrate or command.model is None:
         return None
-    from iics.evaluation.calibration import measured_thresholds
-    from iics.reports.calibrated_model import store_thresholds, trained_fingerprint
-
-    def features_of(crops: CropSet) -> FloatArray:
-        return features[id(crops)] if id(crops) in features else model.embed(crops, batch_size=command.batch_size)
-
-    file = path_of_model(command.model)
-    thresholds = measured_thresholds(features_of, splits, trained_on=trained_fingerprint(file))
-    store_thresholds(file, thresholds)
-    return thresholds
-
-
-def _shares_above(model: ReidModel, splits: DataSplits, features: dict[int, FloatArray]) -> dict[float, float]:
-    """Return how many pairs of two people of these crops are above the thresholds that the model file brings."""
-    known = model.header.match_thresholds
-    if known is None or splits.query is None or splits.gallery is None or splits.gallery.identity_ids is None:
-        return {}
-    from iics.evaluation.calibration import shares_above
-
-    query, gallery = splits.query, splits.gallery
-    return shares_above(known, features[id(query)], features[id(gallery)], query, gallery)
-
-
-def _transfer_text(model: ReidModel, shares: dict[float, float], splits: DataSplits) -> list[str]:
-    known = model.header.match_thresholds
-    if known is None or not shares:
-        return []
-    from iics.models.score_meaning import transfer_lines
-
-    return ["", *transfer_lines(known, shares, data=splits.name)]
-
-
-def _threshold_values(thresholds: MatchThresholds | None) -> dict[str, Any]:
-    return {} if thresholds is None else {"match_thresholds": asdict(thresholds)}
-
-
-def _threshold_text(command: EvaluateCommand, thresholds: MatchThresholds | None) -> list[str]:
-    if thresholds is None or command.model is None:
-        return []
-    from iics.models.score_meaning import summary_lines
-
-    lines = summary_lines(thresholds, are_own_crops=True)
-    return ["", *lines, f"Written into {path_of_model(command.model)}."]
+    return calibrate(command.model, splits, model, features, batch_size=command.batch_size)
