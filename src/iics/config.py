@@ -133,6 +133,8 @@ class ClusterSettings:
     """For `density`: largest distance of neighbours. 0.4 to 0.6 suits Jaccard distances, --distance.lambda-value 0."""
     min_crops: Annotated[int, whole(2, 10**4)] = 4
     """For `density`: crops that the middle of a cluster has within eps, itself included; others are in no cluster."""
+    grow: Annotated[float, number(0, 2)] = 0.0
+    """For `density`: clusters and other crops join up to this mean distance; min-crops still holds. 0: they do not."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="clusters.")
