@@ -177,6 +177,8 @@ class Stage1Settings:
     """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
     rates: RateSchedule = "constant"
     """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
+    rounds: Annotated[int, whole(0, 10**4)] = 0
+    """Rounds that begin with this stage, from the first on; later ones have stage 2 on features alone. 0: all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")
@@ -295,6 +297,11 @@ class Settings:
         check_setting(
             set(self.loggers) <= set(names) and len(set(self.loggers)) == len(self.loggers),
             f"loggers must be names out of {', '.join(names)}, each once, got {' '.join(map(str, self.loggers))}.",
+        )
+        check_setting(
+            self.stages == "both" or self.stage1.rounds == 0,
+            f"stage1.rounds {self.stage1.rounds} says after which round stage 1 is left out; --stages {self.stages} "
+            "has but one stage in every round.",
         )
         check_setting(
             self.method == "iics" or self.stages == "both",

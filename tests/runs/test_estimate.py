@@ -52,6 +52,14 @@ def test_times_are_counts_times_speeds(known_speeds, people, tiny_settings):
     assert estimate.seconds == 5 + sum(work.count * work.seconds_each for work in estimate.works)
 
 
+def test_rounds_without_stage_1_cost_less(known_speeds, people, tiny_settings):
+    settings = replace(tiny_settings, rounds=5, stage1=replace(tiny_settings.stage1, rounds=2))
+    counts = {work.name: work.count for work in estimate_run(people, settings).works}
+    assert counts["features"] == (2 + 5) * 54
+    assert (counts["stage 1: training"], counts["stage 2: training"]) == (2 * (18 // 4), 5 * 4)
+    assert (counts["stage 1: clustering"], counts["stage 2: clustering"]) == (2, 5)
+
+
 @pytest.mark.parametrize(("method", "title"), [("cluster-contrast", "contrast"), ("camera-proxies", "proxies")])
 def test_methods_that_cluster_all_crops_cost_one_stage(known_speeds, people, tiny_settings, method, title):
     settings = with_own_settings(replace(tiny_settings, method=method))

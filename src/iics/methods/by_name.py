@@ -70,8 +70,9 @@ def remaining_stages(settings: Settings, done: tuple[int, int] | None) -> Iterat
         done: Round and place of the last finished stage; None before the first.
     """
     for round_index in range(settings.rounds):
-        for stage_index in range(len(stages_of(settings))):
-            if done is None or (round_index, stage_index) > done:
+        for stage_index, stage in enumerate(stages_of(settings)):
+            is_done = done is not None and (round_index, stage_index) <= done
+            if not is_done and stage.in_round(settings, round_index):
                 yield round_index, stage_index
 
 

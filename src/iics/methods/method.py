@@ -41,6 +41,10 @@ class StageResult:
     labels: IntArray | None = None
 
 
+def _always(_settings: Settings, _round_index: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of a round.
@@ -54,6 +58,7 @@ class Stage:
         batch: Number of crops in one of its steps, asked before training.
         has_clusters: Whether it labels crops; if so, tables of clusters have a column for it.
         in_cameras: Whether its clusters are of one camera each.
+        in_round: Whether a round has it, by the settings and the round from 0. The last stage is in every round.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Stage:
     batch: Callable[[CropSet, Settings], StepBatch]
     has_clusters: bool = True
     in_cameras: bool = False
+    in_round: Callable[[Settings, int], bool] = _always
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name) or self.name in _OF_A_RECORD:

@@ -21,6 +21,7 @@ from iics.labelling.labeller import labeller_of
 from iics.measure import measured
 from iics.memory import free_memory
 from iics.methods.by_name import method_of, stages_of, with_own_settings
+from iics.methods.iics.stage1 import num_rounds_of_stage1
 from iics.methods.trainable import predicted_memory
 from iics.models.reid_model import starting_problem
 from iics.pixels.cache_folder import cache_folder
@@ -222,6 +223,8 @@ def _network_works(
             stage2.epochs, num_crops=num_crops, batch_size=stage2.clusters_per_batch * stage2.crops_per_cluster
         ),
     }
+    rounds_of = {"stage1": num_rounds_of_stage1(settings), "stage2": rounds}
+    num_passes = sum(rounds_of[stage] for stage in phases.training)
     num_evaluated = (rounds + 1) * _num_tested(splits)
     per_crop = phases.features.seconds / phases.features.num_crops
     extracted = f"{phases.features.num_measured} crops at once"
@@ -233,12 +236,14 @@ def _network_works(
             reading.seconds / reading.num_crops,
             f"{reading.num_measured} crops",
         ),
-        RepeatedWork("features", "crop", len(phases.training) * rounds * num_crops, per_crop, extracted),
+        RepeatedWork("features", "crop", num_passes * num_crops, per_crop, extracted),
     ]
     for stage, speed in phases.training.items():
         name = "stage 1" if stage == "stage1" else title
         unit, probed = f"step of {speed.num_crops} crops", f"steps of up to {speed.num_measured} crops"
-        works.append(RepeatedWork(f"{name}: training", unit, rounds * num_steps[stage], speed.seconds, probed))
+        works.append(
+            RepeatedWork(f"{name}: training", unit, rounds_of[stage] * num_steps[stage], speed.seconds, probed)
+        )
     if num_evaluated:
         works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
     return works
@@ -254,16 +259,16 @@ def _clusterings(settings: Settings, sizes: list[int], title: str) -> list[tuple
     in_cameras = labeller_of(settings.distance, settings.stage1.clusters).clustering
     has_both = settings.stages == "both"
     num_scores = sum(in_cameras.expected_number(size) for size in sizes) if has_both else None
-    stages = [(title, settings.stage2.clusters, [num_crops], num_cameras, num_scores)]
+    stages = [(title, settings.stage2.clusters, [num_crops], num_cameras, num_scores, settings.rounds)]
     if has_both:
-        stages.insert(0, ("stage 1", settings.stage1.clusters, sizes, 1, None))
+        stages.insert(0, ("stage 1", settings.stage1.clusters, sizes, 1, None, num_rounds_of_stage1(settings)))
     found = []
-    for name, clusters, groups, cameras, scores in stages:
+    for name, clusters, groups, cameras, scores, rounds in stages:
         speed = probe_clustering(settings, clusters, num_crops=max(groups), num_cameras=cameras, num_scores=scores)
         factor = sum((size / speed.num_crops) ** 2 for size in groups)
         what = f"{speed.num_crops:,} synthetic crops"
         each = factor * speed.seconds
-        found.append((RepeatedWork(f"{name}: clustering", "clustering", settings.rounds, each, what), speed))
+        found.append((RepeatedWork(f"{name}: clustering", "clustering", rounds, each, what), speed))
     return found
 
 

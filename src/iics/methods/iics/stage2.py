@@ -62,7 +62,9 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         power=settings.mu_power,
     )
     raw = context.raw_features()
-    pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
+    heads = heads_of(state.get("heads", []), context.model.device)
+    mu = mu if heads else 0.0  # a round without stage 1 has no scores: Eq. 5 is then the cosine
+    pseudo_labels = label_all_crops(context, raw, heads, mu=mu)
     if settings.one_camera_clusters == "drop":
         pseudo_labels = _without_one_camera_clusters(pseudo_labels, context.crops.camera_ids)
     if pseudo_labels.num_clusters < 2:
@@ -118,13 +120,13 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     Args:
         context: The round's working place.
         raw: Raw features. Shape (n, d).
-        heads: The heads of stage 1.
+        heads: The heads of stage 1; without any, features alone are compared.
         mu: Weight of the score overlap in Eq. 5.
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
     labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
-    kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
+    kind = named(SIMILARITIES, settings.similarity if heads else "cnn", what="stage2.similarity")
     camera_ids = context.crops.camera_ids
     features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
     crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
