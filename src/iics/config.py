@@ -135,6 +135,8 @@ class ClusterSettings:
     """For `density`: crops that the middle of a cluster has within eps, itself included; others are in no cluster."""
     grow: Annotated[float, number(0, 2)] = 0.0
     """For `density`: clusters and other crops join up to this mean distance; min-crops still holds. 0: they do not."""
+    least: Annotated[int, whole(0, 10**7)] = 0
+    """For `density` in stage 2: with fewer clusters to train on than this, the round cuts as `auto` does, into all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="clusters.")
@@ -178,7 +180,7 @@ class Stage1Settings:
     rates: RateSchedule = "constant"
     """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
     rounds: Annotated[int, whole(0, 10**4)] = 0
-    """Rounds that begin with this stage, from the first on; later ones have stage 2 on features alone. 0: all."""
+    """Rounds, from the first, that have this stage before the other; later ones compare features alone. 0: all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")
@@ -297,11 +299,6 @@ class Settings:
         check_setting(
             set(self.loggers) <= set(names) and len(set(self.loggers)) == len(self.loggers),
             f"loggers must be names out of {', '.join(names)}, each once, got {' '.join(map(str, self.loggers))}.",
-        )
-        check_setting(
-            self.stages == "both" or self.stage1.rounds == 0,
-            f"stage1.rounds {self.stage1.rounds} says after which round stage 1 is left out; --stages {self.stages} "
-            "has but one stage in every round.",
         )
         check_setting(
             self.method == "iics" or self.stages == "both",

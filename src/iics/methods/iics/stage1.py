@@ -218,8 +218,9 @@ def _batch(crops: CropSet, settings: Settings) -> StepBatch:
 
 
 def num_rounds_of_stage1(settings: Settings) -> int:
-    """Return how many rounds, from the first on, begin with stage 1, where rounds have both stages."""
-    return min(settings.stage1.rounds or settings.rounds, settings.rounds)
+    """Return how many rounds, from the first on, begin with stage 1."""
+    asked = settings.stage1.rounds if settings.stages == "both" else 0
+    return min(asked or settings.rounds, settings.rounds)
 
 
 def _in_round(settings: Settings, round_index: int) -> bool:
