@@ -55,7 +55,7 @@ def train(
     Under torchrun, all its processes call this alike and share the work; the first one writes.
 
     Args:
-        crops: At least two cameras. Identities, if there are any, are only measured against.
+        crops: Identities, if there are any, are only measured against. Of one camera, IICS trains stage 1 alone.
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         query: Crops with identities; with a gallery, mAP and CMC are measured, and the model is calibrated on both.
