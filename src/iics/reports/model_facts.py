@@ -25,6 +25,10 @@ _MARKET_PROTOCOL = (
     "Market-1501 protocol: ranked by cosine; crops of the query's person and camera do not count; {queries} queries, "
     "{unmatched} of them without an answer in the gallery."
 )
+_WITHIN_PROTOCOL = (
+    "Within one camera (protocol same-camera), where the next frame of a walk is an easy match: ranked by cosine; "
+    "{queries} queries, {unmatched} of them without an answer in the gallery. This says nothing of other cameras."
+)
 _RESULTS = ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")
 _UNKNOWN_PROTOCOL = "Measured by the program that trained the model; under which protocol was not recorded."
 
@@ -70,9 +74,10 @@ class ModelFacts:
 
     @property
     def num_cameras(self) -> str:
-        """Cameras that have crops."""
+        """Cameras that have crops, with the word."""
         count = self.run.num_cameras
-        return "an unknown number of" if count is None else str(count)
+        number = "an unknown number of" if count is None else str(count)
+        return f"{number} camera{'' if count == 1 else 's'}"
 
     @property
     def use_of_identities(self) -> str:
@@ -106,7 +111,8 @@ class ModelFacts:
         if "evaluate" not in self.run.data:
             return _UNKNOWN_PROTOCOL
         queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
-        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched)
+        known = _WITHIN_PROTOCOL if self.scores.get("within_camera") else _MARKET_PROTOCOL
+        return known.format(queries=queries, unmatched=unmatched)
 
     @property
     def pseudo_labels(self) -> Rows:
@@ -116,15 +122,15 @@ class ModelFacts:
             return []
         last = found[-1]
         clusters, single = ("?" if count is None else str(count) for count in (last.num_clusters, last.num_singletons))
+        is_one = self.run.num_cameras == 1
         rows = [
-            ("clusters over all cameras", clusters),
+            ("clusters" if is_one else "clusters over all cameras", clusters),
             ("of them, of one crop", single),
             ("crops in the largest", f"{_percent(last.largest_share)} %"),
-            (
-                "camera mix of the training clusters (0 % none, 100 % all)",
-                f"{_percent(last.camera_entropy_normalized)} %",
-            ),
         ]
+        if not is_one:
+            mix = f"{_percent(last.camera_entropy_normalized)} %"
+            rows.append(("camera mix of the training clusters (0 % none, 100 % all)", mix))
         measured = {
             "agreement with identities, adjusted Rand index (0 chance, 1 equal)": last.adjusted_rand_index,
             "pairs put together that are one person": last.pairwise_precision,

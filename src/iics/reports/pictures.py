@@ -76,6 +76,8 @@ def _pairs(run: ToldRun) -> Iterator[ReportFigure]:
             "right of all others, also across cameras.",
         ),
     ):
+        if kinds is KINDS_BY_CAMERA and run.num_cameras == 1:
+            continue  # one curve, of all pairs alike
         panels = [
             (SimilarityPanel.from_record(similarity, moment, kinds), similarity.num_sampled)
             for moment, similarity in _moments(run)

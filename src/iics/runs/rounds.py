@@ -58,11 +58,13 @@ class TrainingRun:
         folder: Where everything lies.
         history: One record a round, of plain values as in metrics.jsonl; the first is round 0 if there was an
             `after_round`. `iics.runs.record.RoundRecord.of` reads one into types.
+        decoded: Crops trained on, and their pixels as training had them, while `at_end` is called; None after it.
     """
 
     model: ReidModel
     folder: Path
     history: list[dict[str, Any]]
+    decoded: tuple[CropSet, PixelSource] | None = dataclasses.field(default=None, repr=False)
 
 
 AtEnd = Callable[[TrainingRun], None]
@@ -195,7 +197,7 @@ def _finished(run: Run, checkpoint: Checkpoint | None, out: Path, at_end: AtEnd 
     with at_work(run.engine):
         finished = TrainingRun(run.model, out, run.finish(checkpoint))
     if at_end is not None and run.folder is not None:
-        at_end(finished)
+        at_end(dataclasses.replace(finished, decoded=(run.crops, run.pixels)))
     return finished
 
 
