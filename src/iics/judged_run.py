@@ -130,7 +130,9 @@ def labels_of(folder: Path, round_number: int, crops: CropSet) -> IntArray | Non
     if not columns:
         return None
     box_columns = () if crops.boxes is None else BOX_COLUMNS
-    known: dict[tuple[object, ...], int] = {(row["path"], *(int(row[name]) for name in box_columns)): int(row[columns[-1]]) for row in rows}
+    known: dict[tuple[object, ...], int] = {
+        (row["path"], *(int(row[name]) for name in box_columns)): int(row[columns[-1]]) for row in rows
+    }
     found = [known.get(place) for place in _places(crops)]
     return None if None in found else np.array(found, dtype=np.int64)
 

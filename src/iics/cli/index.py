@@ -24,7 +24,9 @@ from iics.readers.path_kind import TABLES, kind_of_path
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
+    from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult
+    from iics.models.reid_model import ReidModel
 
 SplitName = Literal["train", "query", "gallery"]
 
@@ -79,7 +81,6 @@ def main(arguments: list[str]) -> int:
         splits=command.splits,
         camera=command.camera,
     )
-    from iics.gallery.centred_gallery import gallery_choice
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult, check_index_fits, index_crops
     from iics.models.centring import needed_means
@@ -99,9 +100,7 @@ def main(arguments: list[str]) -> int:
             for crops in sets:
                 result += index_crops(gallery, model, crops, batch_size=command.batch_size, progress=progress)
         if command.centre is not None:
-            choice = gallery_choice(gallery, model.camera_means, command.centre, is_new=True)
-            choice.log()
-            gallery.keep_centre_choice(choice)
+            keep_centre(gallery, model, command.centre)
         print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}")
     return report_failures(result)
 
@@ -116,6 +115,15 @@ def describe(result: IndexResult) -> str:
         "unreadable": len(result.failures),
     }
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number or name in ("new", "known"))
+
+
+def keep_centre(gallery: Gallery, model: ReidModel, centre: Centre) -> None:
+    """Decide how the gallery is searched from now on, say why, and keep it."""
+    from iics.gallery.centred_gallery import gallery_choice
+
+    choice = gallery_choice(gallery, model.camera_means, centre, is_new=True)
+    choice.log()
+    gallery.keep_centre_choice(choice)
 
 
 def report_failures(result: IndexResult) -> int:

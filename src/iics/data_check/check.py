@@ -24,7 +24,8 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     """Decode every crop and report counts, errors and warnings; no finding raises an error.
 
     Errors: crops that do not decode, copies or identities both in train and in query or gallery, splits that name their
-    cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for stage 1, queries without a valid match, crops that do not look like a person's.
+    cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for
+    stage 1, queries without a valid match, crops that do not look like a person's.
 
     Args:
         splits: The data set.
@@ -47,7 +48,13 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
         errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits), *query_errors),
-        warnings=(*_one_camera(splits.train), *_small_cameras(splits.train), *copies_warnings, *query_warnings, *unlikely),
+        warnings=(
+            *_one_camera(splits.train),
+            *_small_cameras(splits.train),
+            *copies_warnings,
+            *query_warnings,
+            *unlikely,
+        ),
     )
 
 
@@ -91,9 +98,9 @@ def _one_camera(train: CropSet | None) -> list[str]:
         return []
     only = train.camera_names[train.camera_ids[0]]
     return [
-        f"All {len(train)} crops in {train.name} are of one camera ({only}). Training is stage 1 alone: it learns to tell "
-        "apart those whom this camera sees, and nothing of how they look in another one. If a session, site, day or "
-        "flank may stand for the camera, say so (--camera-by, or a folder for each; docs/weak_cameras.md)."
+        f"All {len(train)} crops in {train.name} are of one camera ({only}). Training is stage 1 alone: it learns to "
+        "tell apart those whom this camera sees, and nothing of how they look in another one. If a session, site, day "
+        "or flank may stand for the camera, say so (--camera-by, or a folder for each; docs/weak_cameras.md)."
     ]
 
 

@@ -1,8 +1,9 @@
 """Calibration of a model: pairs that are known to be one or two people -> thresholds of the similarity.
 
 In order of preference: query and gallery with identities, which the model was not trained on; other crops with
-identities (pairs of two cameras; where one took all, of that one); without identities, two boxes or tracklets in one picture (two people) and crops of a tracklet (one
-person), which are pairs of one camera. What people say of pairs of two cameras is `answer_calibration.py`.
+identities (pairs of two cameras; where one took all, of that one); without identities, two boxes or tracklets in one
+picture (two people) and crops of a tracklet (one person), which are pairs of one camera. What people say of pairs is
+`answer_calibration.py`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _LIMITS: dict[Calibration, str] = {
         "crops. What share of the pairs of one person is above is not known: below, they are too rare to be met."
     ),
     "identities in one camera": (
-        "All pairs are of one camera, where the next frame of a walk is easily found: expect to find less of people who "
-        "come back, and much less in another camera."
+        "All pairs are of one camera, where the next frame of a walk is easily found: expect to find less of people "
+        "who come back, and much less in another camera."
     ),
     "answers in one camera": (
         "All pairs are of one camera, and say nothing of another. The intervals are of these crops. What share of the "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 HOW_TO_CALIBRATE = (
-    "iics label MODEL asks you about 50 pairs of crops; or, where crops come with identities in two cameras, with "
+    "iics label MODEL asks you about 50 pairs of crops; or, where crops come with identities, with "
     "tracklets and times, or with boxes: iics evaluate MODEL DATA --calibrate"
 )
 NOT_CALIBRATED = (

@@ -93,8 +93,8 @@ def _check_no_camera(names: Sequence[str], *, table: str) -> None:
     near = other_names("camera", names) or difflib.get_close_matches("camera", names, n=1, cutoff=_PERHAPS_ALIKE)
     if near:
         raise DataError(
-            f"{table} has no column camera. Found: {_listed(names)}. Is it {near[0]!r}? Rename that, or say --camera-by "
-            f"{near[0]}; with --camera-by none, all crops are of one camera."
+            f"{table} has no column camera. Found: {_listed(names)}. Is it {near[0]!r}? Rename that, or say "
+            f"--camera-by {near[0]}; with --camera-by none, all crops are of one camera."
         )
 
 

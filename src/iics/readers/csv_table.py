@@ -22,8 +22,8 @@ def load_csv(file: Path | str, *, camera_by: str | None = None) -> DataSplits:
 
     Args:
         file: UTF-8 text, separated by commas, semicolons or tabs, with a line of column names first: `path` and
-            mostly `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a box.
-            Relative paths start from the file's folder.
+            mostly `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a
+            box. Relative paths start from the file's folder.
         camera_by: Columns, or `day`, that stand for the camera, or `none` for one camera (docs/weak_cameras.md).
 
     Returns:

@@ -15,6 +15,7 @@ from iics import presets
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
 from iics.reports.told_run import ToldRun, setting_text
+from iics.runs.fitted_settings import FITTED_FIELDS
 from iics.settings_json import leaves, to_json
 
 Rows = list[tuple[str, str]]
@@ -150,11 +151,12 @@ class ModelFacts:
 
     @property
     def preset_text(self) -> str:
-        """Which preset the settings are nearest to."""
+        """Which preset the settings are of, or nearest to."""
         name, differences = self._nearest_preset()
+        fits = ", which fits network, size and rounds to crops and machine" if name in presets.FITTED else ""
         if not differences:
-            return f"Those of the preset {name}."
-        return f"Those of the preset {name}, but for {len(differences)} of those below, which are marked."
+            return f"Those of the preset {name}{fits}."
+        return f"Those of the preset {name}{fits}, but for {len(differences)} of those below, which are marked."
 
     @property
     def settings_shown(self) -> Rows:
@@ -175,12 +177,18 @@ class ModelFacts:
         return f"{versions}; {when}; trained for {took}; seed {self.run.settings.get('seed', 'unknown')}."
 
     def _nearest_preset(self) -> tuple[str, list[str]]:
-        """Return the preset that the fewest settings differ from, and those; what a machine decides is left out."""
+        """Return the preset that was named, or that the fewest settings differ from, and those that do.
+
+        What a machine decides is left out, and so is what a preset chooses itself.
+        """
         ours = {name: value for name, value in leaves(self.run.settings) if not name.startswith(_OF_THE_MACHINE)}
         found = {}
         for preset, settings in presets.BY_NAME.items():
             theirs = dict(leaves(json.loads(to_json(settings))))
-            found[preset] = [name for name in ours if name != "seed" and ours[name] != theirs.get(name, ours[name])]
+            chosen = {"seed", *(FITTED_FIELDS if preset in presets.FITTED else ())}
+            found[preset] = [name for name in ours if name not in chosen and ours[name] != theirs.get(name, ours[name])]
+        if (named := self.run.data.get("preset")) in found:
+            return named, found[named]
         name = min(found, key=lambda preset: len(found[preset]))
         return name, found[name]
 

@@ -38,8 +38,9 @@ _REMAKE_CROPS = f"Delete it; without {JUDGEMENT}, iics train --resume writes it 
 _SHEETS = {
     CLUSTER_SHEET: (
         "Clusters of the last round",
-        "Each row is a cluster; above it the mean similarity of its pairs of crops. Four crops nearest to its mean, then "
-        "four farthest; below each its camera and its similarity to that mean. One person in a row: good. Two people: clusters are too large, or the cameras confuse them.",
+        "Each row is a cluster; above it the mean similarity of its pairs of crops. Four crops nearest to its mean, "
+        "then four farthest; below each its camera and its similarity to that mean. One person in a row: good. Two "
+        "people: clusters are too large, or the cameras confuse them.",
     ),
     MATCH_SHEET: (
         "Matches across cameras",

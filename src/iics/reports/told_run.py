@@ -54,8 +54,15 @@ class Clustering:
         return record.stages.get(self.stage)
 
     def number(self, name: str) -> NumberOf:
-        """Return what reads a statistic of the clusters: over all cameras, or the mean over cameras by their crops."""
-        return lambda record: None if (stage := self.at(record)) is None else stage.statistic(name)
+        """Return what reads a statistic of the clusters: over all crops, or the mean over cameras by their crops."""
+
+        def number_of(record: RoundRecord) -> float | None:
+            stage, whole = self.at(record), self.clusters(record)
+            if stage is None or whole is None:
+                return None if stage is None else stage.statistic(name)
+            return getattr(whole, name)  # type: ignore[no-any-return]
+
+        return number_of
 
     def stability(self, record: RoundRecord) -> float | None:
         """Return the adjusted Rand index of the clusters with those of the round before."""
@@ -213,7 +220,7 @@ class ToldRun:
         return max([spanning, *(clusters.num_clusters or 0 for clusters in in_cameras)])
 
     def loss_of(self, stage: str) -> tuple[str, NumberOf]:
-        """Return what the loss of a stage is called, and what reads it: for one camera where it adds cameras up (Eq. 8)."""
+        """Return what a stage's loss is called, and what reads it: for one camera where it adds them up (Eq. 8)."""
         if not any(one.in_cameras for one in self.clusterings if one.stage == stage):
             return stage_title(stage), term_of(stage, "loss")
 

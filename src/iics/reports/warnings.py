@@ -50,8 +50,9 @@ def nothing_found(run: ToldRun) -> str:
     rounds, has_scores = len(run.trained), bool(run.curve("mAP", score_of("mean_ap")).values)
     is_one = run.num_cameras == 1
     looked_for = [
-        f"one giant cluster, {'' if is_one else 'training clusters that keep to one camera, '}crops left alone, as many "
-        "clusters as allowed",
+        "one giant cluster",
+        *([] if is_one else ["training clusters that keep to one camera"]),
+        "crops left alone, as many clusters as allowed",
         "a loss that is no number" if rounds < _ROUNDS_OF_A_FALL else "a loss that does not fall",
         "a stage or a camera that sat out",
         *(["a fall of mAP"] if has_scores and len(run.records) > 1 else []),
@@ -62,7 +63,11 @@ def nothing_found(run: ToldRun) -> str:
         *(["whether people are found in another camera: all crops are of one"] if is_one else []),
         *([] if has_scores or is_one else [f"whether people are found across cameras, {_TAKES_IDENTITIES}"]),
         *([f"whether people are found again, {_TAKES_IDENTITIES}"] if is_one and not has_scores else []),
-        *([] if is_one else ["how much of the camera is in the features that a search compares (iics evaluate RUN DATA)"]),
+        *(
+            []
+            if is_one
+            else ["how much of the camera is in the features that a search compares (iics evaluate RUN DATA)"]
+        ),
     ]
     after = f"after {rounds} round{'s' if rounds > 1 else ''}"
     return (
