@@ -106,9 +106,9 @@ def rank_one(pairs: Sequence[AskedPair]) -> RankOne:
     count = sum(map(len, said.values()))
     low, _ = wilson_interval(yes / (yes + no + unsure), count, deviations=_DEVIATIONS_95)
     _, high = wilson_interval((yes + unsure) / (yes + no + unsure), count, deviations=_DEVIATIONS_95)
-    counts = (len(said[answer]) for answer in ("yes", "no", "unsure"))
+    num_yes, num_no, num_unsure = (len(said[answer]) for answer in ("yes", "no", "unsure"))
     is_within = all(pair.first_camera == pair.second_camera for pair in best)
-    return RankOne(yes / (yes + no), low, high, *counts, within_camera=is_within)
+    return RankOne(yes / (yes + no), low, high, num_yes, num_no, num_unsure, is_within)
 
 
 def answered_thresholds(pairs: Sequence[AskedPair], similarity: FloatArray) -> tuple[MatchThreshold, ...]:
