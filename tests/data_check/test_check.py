@@ -250,3 +250,13 @@ def test_cameras_of_one_crop_each_are_an_error(make_image, tmp_path):
         make_image(tmp_path / "cameras" / camera / "0.png")
     (error,) = check_data(load_folder(tmp_path / "cameras")).errors
     assert error == ("No camera in cameras train has 2 crops or more; stage 1 compares crops of one camera. Add crops.")
+
+
+def test_queries_of_the_only_camera_are_searched_for_within_it(tmp_path, make_image):
+    crops = CropSet(tuple(make_image(tmp_path / f"{n}.jpg") for n in range(3)), [0, 0, 0], ("a",), [1, 1, 2], name="q")
+    query, gallery = crops.subset([0, 2]), crops.subset([1])
+    report = check_data(DataSplits("mine", query=query, gallery=gallery))
+    assert report.ok
+    assert any(
+        text.startswith("1 of 2 queries have no gallery crop of their identity, e.g.") for text in report.warnings
+    )

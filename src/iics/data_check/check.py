@@ -139,12 +139,16 @@ def _query_faults(splits: DataSplits) -> tuple[list[str], list[str]]:
     for identity, camera in zip(gallery.identity_ids.tolist(), gallery.camera_ids.tolist(), strict=True):
         cameras_of[identity].add(camera)
     queries = zip(query.identity_ids.tolist(), query.camera_ids.tolist(), strict=True)
-    unmatched = [i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - {camera}]
+    # Of one camera, people are searched for within it, as evaluation does.
+    is_one = len(np.union1d(query.camera_ids, gallery.camera_ids)) == 1
+    unmatched = [
+        i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - (set() if is_one else {camera})
+    ]
     if not unmatched:
         return [], []
     text = (
-        f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity from another camera, "
-        f"e.g. {query.label(unmatched[0])}; "
+        f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity"
+        f"{'' if is_one else ' from another camera'}, e.g. {query.label(unmatched[0])}; "
     )
     if len(unmatched) == len(query):
         return [text + "evaluation has nothing to score. Take query and gallery from one data set."], []

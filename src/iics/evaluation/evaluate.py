@@ -200,8 +200,8 @@ def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol 
         raise EvaluationError(explain_no_match(labels, fitting))
     if fitting is not protocol:
         logger.warning(
-            "%s and %s are of one camera: people are searched for within it (protocol same-camera), where the next frame "
-            "of a walk is an easy match. These numbers say nothing of searches across cameras.",
+            "%s and %s are of one camera: people are searched for within it (protocol same-camera), where the next "
+            "frame of a walk is an easy match. These numbers say nothing of searches across cameras.",
             query.name,
             "what it is searched in" if gallery.name == query.name else gallery.name,
         )

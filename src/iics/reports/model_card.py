@@ -43,10 +43,10 @@ _TRAINED_ON_ONE_LIMIT = (
     "camera's and what is theirs."
 )
 _ROUNDS = {
-    "both": "crops are clustered within each camera and trained on, then across cameras by a similarity that "
+    "both": "Intra-inter camera similarity (IICS): crops are clustered within each camera and trained on, then across cameras by a similarity that "
     "classifiers of the cameras agree on",
-    "stage1": "crops are clustered within each camera and trained on, which is its stage 1 alone",
-    "stage2": "crops are clustered across cameras and trained on, which is its stage 2 alone",
+    "stage1": "Intra-inter camera similarity (IICS): crops are clustered within each camera and trained on, which is its stage 1 alone",
+    "stage2": "Intra-inter camera similarity (IICS): crops are clustered across cameras and trained on, which is its stage 2 alone",
 }
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
@@ -80,7 +80,8 @@ def model_card(facts: ModelFacts) -> str:
         num_crops=facts.num_crops,
         num_cameras=facts.num_cameras,
         is_one_camera=facts.run.num_cameras == 1,
-        rounds_are=_ROUNDS.get(str(facts.run.settings.get("stages", "both")), _ROUNDS["both"]),
+        rounds_are=_rounds_are(method := str(facts.run.settings.get("method", "iics")), facts),
+        is_of_paper=facts.run.is_supervised or method == "iics",
         identities=facts.use_of_identities,
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
@@ -99,6 +100,13 @@ def model_card(facts: ModelFacts) -> str:
         made_with=facts.made_with,
     )
     return text.rstrip() + "\n"
+
+
+def _rounds_are(method: str, facts: ModelFacts) -> str:
+    """Return what a round of a method without identities is."""
+    if method != "iics":
+        return f"The method {method}: crops are clustered over all cameras and trained on"
+    return _ROUNDS.get(str(facts.run.settings.get("stages", "both")), _ROUNDS["both"])
 
 
 def _front_matter(facts: ModelFacts) -> Markdown:
