@@ -42,11 +42,12 @@ _TRAINED_ON_ONE_LIMIT = (
     "All crops trained on are of one camera: nothing taught the model how people look in another one, or what is the "
     "camera's and what is theirs."
 )
+_IICS = "Intra-inter camera similarity (IICS): crops are clustered"
 _ROUNDS = {
-    "both": "Intra-inter camera similarity (IICS): crops are clustered within each camera and trained on, then across cameras by a similarity that "
-    "classifiers of the cameras agree on",
-    "stage1": "Intra-inter camera similarity (IICS): crops are clustered within each camera and trained on, which is its stage 1 alone",
-    "stage2": "Intra-inter camera similarity (IICS): crops are clustered across cameras and trained on, which is its stage 2 alone",
+    "both": f"{_IICS} within each camera and trained on, then across cameras by a similarity that classifiers of the "
+    "cameras agree on",
+    "stage1": f"{_IICS} within each camera and trained on, which is its stage 1 alone",
+    "stage2": f"{_IICS} across cameras and trained on, which is its stage 2 alone",
 }
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
