@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iics.config import Settings
+from iics.config import ClusterSettings, Settings
 from iics.crops import DataSplits
 from iics.device import choose_device
 from iics.errors import TrainingError, check_setting
@@ -250,14 +250,18 @@ def _num_tested(splits: DataSplits) -> int:
     return 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
 
 
+_Clustering = tuple[str, ClusterSettings, list[int], int, int | None]
+"""Name, how, crops of each group, cameras in a group, and scores if they are compared."""
+
+
 def _clusterings(settings: Settings, sizes: list[int], title: str) -> list[tuple[RepeatedWork, Speed]]:
     """Return the clusterings of a round's stages, extrapolated: pairs grow with the square of the crops."""
     num_crops, num_cameras = sum(sizes), len(sizes)
     in_cameras = labeller_of(settings.distance, settings.stage1.clusters).clustering
     has_both = settings.stages == "both"
     num_scores = sum(in_cameras.expected_number(size) for size in sizes) if has_both else None
-    stage1 = "stage 1", settings.stage1.clusters, sizes, 1, None
-    stage2 = title, settings.stage2.clusters, [num_crops], num_cameras, num_scores
+    stage1: _Clustering = "stage 1", settings.stage1.clusters, sizes, 1, None
+    stage2: _Clustering = title, settings.stage2.clusters, [num_crops], num_cameras, num_scores
     stages = {"both": [stage1, stage2], "stage1": [stage1], "stage2": [stage2]}[settings.stages]
     found = []
     for name, clusters, groups, cameras, scores in stages:
