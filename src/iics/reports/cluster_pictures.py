@@ -110,7 +110,8 @@ def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
         run.curve(name + one.suffix, number_of, scale=PERCENT)
         for one in run.over_all_cameras
         for name, number_of in (
-            *(() if one.is_one_camera else _camera_numbers(one)),
+            ("camera mix", one.number("camera_entropy_normalized")),
+            ("clusters that span cameras", _share_across(one)),
             ("crops in the largest cluster", one.number("largest_share")),
             ("crops with a cluster", one.number("labelled_share")),
         )
@@ -124,13 +125,6 @@ def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
     if run.num_cameras == 1:
         title, caption = "Crops within clusters", f"Of the training clusters, made by {run.training_similarity}."
     yield from figures_of_curves(run, CLUSTERS, mixing, title=title, unit="%", caption=caption)
-
-
-def _camera_numbers(one: Clustering) -> tuple[tuple[str, NumberOf], ...]:
-    return (
-        ("camera mix", one.number("camera_entropy_normalized")),
-        ("clusters that span cameras", _share_across(one)),
-    )
 
 
 def _stability(run: ToldRun, clusterings: list[Clustering]) -> Iterator[ReportFigure]:
@@ -160,7 +154,7 @@ def _mean(one: Clustering) -> str:
 def _share_across(one: Clustering) -> NumberOf:
     def share(record: RoundRecord) -> float | None:
         found = one.clusters(record)
-        if found is None or found.num_across_cameras is None:
+        if found is None or found.num_across_cameras is None or one.is_one_camera:
             return None
         num_larger = (found.num_clusters or 0) - (found.num_singletons or 0)  # one crop alone spans nothing
         return found.num_across_cameras / num_larger if num_larger > 0 else None

@@ -189,7 +189,7 @@ class ModelFacts:
             found[preset] = [name for name in ours if name not in chosen and ours[name] != theirs.get(name, ours[name])]
         if (named := self.run.data.get("preset")) in found:
             return named, found[named]
-        name = min(found, key=lambda preset: len(found[preset]))
+        name = min(found, key=lambda preset: (len(found[preset]), preset in presets.FITTED))
         return name, found[name]
 
 

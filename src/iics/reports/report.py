@@ -266,11 +266,7 @@ def _round_table(run: ToldRun) -> Table:
             (f"of one crop{one.suffix}", one.number("num_singletons"), _text),
             (f"largest %{one.suffix}", one.number("largest_share"), _percent),
             (f"labelled %{one.suffix}", one.number("labelled_share"), _percent),
-            *(
-                ()
-                if one.is_one_camera
-                else ((f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),)
-            ),
+            (f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),
             (f"stability{one.suffix}", one.stability, _number),
         ]
     columns += [

@@ -18,6 +18,7 @@ from iics.runs.run_files import check_is_run, read_json, read_records
 from iics.settings_json import leaves
 
 NumberOf = Callable[[RoundRecord], float | None]
+_OF_CAMERAS = ("camera_entropy", "camera_entropy_normalized", "num_across_cameras")
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,17 @@ class Clustering:
         return record.stages.get(self.stage)
 
     def number(self, name: str) -> NumberOf:
-        """Return what reads a statistic of the clusters: over all crops, or the mean over cameras by their crops."""
+        """Return what reads a statistic of the clusters: over all crops, or the mean over cameras by their crops.
+
+        How one camera's clusters mix cameras is nothing.
+        """
 
         def number_of(record: RoundRecord) -> float | None:
             stage, whole = self.at(record), self.clusters(record)
-            if stage is None or whole is None:
-                return None if stage is None else stage.statistic(name)
+            if stage is None or (self.is_one_camera and name in _OF_CAMERAS):
+                return None
+            if whole is None:
+                return stage.statistic(name)
             return getattr(whole, name)  # type: ignore[no-any-return]
 
         return number_of

@@ -49,10 +49,9 @@ def nothing_found(run: ToldRun) -> str:
     """Return what to say where there is no warning: what was looked for, and what is not known from it."""
     rounds, has_scores = len(run.trained), bool(run.curve("mAP", score_of("mean_ap")).values)
     is_one = run.num_cameras == 1
+    of_cameras = [] if is_one else ["training clusters that keep to one camera"]
     looked_for = [
-        "one giant cluster",
-        *([] if is_one else ["training clusters that keep to one camera"]),
-        "crops left alone, as many clusters as allowed",
+        ", ".join(["one giant cluster", *of_cameras, "crops left alone, as many clusters as allowed"]),
         "a loss that is no number" if rounds < _ROUNDS_OF_A_FALL else "a loss that does not fall",
         "a stage or a camera that sat out",
         *(["a fall of mAP"] if has_scores and len(run.records) > 1 else []),
