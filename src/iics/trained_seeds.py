@@ -19,7 +19,7 @@ from typing import cast
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import RunFolderError, WriteError, check_setting
-from iics.methods.by_name import own_settings
+from iics.methods.by_name import own_settings, settings_for
 from iics.ranges import shortened, whole
 from iics.reports.seeds_report import write_seeds_report
 from iics.runs.rounds import with_resolved_settings
@@ -121,6 +121,11 @@ def train_seeds_on(
     replace(settings, seed=settings.seed + num_seeds - 1)  # the last seed is refused now, not after the others
     with joined_processes() as processes, _held(out, processes):
         resolved = processes.from_first(lambda: with_resolved_settings(settings))
+        fitting, why_others = settings_for(data.to_train_on(), resolved)
+        if why_others:
+            resolved = fitting
+            if processes.is_first:
+                logger.warning("%s", why_others)
         wanted = SeedRuns(
             folder=out,
             seeds=tuple(range(settings.seed, settings.seed + num_seeds)),

@@ -184,7 +184,8 @@ def test_few_crops_are_refused_also_of_one_camera(refusal, model_file, cameras):
     assert "asking about 50 pairs takes at least 50 crops" in refusal("label", model_file, *data, "--draw-only")
     shutil.rmtree(one)
     shutil.rmtree(other)
-    assert "pairs of two crops; asking about 50 pairs takes at least 50" in refusal("label", model_file, *data, "--draw-only")
+    message = refusal("label", model_file, *data, "--draw-only")
+    assert "pairs of two crops; asking about 50 pairs takes at least 50" in message
 
 
 def test_flags_that_do_not_go_together_are_refused(refusal, model_file, tmp_path):
