@@ -112,8 +112,8 @@ def test_the_clusters_of_the_only_camera_are_those_of_all_crops(make_run, make_r
     record.pop("stage2")
     run = make_run(record, data={"num_crops": 85, "crops_per_camera": {"door": 85}})
     (one,) = run.over_all_cameras
-    assert (one.where, one.number("num_clusters")(run.records[0])) == ("all crops", 25)
-    assert [(found.where, found.in_camera) for found in run.last_clusters()] == [("all crops", False)]
+    assert (one.where, one.number("num_clusters")(run.records[0])) == ("the only camera", 25)
+    assert [(found.where, found.in_camera) for found in run.last_clusters()] == [("the only camera", False)]
     assert run.loss_of("stage1")[0] == "stage 1"
 
 

@@ -40,7 +40,7 @@ class Clustering:
     @property
     def where(self) -> str:
         """Where clusters were sought, for people."""
-        over_all = "all crops" if self.is_one_camera else "all cameras"
+        over_all = "the only camera" if self.is_one_camera else "all cameras"
         return ("within a camera" if self.in_cameras else over_all) + self.suffix
 
     def clusters(self, record: RoundRecord) -> ClusterRecord | None:
