@@ -109,11 +109,12 @@ class ModelFacts:
     @property
     def protocol(self) -> str:
         """How the results were measured."""
+        queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
+        if self.scores.get("within_camera"):
+            return _WITHIN_PROTOCOL.format(queries=queries, unmatched=unmatched)
         if "evaluate" not in self.run.data:
             return _UNKNOWN_PROTOCOL
-        queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
-        known = _WITHIN_PROTOCOL if self.scores.get("within_camera") else _MARKET_PROTOCOL
-        return known.format(queries=queries, unmatched=unmatched)
+        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched)
 
     @property
     def pseudo_labels(self) -> Rows:
