@@ -13,7 +13,7 @@ from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.calibration import check_calibratable, measured_thresholds
-from iics.evaluation.evaluate import check_scorable
+from iics.evaluation.evaluate import check_scorable, evaluation_labels
 from iics.evaluation.metrics import numbers
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.centre_choice import CentreChoice
@@ -75,6 +75,8 @@ class Measuring:
             plain = self._measure(model, query, gallery, round_number)
             evaluated, centre_scores = self._centred(model, plain)
             measured = {**numbers(evaluated.result), **centre_scores}
+            if evaluation_labels(query, gallery).is_one_camera:
+                measured["within_camera"] = 1  # what protocol that was; read by the model card
             scores |= {prefix + name: value for name, value in measured.items()}
             if not prefix:
                 self._latest = plain

@@ -44,6 +44,17 @@ def test_same_camera_does_not_count_the_query_itself():
     check_scorable(QUERY, gallery, SAME_CAMERA)
 
 
+def test_one_camera_is_searched_within_itself_with_a_warning(caplog):
+    query = crops_at("a.png", "b.png", identities=[1, 2], cameras=[0, 0])
+    gallery = crops_at("c.png", "d.png", "e.png", identities=[1, 2, 3], cameras=[0, 0, 0])
+    angles = np.deg2rad([0, 90, 10, 95, 4])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    check_scorable(query, gallery)
+    assert "are of one camera: people are searched for within it (protocol same-camera)" in caplog.text
+    found = rank_crops(features[:2], features[2:], query, gallery)
+    assert found.average_precision.tolist() == [0.5, 1.0]  # behind person 3
+
+
 def test_crops_without_identities_are_named():
     with pytest.raises(EvaluationError, match="query has no identities; mAP and CMC need them"):
         evaluation_labels(QUERY.without_identities(), QUERY)

@@ -180,6 +180,27 @@ def test_thresholds_are_a_table_and_a_limit():
     assert NOT_CALIBRATED not in card
 
 
+def test_a_preset_that_was_named_is_told_and_does_not_differ_by_what_it_chose():
+    from dataclasses import asdict, replace
+
+    from iics import presets
+
+    chosen = replace(presets.OWN_CAMERAS, model=presets.SAMPLE.model, rounds=4)
+    settings = json.loads(json.dumps(asdict(chosen)))
+    fits = "which fits network, size and rounds to crops and machine."
+    assert f"Those of the preset own-cameras, {fits}" in model_card(facts(settings=settings))
+    named = model_card(facts(settings=settings, data={"preset": "own-cameras-offline"}))
+    assert f"Those of the preset own-cameras-offline, {fits}" in named
+
+
+def test_a_model_of_one_camera_is_told_from_others():
+    data = {"name": "shop train", "evaluate": "end", "num_crops": 85, "crops_per_camera": {"all": 85}}
+    card = model_card(facts(data=data))
+    assert "85 crops of 1 camera." in card
+    assert "nothing taught the model how people look in another one" in card
+    assert "whichever camera took them" not in card
+
+
 def test_settings_name_the_nearest_preset_and_what_differs(tiny_settings):
     from dataclasses import asdict
 

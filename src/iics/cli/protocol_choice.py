@@ -59,9 +59,9 @@ class ProtocolChoice:
     def check_scorable(self, query: CropSet, gallery: CropSet) -> None:
         """Refuse crops on which nothing can be measured, before any feature is computed."""
         from iics.evaluation.evaluate import check_scorable
-        from iics.evaluation.protocol import MARKET1501, PROTOCOLS
+        from iics.evaluation.protocol import OTHER_CAMERAS, PROTOCOLS
 
-        check_scorable(query, gallery, PROTOCOLS.get(self.protocol, MARKET1501))
+        check_scorable(query, gallery, PROTOCOLS.get(self.protocol, OTHER_CAMERAS))
 
     def check_memory(self, models: Sequence[ReidModel], query: CropSet, gallery: CropSet) -> None:
         """Refuse what will not fit into memory, before any feature is computed."""
@@ -83,12 +83,12 @@ class ProtocolChoice:
     def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
         """Warn if copies of queries count in the gallery."""
         from iics.evaluation.copied_queries import warn_of_copies
-        from iics.evaluation.evaluate import evaluation_labels
+        from iics.evaluation.evaluate import evaluation_labels, fitting_protocol
         from iics.evaluation.protocol import MARKET1501, PROTOCOLS
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
         labels = evaluation_labels(evaluated.query, evaluated.gallery)
-        warn_of_copies(*crops, labels, PROTOCOLS.get(self.protocol, MARKET1501))
+        warn_of_copies(*crops, labels, fitting_protocol(PROTOCOLS.get(self.protocol, MARKET1501), labels))
 
     def check_nothing_ranked(self, crops: CropSet) -> None:
         """Refuse what only a ranking has, for crops that are not ranked.

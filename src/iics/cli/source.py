@@ -28,6 +28,7 @@ BenchmarkName = Literal[
     "pytorch-folders",
 ]
 DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
+OWN_DATA = ("folder", "pattern", "csv", "parquet")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class DataSource:
     relative paths start."""
     pattern: str | None = None
     """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
+    camera_by: str | None = None
+    """What stands for the camera where none is told: a column of the table or a field of the pattern (session, site,
+    flank), day (the date of the time), several with commas between them, or none (all crops are of one camera). By
+    default camera, or one camera if there is none (docs/weak_cameras.md)."""
 
     def load(self) -> DataSplits:
         """Return the data.
@@ -66,6 +71,8 @@ class DataSource:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
+        if self.camera_by is not None and self.data not in OWN_DATA:
+            raise DataError(f"--camera-by is for data of your own ({', '.join(OWN_DATA)}); {self.data} has cameras.")
         return _read(self)
 
     def by_name(self) -> DataSource:
@@ -95,6 +102,7 @@ class DataSource:
             "data": self.data or "",
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "pattern": self.pattern or "",
+            "camera_by": self.camera_by or "",
         }
 
     @classmethod
@@ -110,6 +118,7 @@ class DataSource:
             data=values["data"],
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
+            camera_by=values.get("camera_by") or None,
         )
 
 
@@ -128,5 +137,6 @@ def _read(source: DataSource) -> DataSplits:
         return load_sample()
     place = cast(Path, source.data_dir)  # `load` has seen to it
     if source.data == "pattern":
-        return load_pattern(place, source.pattern or "")
-    return {**LOADERS, "folder": load_folder, "csv": load_csv, "parquet": load_parquet}[source.data](place)
+        return load_pattern(place, source.pattern or "", camera_by=source.camera_by)
+    own = {"folder": load_folder, "csv": load_csv, "parquet": load_parquet}
+    return own[source.data](place, camera_by=source.camera_by) if source.data in own else LOADERS[source.data](place)

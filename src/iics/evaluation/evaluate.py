@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import overload
 
@@ -18,13 +19,15 @@ from iics.evaluation.distance_rows import CosineRows, DistanceOf
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
-from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
+from iics.evaluation.protocol import MARKET1501, PROTOCOLS, SAME_CAMERA, MatchingProtocol
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
 
 
 @overload
@@ -70,8 +73,8 @@ def evaluate(
             their backbones and sizes of crops may differ.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
-        protocol: Who may match whom: market1501 or same-camera. `rank_camera_pairs` and `rank_drawn_galleries` measure
-            under the other two.
+        protocol: Who may match whom: market1501 or same-camera, which also stands for the first where one camera took
+            all. `rank_camera_pairs` and `rank_drawn_galleries` measure under the other two.
         reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
         centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
@@ -83,7 +86,8 @@ def evaluate(
             re-ranking needs more memory than is free, or one of several models is there twice.
         WeightsError: If features are to be centred and a model has no camera means.
     """
-    check_scorable(query, gallery, matching_protocol(protocol))
+    asked = matching_protocol(protocol)
+    check_scorable(query, gallery, asked)
     if isinstance(model, Sequence) and not isinstance(model, str):
         return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
     if not hasattr(model, "embed"):
@@ -93,7 +97,8 @@ def evaluate(
         )
     check_memory(model.num_features, query, gallery, reranking)
     features = _features(model, query, gallery, progress, centre)
-    warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
+    labels = evaluation_labels(query, gallery)
+    warn_of_copies(*features, query, gallery, labels, fitting_protocol(asked, labels))
     return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
@@ -128,7 +133,8 @@ def _evaluate_several(
         joined.add(*features)
     query_features, gallery_features = joined.as_one()
     of_all = query_features, gallery_features
-    warn_of_copies(*of_all, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
+    labels = evaluation_labels(query, gallery)
+    warn_of_copies(*of_all, query, gallery, labels, fitting_protocol(matching_protocol(protocol), labels))
     together = rank_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)
 
@@ -145,7 +151,7 @@ def rank_crops(
     """Return the metrics of features that are computed already. Shapes (len(query), d) and (len(gallery), d)."""
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
-    return rank(distance_of, labels, matching_protocol(protocol))
+    return rank(distance_of, labels, fitting_protocol(matching_protocol(protocol), labels))
 
 
 def rank_camera_pairs(
@@ -183,14 +189,22 @@ def rank_drawn_galleries(
 
 
 def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol = MARKET1501) -> None:
-    """Refuse crops on which nothing can be measured, before any feature is computed.
+    """Refuse crops on which nothing can be measured, before any feature is computed; tell of crops of one camera.
 
     Raises:
         EvaluationError: If identities are missing or no query has a right answer, and why.
     """
     labels = evaluation_labels(query, gallery)
-    if not num_right_answers(labels, protocol).any():
-        raise EvaluationError(explain_no_match(labels, protocol))
+    fitting = fitting_protocol(protocol, labels)
+    if not num_right_answers(labels, fitting).any():
+        raise EvaluationError(explain_no_match(labels, fitting))
+    if fitting is not protocol:
+        logger.warning(
+            "%s and %s are of one camera: people are searched for within it (protocol same-camera), where the next "
+            "frame of a walk is an easy match. These numbers say nothing of searches across cameras.",
+            query.name,
+            "what it is searched in" if gallery.name == query.name else gallery.name,
+        )
 
 
 def check_memory(num_features: int, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
@@ -220,6 +234,11 @@ def matching_protocol(name: str) -> MatchingProtocol:
     if name not in PROTOCOLS:
         raise EvaluationError(f"There is no protocol {name!r} that ranks one gallery; choose {' or '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
+
+
+def fitting_protocol(protocol: MatchingProtocol, labels: EvaluationLabels) -> MatchingProtocol:
+    """Return a protocol; same-camera for market1501 where one camera took all, which leaves that no right answer."""
+    return SAME_CAMERA if protocol is MARKET1501 and labels.is_one_camera else protocol
 
 
 def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> EvaluationLabels:

@@ -74,6 +74,13 @@ class EvaluationLabels:
             )
 
     @property
+    def is_one_camera(self) -> bool:
+        """Whether one camera took all of query and gallery."""
+        return bool((self.query_cameras == self.query_cameras[0]).all()) and bool(
+            (self.gallery_cameras == self.query_cameras[0]).all()
+        )
+
+    @property
     def is_junk(self) -> BoolArray:
         """Which gallery crops are junk. Shape (n_gallery,)."""
         is_junk: BoolArray = self.gallery_ids == JUNK_IDENTITY

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from iics.config import Settings
+from iics.crops import CropSet
 from iics.errors import check_setting, named
 from iics.methods.camera_proxies.method import CAMERA_PROXIES
 from iics.methods.cluster_contrast.method import CLUSTER_CONTRAST
@@ -55,6 +56,16 @@ def with_own_settings(settings: Settings) -> Settings:
         f"{type(settings.own).__name__}.",
     )
     return settings
+
+
+def settings_for(crops: CropSet, settings: Settings) -> tuple[Settings, str]:
+    """Return settings with the method's own, as far as crops allow them, and why they differ from what was asked for.
+
+    Raises:
+        SettingsError: As `with_own_settings`.
+    """
+    whole = with_own_settings(settings)
+    return method_of(whole).for_crops(crops, whole)
 
 
 def stages_of(settings: Settings) -> tuple[Stage, ...]:

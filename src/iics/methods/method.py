@@ -91,6 +91,8 @@ class Method:
             of `iics train`. None if it has none.
         costs_like: From settings to those of IICS whose rounds cost what its own do, for estimates of time and memory.
             None if there are none.
+        for_crops: From crops and settings to those that such crops allow, and why they differ ("" if they do not):
+            what compares cameras is left out of a run on one camera.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]
@@ -98,3 +100,4 @@ class Method:
     uses_identities: bool = False
     settings: type | None = None
     costs_like: Callable[[Settings], Settings] | None = None
+    for_crops: Callable[[CropSet, Settings], tuple[Settings, str]] = lambda _crops, settings: (settings, "")

@@ -9,20 +9,22 @@ from pathlib import Path
 from iics.crops import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
-from iics.readers.column_names import TABLE_COLUMNS, check_columns, used_columns
+from iics.readers.camera_rule import warn_of_one_camera
+from iics.readers.column_names import TABLE_COLUMNS, check_columns, may_stand_for_camera, used_columns
 from iics.readers.table import CropTable, check_rows, splits_of_table
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 SEPARATORS = ",;\t"
 
 
-def load_csv(file: Path | str) -> DataSplits:
+def load_csv(file: Path | str, *, camera_by: str | None = None) -> DataSplits:
     """Return the crops that a CSV file lists: docs/your_cameras.md names the columns.
 
     Args:
         file: UTF-8 text, separated by commas, semicolons or tabs, with a line of column names first: `path` and
-            `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a box.
-            Relative paths start from the file's folder.
+            mostly `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a
+            box. Relative paths start from the file's folder.
+        camera_by: Columns, or `day`, that stand for the camera, or `none` for one camera (docs/weak_cameras.md).
 
     Returns:
         Train and, if rows say so, query and gallery. Crops are in order of paths and boxes, cameras in natural
@@ -35,10 +37,12 @@ def load_csv(file: Path | str) -> DataSplits:
     text = _text(path)
     separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each)))
     names, rows, places = _rows(text, separator, path)
-    box = check_columns(names, table=path.name)
-    used = used_columns(box)
+    box, camera = check_columns(names, table=path.name, camera_by=camera_by)
+    used = used_columns(box, camera)
     columns = {name: [row[at] for row in rows] for at, name in enumerate(names) if name in used}
-    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
+    if camera_by is None and not camera:
+        warn_of_one_camera(len(rows), what=f"{path.name} has no column camera", names=may_stand_for_camera(names))
+    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box, camera))
 
 
 def _text(path: Path) -> str:
