@@ -27,7 +27,7 @@ from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
-from iics.ranges import BATCH, SEED, check_ranges, whole
+from iics.ranges import BATCH, SEED, check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.arrays import FloatArray, Pixels
@@ -64,7 +64,11 @@ class EvaluateCommand:
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
-    """Of the galleries drawn."""
+    """Of the galleries drawn, or the individuals held out."""
+    unknown: Annotated[float, number(0, 1, below=True)] = 0.0
+    """Share of the query's individuals whose crops leave the gallery before it is searched, drawn at random: open-set
+    figures say what a threshold makes of queries that nothing answers (docs/evaluation.md). Data that has such queries
+    gets them without."""
     marks: Path | None = None
     """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
     contact_sheet: Path | None = None
@@ -95,6 +99,10 @@ class EvaluateCommand:
             f"--calibrate measures similarities of plain features, --centre {self.centre} asks for others. Leave one "
             "out.",
         )
+        check_setting(
+            not self.calibrate or self.unknown == 0,
+            "--calibrate measures on the whole gallery, --unknown on a part of it. Leave one out.",
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -110,8 +118,9 @@ def main(arguments: list[str]) -> int:
         command.seed,
         command.contact_sheet is not None,
         command.rerank_form,
+        command.unknown,
     )
-    splits = command.source.load()
+    splits = choice.without_unknown(command.source.load())
     if len(command.models) > 1:
         from iics.cli.evaluate_several import evaluate_several
 
@@ -236,11 +245,11 @@ def _model(command: EvaluateCommand) -> ReidModel:
 
 def _print_marked(command: EvaluateCommand, file: Path) -> int:
     is_of_data = command.source != DataSource() or command.contact_sheet is not None
-    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE
+    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE or command.unknown > 0
     if is_of_data or is_changed or command.protocol != "market1501" or command.model is None:
         raise SettingsError(
             "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
-            "--calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
+            "--unknown, --calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
     from iics.cli.unlabelled_result import marked_matches
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from iics.errors import EvaluationError, check_setting
 
 if TYPE_CHECKING:
     from iics.arrays import DoubleArray
-    from iics.crops import CropSet
+    from iics.crops import CropSet, DataSplits
     from iics.evaluation.camera_pairs import CameraPairs
     from iics.evaluation.metrics import RankingResult
     from iics.evaluation.ranked_results import EvaluatedModel
     from iics.evaluation.reranked_rows import Reranking
     from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
 
 RerankingForm = Literal["paper", "published", "camera-jaccard"]
 """As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
@@ -40,12 +43,18 @@ class ProtocolChoice:
     seed: int
     has_contact_sheet: bool
     form: RerankingForm = "paper"
+    unknown: float = 0.0
 
     def __post_init__(self) -> None:
         is_drawn = self.protocol == "single-gallery-shot"
         check_setting(
-            is_drawn or (self.repeats, self.seed) == (DEFAULT_REPEATS, 0),
+            is_drawn or (self.repeats == DEFAULT_REPEATS and (self.seed == 0 or self.unknown > 0)),
             f"--repeats and --seed say how galleries are drawn; --protocol {self.protocol} draws none.",
+        )
+        check_setting(
+            self.unknown == 0 or not (self.is_reranked or self.protocol in ("single-gallery-shot", "camera-pairs")),
+            "--unknown measures a threshold of the cosine in one gallery; leave out --rerank, and --protocol "
+            "single-gallery-shot or camera-pairs.",
         )
         check_setting(
             not (is_drawn and self.is_reranked),
@@ -78,7 +87,25 @@ class ProtocolChoice:
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":
             return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
-        return evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+        result = evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+        if result.num_unmatched == 0 or self.is_reranked:
+            return result
+        return replace(result, open_set=evaluate.open_set_crops(*crops, protocol=self.protocol))
+
+    def without_unknown(self, splits: DataSplits) -> DataSplits:
+        """Return the data whose gallery lacks the individuals that are to be unknown; which is logged."""
+        if self.unknown == 0:
+            return splits
+        from iics.evaluation.held_out import hold_out
+
+        if splits.query is None or splits.gallery is None:
+            raise EvaluationError(
+                f"--unknown holds individuals out of a gallery, and {splits.name} has no query and gallery. "
+                "--split-time makes both of crops with times."
+            )
+        held_out = hold_out(splits.query, splits.gallery, share=self.unknown, seed=self.seed)
+        logger.warning("%s", held_out)
+        return replace(splits, gallery=held_out.gallery)
 
     def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
         """Warn if copies of queries count in the gallery."""
@@ -123,7 +150,7 @@ def json_values(result: RankingResult | SingleShotResult | CameraPairs) -> dict[
     from iics.evaluation.single_shot import SingleShotResult
 
     if isinstance(result, RankingResult):
-        return numbers(result)
+        return numbers(result) | ({} if result.open_set is None else {"open_set": result.open_set.values()})
     if isinstance(result, SingleShotResult):
         measured = {"mean_ap": result.average_precision} | {f"rank{k}": result.rank(k) for k in (1, 5, 10, 20)}
         values: dict[str, Any] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import overload
 
 import numpy as np
@@ -16,8 +18,11 @@ from iics.evaluation.centred_search import centre_search
 from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.distance_rows import CosineRows, DistanceOf
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
+from iics.evaluation.held_out import hold_out
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
+from iics.evaluation.open_set import best_claims
+from iics.evaluation.open_set_result import OpenSetResult
 from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
@@ -25,6 +30,8 @@ from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
 
 
 @overload
@@ -37,6 +44,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> RankingResult: ...
 
 
@@ -50,6 +59,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> EnsembleResult: ...
 
 
@@ -62,6 +73,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> RankingResult | EnsembleResult:
     """Return how well `model` finds the query's people in the gallery; the result prints itself.
 
@@ -76,13 +89,21 @@ def evaluate(
         progress: Called after each batch with the number of crops in it.
         centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
             and logs why.
+        unknown: Share of the query's individuals whose crops leave the gallery first (`iics.evaluation.held_out`).
+        seed: Of that draw.
+
+    The result has open-set figures (`open_set`) where some queries have an answer, some none, and the cosine ranks.
 
     Raises:
         DataError: If a crop cannot be read, or query or gallery is no CropSet.
         EvaluationError: If one of them is None or has no identities, no query can be scored, there is no such protocol,
-            re-ranking needs more memory than is free, or one of several models is there twice.
+            re-ranking needs more memory than is free, one of several models is there twice, or nobody can be held out.
         WeightsError: If features are to be centred and a model has no camera means.
     """
+    if unknown:
+        held_out = hold_out(query, gallery, share=unknown, seed=seed)
+        logger.info("%s", held_out)
+        gallery = held_out.gallery
     check_scorable(query, gallery, matching_protocol(protocol))
     if isinstance(model, Sequence) and not isinstance(model, str):
         return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
@@ -94,7 +115,7 @@ def evaluate(
     check_memory(model.num_features, query, gallery, reranking)
     features = _features(model, query, gallery, progress, centre)
     warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
-    return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
+    return _ranked(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
 def _features(
@@ -124,13 +145,29 @@ def _evaluate_several(
     joined, each = SideBySide((len(query), len(gallery)), models), []
     for model in models:
         features = _features(model, query, gallery, progress, centre)
-        each.append(rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
+        each.append(_ranked(*features, query, gallery, protocol=protocol, reranking=reranking))
         joined.add(*features)
     query_features, gallery_features = joined.as_one()
     of_all = query_features, gallery_features
     warn_of_copies(*of_all, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
-    together = rank_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
+    together = _ranked(*of_all, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)
+
+
+def _ranked(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str,
+    reranking: Reranking | None,
+) -> RankingResult:
+    """Return the metrics, with open-set figures where there are any."""
+    crops = query_features, gallery_features, query, gallery
+    result = rank_crops(*crops, protocol=protocol, reranking=reranking)
+    is_open = result.num_unmatched > 0 and reranking is None
+    return replace(result, open_set=open_set_crops(*crops, protocol=protocol)) if is_open else result
 
 
 def rank_crops(
@@ -146,6 +183,25 @@ def rank_crops(
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
     return rank(distance_of, labels, matching_protocol(protocol))
+
+
+def open_set_crops(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+) -> OpenSetResult:
+    """Return missed against false claims, of features that are computed already. Shapes as for `rank_crops`.
+
+    By cosine only: re-ranked distances depend on the whole gallery, so a threshold of theirs means nothing elsewhere.
+
+    Raises:
+        EvaluationError: If every query has a right answer, or none has.
+    """
+    labels, matching = evaluation_labels(query, gallery), matching_protocol(protocol)
+    return OpenSetResult.of(best_claims(query_features, gallery_features, labels, protocol=matching))
 
 
 def rank_camera_pairs(
