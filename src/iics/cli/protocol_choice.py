@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 RerankingForm = Literal["paper", "published", "camera-jaccard"]
 """As in `iics.similarity.reranking`, whose import would take a second that --help has not."""
 
-ProtocolName = Literal["market1501", "same-camera", "single-gallery-shot", "camera-pairs"]
+ProtocolName = Literal[
+    "market1501", "same-camera", "any-camera", "single-gallery-shot", "camera-pairs", "image-to-track"
+]
+_ONE_GALLERY = ("market1501", "same-camera", "any-camera")
+"""The protocols of crops that are ranked in one gallery."""
 
 DEFAULT_REPEATS = 10
 
@@ -52,17 +56,17 @@ class ProtocolChoice:
             f"--repeats and --seed say how galleries are drawn; --protocol {self.protocol} draws none.",
         )
         check_setting(
-            self.unknown == 0 or not (self.is_reranked or self.protocol in ("single-gallery-shot", "camera-pairs")),
-            "--unknown measures a threshold of the cosine in one gallery; leave out --rerank, and --protocol "
-            "single-gallery-shot or camera-pairs.",
+            self.unknown == 0 or (self.protocol in _ONE_GALLERY and not self.is_reranked),
+            "--unknown measures a threshold of the cosine of crops; leave out --rerank, and take --protocol "
+            f"{', '.join(_ONE_GALLERY[:-1])} or {_ONE_GALLERY[-1]}.",
         )
         check_setting(
             not (is_drawn and self.is_reranked),
             "--rerank would see the crops that single-gallery-shot did not draw; leave one of the two out.",
         )
         check_setting(
-            not self.has_contact_sheet or (self.protocol in ("market1501", "same-camera") and not self.is_reranked),
-            "--contact-sheet shows rankings by cosine under market1501 or same-camera; leave it out here.",
+            not self.has_contact_sheet or (self.protocol in _ONE_GALLERY and not self.is_reranked),
+            "--contact-sheet shows rankings by cosine under market1501, same-camera or any-camera; leave it out here.",
         )
 
     def check_scorable(self, query: CropSet, gallery: CropSet) -> None:
@@ -87,6 +91,8 @@ class ProtocolChoice:
             return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":
             return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
+        if self.protocol == "image-to-track":
+            return evaluate.rank_tracks(*crops, reranking=self._reranking())
         result = evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
         if result.num_unmatched == 0 or self.is_reranked:
             return result

@@ -28,6 +28,7 @@ from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
+from iics.evaluation.tracks import GalleryTracks
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
 
@@ -83,8 +84,8 @@ def evaluate(
             their backbones and sizes of crops may differ.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
-        protocol: Who may match whom: market1501 or same-camera. `rank_camera_pairs` and `rank_drawn_galleries` measure
-            under the other two.
+        protocol: Who may match whom: market1501, same-camera or any-camera. `rank_camera_pairs`, `rank_drawn_galleries`
+            and `rank_tracks` measure under the others.
         reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
         centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
@@ -219,6 +220,28 @@ def rank_camera_pairs(
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
     return compare_camera_pairs(distance_of, labels, camera_names=query.camera_names)
+
+
+def rank_tracks(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    reranking: Reranking | None = None,
+) -> RankingResult:
+    """Return the metrics of tracklets of the gallery in place of crops (VeRi's image-to-track). Shapes as `rank_crops`.
+
+    Raises:
+        EvaluationError: If the gallery has no tracklets, or one of two identities.
+    """
+    if gallery.tracklet_ids is None:
+        raise EvaluationError(
+            f"image-to-track ranks tracklets, and {gallery.name} has none. Use data with tracklets, or --protocol market1501."
+        )
+    labels = evaluation_labels(query, gallery)
+    tracks = GalleryTracks.of(labels, gallery.tracklet_ids)
+    return rank(tracks.nearest(_distance_of(query_features, gallery_features, labels, reranking)), tracks.labels)
 
 
 def rank_drawn_galleries(
