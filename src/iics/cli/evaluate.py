@@ -53,8 +53,8 @@ class EvaluateCommand:
     foreign: ForeignFlags = field(default_factory=ForeignWeights)
     """Weights of others."""
     protocol: ProtocolName = "market1501"
-    """Who may match whom: market1501 (across cameras), same-camera, any-camera, single-gallery-shot (CUHK03's first: one
-    crop per person, drawn repeatedly), camera-pairs (each query camera against each gallery camera), image-to-track
+    """Who may match whom: market1501 (across cameras), same-camera, any-camera, single-gallery-shot (CUHK03's first:
+    one crop per person, drawn repeatedly), camera-pairs (each query camera against each gallery camera), image-to-track
     (VeRi's: tracklets are ranked, by their nearest crop)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""

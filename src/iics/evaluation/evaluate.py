@@ -237,7 +237,8 @@ def rank_tracks(
     """
     if gallery.tracklet_ids is None:
         raise EvaluationError(
-            f"image-to-track ranks tracklets, and {gallery.name} has none. Use data with tracklets, or --protocol market1501."
+            f"image-to-track ranks tracklets, and {gallery.name} has none. Use data with tracklets, or --protocol "
+            "market1501."
         )
     labels = evaluation_labels(query, gallery)
     tracks = GalleryTracks.of(labels, gallery.tracklet_ids)

@@ -35,8 +35,8 @@ class HeldOut:
     def __str__(self) -> str:
         return (
             f"Held out: {len(self.identities):,} of {self.num_shared:,} individuals (seed {self.seed}), whose "
-            f"{self.num_crops:,} crops left the gallery; {len(self.gallery):,} stay. mAP and CMC are of the other queries "
-            "in this smaller gallery: easier, and not comparable with those of the whole."
+            f"{self.num_crops:,} crops left the gallery; {len(self.gallery):,} stay. mAP and CMC are of the other "
+            "queries in this smaller gallery: easier, and not comparable with those of the whole."
         )
 
 

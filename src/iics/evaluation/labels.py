@@ -121,8 +121,8 @@ def explain_no_match(labels: EvaluationLabels, protocol: MatchingProtocol = MARK
     )
     if protocol.own_identity_own_camera == protocol.own_identity_other_camera == RIGHT:
         return problem + (
-            f"they share {len(shared)} identities, but every such gallery crop is the query itself. Add other gallery crops "
-            "of these individuals."
+            f"they share {len(shared)} identities, but every such gallery crop is the query itself. Add other gallery "
+            "crops of these individuals."
         )
     if protocol.own_identity_own_camera == RIGHT:
         return problem + (

@@ -1,8 +1,9 @@
 """Split by time: what was seen from a moment on is searched for among what was seen before. Crops -> query and gallery.
 
-A random split puts frames of one encounter on both sides, and finds them without any recognition. A split by time asks what a
-catalogue is for: who of those seen later was seen before, and who is new. New individuals stay in the query, which so becomes
-open (`iics.evaluation.open_set`). A tracklet that spans the moment stays whole, among what was seen before.
+A random split puts frames of one encounter on both sides, and finds them without any recognition. A split by time
+asks what a catalogue is for: who of those seen later was seen before, and who is new. New individuals stay in the
+query, which so becomes open (`iics.evaluation.open_set`). A tracklet that spans the moment stays whole, among what
+was seen before.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class TimeSplit:
             if count
         ]
         return (
-            f"Split at {_shown(self.at)}: {len(self.query):,} crops from then on search among {len(self.gallery):,} before. "
-            f"{self.num_new:,} of {self.num_individuals:,} individuals of the query are new."
+            f"Split at {_shown(self.at)}: {len(self.query):,} crops from then on search among {len(self.gallery):,} "
+            f"before. {self.num_new:,} of {self.num_individuals:,} individuals of the query are new."
             + (f" Left out: {', '.join(left_out)}." if left_out else "")
         )
 
@@ -57,7 +58,7 @@ def moment_of(text: str, crops: CropSet) -> float:
     """Return the moment that a text means, in seconds as in the crops.
 
     Args:
-        text: A date (ISO 8601, UTC without an offset), a number of seconds, or a share of the crops above 0 and below 1.
+        text: A date (ISO 8601, UTC without an offset), a number of seconds, or a share of the crops (0 to 1).
         crops: With times.
 
     Raises:
@@ -70,8 +71,8 @@ def moment_of(text: str, crops: CropSet) -> float:
             return seconds_of_date(text)
         except ValueError:
             raise EvaluationError(
-                f"The time to split at is a date (2026-05-01T14:30:00), a number of seconds, or a share of the crops above 0 "
-                f"and below 1 (0.5), got {text!r}."
+                "The time to split at is a date (2026-05-01T14:30:00), a number of seconds, or a share of the crops "
+                f"above 0 and below 1 (0.5), got {text!r}."
             ) from None
     known = _known_times(crops)
     if 0 < number < 1:
@@ -117,7 +118,9 @@ def split_by_time(crops: CropSet, *, at: float) -> TimeSplit:
 def _known_times(crops: CropSet) -> DoubleArray:
     known = np.empty(0) if crops.times is None else crops.times[~np.isnan(crops.times)]
     if len(known) == 0:
-        raise EvaluationError(f"No crop of {crops.name} has a time. Give times in a column time, or in the pattern of names.")
+        raise EvaluationError(
+            f"No crop of {crops.name} has a time. Give times in a column time, or in the pattern of names."
+        )
     return known
 
 

@@ -1,7 +1,8 @@
-"""Image-to-track, the protocol of VeRi's authors (Liu et al., IEEE Trans. Multimedia 2018): tracklets are ranked, not crops.
+"""Image-to-track, the protocol of VeRi's authors (Liu et al., IEEE TMM 2018): tracklets are ranked, not crops.
 
-A tracklet lies as far from a query as its nearest crop does. Gallery labels and tracklets -> labels of tracklets, and their
-distances. Everything else is as under `market1501`: tracklets of the query's vehicle by the query's camera are ignored.
+A tracklet lies as far from a query as its nearest crop does. Gallery labels and tracklets -> labels of tracklets, and
+their distances. Everything else is as under `market1501`: tracklets of the query's vehicle by the query's camera are
+ignored.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class GalleryTracks:
         if is_other.any():
             crop = int(np.flatnonzero(is_other)[0])
             raise EvaluationError(
-                f"Tracklet {tracklet_ids[crop]} of the gallery shows identities {labels.gallery_ids[of_track[rank[crop]]]} and "
-                f"{labels.gallery_ids[crop]}; a tracklet is one individual. Mend tracklets or identities."
+                f"Tracklet {tracklet_ids[crop]} of the gallery shows identities "
+                f"{labels.gallery_ids[of_track[rank[crop]]]} and {labels.gallery_ids[crop]}; a tracklet is one "
+                "individual. Mend tracklets or identities."
             )
         of_tracks = EvaluationLabels(
             labels.query_ids,
