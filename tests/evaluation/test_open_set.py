@@ -145,3 +145,11 @@ def test_the_result_is_plain_json():
     values = json.loads(json.dumps(OpenSetResult.of(many(40)).values(), allow_nan=False))
     assert values["points"][0] == {"allowed": 0.01, "rates": None, "missed_interval": None}
     assert set(values["points"][1]["rates"]) == {"similarity", "false_claims", "missed", "misnamed"}
+
+
+def test_a_run_records_what_can_be_told():
+    assert set(OpenSetResult.of(many(40)).scores()) == {
+        "open_set_area",
+        "open_set_missed_at_5",
+        "open_set_missed_at_10",
+    }

@@ -95,6 +95,15 @@ class OpenSetResult:
         """Return all of it as JSON knows it."""
         return asdict(self)
 
+    def scores(self) -> dict[str, float]:
+        """Return the main numbers as fractions, by the names that a run records; those that cannot be told are left out."""
+        missed = {
+            f"open_set_missed_at_{100 * point.allowed:g}": point.rates.missed
+            for point in self.points
+            if point.rates is not None
+        }
+        return {"open_set_area": self.area, **missed}
+
     def lines(self) -> list[str]:
         """Return what can be printed."""
         lines = [

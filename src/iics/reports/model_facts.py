@@ -106,7 +106,19 @@ class ModelFacts:
         if "evaluate" not in self.run.data:
             return _UNKNOWN_PROTOCOL
         queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
-        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched)
+        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched) + self._open_set
+
+    @property
+    def _open_set(self) -> str:
+        """What was missed where a share of false claims is allowed; "" if that was not measured."""
+        missed = {allowed: self.scores.get(f"open_set_missed_at_{allowed}") for allowed in (1, 5, 10)}
+        told = [f"{_percent(value)} % at {allowed} %" for allowed, value in missed.items() if value is not None]
+        if not told:
+            return ""
+        return (
+            " With a threshold that lets a share of those claim somebody all the same, of the others are missed: "
+            f"{', '.join(told)}."
+        )
 
     @property
     def pseudo_labels(self) -> Rows:
