@@ -96,7 +96,7 @@ class OpenSetResult:
         return asdict(self)
 
     def scores(self) -> dict[str, float]:
-        """Return the main numbers as fractions, by the names that a run records; those that cannot be told are left out."""
+        """Return the main numbers as fractions, by the names that a run records, without what cannot be told."""
         missed = {
             f"open_set_missed_at_{100 * point.allowed:g}": point.rates.missed
             for point in self.points
