@@ -112,13 +112,12 @@ class ModelFacts:
     def _open_set(self) -> str:
         """What was missed where a share of false claims is allowed; "" if that was not measured."""
         missed = {allowed: self.scores.get(f"open_set_missed_at_{allowed}") for allowed in (1, 5, 10)}
-        told = [f"{_percent(value)} % at {allowed} %" for allowed, value in missed.items() if value is not None]
-        if not told:
-            return ""
-        return (
-            " With a threshold that lets a share of those claim somebody all the same, of the others are missed: "
-            f"{', '.join(told)}."
-        )
+        told = [
+            f"{_percent(value)} % where {allowed} % of those without one may claim somebody"
+            for allowed, value in missed.items()
+            if value is not None
+        ]
+        return f" Of the queries with an answer, a threshold misses {', '.join(told)} (open set)." if told else ""
 
     @property
     def pseudo_labels(self) -> Rows:
