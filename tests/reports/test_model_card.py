@@ -121,8 +121,9 @@ def test_open_set_figures_follow_the_protocol():
     missed = SCORES | {"open_set_area": 0.1, "open_set_missed_at_5": 0.25, "open_set_missed_at_10": 0.125}
     card = " ".join(model_card(facts(records=[{"round": 1, "evaluation": missed}])).split())
     assert (
-        "2 of them without an answer in the gallery. Of the queries with an answer, a threshold misses 25.0 % where 5 "
-        "% of those without one may claim somebody, 12.5 % where 10 % of those without one may claim somebody (open set)."
+        "2 of them without an answer in the gallery. Of the queries with an answer, a threshold misses 25.0 % "
+        "where 5 % of those without one may claim somebody, 12.5 % where 10 % of those without one may claim somebody "
+        "(open set)."
     ) in card
 
 
