@@ -76,3 +76,28 @@ def test_an_unknown_protocol_is_refused_before_anything_is_computed():
 def test_a_split_that_the_data_does_not_have_is_named(query, gallery, missing):
     with pytest.raises(EvaluationError, match=rf"^The data has no {missing} \(None\); mAP and CMC need query and"):
         evaluate(None, query, gallery)
+
+
+class Angles:
+    """A model that sees each crop under the angle that its file is named after."""
+
+    num_features, camera_means = 2, None
+
+    def embed(self, crops, progress=None):
+        angles = np.deg2rad([float(path.stem) for path in crops.paths])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_individuals_that_are_held_out_give_the_result_open_set_figures():
+    query = crops_at("0.png", "40.png", "80.png", identities=[1, 2, 3], cameras=[0, 0, 0])
+    gallery = crops_at("1.png", "41.png", "81.png", identities=[1, 2, 3], cameras=[1, 1, 1])
+    whole = evaluate(Angles(), query, gallery)
+    assert whole.open_set is None
+    held_out = evaluate(Angles(), query, gallery, unknown=0.3)
+    assert held_out.num_unmatched == 1
+    assert held_out.open_set.area == 0
+    assert str(held_out).startswith(str(whole).splitlines()[0])
+    assert "Open set (1 queries of 1 individuals without a right answer in the gallery, 2 of 2 with one)" in str(
+        held_out
+    )
+    assert held_out.mean_ap == 1

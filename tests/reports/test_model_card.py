@@ -112,8 +112,19 @@ def test_results_come_with_their_protocol():
     assert "| after round 2 | 50.0 | 60.0 | 70.0 | - | - |" in card
     assert "Market-1501 protocol: ranked by cosine" in card
     assert "50 queries, 2 of them without an answer" in card
+    assert "may claim somebody" not in card
     data = {name: value for name, value in facts().run.data.items() if name not in ("evaluate", "data")}
     assert "under which protocol was not recorded" in model_card(facts(data=data))
+
+
+def test_open_set_figures_follow_the_protocol():
+    missed = SCORES | {"open_set_area": 0.1, "open_set_missed_at_5": 0.25, "open_set_missed_at_10": 0.125}
+    card = " ".join(model_card(facts(records=[{"round": 1, "evaluation": missed}])).split())
+    assert (
+        "2 of them without an answer in the gallery. Of the queries with an answer, a threshold misses 25.0 % "
+        "where 5 % of those without one may claim somebody, 12.5 % where 10 % of those without one may claim somebody "
+        "(open set)."
+    ) in card
 
 
 def test_what_was_not_measured_is_called_so():

@@ -27,7 +27,7 @@ BenchmarkName = Literal[
     "market-layout",
     "pytorch-folders",
 ]
-DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "wildlife"]
 OWN_DATA = ("folder", "pattern", "csv", "parquet")
 
 
@@ -39,7 +39,8 @@ class DataSource:
     """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv or parquet, with --data-dir (docs/your_cameras.md)."""
+    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets), with --data-dir
+    (docs/your_cameras.md)."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
     relative paths start."""
@@ -65,7 +66,7 @@ class DataSource:
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:
-            kind = "FILE" if self.data in ("csv", "parquet") else "FOLDER"
+            kind = "FILE" if self.data in ("csv", "parquet", "wildlife") else "FOLDER"
             raise DataError(f"Where is the data? {self.data} needs --data-dir {kind}.")
         if self.data == "pattern" and not self.pattern:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
@@ -132,6 +133,7 @@ def _read(source: DataSource) -> DataSplits:
     from iics.readers.folders import load_folder
     from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
+    from iics.readers.wildlife import load_wildlife
 
     if source.data is None or source.data == "sample":
         return load_sample()
@@ -139,4 +141,6 @@ def _read(source: DataSource) -> DataSplits:
     if source.data == "pattern":
         return load_pattern(place, source.pattern or "", camera_by=source.camera_by)
     own = {"folder": load_folder, "csv": load_csv, "parquet": load_parquet}
-    return own[source.data](place, camera_by=source.camera_by) if source.data in own else LOADERS[source.data](place)
+    if source.data in own:
+        return own[source.data](place, camera_by=source.camera_by)
+    return load_wildlife(place) if source.data == "wildlife" else LOADERS[source.data](place)

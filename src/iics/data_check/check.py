@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, all_splits
+from iics.data_check.bursts import find_bursts
 from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
@@ -24,8 +25,8 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     """Decode every crop and report counts, errors and warnings; no finding raises an error.
 
     Errors: crops that do not decode, copies or identities both in train and in query or gallery, splits that name their
-    cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for
-    stage 1, queries without a valid match, crops that do not look like a person's.
+    cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for stage 1, queries without
+    a valid match or with their own burst in the gallery, crops that do not look like a person's.
 
     Args:
         splits: The data set.
@@ -43,6 +44,7 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     copies_errors, copies_warnings = find_copies(scans)
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
+    bursts = find_bursts(splits.query, splits.gallery)
     unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan)]
     return DataReport(
         name=splits.name,
@@ -53,6 +55,7 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
             *_small_cameras(splits.train),
             *copies_warnings,
             *query_warnings,
+            *bursts,
             *unlikely,
         ),
     )

@@ -114,7 +114,18 @@ class ModelFacts:
             return _WITHIN_PROTOCOL.format(queries=queries, unmatched=unmatched)
         if "evaluate" not in self.run.data:
             return _UNKNOWN_PROTOCOL
-        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched)
+        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched) + self._open_set
+
+    @property
+    def _open_set(self) -> str:
+        """What was missed where a share of false claims is allowed; "" if that was not measured."""
+        missed = {allowed: self.scores.get(f"open_set_missed_at_{allowed}") for allowed in (1, 5, 10)}
+        told = [
+            f"{_percent(value)} % where {allowed} % of those without one may claim somebody"
+            for allowed, value in missed.items()
+            if value is not None
+        ]
+        return f" Of the queries with an answer, a threshold misses {', '.join(told)} (open set)." if told else ""
 
     @property
     def pseudo_labels(self) -> Rows:

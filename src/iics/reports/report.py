@@ -232,6 +232,11 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
         if measured:
             first, last = (_percent(record.scores[key]) for record in (measured[0], measured[-1]))
             yield name, f"{first} → {last} %" if measured[0].number == 0 and len(measured) > 1 else f"{last} %"
+    scores = run.records[-1].scores if run.records else {}
+    for allowed in (1, 5, 10):  # the smallest that there are queries enough for
+        if (missed := scores.get(f"open_set_missed_at_{allowed}")) is not None:
+            yield f"missed, at most {allowed} % false claims", f"{_percent(missed)} %"
+            break
     for one in run.over_all_cameras:
         if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
             yield f"clusters{one.suffix}", f"{clusters}"
