@@ -162,7 +162,9 @@ def _kept(model: ReidModel, crops: CropSet) -> Pixels | None:
     from iics.pixels.pixel_cache import pixels_kept_before
 
     size = model.header
-    return pixels_kept_before(crops, height=size.height, width=size.width) if size.interpolation == "bicubic" else None
+    if size.interpolation != "bicubic":  # which is what files hold
+        return None
+    return pixels_kept_before(crops, height=size.height, width=size.width, letterbox=size.letterbox)
 
 
 def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
