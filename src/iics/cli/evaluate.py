@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
     found = {**json_values(result), **threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
     found |= centring.json_values()
     lines = [str(result), *threshold_text(command.model, thresholds), *transfer_text(model, shares, splits)]
-    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
+    print(json.dumps(found, indent=2) if command.json else model.header.told("\n".join(lines)))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -275,7 +275,7 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
         **centring.json_values(),
     }
     lines = [str(result), *threshold_text(command.model, thresholds)]
-    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
+    print(json.dumps(found, indent=2) if command.json else model.header.told("\n".join(lines)))
     return 0
 
 

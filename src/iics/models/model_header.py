@@ -31,7 +31,7 @@ from iics.models.network_parts import OUR_PARTS, NetworkParts, trained_parts
 from iics.models.weights import check_finite
 from iics.pixels.images import Interpolation
 from iics.regular_file import check_regular
-from iics.subjects import SubjectName
+from iics.subjects import SUBJECTS, SubjectName
 
 HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
@@ -120,6 +120,10 @@ class ModelHeader:
             raise ValueError(f"letterbox must be three whole numbers from 0 to 255, got {self.letterbox!r:.80}")
         if not isinstance(self.parts, NetworkParts):
             raise ValueError(f"parts must be those of a network, got {self.parts!r:.80}")
+
+    def told(self, text: str) -> str:
+        """Return a text about people as one about what the model's crops show."""
+        return SUBJECTS[self.subject].told(text)
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> ModelHeader:
