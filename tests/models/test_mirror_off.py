@@ -22,7 +22,7 @@ from iics.models.model_header import header_text
 from iics.models.reid_model import ReidModel, create_model, load_model
 from iics.pixels.augment import normalise_pixels
 from iics.pixels.images import load_pixels
-from iics.readers.benchmarks import load_market_layout, load_sample
+from iics.readers.benchmarks import load_sample
 from iics.speed.training_work import Workload, training_context
 from iics.training.engine import Engine
 
@@ -160,12 +160,12 @@ def test_training_mirrors_crops_only_if_mirror_images_count(mirror):
 @pytest.mark.slow
 def test_training_without_mirror_images_learns_flanks_and_with_them_cannot(tmp_path):
     sample = load_sample()
-    folder = write_flanks(sample, tmp_path, num_identities=30)
+    folder = write_flanks(sample, tmp_path / "flanks", num_identities=30)
     found = {}
     for mirror in (True, False):
         settings = replace(iics.presets.SAMPLE, rounds=1)
         model = replace(settings.model, height=64, width=32, mirror=mirror)
-        splits = load_market_layout(folder)
+        splits = iics.load_folder(folder)
         run = iics.train(splits.train, settings=replace(settings, model=model), out=tmp_path / f"run-{mirror}")
         query, gallery = pairs_of_two_cameras(sample.query, 30)
         features = [run.model.embed(flanks(crops, height=64, width=32)) for crops in (query, gallery)]
@@ -175,15 +175,12 @@ def test_training_without_mirror_images_learns_flanks_and_with_them_cannot(tmp_p
 
 
 def write_flanks(sample, folder: Path, *, num_identities):
-    """Write left and right flanks of the sample's first people as a data set of twice as many."""
+    """Write left and right flanks of the sample's first people, a folder for each camera."""
     crops = sample.train
     chosen = np.unique(crops.identity_ids)[:num_identities]
     crops = crops.subset(np.flatnonzero(np.isin(crops.identity_ids, chosen)))
-    train = folder / "bounding_box_train"
-    train.mkdir()
-    pixels = flanks(crops, height=128, width=64)
-    for number, crop in enumerate(pixels):
-        index, is_right = number % len(crops), number >= len(crops)
-        identity = 2 * int(crops.identity_ids[index]) + is_right
-        Image.fromarray(crop).save(train / f"{identity:04d}_c{crops.camera_ids[index] + 1}s1_{number:06d}_00.png")
+    for number, crop in enumerate(flanks(crops, height=128, width=64)):
+        camera = folder / f"camera{crops.camera_ids[number % len(crops)]}"
+        camera.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(crop).save(camera / f"{number:06d}.png")
     return folder

@@ -74,8 +74,8 @@ def model_card(facts: ModelFacts) -> str:
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
         results=facts.results,
-        protocol=facts.protocol,
-        labels=facts.pseudo_labels,
+        protocol=subject.told(facts.protocol),
+        labels=[(subject.told(what), value) for what, value in facts.pseudo_labels],
         threshold_source="" if thresholds is None else subject.told(source_text(thresholds)),
         thresholds=[] if thresholds is None else [_threshold_row(one, thresholds) for one in thresholds.thresholds],
         threshold_limits=""
