@@ -20,6 +20,7 @@ from iics.models.features import extract_features
 from iics.models.fingerprint import model_fingerprint
 from iics.models.model_header import header_text
 from iics.models.reid_model import ReidModel, create_model, load_model
+from iics.models.transfer import load_into
 from iics.pixels.augment import normalise_pixels
 from iics.pixels.images import load_pixels
 from iics.readers.benchmarks import load_sample
@@ -155,6 +156,14 @@ def test_training_mirrors_crops_only_if_mirror_images_count(mirror):
     header = context.model.header
     plain = normalise_pixels(torch.from_numpy(context.pixels[:2]), mean=header.mean, std=header.std)
     torch.testing.assert_close(images, plain.flip(3) if mirror else plain)
+
+
+def test_going_on_with_other_crops_than_a_model_was_trained_on_is_warned_of(model, tmp_path, caplog):
+    model.save(tmp_path / "model.safetensors")
+    wanted = replace(model.header, mirror=False, letterbox=(0, 0, 255))
+    load_into(model.backbone, wanted, tmp_path / "model.safetensors")
+    assert "trained with --mirror --fit stretch; here it goes on with --no-mirror --fit letterbox" in caplog.text
+    assert "--letterbox-colour 0000ff" in caplog.text
 
 
 @pytest.mark.slow

@@ -265,8 +265,8 @@ def _of_weights(model: ModelSettings, keeping: Collection[str]) -> ModelSettings
 
 
 def _of_crops(model: ModelSettings, header: ModelHeader, keeping: Collection[str]) -> ModelSettings:
-    """Return a network that takes crops as a model of ours does; of another subject, as that does by default."""
-    if "model.subject" in keeping:
+    """Return a network that takes crops as a model of ours does, unless a subject was chosen."""
+    if "model.subject" in keeping or model.subject != "person":
         return model
     if not {"model.fit", "model.letterbox_colour"} & set(keeping):
         colour = IMAGENET_GREY if header.letterbox is None else bytes(header.letterbox).hex()
