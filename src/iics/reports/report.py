@@ -115,7 +115,10 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
         RunFolderError: If it is no run folder, or something in it cannot be read.
         WriteError: If a picture cannot be written.
     """
-    figures = run_figures(ToldRun.read(folder), CameraPairMatrices.read(folder))
+    run = ToldRun.read(folder)
+    figures = run_figures(run, CameraPairMatrices.read(folder))
+    for drawn in figures:
+        _retell(drawn, run.subject.told)
     return [file for drawn in figures for file in save_figure(drawn.figure, out / drawn.file_name)]
 
 
@@ -225,14 +228,19 @@ def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = st
     """
     sections: dict[str, list[dict[str, str]]] = {}
     for drawn in figures:
-        for text in drawn.figure.findobj(lambda artist: hasattr(artist, "set_text")):
-            if told(text.get_text()) != text.get_text():
-                text.set_text(told(text.get_text()))
+        _retell(drawn, told)
         uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
         sections.setdefault(drawn.section, []).append(
             {"uri": uri, "alt": told(drawn.title), "caption": told(drawn.caption)}
         )
     return sections
+
+
+def _retell(drawn: ReportFigure, told: Callable[[str], str]) -> None:
+    """Change the texts in a figure that speak of people."""
+    for text in drawn.figure.findobj(lambda artist: hasattr(artist, "set_text")):
+        if told(text.get_text()) != text.get_text():
+            text.set_text(told(text.get_text()))
 
 
 def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
