@@ -77,7 +77,9 @@ def model_card(facts: ModelFacts) -> str:
         protocol=subject.told(facts.protocol),
         labels=[(subject.told(what), value) for what, value in facts.pseudo_labels],
         threshold_source="" if thresholds is None else subject.told(source_text(thresholds)),
-        thresholds=[] if thresholds is None else [_threshold_row(one, thresholds) for one in thresholds.thresholds],
+        thresholds=[]
+        if thresholds is None
+        else [[subject.told(cell) for cell in _threshold_row(one, thresholds)] for one in thresholds.thresholds],
         threshold_limits=""
         if thresholds is None
         else subject.told(f"{thresholds.limits} {measured_elsewhere(thresholds)}"),
