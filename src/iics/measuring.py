@@ -181,6 +181,7 @@ class Measuring:
                 crops,
                 height=header.height,
                 width=header.width,
+                letterbox=header.letterbox,
                 source=pixels.source,
                 cache_dir=pixels.cache_dir,
                 num_threads=pixels.workers or None,

@@ -279,3 +279,11 @@ def test_other_folders_are_refused(tmp_path):
         (tmp_path / name).write_text("{}")
     with pytest.raises(WeightsError, match="No model file at"):
         write_model_card(tmp_path)
+
+
+def test_the_card_of_a_model_of_animals_speaks_of_animals():
+    settings = {"rounds": 2, "model": {"backbone": "resnet50", "weights": "imagenet", "subject": "animal"}}
+    text = model_card(facts(settings=settings, match_thresholds=calibrated())).replace(escaped(RESPONSIBLE_USE), "")
+    assert "crops of one animal lie close together" in text
+    assert "name: animal re-identification" in text
+    assert re.findall(r".{0,40}\b(?:person|people)\b.{0,40}", text) == []

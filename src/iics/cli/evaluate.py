@@ -164,7 +164,7 @@ def main(arguments: list[str]) -> int:
     found = {**json_values(result), **threshold_values(thresholds), **({"above_thresholds": shares} if shares else {})}
     found |= centring.json_values()
     lines = [str(result), *threshold_text(command.model, thresholds), *transfer_text(model, shares, splits)]
-    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
+    print(json.dumps(found, indent=2) if command.json else model.header.told("\n".join(lines)))
     if command.contact_sheet is not None:
         evaluated.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0
@@ -175,7 +175,9 @@ def _kept(model: ReidModel, crops: CropSet) -> Pixels | None:
     from iics.pixels.pixel_cache import pixels_kept_before
 
     size = model.header
-    return pixels_kept_before(crops, height=size.height, width=size.width) if size.interpolation == "bicubic" else None
+    if size.interpolation != "bicubic":  # which is what files hold
+        return None
+    return pixels_kept_before(crops, height=size.height, width=size.width, letterbox=size.letterbox)
 
 
 def _with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
@@ -302,7 +304,7 @@ def _print_label_free(command: EvaluateCommand, choice: ProtocolChoice, splits: 
         **centring.json_values(),
     }
     lines = [str(result), *threshold_text(command.model, thresholds)]
-    print(json.dumps(found, indent=2) if command.json else "\n".join(lines))
+    print(json.dumps(found, indent=2) if command.json else model.header.told("\n".join(lines)))
     return 0
 
 

@@ -192,6 +192,7 @@ def _labelling(command: LabelCommand) -> tuple[Labelling, bool]:
         model_file=file,
         marks_file=file.with_name(f"{stem}label_marks.csv"),
         is_trained_on=True if is_of_run else None,
+        subject=model.header.subject,
     )
     return labelling, is_drawn
 

@@ -12,24 +12,30 @@ import numpy as np
 
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, all_splits
 from iics.data_check.bursts import find_bursts
+from iics.data_check.colour import colourless_cameras, colourless_per_camera
 from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
 from iics.data_check.scan import Scan, scan_crops
 from iics.pixels.images import describe_failures
+from iics.subjects import SubjectName
 
 __all__ = ["DataReport", "SplitReport", "check_data"]
 
 
-def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = None) -> DataReport:
+def check_data(
+    splits: DataSplits, *, subject: SubjectName = "person", progress: Callable[[int], None] | None = None
+) -> DataReport:
     """Decode every crop and report counts, errors and warnings; no finding raises an error.
 
     Errors: crops that do not decode, copies or identities both in train and in query or gallery, splits that name their
     cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for stage 1, queries without
-    a valid match or with their own burst in the gallery, crops that do not look like a person's.
+    a valid match or with their own burst in the gallery, crops that do not look like the subject, cameras without
+    colour.
 
     Args:
         splits: The data set.
+        subject: What crops show.
         progress: Called with the number of crops done so far, over all splits.
 
     Raises:
@@ -45,7 +51,8 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
     bursts = find_bursts(splits.query, splits.gallery)
-    unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan)]
+    unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan, subject)]
+    colourless = [warning for split, scan in scans.items() for warning in colourless_cameras(split, scan)]
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
@@ -57,6 +64,7 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
             *query_warnings,
             *bursts,
             *unlikely,
+            *colourless,
         ),
     )
 
@@ -77,6 +85,7 @@ def _split_report(split: str, scan: Scan) -> SplitReport:
         num_junk=int((identities == JUNK_IDENTITY).sum()),
         num_distractors=int((identities == DISTRACTOR_IDENTITY).sum()),
         sizes=SizeDistribution.of(decoded),
+        colourless_per_camera=colourless_per_camera(scan),
     )
 
 

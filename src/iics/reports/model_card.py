@@ -71,8 +71,9 @@ def model_card(facts: ModelFacts) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped, autoescape=False
     )
     source = resources.files("iics.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    thresholds = facts.match_thresholds
-    text = environment.from_string(source).render(
+    thresholds, subject = facts.match_thresholds, facts.run.subject
+    text = environment.from_string(subject.told(source)).render(
+        subject=subject.one,
         front_matter=_front_matter(facts),
         name=facts.run.name,
         is_supervised=facts.run.is_supervised,
@@ -87,15 +88,19 @@ def model_card(facts: ModelFacts) -> str:
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
         results=facts.results,
-        protocol=facts.protocol,
-        labels=facts.pseudo_labels,
-        threshold_source="" if thresholds is None else source_text(thresholds),
-        thresholds=[] if thresholds is None else [_threshold_row(one, thresholds) for one in thresholds.thresholds],
-        threshold_limits="" if thresholds is None else f"{thresholds.limits} {measured_elsewhere(thresholds)}",
-        not_calibrated=NOT_CALIBRATED,
+        protocol=subject.told(facts.protocol),
+        labels=[(subject.told(what), value) for what, value in facts.pseudo_labels],
+        threshold_source="" if thresholds is None else subject.told(source_text(thresholds)),
+        thresholds=[]
+        if thresholds is None
+        else [[subject.told(cell) for cell in _threshold_row(one, thresholds)] for one in thresholds.thresholds],
+        threshold_limits=""
+        if thresholds is None
+        else subject.told(f"{thresholds.limits} {measured_elsewhere(thresholds)}"),
+        not_calibrated=subject.told(NOT_CALIBRATED),
         preset=facts.preset_text,
         settings=facts.settings_shown,
-        limits=_limits(facts, thresholds),
+        limits=[subject.told(limit) for limit in _limits(facts, thresholds)],
         responsible_use=RESPONSIBLE_USE,
         weights_origin=_weights_origin(facts),
         made_with=facts.made_with,
@@ -119,7 +124,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     results = [
         EvalResult(
             task_type="image-feature-extraction",
-            task_name="person re-identification",
+            task_name=f"{facts.run.subject.one} re-identification",
             dataset_type=printable(facts.reader) or "own",
             dataset_name=f"{printable(facts.run.data_name)} (query against gallery)",
             metric_type=kind,
@@ -133,7 +138,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
         library_name="iics",
         pipeline_tag="image-feature-extraction",
         tags=[
-            "person-re-identification",
+            f"{facts.run.subject.one}-re-identification",
             "supervised" if facts.run.is_supervised else "unsupervised",
             printable(facts.backbone),
         ],

@@ -17,14 +17,14 @@ import jinja2
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.reports.advice import advice_of
+from iics.reports.advice import Advice, advice_of
 from iics.reports.camera_pairs_file import CameraPairMatrices
 from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, NUMBERS, Judgement
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
 from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
-from iics.reports.warnings import nothing_found, run_warnings
+from iics.reports.warnings import RunWarning, nothing_found, run_warnings
 from iics.runs.record import stage_title
 from iics.runs.run_files import read_bytes
 from iics.settings_json import leaves
@@ -116,7 +116,10 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
         RunFolderError: If it is no run folder, or something in it cannot be read.
         WriteError: If a picture cannot be written.
     """
-    figures = run_figures(ToldRun.read(folder), CameraPairMatrices.read(folder))
+    run = ToldRun.read(folder)
+    figures = run_figures(run, CameraPairMatrices.read(folder))
+    for drawn in figures:
+        _retell(drawn, run.subject.told)
     return [file for drawn in figures for file in save_figure(drawn.figure, out / drawn.file_name)]
 
 
@@ -138,7 +141,7 @@ def report_html(
     Raises:
         RunFolderError: If a picture cannot be decoded.
     """
-    judged = judged or JudgedCrops()
+    judged, told = judged or JudgedCrops(), run.subject.told
     kind = "supervised training on identities" if run.is_supervised else "training without identities"
     return page_of(
         _TEMPLATE,
@@ -146,19 +149,21 @@ def report_html(
         name=run.name,
         data=run.data_name,
         progress=f"{kind}, {run.progress}",
-        tiles=list(_tiles(run)),
-        warnings=run_warnings(run),
-        nothing_found=nothing_found(run),
+        tiles=[(told(name), value) for name, value in _tiles(run)],
+        warnings=[RunWarning(told(one.title), told(one.finding), told(one.advice)) for one in run_warnings(run)],
+        nothing_found=told(nothing_found(run)),
         has_clusters=bool(run.clusterings),
         is_one_camera=run.num_cameras == 1,
         training_similarity=run.training_similarity,
         has_rounds=bool(run.trained),
-        sections=embedded(run_figures(run, camera_pairs)),
+        sections=embedded(run_figures(run, camera_pairs), told=told),
         ranked_lists=_as_jpeg(ranked_lists, "contact_sheet.png", way_out=_REMAKE_SHEET),
         across=_across_table(judged.judgement),
-        advice=list(advice_of(run, judged.judgement)),
+        advice=[
+            Advice(told(one.title), told(one.finding), told(one.advice)) for one in advice_of(run, judged.judgement)
+        ],
         sheets=[
-            (heading, says, _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
+            (heading, told(says), _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
             for heading, (says, picture) in judged.sheets.items()
         ],
         rounds=_round_table(run),
@@ -216,13 +221,28 @@ def _across_table(judgement: Judgement | None) -> Table | None:
     return Table(("", "before training", f"after round {judgement.round_number}"), tuple(rows))
 
 
-def embedded(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:
-    """Return what the template shows of each figure, by the heading it stands under."""
+def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = str) -> dict[str, list[dict[str, str]]]:
+    """Return what the template shows of each figure, by the heading it stands under.
+
+    Args:
+        figures: Drawn.
+        told: What becomes of the texts in and below them.
+    """
     sections: dict[str, list[dict[str, str]]] = {}
     for drawn in figures:
+        _retell(drawn, told)
         uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
-        sections.setdefault(drawn.section, []).append({"uri": uri, "alt": drawn.title, "caption": drawn.caption})
+        sections.setdefault(drawn.section, []).append(
+            {"uri": uri, "alt": told(drawn.title), "caption": told(drawn.caption)}
+        )
     return sections
+
+
+def _retell(drawn: ReportFigure, told: Callable[[str], str]) -> None:
+    """Change the texts in a figure that speak of people."""
+    for text in drawn.figure.findobj(lambda artist: hasattr(artist, "set_text")):
+        if told(text.get_text()) != text.get_text():
+            text.set_text(told(text.get_text()))
 
 
 def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from iics.runs.record import ClusterRecord, RoundRecord, StageRecord, stage_titl
 from iics.runs.run_data import RunData
 from iics.runs.run_files import check_is_run, read_json, read_records
 from iics.settings_json import leaves
+from iics.subjects import SUBJECTS, Subject
 
 NumberOf = Callable[[RoundRecord], float | None]
 _OF_CAMERAS = ("camera_entropy", "camera_entropy_normalized", "num_across_cameras")
@@ -148,6 +149,11 @@ class ToldRun:
     def data_name(self) -> str:
         """What the crops are called."""
         return str(self.data.get("name", "unknown data"))
+
+    @property
+    def subject(self) -> Subject:
+        """What the crops show; runs of older versions are of people."""
+        return SUBJECTS.get(self._setting("model.subject"), SUBJECTS["person"])
 
     @property
     def trained(self) -> tuple[RoundRecord, ...]:

@@ -276,6 +276,7 @@ def _shuffle_and_open(
         digests=digests,
         height=settings.model.height,
         width=settings.model.width,
+        letterbox=settings.model.letterbox,
         source=settings.pixels.source,
         cache_dir=settings.pixels.cache_dir,
         num_threads=settings.pixels.workers or None,
