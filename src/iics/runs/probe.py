@@ -154,6 +154,7 @@ def _workload(settings: Settings, phase: Phase, units: int) -> Workload:
     model = settings.model
     workload = Workload(
         backbone=model.backbone,
+        last_stride=model.last_stride,
         height=model.height,
         width=model.width,
         crops_per_camera=settings.stage1.crops_per_camera,

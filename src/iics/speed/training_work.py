@@ -61,6 +61,7 @@ class Workload:
         engine: How ours is computed.
         augment: What ours does to crops.
         seed: Of weights, pixels and augmentation.
+        last_stride: Of the backbone.
     """
 
     backbone: str = "resnet50"
@@ -74,6 +75,7 @@ class Workload:
     engine: EngineSettings = field(default_factory=EngineSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
+    last_stride: Literal[1, 2] = 1
 
     def num_crops(self, phase: Phase) -> int:
         """Return the crops of a step or an extraction."""
@@ -93,7 +95,12 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
     num_crops = workload.num_crops(phase)
     settings = Settings(
         model=ModelSettings(
-            backbone=workload.backbone, weights="none", norm=norm, height=workload.height, width=workload.width
+            backbone=workload.backbone,
+            weights="none",
+            norm=norm,
+            last_stride=workload.last_stride,
+            height=workload.height,
+            width=workload.width,
         ),
         augment=workload.augment,
         stage1=Stage1Settings(crops_per_camera=workload.crops_per_camera),
