@@ -13,6 +13,8 @@ from PIL import Image
 from iics import presets
 from iics.cli.source import DataName
 from iics.cli.train import _defaults
+from iics.models.reid_model import load_model
+from iics.models.timm_networks import create_network
 from iics.runs.rounds import with_resolved_settings
 from iics.runs.run_folder import RunFolder
 
@@ -242,6 +244,49 @@ def test_unknown_backbone_is_refused(train_refusal, market_people):
     message = train_refusal("market-layout", market_people, "--backbone=resnet51")
     assert message.startswith("Unknown backbone 'resnet51': timm ")
     assert "Did you mean resnet" in message
+
+
+def test_a_transformer_with_norms_that_it_has_not_or_a_size_that_its_patches_do_not_divide_is_refused(
+    train_refusal, market_people
+):
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--norm=aibn")
+    assert message.startswith("--norm aibn has nothing to replace in test_vit: it has no batch norms (its norms: LayerN")
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--height=70")
+    assert "patches of 16x16 pixels, which do not divide 70x32" in message
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--pooling=gem")
+    assert message.startswith("GeM pooling is for CNNs")
+    message = train_refusal(
+        "market-layout", market_people, "--backbone=test_resnet", "--engine.gradient-checkpointing"
+    )
+    assert message.startswith("--engine.gradient-checkpointing is for networks without batch norms")
+
+
+def test_a_transformer_trains_with_its_own_norms_and_resumes_to_a_model_that_knows_its_weights(
+    iics, folder_people, tiny_flags, tmp_path
+):
+    torch.manual_seed(0)
+    network = create_network("test_vit", size=(160, 160), own_pooling=True)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    tuning = ("--layer-decay=0.7", "--freeze-patch-embedding", "--engine.gradient-checkpointing")
+    flags = tiny_flags.but("--rounds=1", "--backbone=test_vit", f"--weights={tmp_path / 'w.pth'}", *tuning)
+    out = tmp_path / "run"
+    finished = iics("train", folder_people, "--out", out, *flags)
+    assert finished.code == 0, finished.stderr
+    first = "test_vit has no batch norms: its own norms stay (LayerNorm); --norm own."
+    assert finished.stderr.splitlines()[0] == first
+    assert RunFolder.open(out).settings().model.norm == "own"
+    model = load_model(out)
+    assert model.header.origin.weights == "w.pth"
+    assert torch.equal(model.backbone.patch_embed.proj.weight, network.patch_embed.proj.weight)
+    assert not torch.equal(model.backbone.norm.weight, network.norm.weight)
+    (tmp_path / "w.pth").unlink()
+    for file in (out / "model.safetensors", *sorted((out / "checkpoints").iterdir())[-1:]):
+        file.unlink()  # as killed between the stages
+    assert iics("train", "--resume", out).code == 0
+    again = load_model(out)
+    assert again.header == model.header
+    for key, value in model.backbone.state_dict().items():
+        assert torch.equal(again.backbone.state_dict()[key], value), key
 
 
 def test_missing_folder_is_refused(train_refusal, tmp_path):

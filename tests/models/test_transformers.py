@@ -60,7 +60,7 @@ def test_without_batch_norms_nothing_is_grouped_and_the_norms_stay():
     [
         ("vit_small_patch14_dinov2", (14, 14), True, True),
         ("vit_small_patch16_dinov3", (16, 16), True, True),
-        ("vit_base_patch16_clip_224", (16, 16), True, True),
+        ("vit_xsmall_patch16_clip_224", (16, 16), True, True),
         ("eva02_tiny_patch14_224", (14, 14), True, True),
         ("swin_tiny_patch4_window7_224", (4, 4), False, True),
         ("convnext_atto", None, False, False),
@@ -74,8 +74,8 @@ def test_patches_resolutions_and_attention_are_found(name, patch, one_resolution
 
 
 def test_mean_and_deviation_are_those_of_the_weights_that_are_named():
-    assert backbone_spec("vit_base_patch16_clip_224.openai").pretrained.mean[0] == pytest.approx(0.4815, abs=1e-4)
-    assert backbone_spec("vit_small_patch16_224.augreg_in21k").pretrained.mean == (0.5, 0.5, 0.5)
+    assert backbone_spec("vit_xsmall_patch16_clip_224.tinyclip_yfcc15m").pretrained.mean[0] == pytest.approx(0.4815, abs=1e-4)
+    assert backbone_spec("vit_tiny_patch16_224.augreg_in21k").pretrained.mean == (0.5, 0.5, 0.5)
     assert create_model(settings("test_vit"), device=CPU).header.mean == backbone_spec("test_vit").pretrained.mean
 
 

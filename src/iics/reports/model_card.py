@@ -29,6 +29,7 @@ RESPONSIBLE_USE = (
 )
 """The README's words."""
 
+_HUB = "hf-hub:"
 _TEMPLATE = "model_card_template.md"
 _DATA_NOTES = {
     "dukemtmc": "DukeMTMC-reID was withdrawn by its authors.",
@@ -93,7 +94,11 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     from huggingface_hub import EvalResult, ModelCardData
 
     spec = known_backbone(facts.backbone)
-    is_timms = facts.weights == "imagenet" and spec is not None and spec.weights_package is None
+    base = None
+    if facts.origin is not None:
+        base = facts.origin.source.removeprefix(_HUB) if facts.origin.source.startswith(_HUB) else None
+    elif facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
+        base = f"timm/{spec.timm_name}"
     scores = ("mean_average_precision", "mAP", "mean_ap"), ("accuracy", "rank-1", "rank1")
     results = [
         EvalResult(
@@ -116,7 +121,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
             "supervised" if facts.run.is_supervised else "unsupervised",
             printable(facts.backbone),
         ],
-        base_model=f"timm/{spec.timm_name}" if is_timms and spec is not None else None,
+        base_model=base,
         model_name=printable(facts.run.name) if results else None,
         eval_results=results or None,
     )

@@ -44,7 +44,7 @@ class ModelFacts:
     run: ToldRun
     versions: Mapping[str, str]
     match_thresholds: MatchThresholds | None
-    origin: WeightsOrigin | None
+    origin: WeightsOrigin | None = None
 
     @classmethod
     def read(cls, folder: Path) -> ModelFacts:
