@@ -250,14 +250,14 @@ def test_a_transformer_with_norms_that_it_has_not_or_a_size_that_its_patches_do_
     train_refusal, market_people
 ):
     message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--norm=aibn")
-    assert message.startswith("--norm aibn has nothing to replace in test_vit: it has no batch norms (its norms: LayerN")
+    assert message.startswith(
+        "--norm aibn has nothing to replace in test_vit: it has no batch norms (its norms: LayerN"
+    )
     message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--height=70")
     assert "patches of 16x16 pixels, which do not divide 70x32" in message
     message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--pooling=gem")
     assert message.startswith("GeM pooling is for CNNs")
-    message = train_refusal(
-        "market-layout", market_people, "--backbone=test_resnet", "--engine.gradient-checkpointing"
-    )
+    message = train_refusal("market-layout", market_people, "--backbone=test_resnet", "--engine.gradient-checkpointing")
     assert message.startswith("--engine.gradient-checkpointing is for networks without batch norms")
 
 

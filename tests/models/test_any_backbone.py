@@ -1,4 +1,4 @@
-"""Any network of timm with batch norms is a backbone (others: test_transformers): what is found in it, and that it computes what timm's does."""
+"""Any network of timm with batch norms is a backbone: what is found in it, and that it computes what timm's does."""
 
 import copy
 import functools
@@ -12,7 +12,8 @@ from iics.config import ModelSettings
 from iics.errors import SettingsError
 from iics.export.deployed_network import DeployedNetwork
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
-from iics.models.backbone import backbone_spec, build_network, create_backbone
+from iics.models.backbone import build_network, create_backbone
+from iics.models.backbone_spec import backbone_spec
 from iics.models.norm_replacement import group_batch_norms
 from iics.models.reid_model import create_model, load_foreign_weights, load_model
 from iics.models.timm_networks import create_network

@@ -1,4 +1,4 @@
-"""Networks without batch norms, transformers above all: sizes, own pooling, weights of another size, what is refused."""
+"""Networks without batch norms, transformers above all: sizes, own pooling, weights of other sizes, refusals."""
 
 import json
 
@@ -9,7 +9,8 @@ import torch
 from iics.config import ModelSettings
 from iics.errors import SettingsError, WeightsError
 from iics.layers.normalization import GroupedBatchNorm2d
-from iics.models.backbone import backbone_spec, build_network, create_backbone
+from iics.models.backbone import build_network, create_backbone
+from iics.models.backbone_spec import backbone_spec
 from iics.models.reid_model import create_model, load_foreign_weights, load_model
 from iics.models.timm_networks import _timm, create_network
 from iics.models.without_numbers import WithoutNumbers
@@ -74,7 +75,9 @@ def test_patches_resolutions_and_attention_are_found(name, patch, one_resolution
 
 
 def test_mean_and_deviation_are_those_of_the_weights_that_are_named():
-    assert backbone_spec("vit_xsmall_patch16_clip_224.tinyclip_yfcc15m").pretrained.mean[0] == pytest.approx(0.4815, abs=1e-4)
+    assert backbone_spec("vit_xsmall_patch16_clip_224.tinyclip_yfcc15m").pretrained.mean[0] == pytest.approx(
+        0.4815, abs=1e-4
+    )
     assert backbone_spec("vit_tiny_patch16_224.augreg_in21k").pretrained.mean == (0.5, 0.5, 0.5)
     assert create_model(settings("test_vit"), device=CPU).header.mean == backbone_spec("test_vit").pretrained.mean
 
@@ -226,11 +229,12 @@ def test_a_name_on_the_hub_needs_its_description_from_the_cache_or_a_download(mo
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(SettingsError, match=r"^Cannot download the description of the backbone hf-hub:a/b: HF_HUB_OFF"):
         backbone_spec("hf-hub:a/b")
+    backbone_spec.cache_clear()
+    with pytest.raises(SettingsError, match=r"^Cannot download the description of the backbone hf-hub:a b"):
+        backbone_spec("hf-hub:a b")
     folder_of(tmp_path)
     stored = {"config.json": "config.json", "model.safetensors": "pytorch_model.bin"}
-    monkeypatch.setattr(
-        huggingface_hub, "try_to_load_from_cache", lambda name, file, **_: str(tmp_path / stored[file])
-    )
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda name, file, **_: str(tmp_path / stored[file]))
     spec = backbone_spec("hf-hub:someone/some-vit")
     assert (spec.architecture, spec.pretrained.repository) == ("test_vit", "someone/some-vit")
     backbone_spec.cache_clear()

@@ -77,7 +77,9 @@ def test_maps_computed_anew_give_the_same_gradient_and_are_fewer():
     plain = model(freeze_patch_embedding=True).backbone.train()
     anew = copy.deepcopy(plain)
     images = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
-    engine = choose_engine(EngineSettings(precision="float32", gradient_checkpointing=True), backbone="test_vit", device=CPU)
+    engine = choose_engine(
+        EngineSettings(precision="float32", gradient_checkpointing=True), backbone="test_vit", device=CPU
+    )
     assert "maps computed anew" in str(engine)
     Engine().network(plain)(images).square().sum().backward()
     engine.network(anew)(images).square().sum().backward()

@@ -12,7 +12,7 @@ import iics
 from iics.cli.fitting import Fitting
 from iics.config import ModelSettings
 from iics.errors import WeightsError
-from iics.models.backbone import _ENTRIES
+from iics.models.backbone_spec import _ENTRIES
 from iics.models.packaged_weights import PACKAGE_OF
 from iics.models.reid_model import create_model
 from iics.presets import OWN_CAMERAS, OWN_CAMERAS_OFFLINE

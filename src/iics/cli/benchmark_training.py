@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     import torch
 
     from iics.device import choose_device
-    from iics.models.backbone import backbone_spec
+    from iics.models.backbone_spec import backbone_spec
     from iics.training.engine import at_work, choose_engine
 
     backbone_spec(command.backbone)
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
 
 def _workload(command: TrainingSpeedCommand) -> Workload:
     from iics.computing_settings import EngineSettings
-    from iics.models.backbone import backbone_spec
+    from iics.models.backbone_spec import backbone_spec
     from iics.speed.training_work import Workload
 
     return Workload(

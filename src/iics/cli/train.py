@@ -116,7 +116,7 @@ def _for_backbone(settings: Settings, given: frozenset[str], *, is_first: bool) 
     """Return settings whose norm and last stride the backbone can have, where flags named it and not them; say so."""
     if "model.backbone" not in given:
         return settings
-    from iics.models.backbone import backbone_spec
+    from iics.models.backbone_spec import backbone_spec
 
     model, spec = settings.model, backbone_spec(settings.model.backbone)
     if spec.usual_norm == "own" and "model.norm" not in given:

@@ -24,7 +24,7 @@ from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.adam import AdamSettings, adam, rate_factors
 from iics.methods.method import StageResult, State
 from iics.methods.trainable import check_comparison_fits, memory_of_features
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.features import l2_normalise
 from iics.ranges import check_ranges, number, whole
 from iics.similarity.by_name import SEARCHES

@@ -43,15 +43,15 @@ def described_network(name: str) -> tuple[str, PretrainedInput]:
         raise SettingsError(f"{_CONFIG} of the backbone {name} is no JSON object: {error}.") from error
     if not isinstance(architecture, str):
         raise SettingsError(
-            f"{_CONFIG} of the backbone {name} names no architecture of timm; its weights alone may fit: --backbone with "
-            "the timm name of their network, --weights FILE."
+            f"{_CONFIG} of the backbone {name} names no architecture of timm; its weights alone may fit: --backbone "
+            "with the timm name of their network, --weights FILE."
         )
     check_timm_name(architecture)
     changes = {key: value for key, value in (values.get("model_args") or {}).items() if key != "img_size"}
     if changes:
         raise SettingsError(
-            f"The backbone {name} is {architecture} with other parts ({', '.join(sorted(changes))}), which a model file "
-            "cannot hold. Take a timm name, or a description without model_args."
+            f"The backbone {name} is {architecture} with other parts ({', '.join(sorted(changes))}), which a model "
+            "file cannot hold. Take a timm name, or a description without model_args."
         )
     known = pretrained_input(architecture.partition(".")[0])
     told = values.get("pretrained_cfg") or values
@@ -67,7 +67,9 @@ def _input(name: str, known: PretrainedInput, told: Mapping[str, Any]) -> Pretra
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{_CONFIG} of the backbone {name} has a mean, std or input_size that is none.") from error
     if len(mean) != 3 or len(std) != 3 or len(size) != 2 or interpolation not in get_args(Interpolation):
-        raise SettingsError(f"{_CONFIG} of the backbone {name} has a mean, std, input_size or interpolation that is none.")
+        raise SettingsError(
+            f"{_CONFIG} of the backbone {name} has a mean, std, input_size or interpolation that is none."
+        )
     licence = told.get("license")
     return replace(
         known,

@@ -39,16 +39,18 @@ def check_choices(
     has_norms, others = bool(structure.norms), ", ".join(structure.other_norms) or "none at all"
     if norm != "own" and not has_norms:
         raise SettingsError(
-            f"--norm {norm} has nothing to replace in {name}: it has no batch norms (its norms: {others}), and those stay "
-            "as they are. Give --norm own, or leave --norm out."
+            f"--norm {norm} has nothing to replace in {name}: it has no batch norms (its norms: {others}), and those "
+            "stay as they are. Give --norm own, or leave --norm out."
         )
     if norm == "own" and has_norms:
         raise SettingsError(
-            f"--norm own is for networks without batch norms, and {name} has {len(structure.norms)}. To replace none of "
-            "them, give --norm bn."
+            f"--norm own is for networks without batch norms, and {name} has {len(structure.norms)}. To replace none "
+            "of them, give --norm bn."
         )
     if norm == "own" and norm_stages:
-        raise SettingsError(f"--norm-stages names batch norms, and {name} has none (its norms: {others}). Leave it out.")
+        raise SettingsError(
+            f"--norm-stages names batch norms, and {name} has none (its norms: {others}). Leave it out."
+        )
     if last_stride == 1 and not structure.strided and not structure.has_one_resolution:
         raise SettingsError(
             f"The last stage of {name} cannot keep its resolution: it comes about in several branches, or not by "

@@ -68,7 +68,6 @@ def download_problem(repository: str, file: str, *, what: str) -> str | None:
         return f"Cannot download {what}: HF_HUB_OFFLINE is set, and it was not downloaded before."
     try:
         url = huggingface_hub.hf_hub_url(name, file, revision=revision)
-        huggingface_hub.utils.validate_repo_id(name)
     except ValueError as error:  # HFValidationError is one
         return f"Cannot download {what}: {str(error).rstrip('.')}."
     answers: list[str | None] = []

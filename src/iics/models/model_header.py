@@ -22,7 +22,7 @@ from torch import Tensor
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.camera_means import CameraMeans, taken_apart
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
@@ -36,7 +36,8 @@ HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 FORMAT_VERSION = 4
-"""4 names the weights that it started from, and knows networks without batch norms; 3 may hold camera means or a neck; 2 says what networks of others compute another way; 1 is a network of ours."""
+"""4 names the weights that it started from, and knows networks without batch norms; 3 may hold camera means or a neck;
+2 says what networks of others compute another way; 1 is a network of ours."""
 _LARGEST_CROP = 4096
 _CAMERA_MEANS = "camera_means"
 _NAME = re.compile(r"\w[\w.]{0,99}")

@@ -19,7 +19,8 @@ from iics.arrays import FloatArray, Pixels
 from iics.config import ModelSettings
 from iics.crops import CropSet, DataSplits, one_split
 from iics.errors import DataError, SettingsError, WeightsError
-from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
+from iics.models.backbone import build_network, create_backbone, read_checkpoint
+from iics.models.backbone_spec import backbone_spec
 from iics.models.camera_means import CameraMeans
 from iics.models.features import extract_features, l2_normalise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
@@ -35,8 +36,8 @@ from iics.models.model_header import (
 from iics.models.network_parts import LastStride
 from iics.models.pixel_arrays import checked_pixels, picture_of
 from iics.models.starting_weights import check_fits, origin_of
-from iics.models.tuning import check_model, check_tuning, freeze_patch_embedding
 from iics.models.transfer import load_into, model_file_of, weights_file
+from iics.models.tuning import check_model, check_tuning, freeze_patch_embedding
 from iics.models.weights import file_problem
 from iics.models.weights_origin import WeightsOrigin
 from iics.models.without_numbers import WithoutNumbers
@@ -247,9 +248,9 @@ def load_foreign_weights(
     """Return a model with weights that others trained, to measure or use: it computes what their network computes.
 
     Args:
-        weights: `imagenet` (what timm has for the backbone), a file in torchvision's or timm's key names, or a checkpoint
-            of the authors of IICS, reid-strong-baseline (BoT), fast-reid, layumi's Person_reID_baseline_pytorch or
-            torchreid.
+        weights: `imagenet` (what timm has for the backbone), a file in torchvision's or timm's key names, or a
+            checkpoint of the authors of IICS, reid-strong-baseline (BoT), fast-reid, layumi's
+            Person_reID_baseline_pytorch or torchreid.
         backbone: By its timm name; or `hf-hub:OWNER/NAME`, `local-dir:FOLDER`.
         height: Height that crops are resized to, in pixels.
         width: Width that crops are resized to, in pixels.

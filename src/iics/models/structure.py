@@ -150,8 +150,8 @@ def set_last_stride(network: nn.Module, strided: Iterable[str]) -> None:
 
 def _refused(name: str, reason: str) -> SettingsError:
     return SettingsError(
-        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm whose norms are batch norms of maps, "
-        "which are grouped by camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or "
+        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm whose norms are batch norms of "
+        "maps, which are grouped by camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or "
         "vit_small_patch16_224."
     )
 
@@ -253,9 +253,7 @@ def _child_of(parent: str, path: str) -> str:
     return f"{parent}.{child}" if parent else child
 
 
-def _later_half(
-    calls: list[_Call], parents: set[str], places: dict[str, NormPlace], largest: int
-) -> tuple[str, ...]:
+def _later_half(calls: list[_Call], parents: set[str], places: dict[str, NormPlace], largest: int) -> tuple[str, ...]:
     stages = list(dict.fromkeys(_stage(call.path, parents) for call in calls))
     first = next((_stage(call.path, parents) for call in calls if 1 < call.made <= largest), None)
     later = [] if first is None else stages[stages.index(first) :]
@@ -263,9 +261,7 @@ def _later_half(
     return tuple(stage for stage in later if stage in replaced)
 
 
-def _strided(
-    network: nn.Module, calls: list[_Call], norms: list[str], size: tuple[int, int]
-) -> tuple[str, ...]:
+def _strided(network: nn.Module, calls: list[_Call], norms: list[str], size: tuple[int, int]) -> tuple[str, ...]:
     """Return the layers that halve maps to the last resolution, if the network still runs without."""
     halving = [call for call in calls if call.height == 2 * call.made > 2]
     last = min((call.made for call in halving), default=0)

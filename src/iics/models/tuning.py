@@ -12,7 +12,7 @@ from torch import nn
 
 from iics.config import ModelSettings
 from iics.errors import SettingsError
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.fitting_choices import check_choices
 from iics.models.timm_networks import block_of_each
 
@@ -85,8 +85,8 @@ def check_computed_anew(name: str) -> None:
     """
     if backbone_spec(name).structure.norms:
         raise SettingsError(
-            "--engine.gradient-checkpointing is for networks without batch norms, whose statistics would count each batch "
-            f"twice; {name} has some. Compute batches in parts instead (--engine.parts)."
+            "--engine.gradient-checkpointing is for networks without batch norms, whose statistics would count each "
+            f"batch twice; {name} has some. Compute batches in parts instead (--engine.parts)."
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 
 from iics.atomic import write_atomically
-from iics.models.backbone import known_backbone
+from iics.models.backbone_spec import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text, too_few
 from iics.reports.model_facts import ModelFacts
@@ -157,7 +157,7 @@ def _weights_origin(facts: ModelFacts) -> str:
     if facts.weights == "none":
         return "Training started from random weights."
     if facts.origin is not None:
-        return f"Training started from the weights {escaped(str(facts.origin))} Their terms apply to these weights too."
+        return f"Training started from the weights {facts.origin} Their terms apply to these weights too."
     if facts.weights != "imagenet":
         return (
             f"Training started from the weights file {Path(facts.weights).name}; its terms apply to these weights too."

@@ -15,9 +15,9 @@ from iics.config import AugmentSettings, NormKind
 from iics.crops import CropSet
 from iics.device import wait_for
 from iics.measure import seconds_in_turn
+from iics.models.backbone_spec import backbone_spec
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation
-from iics.models.backbone import backbone_spec
 from iics.pixels.pixel_cache import open_pixels
 from iics.pixels.pixel_source import PixelSource
 from iics.speed.training_work import Phase, Workload, our_work, training_context

@@ -26,7 +26,7 @@ from iics.config import (
 )
 from iics.crops import CropSet
 from iics.methods.iics.stage1 import sum_over_cameras
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import create_model
 from iics.pixels.held_pixels import held_if_they_fit

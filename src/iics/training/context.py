@@ -121,7 +121,7 @@ class TrainingContext:
         return images
 
     def optimiser(self, heads: torch.nn.Module, *, backbone_rate: float, head_rate: float) -> torch.optim.Optimizer:
-        """Return a new SGD (Sec. 4.2) with one rate for the backbone, or one for each depth of it, and one for the heads.
+        """Return a new SGD (Sec. 4.2) with one rate for the heads and one for the backbone, or for each depth of it.
 
         Each group keeps its rate as "initial_lr" too, the base of a schedule (torch's name for it).
         """

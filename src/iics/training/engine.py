@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from iics.computing_settings import EngineSettings
 from iics.memory import keep_freed_memory
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.tuning import check_computed_anew, compute_maps_anew
 
 logger = logging.getLogger(__name__)
