@@ -64,6 +64,7 @@ def test_without_batch_norms_nothing_is_grouped_and_the_norms_stay():
         ("vit_xsmall_patch16_clip_224", (16, 16), True, True),
         ("eva02_tiny_patch14_224", (14, 14), True, True),
         ("swin_tiny_patch4_window7_224", (4, 4), False, True),
+        ("pvt_v2_b0", (4, 4), False, True),
         ("convnext_atto", None, False, False),
         ("resnet18", None, False, False),
     ],
@@ -71,7 +72,7 @@ def test_without_batch_norms_nothing_is_grouped_and_the_norms_stay():
 def test_patches_resolutions_and_attention_are_found(name, patch, one_resolution, is_transformer):
     found = backbone_spec(name).structure
     assert (found.patch, found.has_one_resolution, found.is_transformer) == (patch, one_resolution, is_transformer)
-    assert backbone_spec(name).usual_last_stride == (2 if name.startswith("swin") else 1)
+    assert backbone_spec(name).usual_last_stride == (2 if name.startswith(("swin", "pvt")) else 1)
 
 
 def test_mean_and_deviation_are_those_of_the_weights_that_are_named():
@@ -166,6 +167,28 @@ def test_a_file_that_lacks_or_adds_a_tensor_is_refused(tmp_path, change, message
 def test_what_a_transformer_cannot_be_is_refused(values, message):
     with pytest.raises(SettingsError, match=message):
         create_model(settings(**values), device=CPU)
+
+
+def test_batch_norms_in_the_stem_alone_stay_and_are_grouped():
+    spec = backbone_spec("xcit_nano_12_p8_224")
+    assert (spec.usual_norm, spec.later_half) == ("bn", ())
+    with pytest.raises(SettingsError, match=r"^--norm aibn has nothing to replace in the later half of xcit_nano"):
+        build_network("xcit_nano_12_p8_224", norm="aibn", size=(64, 32))
+
+
+def test_a_network_that_timm_builds_for_a_size_and_that_runs_at_any_is_built_once_for_all():
+    clip, other = backbone_spec("resnet50_clip"), backbone_spec("test_maxvit")
+    assert (clip.is_sized, clip.has_own_pooling, clip.usual_norm, clip.usual_last_stride) == (False, True, "aibn", 1)
+    assert (other.is_sized, other.has_own_pooling, other.usual_norm, other.usual_last_stride) == (True, True, "aibn", 2)
+
+
+@pytest.mark.slow
+def test_windows_that_timm_resizes_otherwise_than_it_builds_them_are_refused(tmp_path):
+    first = create_model(settings("swin_tiny_patch4_window7_224", last_stride=2), device=CPU)
+    first.save(tmp_path / "m.safetensors")
+    values = {"last_stride": 2, "weights": str(tmp_path / "m.safetensors"), "height": 128, "width": 64}
+    with pytest.raises(WeightsError, match=r"resizes its .*relative_position.* train it at the size it had"):
+        create_model(settings("swin_tiny_patch4_window7_224", **values), device=CPU)
 
 
 def test_own_norms_of_a_network_with_batch_norms_are_called_bn():

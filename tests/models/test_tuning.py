@@ -1,6 +1,7 @@
 """Rates that fall from block to block, a frozen patch embedding, maps computed anew for the gradient."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from iics.computing_settings import EngineSettings
 from iics.config import ModelSettings
 from iics.errors import SettingsError
 from iics.methods.adam import AdamSettings, adam
+from iics.models.backbone_spec import backbone_spec
 from iics.models.map_memory import map_numbers
 from iics.models.reid_model import create_model
 from iics.models.tuning import learning_groups
@@ -92,8 +94,18 @@ def test_maps_computed_anew_give_the_same_gradient_and_are_fewer():
 
 
 def test_batch_norms_would_count_a_batch_twice():
-    with pytest.raises(SettingsError, match=r"^--engine\.gradient-checkpointing .* resnet18 has some"):
+    with pytest.raises(SettingsError, match=r"^--engine\.gradient-checkpointing cannot be: resnet18 has batch norms"):
         choose_engine(EngineSettings(gradient_checkpointing=True), backbone="resnet18", device=CPU)
+
+
+def test_what_timm_cannot_recompute_or_tell_the_depths_of_is_refused_before_training(monkeypatch):
+    spec = backbone_spec("test_vit")
+    poor = replace(spec, structure=replace(spec.structure, has_depths=False, can_recompute=False))
+    monkeypatch.setattr("iics.models.tuning.backbone_spec", lambda _: poor)
+    with pytest.raises(SettingsError, match=r"timm does not offer it for test_vit\."):
+        choose_engine(EngineSettings(gradient_checkpointing=True), backbone="test_vit", device=CPU)
+    with pytest.raises(SettingsError, match=r"^timm does not say what the blocks of test_vit are"):
+        model(layer_decay=0.5)
 
 
 def test_what_attention_keeps_is_counted():

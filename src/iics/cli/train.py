@@ -119,11 +119,13 @@ def _for_backbone(settings: Settings, given: frozenset[str], *, is_first: bool) 
     from iics.models.backbone_spec import backbone_spec
 
     model, spec = settings.model, backbone_spec(settings.model.backbone)
-    if spec.usual_norm == "own" and "model.norm" not in given:
-        model = replace(model, norm="own")
+    if spec.usual_norm != "aibn" and "model.norm" not in given:
+        model = replace(model, norm=spec.usual_norm)
         if is_first:
+            which = "batch norms" if spec.usual_norm == "own" else "batch norms in its later half"
             norms = ", ".join(spec.structure.other_norms) or "none"
-            print(f"{model.backbone} has no batch norms: its own norms stay ({norms}); --norm own.", file=sys.stderr)
+            text = f"{model.backbone} has no {which}: its own norms stay ({norms}); --norm {model.norm}."
+            print(text, file=sys.stderr)
     if spec.usual_last_stride == 2 and "model.last_stride" not in given:
         model = replace(model, last_stride=2)
         if is_first:

@@ -5,6 +5,7 @@ A network without batch norms, as transformers are, keeps its norms.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -90,7 +91,13 @@ def read_checkpoint(name: str, weights: str) -> ForeignCheckpoint:
         WeightsError: If the weights cannot be had, or are of a network that we cannot compute.
     """
     spec = backbone_spec(name)
-    return foreign_checkpoint(weights, known=spec.pretrained, package=spec.weights_package, structure=spec.structure)
+    return foreign_checkpoint(
+        weights,
+        known=spec.pretrained,
+        package=spec.weights_package,
+        structure=spec.structure,
+        is_plain=spec.has_own_pooling,
+    )
 
 
 def build_network(
@@ -136,13 +143,12 @@ def build_network(
     if last_stride == 1:
         set_last_stride(backbone, spec.structure.strided)
     _fit_parts(backbone, parts, spec)
-    if checkpoint is not None and checkpoint.norm == "own":
-        state = fitted_weights(name, checkpoint.state, size=size, source=source)
-        load_state(backbone, state, source=source, classifier=spec.pretrained.classifier)
-        return backbone
-    is_plain = checkpoint is None or checkpoint.norm == "bn"
+    is_plain = checkpoint is None or checkpoint.norm in ("bn", "own")
     if checkpoint is not None and is_plain:
-        load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
+        state = checkpoint.state
+        if spec.has_own_pooling:
+            state = fitted_weights(name, state, size=size, source=source)
+        load_state(backbone, state, source=source, classifier=spec.pretrained.classifier)
     places = spec.structure.norms
     if not places:
         return backbone
@@ -164,7 +170,7 @@ def build_network(
 def fitted_weights(
     name: str, state: Mapping[str, Tensor], *, size: Size, source: str, of_size: Size | None = None
 ) -> dict[str, Tensor]:
-    """Return weights of a network without batch norms as it has them for images of a size, converted by timm.
+    """Return weights of a network with its own pooling as it has them for images of a size, converted by timm.
 
     Args:
         name: Of the backbone.
@@ -178,16 +184,18 @@ def fitted_weights(
     """
     spec = backbone_spec(name)
     try:
-        if of_size is not None and spec.pretrained.is_sized:
-            sizes = (of_size, size)
-            return resized_state(spec.built, sizes=sizes, own_pooling=spec.has_own_pooling, state=state)
-        return fitted_state(
-            spec.built,
-            size=spec.size(*size),
-            own_pooling=spec.has_own_pooling,
-            state=state,
-            classifier=spec.pretrained.classifier,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about timm's interpolation
+            if of_size is not None and spec.is_sized:
+                sizes = (of_size, size)
+                return resized_state(spec.built, sizes=sizes, own_pooling=spec.has_own_pooling, state=state)
+            return fitted_state(
+                spec.built,
+                size=spec.size(*size),
+                own_pooling=spec.has_own_pooling,
+                state=state,
+                classifier=spec.pretrained.classifier,
+            )
     except Exception as error:  # timm's conversions of what they were not made for fail in any way
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise WeightsError(

@@ -69,6 +69,8 @@ class BackboneSpec:
         pretrained: What these weights take.
         structure: What was found in the network.
         later_half: Modules whose batch norms become AIBN by default.
+        is_sized: Whether it is built for the size of the crops, which it is then told.
+        has_own_pooling: Whether it pools as timm has it, not by the average of its maps, as CNNs do.
     """
 
     timm_name: str
@@ -78,25 +80,24 @@ class BackboneSpec:
     pretrained: PretrainedInput
     structure: BackboneStructure
     later_half: tuple[str, ...]
+    is_sized: bool
+    has_own_pooling: bool
 
     @property
     def num_features(self) -> int:
         """Length of a feature vector."""
         return self.structure.num_features
 
-    @property
-    def has_own_pooling(self) -> bool:
-        """Whether it pools as timm has it, not by the average of its maps, as CNNs do."""
-        return self.pretrained.is_sized or not self.structure.norms
-
     def size(self, height: int, width: int) -> Size | None:
         """Return the size that the network is told for crops of a height and width; None if it takes any."""
-        return (height, width) if self.pretrained.is_sized else None
+        return (height, width) if self.is_sized else None
 
     @property
     def usual_norm(self) -> NormKind:
-        """The norm of who did not choose one: AIBN, or where there is no batch norm to replace, the network's own."""
-        return "aibn" if self.structure.norms else "own"
+        """The norm of who did not choose one: AIBN, or what the network has where there is nothing to replace."""
+        if not self.structure.norms:
+            return "own"
+        return "aibn" if self.later_half else "bn"
 
     @property
     def usual_last_stride(self) -> LastStride:
@@ -118,9 +119,8 @@ def backbone_spec(name: str) -> BackboneSpec:
         check_timm_name(entry.timm_name)
         pretrained = pretrained_input(entry.timm_name)
         built = pretrained.name
-    size = pretrained.size if pretrained.is_sized else None
     with WithoutNumbers():  # shapes alone: quick, no memory is touched, and no random number is drawn
-        structure = find_structure(name, _created(built, size), size=size)
+        structure, is_sized, has_own_pooling = _looked_at(name, built, pretrained)
     package = PACKAGE_OF.get(name)
     if package is not None and entry.may_download and not package.is_installed:
         package = None
@@ -132,16 +132,32 @@ def backbone_spec(name: str) -> BackboneSpec:
         pretrained=pretrained,
         structure=structure,
         later_half=entry.later_half or structure.later_half,
+        is_sized=is_sized,
+        has_own_pooling=has_own_pooling,
     )
 
 
-def _created(built: str, size: Size | None) -> nn.Module:
-    """Return a network that pools by the average of its maps if it is a CNN with batch norms, else as timm has it."""
-    if size is None:
+def _looked_at(name: str, built: str, pretrained: PretrainedInput) -> tuple[BackboneStructure, bool, bool]:
+    """Return what is found in a network, whether it is built for a size, and whether it pools as timm has it.
+
+    A CNN with batch norms pools by the average of its maps. Some that timm calls of one size run at any.
+    """
+    if not pretrained.is_sized:
         network = create_network(built)
-        if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
-            return network
-    return create_network(built, size=size, own_pooling=True)
+        if _has_batch_norms(network):
+            return find_structure(name, network), False, False
+        return find_structure(name, create_network(built, own_pooling=True)), False, True
+    if _has_batch_norms(create_network(built, size=pretrained.size, own_pooling=True)):
+        try:
+            return find_structure(name, create_network(built, own_pooling=True)), False, True
+        except SettingsError:
+            pass
+    network = create_network(built, size=pretrained.size, own_pooling=True)
+    return find_structure(name, network, size=pretrained.size), True, True
+
+
+def _has_batch_norms(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
 def known_backbone(name: str) -> BackboneSpec | None:

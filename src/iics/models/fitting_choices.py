@@ -47,6 +47,11 @@ def check_choices(
             f"--norm own is for networks without batch norms, and {name} has {len(structure.norms)}. To replace none "
             "of them, give --norm bn."
         )
+    if norm not in ("own", "bn") and not norm_stages and not structure.later_half:
+        raise SettingsError(
+            f"--norm {norm} has nothing to replace in the later half of {name}: all its batch norms are before it. "
+            "Give --norm bn, or --norm-stages."
+        )
     if norm == "own" and norm_stages:
         raise SettingsError(
             f"--norm-stages names batch norms, and {name} has none (its norms: {others}). Leave it out."

@@ -25,7 +25,12 @@ _OF_POOLING_AND_NECK = ("global_pool.", "fc.")
 
 
 def foreign_checkpoint(
-    weights: str, *, known: PretrainedInput, package: WeightsPackage | None, structure: BackboneStructure
+    weights: str,
+    *,
+    known: PretrainedInput,
+    package: WeightsPackage | None,
+    structure: BackboneStructure,
+    is_plain: bool,
 ) -> ForeignCheckpoint:
     """Return the weights that a name stands for, and what their own network computes.
 
@@ -34,6 +39,8 @@ def foreign_checkpoint(
         known: What is known of the ImageNet weights.
         package: That carries those, None for timm's download.
         structure: Of the backbone.
+        is_plain: Whether no program for re-identification is known that has this network: timm knows the layouts of its
+            authors, and converts them when the network is built.
 
     Raises:
         WeightsError: If the weights cannot be had, or are of a network that we cannot compute.
@@ -44,7 +51,7 @@ def foreign_checkpoint(
         state = imagenet_weights(known, package=package)
         return ForeignCheckpoint("ImageNet weights", state, last_stride, known.interpolation, norm=norm, assumed=())
     state = read_weights(weights)
-    if not structure.norms:  # timm knows the layouts of its authors, and converts them when the network is built
+    if is_plain:
         source = f"Weights of {known.name}"
         return ForeignCheckpoint(source, state, last_stride, known.interpolation, norm=norm, assumed=())
     return recognised(state, Path(weights), is_complete=structure.tensors <= state.keys())

@@ -60,6 +60,8 @@ class BackboneStructure:
         patch: Height and width of the patches that pictures are cut into; None if they are not.
         is_transformer: Whether it has attention.
         has_one_resolution: Whether all its blocks work at one resolution, so that it has no last stride.
+        has_depths: Whether timm says how deep each of its parameters lies.
+        can_recompute: Whether timm can compute the maps within its blocks a second time.
     """
 
     num_features: int
@@ -73,6 +75,8 @@ class BackboneStructure:
     patch: tuple[int, int] | None = None
     is_transformer: bool = False
     has_one_resolution: bool = False
+    has_depths: bool = False
+    can_recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,22 +122,25 @@ def find_structure(name: str, network: nn.Module, *, size: tuple[int, int] | Non
         if call.path in norms
     }
     later_half = _later_half(calls, parents, places, shape[0] // _LATER)
-    if norms and not later_half:
-        raise _refused(name, "it has no batch norms in its later half")
     convolutions = [module for module in modules.values() if isinstance(module, nn.Conv2d)]
     has_one_resolution = _has_one_resolution(network)
+    is_transformer = any(_TRANSFORMERS.search(kind) for kind in kinds)
+    # Strides within attention, as PVT's, are none of a stage.
+    keeps_strides = size is not None or has_one_resolution or (is_transformer and not norms)
     return BackboneStructure(
         num_features=num_features,
         norms=places,
         later_half=later_half,
-        strided=() if size is not None or has_one_resolution else _strided(network, calls, norms, shape),
+        strided=() if keeps_strides else _strided(network, calls, norms, shape),
         gains_from_bf16=all(conv.groups == 1 or is_ours(conv) for conv in convolutions),
         is_dense=all(conv.groups == 1 for conv in convolutions),
         tensors=frozenset(key for key in network.state_dict() if not key.endswith("num_batches_tracked")),
         other_norms=tuple(sorted(kind for kind in kinds if _NORMS.search(kind) and "Batch" not in kind)),
         patch=_patch(network),
-        is_transformer=any(_TRANSFORMERS.search(kind) for kind in kinds),
+        is_transformer=is_transformer,
         has_one_resolution=has_one_resolution,
+        has_depths=hasattr(network, "group_matcher"),
+        can_recompute=_can_recompute(network),
     )
 
 
@@ -169,8 +176,19 @@ def _has_one_resolution(network: nn.Module) -> bool:
     return len({info["reduction"] for info in known}) == 1
 
 
+def _can_recompute(network: Any) -> bool:
+    try:
+        network.set_grad_checkpointing(True)
+    except (AssertionError, AttributeError):
+        return False
+    return True
+
+
 def _patch(network: nn.Module) -> tuple[int, int] | None:
-    side: Any = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    embedding: Any = getattr(network, "patch_embed", None)
+    layer, side = getattr(embedding, "proj", None), getattr(embedding, "patch_size", None)
+    if isinstance(layer, nn.Conv2d):
+        side = layer.stride  # patches that overlap, as PVT's, are larger
     if side is None:
         return None
     return (side, side) if isinstance(side, int) else (side[0], side[1])

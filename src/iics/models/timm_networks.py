@@ -147,19 +147,18 @@ def resized_state(
         network: Any = create_network(name, size=sizes[0], own_pooling=own_pooling)
         network.load_state_dict(state)
         network.set_input_size(sizes[1])
-    return dict(network.state_dict())
+        built = create_network(name, size=sizes[1], own_pooling=own_pooling).state_dict()
+    resized: dict[str, Tensor] = network.state_dict()
+    other = next((key for key, value in resized.items() if value.shape != built[key].shape), None)
+    if other is not None:  # windows of Swin
+        raise RuntimeError(f"timm resizes its {other} in another way than it builds it; train it at the size it had")
+    return resized
 
 
 def block_of_each(network: nn.Module) -> dict[str, int]:
-    """Return how deep each parameter lies: 0 for the stem or patch embedding, one more for each block behind it.
-
-    Raises:
-        SettingsError: If timm does not say what the blocks of this network are.
-    """
-    matcher: Any = getattr(network, "group_matcher", None)
-    if matcher is None:
-        raise SettingsError("timm does not say what the blocks of this backbone are. Give --layer-decay 1.")
-    depths: dict[str, int] = _timm().models.group_parameters(network, matcher(coarse=False), reverse=True)
+    """Return how deep each parameter lies: 0 for the stem or patch embedding, one more for each block behind it."""
+    matcher = network.group_matcher(coarse=False)  # type: ignore[operator]
+    depths: dict[str, int] = _timm().models.group_parameters(network, matcher, reverse=True)
     return depths
 
 

@@ -36,12 +36,15 @@ def check_model(settings: ModelSettings) -> None:
 
 
 def check_tuning(settings: ModelSettings) -> None:
-    """Refuse to freeze a patch embedding that a network does not have.
+    """Refuse to freeze a patch embedding, or to tell apart depths, that a network does not have.
 
     Raises:
         SettingsError: If it has none.
     """
-    if settings.freeze_patch_embedding and backbone_spec(settings.backbone).structure.patch is None:
+    structure = backbone_spec(settings.backbone).structure
+    if settings.layer_decay != 1 and not structure.has_depths:
+        raise SettingsError(f"timm does not say what the blocks of {settings.backbone} are. Give --layer-decay 1.")
+    if settings.freeze_patch_embedding and structure.patch is None:
         raise SettingsError(
             f"--freeze-patch-embedding needs a network that cuts crops into patches, as transformers do; "
             f"{settings.backbone} does not. Leave it out."
@@ -62,9 +65,6 @@ def learning_groups(backbone: nn.Module, *, rate: float, layer_decay: float) -> 
         backbone: Of timm.
         rate: Of its last block, and of what is behind it.
         layer_decay: What the rate falls by from each block to the one before it; 1 makes one group.
-
-    Raises:
-        SettingsError: If timm does not say what its blocks are.
     """
     learning = {name: parameter for name, parameter in backbone.named_parameters() if parameter.requires_grad}
     if layer_decay == 1:
@@ -78,29 +78,16 @@ def learning_groups(backbone: nn.Module, *, rate: float, layer_decay: float) -> 
 
 
 def check_computed_anew(name: str) -> None:
-    """Refuse to compute maps a second time where batch norms would count each batch twice.
+    """Refuse to compute maps a second time where batch norms would count each batch twice, or timm cannot.
 
     Raises:
-        SettingsError: If the backbone has batch norms.
+        SettingsError: If so.
     """
-    if backbone_spec(name).structure.norms:
+    structure = backbone_spec(name).structure
+    reason = "" if structure.can_recompute else f"timm does not offer it for {name}"
+    if structure.norms:
+        reason = f"{name} has batch norms, whose statistics would count each batch twice"
+    if reason:
         raise SettingsError(
-            "--engine.gradient-checkpointing is for networks without batch norms, whose statistics would count each "
-            f"batch twice; {name} has some. Compute batches in parts instead (--engine.parts)."
+            f"--engine.gradient-checkpointing cannot be: {reason}. Compute batches in parts instead (--engine.parts)."
         )
-
-
-def compute_maps_anew(backbone: nn.Module) -> None:
-    """Let a network keep only what its blocks are given for the gradient; what is within is computed a second time.
-
-    Raises:
-        SettingsError: If timm does not offer it for this network.
-    """
-    switch: Any = getattr(backbone, "set_grad_checkpointing", None)
-    try:
-        switch(True)
-    except (AssertionError, TypeError) as error:
-        raise SettingsError(
-            f"timm offers no --engine.gradient-checkpointing for this network ({type(backbone).__name__}). Compute "
-            "batches in parts instead (--engine.parts)."
-        ) from error

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from iics.computing_settings import EngineSettings
 from iics.memory import keep_freed_memory
 from iics.models.backbone_spec import backbone_spec
-from iics.models.tuning import check_computed_anew, compute_maps_anew
+from iics.models.tuning import check_computed_anew
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Engine:
         """
         backbone.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         if self.recomputes:
-            compute_maps_anew(backbone)
+            backbone.set_grad_checkpointing(True)  # type: ignore[operator]
         forward = _CompiledOrNot(backbone) if self.compiles else backbone
 
         def compute(images: Tensor) -> Tensor:
