@@ -43,7 +43,7 @@ class EngineSettings:
     """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
     gradient_checkpointing: bool = False
     """Whether maps within the blocks of a network without batch norms are computed anew for the gradient: a step takes
-    much less memory, and about a third longer."""
+    less memory, and one more forward pass."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="engine.")
