@@ -384,6 +384,6 @@ def test_weights_that_cannot_be_had_are_refused_before_data_is_read(train_refusa
     nowhere = tmp_path / "nowhere"
     assert train_refusal("folder", nowhere, f"--weights={nowhere}.pth").startswith("No weights file at")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     message = train_refusal("folder", nowhere, "--weights=imagenet", "--backbone=resnet50")
     assert message.startswith("Cannot download the ImageNet weights resnet50")
