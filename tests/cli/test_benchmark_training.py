@@ -77,9 +77,9 @@ def test_the_same_as_json(iics):
         (["--only"], "--only needs a value, got none; leave --only out if nothing is meant."),
         (
             ["--backbone=levit_128s"],
-            "The backbone levit_128s cannot be used: it has batch norms over tokens (BatchNorm1d), which cannot be kept "
-            "apart by camera. Needed is a network of timm whose norms are batch norms of maps, which are grouped by "
-            "camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or vit_small_patch16_224.",
+            "The backbone levit_128s cannot be used: it has batch norms over tokens (BatchNorm1d), which cannot be "
+            "kept apart by camera. Needed is a network of timm whose norms are batch norms of maps, which are grouped "
+            "by camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or vit_small_patch16_224.",
         ),
         (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
     ],
