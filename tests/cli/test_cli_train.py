@@ -12,7 +12,7 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import _defaults
+from iics.cli.train import _defaults, with_absolute_weights
 from iics.models.reid_model import load_model
 from iics.models.timm_networks import create_network
 from iics.runs.rounds import with_resolved_settings
@@ -287,6 +287,14 @@ def test_a_transformer_trains_with_its_own_norms_and_resumes_to_a_model_that_kno
     assert again.header == model.header
     for key, value in model.backbone.state_dict().items():
         assert torch.equal(again.backbone.state_dict()[key], value), key
+
+
+def test_the_folder_of_a_backbone_is_found_from_any_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    model = replace(presets.SAMPLE.model, backbone="local-dir:nets/vit", weights="w.pth")
+    found = with_absolute_weights(replace(presets.SAMPLE, model=model)).model
+    assert (found.backbone, found.weights) == (f"local-dir:{tmp_path / 'nets/vit'}", str(tmp_path / "w.pth"))
+    assert with_absolute_weights(presets.SAMPLE) == presets.SAMPLE
 
 
 def test_missing_folder_is_refused(train_refusal, tmp_path):

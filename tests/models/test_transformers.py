@@ -223,6 +223,7 @@ def test_a_folder_with_a_description_is_a_backbone_and_its_weights(tmp_path):
     assert torch.equal(model.backbone.norm.weight, theirs.norm.weight)
     assert (model.header.backbone, model.header.mean) == ("test_vit", (0.1, 0.2, 0.3))
     assert model.header.origin.licence == "cc0-1.0, as its config.json states it"
+    assert model.header.origin.weights == f"local-dir:{tmp_path.name}"  # not where it lies
     model.save(tmp_path / "model.safetensors")
     for file in ("config.json", "pytorch_model.bin"):
         (tmp_path / file).unlink()

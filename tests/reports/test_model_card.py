@@ -258,3 +258,10 @@ def test_the_weights_that_the_model_names_stand_on_the_card_with_their_licence()
         "Licence: apache-2.0, as timm states it. Their terms" in card
     )
     assert yaml_of(card)["base_model"] == "timm/vit_x.a_b"
+
+
+def test_a_card_does_not_tell_where_the_folder_of_a_backbone_lies():
+    settings = {"model": {"backbone": "local-dir:/home/somebody/nets/vit", "weights": "none"}}
+    card = model_card(facts(settings=settings))
+    assert "local-dir:vit" in card
+    assert "somebody" not in card

@@ -291,8 +291,11 @@ def fitting_preset(source: DataSource) -> PresetName:
 
 
 def with_absolute_weights(settings: Settings) -> Settings:
-    """Return settings whose weights file is found from any folder, as resuming needs it."""
-    weights = settings.model.weights
-    if weights in ("imagenet", "none"):
-        return settings
-    return replace(settings, model=replace(settings.model, weights=str(expanded(weights).absolute())))
+    """Return settings whose weights file, and folder of a backbone, are found from any folder, as resuming needs it."""
+    model = settings.model
+    if model.weights not in ("imagenet", "none"):
+        model = replace(model, weights=str(expanded(model.weights).absolute()))
+    kind, colon, folder = model.backbone.partition(":")
+    if kind == "local-dir":
+        model = replace(model, backbone=f"{kind}{colon}{expanded(folder).absolute()}")
+    return replace(settings, model=model)

@@ -28,6 +28,11 @@ def is_described(name: str) -> bool:
     return name.startswith((HUB, FOLDER))
 
 
+def shown_backbone(name: str) -> str:
+    """Return a backbone's name without where a folder lies on somebody's machine."""
+    return f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name
+
+
 def described_network(name: str) -> tuple[str, PretrainedInput]:
     """Return timm's architecture of a described network, and what its weights take.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from iics.config import AlphaSharing, NormKind
 from iics.errors import WeightsError
 from iics.models.authors_checkpoint import check_fits_authors
+from iics.models.described_networks import shown_backbone
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.foreign_layouts import recognised
 from iics.models.imagenet_weights import imagenet_file, imagenet_weights
@@ -77,7 +78,7 @@ def origin_of(weights: str, *, known: PretrainedInput, package: WeightsPackage |
         where = f"hf-hub:{known.repository}" if known.repository and file.name == "model.safetensors" else known.url
     by = "its config.json" if ":" in known.name else "timm"
     licence = NOT_STATED if known.licence is None else f"{known.licence}, as {by} states it"
-    return WeightsOrigin(known.name, where, digest, licence)
+    return WeightsOrigin(shown_backbone(known.name), where, digest, licence)
 
 
 def backbone_alone(checkpoint: ForeignCheckpoint, *, source: str, last_stride: int) -> ForeignCheckpoint:

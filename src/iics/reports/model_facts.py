@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iics import presets
+from iics.models.described_networks import shown_backbone
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
 from iics.models.weights_origin import WeightsOrigin
@@ -140,7 +141,7 @@ class ModelFacts:
     @property
     def backbone(self) -> str:
         """Name of the network."""
-        return str(dict(leaves(self.run.settings)).get("model.backbone") or "unknown")
+        return shown_backbone(str(dict(leaves(self.run.settings)).get("model.backbone") or "unknown"))
 
     @property
     def weights(self) -> str:
@@ -187,7 +188,7 @@ class ModelFacts:
 def _shown(name: str, value: Any) -> str:
     if name == "model.weights":
         return Path(str(value)).name  # the rest says where things lie on somebody's machine
-    return setting_text(value)
+    return setting_text(shown_backbone(value) if name == "model.backbone" and isinstance(value, str) else value)
 
 
 def _percent(value: float | None) -> str:
