@@ -51,9 +51,15 @@ def main() -> None:
 def features_of(model: ReidModel, crops: CropSet, dtype: torch.dtype) -> torch.Tensor:
     header = model.header
     engine = Engine(features_dtype=dtype)
-    pixels = open_pixels(crops, height=header.height, width=header.width)
+    pixels = open_pixels(crops, height=header.height, width=header.width, letterbox=header.letterbox)
     network = engine.network(model.backbone)
-    options = {"mean": header.mean, "std": header.std, "batch_size": 256, "device": engine.device}
+    options = {
+        "mean": header.mean,
+        "std": header.std,
+        "mirror": header.mirror,
+        "batch_size": 256,
+        "device": engine.device,
+    }
     return l2_normalise(extract_features(model.backbone, pixels, network=network, **options))
 
 

@@ -31,6 +31,7 @@ GROUND = {
     "regular_file",
     "shown_name",
     "shown_picture",
+    "subjects",
     "privacy",
     "settings_json",
     "zip_member",

@@ -21,3 +21,5 @@ BoolArray = npt.NDArray[np.bool_]
 """Whether."""
 Pixels = npt.NDArray[np.uint8]
 """Red, green and blue, from 0 to 255."""
+Colour = tuple[int, int, int]
+"""Red, green and blue of one pixel, from 0 to 255."""

@@ -6,14 +6,17 @@ command-line help. The presets are in `iics.presets`; JSON in `iics.settings_jso
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
+from iics.arrays import Colour
 from iics.computing_settings import EngineSettings, PixelSettings
 from iics.errors import check_setting
 from iics.ranges import SEED, check_ranges, number, whole
+from iics.subjects import Fit, SubjectName
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn", "own"]
 AlphaSharing = Literal["none", "block", "stage"]
@@ -24,6 +27,8 @@ LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 RateSchedule = Literal["constant", "cosine"]
 Centring = Literal["off", "mean", "scaled"]
 Rate = Annotated[float, number(0, 10, above=True)]
+IMAGENET_GREY = "7c7468"
+"""ImageNet's mean colour: what a network takes for nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,36 @@ class ModelSettings:
     """Each block of the backbone learns at so many times the rate of the block behind it; 1: all alike."""
     freeze_patch_embedding: bool = False
     """Whether the layer that makes patches of crops, in transformers, keeps its weights."""
+    subject: SubjectName = "person"
+    """What crops show: person, vehicle, animal, other; sets defaults of mirror, fit and size, and words of texts."""
+    mirror: bool = True
+    """Whether a crop and its mirror image show the same one: training mirrors, features are the mean of both."""
+    fit: Fit = "stretch"
+    """How a crop comes to its size: stretch, or letterbox: it keeps its shape, letterbox_colour fills the rest."""
+    letterbox_colour: str = IMAGENET_GREY
+    """Colour that letterbox fills with: six hexadecimal digits, e.g. 000000 for black; by default ImageNet's mean."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
         check_setting(self.last_stride in (1, 2), f"The last stride is 1 or 2, got {self.last_stride}.")
+        check_setting(
+            re.fullmatch("[0-9a-fA-F]{6}", self.letterbox_colour) is not None,
+            "The letterbox colour is red, green and blue as six hexadecimal digits, e.g. 000000 for black, got "
+            f"{self.letterbox_colour!r:.40}.",
+        )
+        check_setting(
+            self.fit == "letterbox" or self.letterbox_colour == IMAGENET_GREY,
+            f"--letterbox-colour {self.letterbox_colour} fills what --fit letterbox leaves free, and --fit {self.fit} "
+            "leaves nothing free. Take --fit letterbox, or leave the colour out.",
+        )
+
+    @property
+    def letterbox(self) -> Colour | None:
+        """The colour that is filled around a crop which keeps its shape; None where crops are stretched."""
+        if self.fit == "stretch":
+            return None
+        red, green, blue = bytes.fromhex(self.letterbox_colour)
+        return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -67,7 +98,7 @@ class AugmentSettings:
     """What training crops go through (Sec. 4.2; the probabilities are the field's)."""
 
     mirror_probability: Annotated[float, number(0, 1)] = 0.5
-    """Probability of mirroring a crop."""
+    """Probability of mirroring a crop in training; none is with --no-mirror."""
     pad: Annotated[int, whole(0, 512)] = 10
     """Pixels of black border added on each side before a random crop of the original size."""
     erase_probability: Annotated[float, number(0, 1)] = 0.5
@@ -139,6 +170,10 @@ class ClusterSettings:
     """For `density`: largest distance of neighbours. 0.4 to 0.6 suits Jaccard distances, --distance.lambda-value 0."""
     min_crops: Annotated[int, whole(2, 10**4)] = 4
     """For `density`: crops that the middle of a cluster has within eps, itself included; others are in no cluster."""
+    grow: Annotated[float, number(0, 2)] = 0.0
+    """For `density`: clusters and other crops join up to this mean distance; min-crops still holds. 0: they do not."""
+    least: Annotated[int, whole(0, 10**7)] = 0
+    """For `density` in stage 2: with fewer clusters to train on than this, the round cuts as `auto` does, into all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="clusters.")
@@ -181,6 +216,8 @@ class Stage1Settings:
     """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
     rates: RateSchedule = "constant"
     """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
+    rounds: Annotated[int, whole(0, 10**4)] = 0
+    """Rounds, from the first, that have this stage before the other; later ones compare features alone. 0: all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from iics.config import ClusterSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+from iics.subjects import SUBJECTS, SubjectName
 
 MARKET1501 = Settings()
 """Sec. 4.2: 40 rounds of 2 + 2 epochs, 600 clusters a camera and 800 over all."""
@@ -52,3 +54,38 @@ BY_NAME: dict[str, Settings] = {
     "sample": SAMPLE,
     "own-cameras-offline": OWN_CAMERAS_OFFLINE,
 }
+
+_SIDES = 32
+"""Sides of square inputs are multiples of it: most backbones halve their maps five times."""
+
+
+def for_subject(settings: Settings, subject: SubjectName, *, keeping: Collection[str] = ()) -> Settings:
+    """Return settings with the defaults of what crops show: mirror, fit and shape of the network's input.
+
+    Args:
+        settings: To change.
+        subject: What crops show.
+        keeping: Settings that stay as they are, e.g. "model.mirror", "model.height".
+    """
+    chosen, model = SUBJECTS[subject], settings.model
+    changed = replace(
+        model,
+        subject=subject,
+        mirror=model.mirror if "model.mirror" in keeping else chosen.mirror,
+        fit=model.fit if {"model.fit", "model.letterbox_colour"} & set(keeping) else chosen.fit,
+    )
+    return replace(settings, model=shaped(changed, keeping=keeping))
+
+
+def shaped(model: ModelSettings, *, keeping: Collection[str] = ()) -> ModelSettings:
+    """Return a network with an input of its subject's shape: for most a square of about as many pixels.
+
+    Args:
+        model: To change.
+        keeping: As in `for_subject`; if it names one side, the other is as long.
+    """
+    kept = [getattr(model, side) for side in ("height", "width") if f"model.{side}" in keeping]
+    if not SUBJECTS[model.subject].is_square or len(kept) == 2:
+        return model
+    side = kept[0] if kept else _SIDES * round((model.height * model.width) ** 0.5 / _SIDES)
+    return replace(model, height=side, width=side)

@@ -15,7 +15,7 @@ from iics.errors import WeightsError
 from iics.models.backbone_spec import _ENTRIES
 from iics.models.packaged_weights import PACKAGE_OF
 from iics.models.reid_model import create_model
-from iics.presets import OWN_CAMERAS, OWN_CAMERAS_OFFLINE
+from iics.presets import OWN_CAMERAS, OWN_CAMERAS_OFFLINE, for_subject
 from iics.runs.fitted_settings import Machine, fit_length, fit_network, installed_problem
 
 LAPTOP, SERVER = Machine(False, 2, 16 * 10**9), Machine(False, 64, 256 * 10**9)
@@ -124,6 +124,38 @@ def test_a_given_model_of_ours_says_which_network_goes_on(tmp_path):
         256,
         128,
     )
+
+
+def test_other_subjects_get_a_square_of_as_many_pixels_and_are_offered_larger_squares():
+    animals = for_subject(OWN_CAMERAS, "animal")
+    assert network(fitted(GPU, settings=animals)) == ("resnet50", 192, 192)
+    small = fitted(LAPTOP, settings=animals)
+    assert network(small) == ("efficientnet_lite0", 96, 96)
+    assert "--height 192 --width 192 (4 times)" in small.better_line
+    one_side = for_subject(OWN_CAMERAS, "animal", keeping=["model.height"])
+    one_side = replace(one_side, model=replace(one_side.model, height=160, width=160))
+    assert network(fitted(LAPTOP, settings=one_side, keeping=["model.height"])) == ("efficientnet_lite0", 160, 160)
+
+
+def test_a_model_of_ours_brings_how_its_crops_are_taken_unless_a_subject_or_a_flag_says(tmp_path):
+    model = ModelSettings(
+        backbone="test_efficientnet",
+        weights="none",
+        height=64,
+        width=64,
+        subject="animal",
+        mirror=False,
+        fit="letterbox",
+        letterbox_colour="010203",
+    )
+    create_model(model, device=torch.device("cpu")).save(tmp_path / "model.safetensors")
+    settings = replace(OWN_CAMERAS, model=replace(OWN_CAMERAS.model, weights=str(tmp_path)))
+    found = fitted(LAPTOP, settings=settings).settings.model
+    assert (found.subject, found.mirror, found.letterbox) == ("animal", False, (1, 2, 3))
+    kept = fitted(LAPTOP, settings=settings, keeping=["model.mirror", "model.fit"]).settings.model
+    assert (kept.subject, kept.mirror, kept.letterbox) == ("animal", True, None)
+    vehicles = fitted(LAPTOP, settings=for_subject(settings, "vehicle")).settings.model
+    assert (vehicles.subject, vehicles.mirror) == ("vehicle", True)
 
 
 def test_the_method_is_the_presets_own():

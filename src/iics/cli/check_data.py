@@ -18,6 +18,7 @@ from iics.errors import SettingsError
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_display, format_seconds
 from iics.ranges import check_ranges, whole
+from iics.subjects import SubjectName
 
 if TYPE_CHECKING:
     from iics.config import Settings
@@ -46,6 +47,8 @@ class CheckDataCommand:
     """Runs that are estimated together, as iics train --seeds makes them."""
     json: bool = False
     """Print everything as JSON."""
+    subject: SubjectName = "person"
+    """What crops show, as iics train is told: person, vehicle, animal or other; what looks unlikely depends on it."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
@@ -66,14 +69,14 @@ def main(arguments: list[str]) -> int:
 
     total = sum(map(len, splits.sets.values()))
     with count_display("crops", total) as advance:
-        report = _with_counts(check_data(splits, progress=_advancing(advance)), splits)
+        report = _with_counts(check_data(splits, subject=command.subject, progress=_advancing(advance)), splits)
     sheets = [] if command.contact_sheet is None else _write_sheets(splits.to_look_at(), command.contact_sheet)
     if not command.json:
         print(report)
         for sheet in sheets:
             print(f"Contact sheet: {sheet}", flush=True)  # the estimate takes a while, and may be refused
     fitted = _fitted(splits, command) if command.estimate and report.ok else None
-    settings = presets.BY_NAME[_preset(command)] if fitted is None else fitted.settings
+    settings = _settings(command) if fitted is None else fitted.settings
     estimate = _estimate(splits, settings, command) if command.estimate and report.ok else None
     if command.json:
         found = asdict(report) | {"ok": report.ok, "contact_sheets": [str(sheet) for sheet in sheets]}
@@ -136,10 +139,14 @@ def _preset(command: CheckDataCommand) -> str:
     return command.preset or fitting_preset(command.source.by_name())
 
 
+def _settings(command: CheckDataCommand) -> Settings:
+    settings = presets.BY_NAME[_preset(command)]
+    return settings if command.subject == "person" else presets.for_subject(settings, command.subject)
+
+
 def _fitted(splits: DataSplits, command: CheckDataCommand) -> FittedSettings | None:
     """Return what `iics train` would choose for this data here; None for a preset that chooses nothing."""
-    preset = _preset(command)
-    fitting = Fitting.of(preset, presets.BY_NAME[preset])
+    fitting = Fitting.of(_preset(command), _settings(command))
     return None if fitting is None else fitting.length(fitting.network(), splits.to_train_on())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -52,7 +52,7 @@ class ExportCommand:
     """Order of colours; rgb by default."""
     mirror: bool = True
     """Average over the crop and its mirror image, as results are measured. Without it, half the work and other
-    features, for which thresholds do not hold."""
+    features, for which thresholds do not hold. A model trained with --no-mirror never looks at mirror images."""
     out: Path | None = None
     """File to write, ending in .onnx. By default the model file's name with that ending; the tool or another form of
     input stands before it, as in model.boxmot.onnx."""
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     _check(command, out)
     from iics.atomic import write_atomically
     from iics.export.means_file import means_path, write_means
-    from iics.export.onnx_file import OPSET, check_parity, drawn_crops, export_onnx
+    from iics.export.onnx_file import OPSET, check_parity, drawn_crops, export_onnx, letterbox_text
     from iics.export.onnx_model import OnnxModel, check_packages
     from iics.models.centring import needed_means
 
@@ -90,7 +90,8 @@ def main(arguments: list[str]) -> int:
     height, width = model.header.height, model.header.width
     crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
     means = needed_means(model.camera_means) if command.centre == "on" else model.camera_means
-    has_means = means is not None and command.mirror and command.centre != "off"
+    form = replace(form, mirror=form.mirror and model.header.mirror)
+    has_means = means is not None and form.mirror == model.header.mirror and command.centre != "off"
     means_name = means_path(out).name if has_means else ""
     content = export_onnx(model, form=form, card=_card(file), means_file=means_name)
     deviation = check_parity(model, OnnxModel(content), crops)
@@ -101,6 +102,8 @@ def main(arguments: list[str]) -> int:
         f"images {form.describe(height, width)} -> features (n, {model.num_features}) float32, L2-normalised"
         f"{'' if form.mirror else ', without mirror images'}"
     )
+    if model.header.letterbox is not None:
+        print(letterbox_text(model.header.letterbox))
     if means is not None and has_means:
         write_means(means, out)
         print(f"{means_path(out)}: means of {len(means.names)} cameras, to be taken off features (docs/centring.md)")
@@ -172,6 +175,7 @@ def _pixels(crops: CropSet, model: ReidModel, count: int) -> Pixels:
         height=model.header.height,
         width=model.header.width,
         interpolation=model.header.interpolation,
+        letterbox=model.header.letterbox,
     )
 
 
@@ -206,6 +210,7 @@ def _compare(model: ReidModel, splits: DataSplits, content: bytes, small: bytes 
             height=model.header.height,
             width=model.header.width,
             interpolation=model.header.interpolation,
+            letterbox=model.header.letterbox,
             progress=progress,
         )
     _print_table(results, [len(part) for part in (content, small) if part is not None])

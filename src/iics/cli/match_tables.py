@@ -34,7 +34,7 @@ def print_matches(matches: Sequence[Match], header: ModelHeader, *, is_centred: 
         return
     thresholds = None if is_centred else header.match_thresholds
     Console().print(match_table(matches, thresholds))
-    print(CENTRED if is_centred else "\n".join(summary_lines(thresholds)))
+    print(header.told(CENTRED if is_centred else "\n".join(summary_lines(thresholds))))
 
 
 def match_table(matches: Sequence[Match], thresholds: MatchThresholds | None = None) -> Table:
@@ -77,12 +77,12 @@ def json_values(
 ) -> dict[str, Any]:
     """Return what `iics search --json` prints (docs/gallery.md)."""
     thresholds = None if centring.is_centred else header.match_thresholds
-    note = None if thresholds is None else measured_elsewhere(thresholds)
+    note = None if thresholds is None else header.told(measured_elsewhere(thresholds))
     return {
         "query": unicode_name(str(query)),
         "gallery": unicode_name(gallery),
         "thresholds": None if thresholds is None else asdict(thresholds),
-        "thresholds_note": CENTRED if centring.is_centred else note,
+        "thresholds_note": header.told(CENTRED) if centring.is_centred else note,
         **centring.json_values(),
         "matches": [match_values(match) for match in matches],
     }

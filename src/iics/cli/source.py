@@ -27,7 +27,8 @@ BenchmarkName = Literal[
     "market-layout",
     "pytorch-folders",
 ]
-DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "wildlife"]
+OWN_DATA = ("folder", "pattern", "csv", "parquet")
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,17 @@ class DataSource:
     """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv or parquet, with --data-dir (docs/your_cameras.md)."""
+    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets), with --data-dir
+    (docs/your_cameras.md)."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
     relative paths start."""
     pattern: str | None = None
     """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
+    camera_by: str | None = None
+    """What stands for the camera where none is told: a column of the table or a field of the pattern (session, site,
+    flank), day (the date of the time), several with commas between them, or none (all crops are of one camera). By
+    default camera, or one camera if there is none (docs/weak_cameras.md)."""
 
     def load(self) -> DataSplits:
         """Return the data.
@@ -60,12 +66,14 @@ class DataSource:
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:
-            kind = "FILE" if self.data in ("csv", "parquet") else "FOLDER"
+            kind = "FILE" if self.data in ("csv", "parquet", "wildlife") else "FOLDER"
             raise DataError(f"Where is the data? {self.data} needs --data-dir {kind}.")
         if self.data == "pattern" and not self.pattern:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
+        if self.camera_by is not None and self.data not in OWN_DATA:
+            raise DataError(f"--camera-by is for data of your own ({', '.join(OWN_DATA)}); {self.data} has cameras.")
         return _read(self)
 
     def by_name(self) -> DataSource:
@@ -95,6 +103,7 @@ class DataSource:
             "data": self.data or "",
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "pattern": self.pattern or "",
+            "camera_by": self.camera_by or "",
         }
 
     @classmethod
@@ -110,6 +119,7 @@ class DataSource:
             data=values["data"],
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
+            camera_by=values.get("camera_by") or None,
         )
 
 
@@ -123,10 +133,14 @@ def _read(source: DataSource) -> DataSplits:
     from iics.readers.folders import load_folder
     from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
+    from iics.readers.wildlife import load_wildlife
 
     if source.data is None or source.data == "sample":
         return load_sample()
     place = cast(Path, source.data_dir)  # `load` has seen to it
     if source.data == "pattern":
-        return load_pattern(place, source.pattern or "")
-    return {**LOADERS, "folder": load_folder, "csv": load_csv, "parquet": load_parquet}[source.data](place)
+        return load_pattern(place, source.pattern or "", camera_by=source.camera_by)
+    own = {"folder": load_folder, "csv": load_csv, "parquet": load_parquet}
+    if source.data in own:
+        return own[source.data](place, camera_by=source.camera_by)
+    return load_wildlife(place) if source.data == "wildlife" else LOADERS[source.data](place)

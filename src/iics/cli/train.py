@@ -24,6 +24,7 @@ from iics.config import Settings
 from iics.errors import SettingsError, WeightsError
 from iics.home_folder import expanded
 from iics.ranges import check_ranges, whole
+from iics.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from iics.crops import DataSplits
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from iics.training.distributed import Processes
 
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
-_SUPERVISED = "--supervised"
+_SUPERVISED, _SUBJECT = "--supervised", "--subject"
 _CHOSEN = ("--backbone", "--height", "--width", "--rounds")
 _PRESET_OF_DATA: dict[str, PresetName] = {
     **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
         print(_help(arguments, kind))
         raise SystemExit(0)
     command = parse(kind, arguments, command="train", default=_defaults(arguments, kind))
-    command = replace(command, settings=plain(command.settings))
+    command = replace(command, settings=_of_subject(plain(command.settings), given_settings(arguments, kind)))
     if command.resume is not None:
         return _resume(expanded(command.resume), command.source.data_dir, arguments)
     method = command.settings.method
@@ -109,7 +110,23 @@ def main(arguments: list[str]) -> int:
         splits = source.load()
         if fitting is not None and fitted is not None:
             command = replace(command, settings=_fitted(fitting, fitted, splits, processes))
-        return _train(command, splits, source, processes)
+        return _train(command, splits, source, processes, preset=preset_of(arguments) or "")
+
+
+def _of_subject(settings: Settings, given: frozenset[str]) -> Settings:
+    """Return settings whose input has the shape of its subject, a square if but one side is given.
+
+    Raises:
+        SettingsError: If flags say that mirror images show another one, and ask for them in training.
+    """
+    probability = settings.augment.mirror_probability
+    if not settings.model.mirror and probability > 0 and "augment.mirror_probability" in given:
+        raise SettingsError(
+            f"--augment.mirror-probability {probability:g} mirrors crops in training, and --no-mirror, the "
+            "default of animals and others, says that a mirror image shows another one. Leave it out, or say --mirror."
+        )
+    subject = settings.model.subject
+    return settings if subject == "person" else presets.for_subject(settings, subject, keeping=given)
 
 
 def _for_backbone(settings: Settings, given: frozenset[str], *, is_first: bool) -> Settings:
@@ -154,14 +171,14 @@ def _check_settings(settings: Settings) -> None:
         raise WeightsError(problem)
 
 
-def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
+def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes, *, preset: str) -> int:
     from iics.trained_run import train_on
 
     crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = expanded(command.out or default)
     settings = with_absolute_weights(command.settings)
-    values = {**source.to_values(), "evaluate": command.evaluate}
+    values = {**source.to_values(), "evaluate": command.evaluate, "preset": preset}
     if processes.is_first:
         print_start(command.settings, command.seeds, crops, out, processes)
     if command.seeds > 1:
@@ -226,7 +243,12 @@ def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
     values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
     words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
     data_dir = values.get("--data-dir")
-    return DataSource(words[0] if words else None, Path(data_dir) if data_dir else None, values.get("--pattern"))
+    return DataSource(
+        words[0] if words else None,
+        Path(data_dir) if data_dir else None,
+        values.get("--pattern"),
+        values.get("--camera-by"),
+    )
 
 
 def _kind(arguments: list[str]) -> type[TrainCommand]:
@@ -248,11 +270,16 @@ def _kind(arguments: list[str]) -> type[TrainCommand]:
 def _defaults(arguments: list[str], kind: type[TrainCommand] = TrainCommand) -> TrainCommand:
     """Return the command with the settings of the preset that the arguments name, or that fits their data.
 
+    --subject changes that preset's defaults, which flags overrule.
     --supervised changes that preset's method here, so that an explicit --method shows by differing from it.
     """
     settings = presets.BY_NAME.get(preset_of(arguments, kind) or "market1501", Settings())
-    if any(piece.flag is not None and piece.flag.name == _SUPERVISED for piece in _given(arguments, kind)):
+    given = {piece.flag.name: piece.values for piece in _given(arguments, kind) if piece.flag is not None}
+    if _SUPERVISED in given:
         settings = replace(settings, method="supervised")
+    subject = next(iter(given.get(_SUBJECT, ())), "person")
+    if subject != "person" and subject in SUBJECTS:  # of others, parsing tells
+        settings = presets.for_subject(settings, subject)
     command = kind()
     values = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return replace(command, settings=replace(command.settings, **{**values, "own": command.settings.own}))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def print_start(settings: Settings, num_seeds: int, crops: CropSet, out: Path, processes: Processes) -> None:
     """Say on standard error what is trained, on what, and where it goes."""
     print(
-        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
+        f"{len(crops)} crops of {count_of(crops.num_cameras, 'camera')} ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}"
         f"{'' if num_seeds == 1 else f' for each of {num_seeds} seeds'}, "
@@ -54,7 +54,8 @@ def print_end(run: TrainingRun) -> None:
             table.add_row(name, *("-" if cell is None else f"{100 * cell:.1f}" for cell in cells))
         Console().print(table)
     if run.model.header.match_thresholds is not None:
-        print("\n".join(summary_lines(run.model.header.match_thresholds, are_own_crops=True)))
+        header = run.model.header
+        print(header.told("\n".join(summary_lines(header.match_thresholds, are_own_crops=True))))
     print(f"Trained for {format_seconds(sum(record.all_seconds for record in records))}; start and report come on top.")
     print(f"Model:          {run.folder / 'model.safetensors'}")
     print(f"Model card:     {run.folder / MODEL_CARD}")

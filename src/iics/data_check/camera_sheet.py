@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iics.arrays import IntArray
+from iics.arrays import Colour, IntArray
 from iics.crops import CropSet
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.drawing import (
@@ -16,7 +16,6 @@ from iics.pixels.drawing import (
     INK,
     MARGIN,
     WHITE,
-    Colour,
     camera_caption,
     centred_text,
     draw_cell,

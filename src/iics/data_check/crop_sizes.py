@@ -1,4 +1,4 @@
-"""Sizes of crops: quantiles, a histogram, and warnings of crops that do not look like a person's."""
+"""Sizes of crops: quantiles, a histogram, and warnings of crops that do not look like what they should show."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iics.arrays import IntArray
+from iics.arrays import BoolArray, IntArray
 from iics.data_check.scan import Scan
+from iics.subjects import SUBJECTS, SubjectName
 
 SMALLEST_WIDTH, SMALLEST_HEIGHT = 16, 32
 MOST_SLENDER = 6.0
@@ -70,17 +71,12 @@ class SizeDistribution:
         return cls(Distribution.of(width), Distribution.of(height), Distribution.of(height / width))
 
 
-def unlikely_crops(split: str, scan: Scan) -> list[str]:
-    """Return a warning for each way in which crops of a split do not look like a person's: shape, size, no picture."""
+def unlikely_crops(split: str, scan: Scan, subject: SubjectName = "person") -> list[str]:
+    """Return a warning for each way in which crops of a split do not look like the subject: shape, size, no picture."""
     width, height = scan.sizes.T
     is_decoded = scan.is_decoded
     kinds = {
-        "wider than high; a person upright is 2 to 4 times as high as wide": width > height,
-        f"more than {MOST_SLENDER:g} times as high as wide; a person upright is 2 to 4 times": height
-        > MOST_SLENDER * width,
-        f"smaller than {SMALLEST_WIDTH} x {SMALLEST_HEIGHT} pixels; little can be told from them": (
-            (width < SMALLEST_WIDTH) | (height < SMALLEST_HEIGHT)
-        ),
+        **(_unlike_a_person(width, height) if subject == "person" else _unlike_others(width, height)),
         "of one even colour, without a picture in them": scan.contrasts < LEAST_CONTRAST,
     }
     warnings = []
@@ -91,6 +87,33 @@ def unlikely_crops(split: str, scan: Scan) -> list[str]:
             size = "x".join(map(str, scan.sizes[found[0]].tolist()))
             warnings.append(
                 f"Of {len(scan.crops)} crops in {split}, {len(found)} {'is' if len(found) == 1 else 'are'} {what}: "
-                f"e.g. {example} ({size}). Look at them, and remove what shows no person."
+                f"e.g. {example} ({size}). Look at them, and remove what shows no {SUBJECTS[subject].one}."
             )
+    if subject == "person" and 2 * np.count_nonzero(width > height) > np.count_nonzero(is_decoded):
+        warnings.append(
+            f"More than half of the crops in {split} are wider than high. If they show no people, say what they show: "
+            "--subject vehicle, animal or other, here and for iics train."
+        )
     return warnings
+
+
+def _unlike_a_person(width: IntArray, height: IntArray) -> dict[str, BoolArray]:
+    return {
+        "wider than high; a person upright is 2 to 4 times as high as wide": width > height,
+        f"more than {MOST_SLENDER:g} times as high as wide; a person upright is 2 to 4 times": height
+        > MOST_SLENDER * width,
+        f"smaller than {SMALLEST_WIDTH} x {SMALLEST_HEIGHT} pixels; little can be told from them": (
+            (width < SMALLEST_WIDTH) | (height < SMALLEST_HEIGHT)
+        ),
+    }
+
+
+def _unlike_others(width: IntArray, height: IntArray) -> dict[str, BoolArray]:
+    """Of vehicles, animals and others, only what is extreme either way is unlikely."""
+    short, long = np.minimum(width, height), np.maximum(width, height)
+    return {
+        f"more than {MOST_SLENDER:g} times as long as wide": long > MOST_SLENDER * short,
+        f"smaller than {SMALLEST_WIDTH} x {SMALLEST_HEIGHT} pixels; little can be told from them": (
+            (short < SMALLEST_WIDTH) | (long < SMALLEST_HEIGHT)
+        ),
+    }

@@ -24,6 +24,7 @@ class SplitReport:
         num_junk: Number of crops with identity -1.
         num_distractors: Number of crops with identity 0.
         sizes: How large its crops are; None if no crop could be decoded.
+        colourless_per_camera: Number of crops of each camera that are shades of one colour, e.g. grey.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SplitReport:
     num_junk: int
     num_distractors: int
     sizes: SizeDistribution | None
+    colourless_per_camera: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

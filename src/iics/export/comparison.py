@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from iics.arrays import FloatArray, Pixels
+from iics.arrays import Colour, FloatArray, Pixels
 from iics.crops import CropSet, DataSplits
 from iics.evaluation.evaluate import rank_crops
 from iics.measure import seconds_in_turn
@@ -63,6 +63,7 @@ def compare_forms(
     height: int,
     width: int,
     interpolation: Interpolation = "bicubic",
+    letterbox: Colour | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[FormResult]:
     """Measure several forms of one model on the same crops.
@@ -73,13 +74,14 @@ def compare_forms(
         height: Of the model's input.
         width: Of the model's input.
         interpolation: How the model's crops are resized.
+        letterbox: What is filled around them; None stretches them.
         progress: Called with the number of crops done by all forms since the last call.
 
     Returns:
         A result for each form, in their order.
     """
     sets = compared_sets(splits)
-    read = partial(load_pixels, height=height, width=width, interpolation=interpolation)
+    read = partial(load_pixels, height=height, width=width, interpolation=interpolation, letterbox=letterbox)
     features = {name: [_features(form, crops, read, progress) for crops in sets] for name, form in forms.items()}
     first = np.concatenate(next(iter(features.values())))
     pixels = read(sets[0].subset(np.arange(min(BATCH_SIZE, len(sets[0])))))

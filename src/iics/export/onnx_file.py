@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from iics.arrays import FloatArray, Pixels
+from iics.arrays import Colour, FloatArray, Pixels
 from iics.errors import ExportError
 from iics.export.deployed_network import DeployedNetwork
 from iics.export.input_form import AS_DECODED, InputForm
 from iics.export.onnx_model import HEADER, INPUT, MODEL_CARD, OUTPUT, PREPROCESSING, OnnxModel, check_packages
 from iics.export.own_hash import KEY, UNKNOWN, with_own_hash
 from iics.models.features import l2_normalise
-from iics.models.model_header import header_values
+from iics.models.model_header import ModelHeader, header_values
 from iics.models.reid_model import ReidModel
 from iics.pixels.augment import normalise_pixels
 
@@ -80,13 +80,15 @@ def check_parity(model: ReidModel, exported: OnnxModel, pixels: Pixels) -> float
 
     Args:
         model: What was exported.
-        exported: What came out; without mirror images it is compared with the model's features of the crops alone.
+        exported: What came out; if it leaves out the model's mirror images, it is compared with features of the crops
+            alone.
         pixels: Crops to compare on. Shape (n, h, w, 3).
 
     Raises:
         ExportError: If it is above `TOLERANCE`.
     """
-    expected = model.embed(pixels) if exported.form.mirror else unmirrored_features(model, pixels)
+    is_as_measured = exported.form.mirror or not model.header.mirror
+    expected = model.embed(pixels) if is_as_measured else unmirrored_features(model, pixels)
     deviation = float(np.abs(exported.embed(pixels) - expected).max())
     # Not `deviation > TOLERANCE`, which would accept NaN.
     if not deviation <= TOLERANCE:
@@ -131,6 +133,8 @@ def _metadata(model: ReidModel, form: InputForm, card: str, means_file: str) -> 
     header, size = model.header, (model.header.height, model.header.width)
     preprocessing = form.metadata(*size) | {
         "resize": header.interpolation,
+        "fit": "stretch" if header.letterbox is None else "letterbox",
+        **({} if header.letterbox is None else {"letterbox_colour": header.letterbox}),
         "in_the_graph": {
             "mean": header.mean,
             "std": header.std,
@@ -142,18 +146,29 @@ def _metadata(model: ReidModel, form: InputForm, card: str, means_file: str) -> 
     if means_file:
         preprocessing["camera_means"] = means_file
     values = header_values(header)
-    if not form.mirror:  # thresholds were measured on mirror-averaged features
+    if form.mirror != header.mirror:  # thresholds were measured on mirror-averaged features
         values.pop("match_thresholds", None)
     return {
         HEADER: json.dumps(values),
         PREPROCESSING: json.dumps(preprocessing),
-        MODEL_CARD: "\n\n".join(part for part in (card, _what_it_takes(form, *size)) if part),
+        MODEL_CARD: "\n\n".join(part for part in (card, _what_it_takes(form, header)) if part),
         KEY: UNKNOWN,
     }
 
 
-def _what_it_takes(form: InputForm, height: int, width: int) -> str:
+def letterbox_text(colour: Colour) -> str:
+    """Return how a program has to bring crops to the size, in a sentence."""
+    rgb = ", ".join(map(str, colour))
+    return (
+        "Crops keep their shape: each is resized to the largest that fits, lies in the middle, and the rest is filled "
+        f"with red, green, blue {rgb}. A program that stretches crops gets worse features."
+    )
+
+
+def _what_it_takes(form: InputForm, header: ModelHeader) -> str:
     """Return the section of the model card about this file."""
+    height, width = header.height, header.width
+    letterbox = "" if header.letterbox is None else f"{letterbox_text(header.letterbox)}\n"
     mean, std = form.scale
     formula = (
         f"A value is (pixel / 255 - mean) / std with mean {mean} and std {std} of red, green and blue.\n"
@@ -161,9 +176,10 @@ def _what_it_takes(form: InputForm, height: int, width: int) -> str:
         else ""
     )
     mirrored = "averaged over the crop and its mirror image"
-    features = mirrored if form.mirror else f"of the crop alone, not {mirrored} as results and thresholds above were"
+    unmirrored = f"of the crop alone, not {mirrored} as results and thresholds above were"
+    features = mirrored if form.mirror else unmirrored if header.mirror else "of the crop alone, as the model's are"
     return (
         f"## This ONNX file\n\nInput `images`: {form.describe(height, width)}; crops resized to {height} x {width} "
-        f"(height x width) pixels, any number of them.\n{formula}"
+        f"(height x width) pixels, any number of them.\n{letterbox}{formula}"
         f"Output `features`: float32, rows of length 1, {features}.\n"
     )

@@ -87,6 +87,7 @@ class OnnxModel:
         if isinstance(images, np.ndarray):
             pixels = images
         else:
+            letterbox = self.header.get("letterbox")
             pixels = np.stack(
                 [
                     resize_picture(
@@ -94,6 +95,7 @@ class OnnxModel:
                         self.height,
                         self.width,
                         interpolation=self.header.get("interpolation", "bicubic"),
+                        letterbox=letterbox,
                     )
                     for image in images
                 ]

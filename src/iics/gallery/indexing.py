@@ -170,7 +170,11 @@ class _Batches:
 
         def keep(place: int, crop: ReadCrop) -> None:
             pixels[place] = resized(
-                crop.image, height=header.height, width=header.width, interpolation=header.interpolation
+                crop.image,
+                height=header.height,
+                width=header.width,
+                interpolation=header.interpolation,
+                letterbox=header.letterbox,
             )
             is_decoded[place] = True
 

@@ -1,4 +1,4 @@
-"""Model x crops -> features (Sec. 4.2): pooled, averaged over the crop and its mirror image.
+"""Model x crops -> features (Sec. 4.2): pooled, averaged over the crop and, where it counts, its mirror image.
 
 Heads see these raw features; clustering, testing and search see them L2-normalised.
 """
@@ -23,19 +23,21 @@ def extract_features(
     *,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
+    mirror: bool = True,
     batch_size: int,
     device: torch.device,
     crops: range | None = None,
     network: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Return raw features: the mean of f over each crop and its mirror image.
+    """Return raw features: the mean of f over each crop and its mirror image, or f of the crop alone.
 
     Args:
         backbone: Network from (n, 3, h, w) to (n, d); put into evaluation mode for the call, then back.
         pixels: RGB crops. Shape (n, h, w, 3).
         mean: Channel means for pixels in [0, 1].
         std: Channel standard deviations.
+        mirror: Whether the mirror image counts; it does not where left and right flank are two individuals.
         batch_size: Crops forwarded at once.
         device: Where the backbone is.
         crops: Which, side by side; None takes all.
@@ -52,7 +54,7 @@ def extract_features(
     for start in range(chosen.start, chosen.stop, batch_size):
         batch = pixels_on(device, pixels, slice(start, min(start + batch_size, chosen.stop)))
         images = normalise_pixels(batch, mean=mean, std=std)
-        rows.append((forward(images) + forward(images.flip(3))).float() / 2)
+        rows.append((forward(images) + forward(images.flip(3))).float() / 2 if mirror else forward(images).float())
         if progress is not None:
             progress(len(images))
     backbone.train(was_training)

@@ -27,6 +27,10 @@ def _decisive_values(header: ModelHeader) -> str:
         values["last_stride"] = header.last_stride
     if header.interpolation != "bicubic":
         values["interpolation"] = header.interpolation
+    if not header.mirror:
+        values["mirror"] = False
+    if header.letterbox is not None:
+        values["letterbox"] = header.letterbox
     if header.parts != OUR_PARTS:
         values["parts"] = asdict(header.parts)
     return json.dumps(values, sort_keys=True)

@@ -19,6 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from iics.arrays import Colour
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
@@ -31,13 +32,15 @@ from iics.models.weights import check_finite
 from iics.models.weights_origin import WeightsOrigin
 from iics.pixels.images import Interpolation
 from iics.regular_file import check_regular
+from iics.subjects import SUBJECTS, SubjectName
 
 HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 FORMAT_VERSION = 4
-"""4 names the weights that it started from, and knows networks without batch norms; 3 may hold camera means or a neck;
-2 says what networks of others compute another way; 1 is a network of ours."""
+"""4 names the weights that it started from, knows networks without batch norms, and says what crops show, how they come
+to their size and whether mirror images count; 3 may hold camera means or a neck; 2 says what networks of others compute
+another way; 1 is a network of ours."""
 _LARGEST_CROP = 4096
 _CAMERA_MEANS = "camera_means"
 _NAME = re.compile(r"\w[\w.]{0,99}")
@@ -63,6 +66,9 @@ class ModelHeader:
         interpolation: How crops are resized to the network's input.
         parts: What a network of others computes another way than ours.
         origin: The weights that it started from; None for random ones, and in files of older versions.
+        mirror: Whether features are the mean over a crop and its mirror image.
+        letterbox: RGB of what is filled around a crop whose shape is kept; None for crops that are stretched.
+        subject: What the crops show.
 
     Raises:
         ValueError: If a value is none that a network can have.
@@ -82,6 +88,9 @@ class ModelHeader:
     interpolation: Interpolation = "bicubic"
     parts: NetworkParts = OUR_PARTS
     origin: WeightsOrigin | None = None
+    mirror: bool = True
+    letterbox: Colour | None = None
+    subject: SubjectName = "person"
 
     def __post_init__(self) -> None:
         choices: tuple[tuple[str, tuple[object, ...]], ...] = (
@@ -89,6 +98,8 @@ class ModelHeader:
             ("alpha_sharing", get_args(AlphaSharing)),
             ("last_stride", (1, 2)),
             ("interpolation", get_args(Interpolation)),
+            ("subject", get_args(SubjectName)),
+            ("mirror", (True, False)),
         )
         for name, known in choices:
             if getattr(self, name) not in known:
@@ -109,10 +120,16 @@ class ModelHeader:
             values = getattr(self, name)
             if not isinstance(values, tuple) or len(values) != 3 or not all(_is_above(v, bound) for v in values):
                 raise ValueError(f"{name} must be three numbers{' above 0' if bound == 0 else ''}, got {values!r:.80}")
+        if self.letterbox is not None and not _is_colour(self.letterbox):
+            raise ValueError(f"letterbox must be three whole numbers from 0 to 255, got {self.letterbox!r:.80}")
         if not isinstance(self.parts, NetworkParts):
             raise ValueError(f"parts must be those of a network, got {self.parts!r:.80}")
         if not isinstance(self.origin, WeightsOrigin | None):
             raise ValueError(f"origin must be that of weights, got {self.origin!r:.80}")
+
+    def told(self, text: str) -> str:
+        """Return a text about people as one about what the model's crops show."""
+        return SUBJECTS[self.subject].told(text)
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> ModelHeader:
@@ -129,6 +146,9 @@ class ModelHeader:
             std=spec.pretrained.std,
             last_stride=settings.last_stride,
             parts=trained_parts(settings.pooling, settings.neck),
+            mirror=settings.mirror,
+            letterbox=settings.letterbox,
+            subject=settings.subject,
         )
 
 
@@ -321,6 +341,10 @@ def _parse_header(text: str, file: Path) -> ModelHeader:
 
 def _immutable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _is_colour(values: Any) -> bool:
+    return isinstance(values, tuple) and len(values) == 3 and all(type(v) is int and 0 <= v <= 255 for v in values)
 
 
 def _is_above(value: Any, least: float) -> bool:

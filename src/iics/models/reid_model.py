@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from iics.arrays import FloatArray, Pixels
+from iics.arrays import Colour, FloatArray, Pixels
 from iics.config import ModelSettings
 from iics.crops import CropSet, DataSplits, one_split
 from iics.errors import DataError, SettingsError, WeightsError
@@ -82,13 +82,13 @@ class ReidModel:
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
     ) -> FloatArray:
-        """Return the features of person crops: mean over image and mirror image, L2-normalised.
+        """Return the features of crops, L2-normalised: mean over image and mirror image, unless that counts as another.
 
         Args:
             images: A crop set; pixels as uint8 (n, h, w, 3), or of one crop (h, w, 3); or a list of pictures and arrays
                 of any sizes, or of files. Pictures and files are read as a viewer shows them
                 (`iics.shown_picture`). Arrays are RGB, red first: OpenCV's are not (`frame[..., ::-1]`), which
-                nothing here can tell. All are resized to the model's input.
+                nothing here can tell. All are resized to the model's input, stretched or letterboxed as it was trained.
             batch_size: Crops forwarded at once.
             progress: Called after each batch with the number of crops in it.
 
@@ -107,6 +107,7 @@ class ReidModel:
                 pixels,
                 mean=self.header.mean,
                 std=self.header.std,
+                mirror=self.header.mirror,
                 batch_size=batch_size,
                 device=self.device,
                 progress=progress,
@@ -164,16 +165,29 @@ class ReidModel:
             if pictures and len(pictures) < len(images):
                 raise ValueError("Pass pictures and arrays, or files, not a mixture of both.")
             if pictures:
-                yield np.stack([resize_picture(picture, *size, self.header.interpolation) for picture in pictures])
+                how = self.header.interpolation, self.header.letterbox
+                yield np.stack([resize_picture(picture, *size, *how) for picture in pictures])
                 return
             files = tuple(Path(image) for image in images if isinstance(image, str | Path))
             images = CropSet(paths=files, camera_ids=np.zeros(len(files), dtype=np.int64), camera_names=("unknown",))
         for start in range(0, len(images), CROPS_PER_BLOCK):
             block = images.subset(np.arange(start, min(start + CROPS_PER_BLOCK, len(images))))
-            yield load_pixels(block, height=size[0], width=size[1], interpolation=self.header.interpolation)
+            yield load_pixels(
+                block,
+                height=size[0],
+                width=size[1],
+                interpolation=self.header.interpolation,
+                letterbox=self.header.letterbox,
+            )
 
 
-def resize_picture(picture: Image.Image, height: int, width: int, interpolation: Interpolation = "bicubic") -> Pixels:
+def resize_picture(
+    picture: Image.Image,
+    height: int,
+    width: int,
+    interpolation: Interpolation = "bicubic",
+    letterbox: Colour | None = None,
+) -> Pixels:
     """Return what is shown of a picture as the pixels the network takes: RGB, resized. Shape (height, width, 3).
 
     Raises:
@@ -183,7 +197,7 @@ def resize_picture(picture: Image.Image, height: int, width: int, interpolation:
         shown = as_shown(picture)
     except DataError as error:
         raise DataError(f"A picture of {picture.width} x {picture.height} pixels cannot be used: {error}.") from error
-    return resized(shown, height=height, width=width, interpolation=interpolation)
+    return resized(shown, height=height, width=width, interpolation=interpolation, letterbox=letterbox)
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:

@@ -72,6 +72,10 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
             wanted.height,
             wanted.width,
         )
+    if (found.mirror, found.letterbox) != (wanted.mirror, wanted.letterbox):
+        logger.warning(
+            "%s was trained with %s; here it goes on with %s.", file, _input_flags(found), _input_flags(wanted)
+        )
 
 
 def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
@@ -109,6 +113,12 @@ def _check_fits(found: ModelHeader, wanted: ModelHeader, file: Path) -> None:
             f"{file} takes pixels of mean {found.mean} and deviation {found.std}, the backbone {wanted.backbone} "
             f"{wanted.mean} and {wanted.std}; start from other weights."
         )
+
+
+def _input_flags(header: ModelHeader) -> str:
+    """Return the flags that decide how crops come to the network and whether they are mirrored."""
+    fit = "stretch" if header.letterbox is None else f"letterbox --letterbox-colour {bytes(header.letterbox).hex()}"
+    return f"--{'' if header.mirror else 'no-'}mirror --fit {fit}"
 
 
 def _in_order(stages: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from iics.page.match_view import message_html, template, toast_html
 from iics.page.thumbnails import crop_thumbnails
 from iics.page.turns import Turns, in_turn, told_in_turn
 from iics.page.visitors import Visitor
+from iics.subjects import SUBJECTS
 
 _MOST_DIGITS = 9
 
@@ -60,7 +61,8 @@ class LabelPage:
     def _question(self, pairs: Sequence[AskedPair], pair: AskedPair) -> str:
         pictures = crop_thumbnails(self._labelling.crops.subset(self._labelling.indices(pair)))
         cameras = pair.first_camera, pair.second_camera
-        return _html(pairs, pair=pair, pictures=list(zip(cameras, pictures, strict=True)))
+        question = f"Is this the same {SUBJECTS[self._labelling.subject].one}?"
+        return _html(pairs, pair=pair, question=question, pictures=list(zip(cameras, pictures, strict=True)))
 
     def _result(self, pairs: Sequence[AskedPair]) -> str:
         try:
@@ -78,7 +80,8 @@ def label_page(labelling: Labelling, audit: AuditLog) -> gr.Blocks:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     script = resources.files("iics.page").joinpath("label.js").read_text(encoding="utf-8")
     with gr.Blocks(title="IICS", fill_width=True) as page:
-        gr.HTML("<header class='iics-header'><h1>IICS</h1><p>Which similarity means the same person?</p></header>")
+        what = SUBJECTS[labelling.subject].told("Which similarity means the same person?")
+        gr.HTML(f"<header class='iics-header'><h1>IICS</h1><p>{what}</p></header>")
         asked = gr.HTML("", elem_id="iics-asked", js_on_load=script)
         status = gr.HTML("", elem_id="iics-status")
         nothing = [gr.State(None), gr.State(None)]
@@ -88,7 +91,7 @@ def label_page(labelling: Labelling, audit: AuditLog) -> gr.Blocks:
 
 
 def _html(pairs: Sequence[AskedPair], **shown: Any) -> str:
-    values: dict[str, Any] = {"pair": None, "pictures": [], "title": "", "text": "", "again": ""}
+    values: dict[str, Any] = {"pair": None, "question": "", "pictures": [], "title": "", "text": "", "again": ""}
     counts = dict(zip(("num_pairs", "num_answered"), counted(pairs), strict=True))
     return template("label.html").render({**values, **counts, **shown})
 

@@ -23,6 +23,7 @@ from iics.models.score_meaning import summary_lines
 from iics.page.answers_book import AnswersBook
 from iics.pixels.digests import Digests
 from iics.reports.calibrated_model import store_thresholds
+from iics.subjects import SUBJECTS, SubjectName
 
 _VERDICTS: Mapping[str, Verdict] = {"yes": "right", "no": "wrong"}
 
@@ -32,22 +33,24 @@ class LabelResult:
     """What answers say of a model; prints itself.
 
     Attributes:
-        rank_one: Estimate of rank-1 across cameras.
+        rank_one: Estimate of rank-1 across cameras, or within the only one.
         match_thresholds: As they are written into the model file.
         num_pairs: Different pairs drawn; one that was drawn twice is asked about once.
         num_answered: Those answered yes, no or unsure.
+        subject: What crops show.
     """
 
     rank_one: RankOne
     match_thresholds: MatchThresholds
     num_pairs: int
     num_answered: int
+    subject: SubjectName = "person"
 
     def __str__(self) -> str:
         left = self.num_pairs - self.num_answered
         more = [f"{left} of {self.num_pairs} pairs are not answered yet; each makes the intervals narrower."]
         lines = summary_lines(self.match_thresholds, are_own_crops=True)
-        return "\n".join([str(self.rank_one), *(more if left else []), "", *lines])
+        return SUBJECTS[self.subject].told("\n".join([str(self.rank_one), *(more if left else []), "", *lines]))
 
 
 def counted(pairs: Sequence[AskedPair]) -> tuple[int, int]:
@@ -63,6 +66,7 @@ class Labelling:
         crops: What they are drawn from.
         model_file: Gets the thresholds.
         marks_file: Gets the answers to best matches, as marks.
+        subject: What crops show.
 
     Args:
         book: Of the model.
@@ -73,6 +77,7 @@ class Labelling:
         model_file: The file of it.
         marks_file: Where marks are written.
         is_trained_on: Whether it was trained on these crops; None if not known.
+        subject: What crops show.
     """
 
     def __init__(
@@ -86,7 +91,9 @@ class Labelling:
         model_file: Path,
         marks_file: Path,
         is_trained_on: bool | None,
+        subject: SubjectName = "person",
     ) -> None:
+        self.subject = subject
         self.book, self.crops, self.model_file, self.marks_file = book, crops, model_file, marks_file
         self._features, self._model, self._is_trained_on = features, model, is_trained_on
         self._contents = [digest.hex() for digest in digests]
@@ -97,7 +104,7 @@ class Labelling:
         """Draw pairs and write their table.
 
         Raises:
-            EvaluationError: If the crops are of one camera, or too few.
+            EvaluationError: If the crops are too few.
             WriteError: If it cannot be written.
         """
         drawn = draw_pairs(self._features, self.crops, num_pairs=num_pairs, seed=seed)
@@ -163,7 +170,7 @@ class Labelling:
             pairs, self._features, self.crops, data=self.crops.name, is_trained_on=self._is_trained_on
         )
         num_pairs, num_answered = counted(pairs)
-        result = LabelResult(rank_one(pairs), thresholds, num_pairs, num_answered)
+        result = LabelResult(rank_one(pairs), thresholds, num_pairs, num_answered, self.subject)
         write_atomically(self.marks_file, marks_table(self._marks(pairs)))
         store_thresholds(self.model_file, thresholds)
         return result

@@ -21,6 +21,7 @@ from iics.models.score_meaning import CENTRED, meaning_of, measured_elsewhere, r
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
 from iics.pixels.drawing import camera_caption
+from iics.subjects import SUBJECTS, SubjectName
 
 MatchOrder = Literal["by camera, along time", "by similarity"]
 
@@ -81,6 +82,7 @@ def matches_html(
     can_mark: bool,
     thresholds: MatchThresholds | None,
     is_centred: bool = False,
+    subject: SubjectName = "person",
 ) -> str:
     """Return the matches of a query as HTML.
 
@@ -91,7 +93,9 @@ def matches_html(
         can_mark: Whether there is a file to keep marks in.
         thresholds: Of the model, which say what the similarities mean; None if it has none.
         is_centred: Whether similarities are of centred features, which thresholds say nothing of.
+        subject: What crops show.
     """
+    told = SUBJECTS[subject].told
     of_match = {match.crop_id: match.similarity for match in matches}
     return template("matches.html").render(
         groups=grouped(matches, order),
@@ -100,10 +104,14 @@ def matches_html(
         timeline=timeline_of(matches),
         verdicts=verdicts,
         can_mark=can_mark,
-        meaning=similarity_meaning(thresholds, is_centred=is_centred),
-        meaning_details=CENTRED if is_centred else meaning_details(thresholds),
+        one=SUBJECTS[subject].one,
+        meaning=told(similarity_meaning(thresholds, is_centred=is_centred)),
+        meaning_question=told("Which similarity means the same person?"),
+        meaning_details=told(CENTRED if is_centred else meaning_details(thresholds)),
         meaning_of={
-            crop_id: f"{similarity:.2f}: of centred features" if is_centred else meaning_of(similarity, thresholds)
+            crop_id: f"{similarity:.2f}: of centred features"
+            if is_centred
+            else told(meaning_of(similarity, thresholds))
             for crop_id, similarity in of_match.items()
         },
         pictures=match_thumbnails(matches),

@@ -41,7 +41,8 @@ class SearchTab:
             query = self._searcher.query(dropped)
         except IicsError as error:
             return None, None, message_html("This file cannot be used", str(error), is_error=True), ""
-        picture = template("query.html").render(picture=thumbnail(dropped.image), name=dropped.name, note=dropped.note)
+        note = dropped.note if self._searcher.model.header.subject == "person" else ""
+        picture = template("query.html").render(picture=thumbnail(dropped.image), name=dropped.name, note=note)
         return None, *self.search(visitor, query, order, *fields), picture
 
     def search(self, visitor: Visitor, query: Query | None, order: str, *fields: Any) -> tuple[Query | None, str]:
@@ -91,6 +92,7 @@ class SearchTab:
             can_mark=self._searcher.marks is not None,
             thresholds=self._searcher.model.header.match_thresholds,
             is_centred=self._searcher.is_centred,
+            subject=self._searcher.model.header.subject,
         )
 
     def _nothing_found(self) -> str:
@@ -119,7 +121,9 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=260):
-            upload = crop_upload(label="Crop of one person", height=170, elem_id="iics-upload")
+            upload = crop_upload(
+                label=searcher.model.header.told("Crop of one person"), height=170, elem_id="iics-upload"
+            )
             picture = gr.HTML("", elem_id="iics-query")
             centred_fields = [_query_camera(cameras)] if searcher.is_centred else []
             order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")

@@ -103,7 +103,8 @@ def search_page(searcher: Searcher, browser: ClusterBrowser | None, audit: Audit
 
     turns = Turns()
     with gr.Blocks(title="IICS", fill_width=True) as page:
-        gr.HTML("<header class='iics-header'><h1>IICS</h1><p>Find a person in a gallery of crops</p></header>")
+        what = searcher.model.header.told("Find a person in a gallery of crops")
+        gr.HTML(f"<header class='iics-header'><h1>IICS</h1><p>{what}</p></header>")
         with gr.Tab("Search"):
             build_search_tab(searcher, audit, turns)
         with gr.Tab("Clusters"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
+from iics.arrays import Colour
 from iics.shown_name import shown
 
-Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 WHITE, INK, PALE = (255, 255, 255), (45, 45, 45), (232, 232, 232)

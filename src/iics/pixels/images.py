@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from iics.arrays import Pixels
+from iics.arrays import Colour, Pixels
 from iics.crops import CropSet
 from iics.errors import DataError
 from iics.memory import free_memory
@@ -34,6 +34,7 @@ def load_pixels(
     height: int,
     width: int,
     interpolation: Interpolation = "bicubic",
+    letterbox: Colour | None = None,
     num_threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Pixels:
@@ -44,6 +45,7 @@ def load_pixels(
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
         interpolation: How they are resized.
+        letterbox: As in `resized`.
         num_threads: Decoding threads; None takes one for each core this process may use.
         progress: Called from this thread with the number of crops done so far.
 
@@ -59,7 +61,9 @@ def load_pixels(
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
 
     def keep(index: int, crop: ReadCrop) -> None:
-        pixels[index] = resized(crop.image, height=height, width=width, interpolation=interpolation)
+        pixels[index] = resized(
+            crop.image, height=height, width=width, interpolation=interpolation, letterbox=letterbox
+        )
 
     failures = for_each_image(crops, keep, num_threads=num_threads, progress=progress)
     if failures:
@@ -149,9 +153,36 @@ def tasks_of(num_crops: int, crops_per_task: int) -> list[range]:
     return [range(start, min(start + crops_per_task, num_crops)) for start in starts]
 
 
-def resized(image: Image.Image, *, height: int, width: int, interpolation: Interpolation = "bicubic") -> Pixels:
-    """Return the pixels of an RGB image at the size that is asked for. Shape (height, width, 3)."""
-    return np.asarray(image.resize((width, height), _FILTERS[interpolation]))
+def resized(
+    image: Image.Image,
+    *,
+    height: int,
+    width: int,
+    interpolation: Interpolation = "bicubic",
+    letterbox: Colour | None = None,
+) -> Pixels:
+    """Return the pixels of an RGB image at the size that is asked for.
+
+    Args:
+        image: Of any size.
+        height: Rows of the result.
+        width: Columns of the result.
+        interpolation: How it is resized.
+        letterbox: Keep the image's shape: it lies in the middle, as large as it fits, and the rest has this colour.
+            None stretches it over the whole.
+
+    Returns:
+        Shape (height, width, 3).
+    """
+    if letterbox is None:
+        return np.asarray(image.resize((width, height), _FILTERS[interpolation]))
+    # Not Pillow's ImageOps.pad: it makes a side of 0 pixels of a crop that is much longer than wide, and fails.
+    scale = min(height / image.height, width / image.width)
+    rows, columns = max(1, round(scale * image.height)), max(1, round(scale * image.width))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    pixels = np.full((height, width, 3), letterbox, dtype=np.uint8)
+    pixels[top : top + rows, left : left + columns] = np.asarray(image.resize((columns, rows), _FILTERS[interpolation]))
+    return pixels
 
 
 def describe_failures(crops: CropSet, failures: tuple[str, ...], *, num_tried: int | None = None) -> str:

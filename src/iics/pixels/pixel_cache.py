@@ -1,10 +1,10 @@
 """Crops decoded once: CropSet -> one uint8 array in a file, mapped into memory and served by index.
 
 The file is named by a hash of everything that decides its pixels: the contents and boxes of the crops in their order,
-the size, the interpolation, the decoders and how a picture is shown. A crop that changed gives another name, so pixels
-are never out of date. A file appears whole or not at all; of two processes that need it at once, one builds it and the
-other waits. Behind the pixels stands a checksum of them, compared whenever the file is opened: what a disk lost since
-is decoded again.
+the size, how crops come to it, the decoders and how a picture is shown. A crop that changed gives another name, so
+pixels are never out of date. A file appears whole or not at all; of two processes that need it at once, one builds it
+and the other waits. Behind the pixels stands a checksum of them, compared whenever the file is opened: what a disk lost
+since is decoded again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import PIL
 from PIL import features
 
-from iics.arrays import Pixels
+from iics.arrays import Colour, Pixels
 from iics.crops import CropSet
 from iics.errors import DataError, WriteError
 from iics.pixels.cache_folder import cache_folder, cached_file, locked, remove_leftovers, temporary_of
@@ -67,6 +67,7 @@ def open_pixels(
     *,
     height: int,
     width: int,
+    letterbox: Colour | None = None,
     source: Source = "auto",
     cache_dir: str = "",
     num_threads: int | None = None,
@@ -79,6 +80,7 @@ def open_pixels(
         crops: The crops to read.
         height: Rows of a crop, in pixels.
         width: Columns of a crop, in pixels.
+        letterbox: As in `resized`.
         source: `cache` maps a file of n * height * width * 3 bytes, which is built first if it is not there. `decode`
             reads the crops each time. `auto` takes the file, and decodes with a warning where it cannot be kept.
         cache_dir: Folder of that file; empty takes the user's folder for caches.
@@ -99,13 +101,16 @@ def open_pixels(
         crops,
         height=height,
         width=width,
+        letterbox=letterbox,
         source=source,
         cache_dir=cache_dir,
         num_threads=num_threads,
         digests=digests,
         progress=progress,
     )
-    return PixelDecoder(crops, height=height, width=width, num_threads=num_threads) if kept is None else kept
+    if kept is not None:
+        return kept
+    return PixelDecoder(crops, height=height, width=width, letterbox=letterbox, num_threads=num_threads)
 
 
 def kept_pixels(
@@ -113,6 +118,7 @@ def kept_pixels(
     *,
     height: int,
     width: int,
+    letterbox: Colour | None = None,
     source: Source = "auto",
     cache_dir: str = "",
     num_threads: int | None = None,
@@ -127,8 +133,9 @@ def kept_pixels(
     try:
         folder = _folder(cache_dir)
         digests = digests or file_digests(crops, num_threads=num_threads)
-        file = cached_file(folder, cache_key(digests, height=height, width=width))
-        return _PixelFile(file, crops, digests, (len(crops), height, width, 3), num_threads, progress).pixels()
+        file = cached_file(folder, cache_key(digests, height=height, width=width, letterbox=letterbox))
+        shape = (len(crops), height, width, 3)
+        return _PixelFile(file, crops, digests, shape, letterbox, num_threads, progress).pixels()
     except _CannotKeepError as error:
         ways_out = "Free disk (iics clear-cache) or choose another folder (--pixels.cache-dir)"
         if source == "cache":
@@ -137,7 +144,9 @@ def kept_pixels(
         return None
 
 
-def pixels_kept_before(crops: CropSet, *, height: int, width: int, cache_dir: str = "") -> Pixels | None:
+def pixels_kept_before(
+    crops: CropSet, *, height: int, width: int, letterbox: Colour | None = None, cache_dir: str = ""
+) -> Pixels | None:
     """Return pixels that lie in a file already, None if there is no such file, whole; nothing is written.
 
     Crops are read and hashed only if a file of the right size is there.
@@ -151,8 +160,8 @@ def pixels_kept_before(crops: CropSet, *, height: int, width: int, cache_dir: st
         if not any(_has_size_of(file, shape) for file in folder.glob(cached_file(folder, "*").name)):
             return None
         digests = file_digests(crops, num_threads=num_threads)
-        file = cached_file(folder, cache_key(digests, height=height, width=width))
-        return _PixelFile(file, crops, digests, shape, num_threads, None).opened()
+        file = cached_file(folder, cache_key(digests, height=height, width=width, letterbox=letterbox))
+        return _PixelFile(file, crops, digests, shape, letterbox, num_threads, None).opened()
     except (_CannotKeepError, OSError):
         return None
 
@@ -169,7 +178,7 @@ def _folder(cache_dir: str) -> Path:
         raise _CannotKeepError(str(error)) from error
 
 
-def cache_key(digests: Digests, *, height: int, width: int) -> str:
+def cache_key(digests: Digests, *, height: int, width: int, letterbox: Colour | None = None) -> str:
     """Return the name of what decides the pixels: 32 hexadecimal digits."""
     decoders = [f"{name} {features.version(name)}" for name in _DECODERS]
     about = [
@@ -180,6 +189,7 @@ def cache_key(digests: Digests, *, height: int, width: int) -> str:
         RESAMPLING.name,
         height,
         width,
+        *([] if letterbox is None else [f"letterbox {letterbox}"]),
         len(digests),
     ]
     key = hashlib.sha256("\n".join(str(part) for part in about).encode())
@@ -196,6 +206,7 @@ class _PixelFile:
     crops: CropSet
     digests: Digests
     shape: tuple[int, ...]
+    letterbox: Colour | None
     num_threads: int
     progress: Callable[[int], None] | None
 
@@ -261,7 +272,7 @@ class _PixelFile:
             if crop.digest != self.digests[index]:
                 changed.append(crops.label(index))
                 return
-            pixels = resized(crop.image, height=shape[1], width=shape[2])
+            pixels = resized(crop.image, height=shape[1], width=shape[2], letterbox=self.letterbox)
             checksums[index] = hashlib.sha256(pixels.data).digest()
             with one_at_a_time:
                 opened.seek(start + index * pixels.size)

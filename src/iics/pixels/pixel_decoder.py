@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from iics.arrays import IntArray, Pixels
+from iics.arrays import Colour, IntArray, Pixels
 from iics.crops import CropSet
 from iics.errors import DataError
 from iics.pixels.crop_images import ReadCrop
@@ -23,6 +23,7 @@ class PixelDecoder:
         crops: The crops to read.
         height: Rows of a crop, in pixels.
         width: Columns of a crop, in pixels.
+        letterbox: As in `resized`.
         num_threads: Decoding threads; None takes one for each core this process may use.
 
     Raises:
@@ -30,9 +31,17 @@ class PixelDecoder:
         DataError: If the archive of the crops cannot be opened.
     """
 
-    def __init__(self, crops: CropSet, *, height: int, width: int, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        crops: CropSet,
+        *,
+        height: int,
+        width: int,
+        letterbox: Colour | None = None,
+        num_threads: int | None = None,
+    ) -> None:
         check_size(height, width)
-        self._crops, self._height, self._width = crops, height, width
+        self._crops, self._height, self._width, self._letterbox = crops, height, width, letterbox
         self._pool = ThreadPoolExecutor(checked_num_threads(num_threads))
         self._reader = CropReader(crops)
 
@@ -54,7 +63,7 @@ class PixelDecoder:
         pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
 
         def keep(place: int, crop: ReadCrop) -> None:
-            pixels[place] = resized(crop.image, height=self._height, width=self._width)
+            pixels[place] = resized(crop.image, height=self._height, width=self._width, letterbox=self._letterbox)
 
         failures = decode_each(
             self._crops, indices, keep, reader=self._reader, pool=self._pool, crops_per_task=_CROPS_PER_TASK

@@ -39,6 +39,17 @@ _SAMPLE_LIMIT = "Trained on rendered people: what was measured on them says litt
 _ONE_CAMERA_LIMIT = (
     "Its thresholds were calibrated without identities, on pairs of one camera: across cameras they are a rough guide."
 )
+_TRAINED_ON_ONE_LIMIT = (
+    "All crops trained on are of one camera: nothing taught the model how people look in another one, or what is the "
+    "camera's and what is theirs."
+)
+_IICS = "Intra-inter camera similarity (IICS): crops are clustered"
+_ROUNDS = {
+    "both": f"{_IICS} within each camera and trained on, then across cameras by a similarity that classifiers of the "
+    "cameras agree on",
+    "stage1": f"{_IICS} within each camera and trained on, which is its stage 1 alone",
+    "stage2": f"{_IICS} across cameras and trained on, which is its stage 2 alone",
+}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
@@ -61,8 +72,9 @@ def model_card(facts: ModelFacts) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escaped, autoescape=False
     )
     source = resources.files("iics.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    thresholds = facts.match_thresholds
-    text = environment.from_string(source).render(
+    thresholds, subject = facts.match_thresholds, facts.run.subject
+    text = environment.from_string(subject.told(source)).render(
+        subject=subject.one,
         front_matter=_front_matter(facts),
         name=facts.run.name,
         is_supervised=facts.run.is_supervised,
@@ -70,24 +82,38 @@ def model_card(facts: ModelFacts) -> str:
         data_name=facts.run.data_name,
         num_crops=facts.num_crops,
         num_cameras=facts.num_cameras,
+        is_one_camera=facts.run.num_cameras == 1,
+        rounds_are=_rounds_are(method := str(facts.run.settings.get("method", "iics")), facts),
+        is_of_paper=facts.run.is_supervised or method == "iics",
         identities=facts.use_of_identities,
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
         results=facts.results,
-        protocol=facts.protocol,
-        labels=facts.pseudo_labels,
-        threshold_source="" if thresholds is None else source_text(thresholds),
-        thresholds=[] if thresholds is None else [_threshold_row(one, thresholds) for one in thresholds.thresholds],
-        threshold_limits="" if thresholds is None else f"{thresholds.limits} {measured_elsewhere(thresholds)}",
-        not_calibrated=NOT_CALIBRATED,
+        protocol=subject.told(facts.protocol),
+        labels=[(subject.told(what), value) for what, value in facts.pseudo_labels],
+        threshold_source="" if thresholds is None else subject.told(source_text(thresholds)),
+        thresholds=[]
+        if thresholds is None
+        else [[subject.told(cell) for cell in _threshold_row(one, thresholds)] for one in thresholds.thresholds],
+        threshold_limits=""
+        if thresholds is None
+        else subject.told(f"{thresholds.limits} {measured_elsewhere(thresholds)}"),
+        not_calibrated=subject.told(NOT_CALIBRATED),
         preset=facts.preset_text,
         settings=facts.settings_shown,
-        limits=_limits(facts, thresholds),
+        limits=[subject.told(limit) for limit in _limits(facts, thresholds)],
         responsible_use=RESPONSIBLE_USE,
         weights_origin=_weights_origin(facts),
         made_with=facts.made_with,
     )
     return text.rstrip() + "\n"
+
+
+def _rounds_are(method: str, facts: ModelFacts) -> str:
+    """Return what a round of a method without identities is."""
+    if method != "iics":
+        return f"The method {method}: crops are clustered over all cameras and trained on"
+    return _ROUNDS.get(str(facts.run.settings.get("stages", "both")), _ROUNDS["both"])
 
 
 def _front_matter(facts: ModelFacts) -> Markdown:
@@ -103,7 +129,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     results = [
         EvalResult(
             task_type="image-feature-extraction",
-            task_name="person re-identification",
+            task_name=f"{facts.run.subject.one} re-identification",
             dataset_type=printable(facts.reader) or "own",
             dataset_name=f"{printable(facts.run.data_name)} (query against gallery)",
             metric_type=kind,
@@ -117,7 +143,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
         library_name="iics",
         pipeline_tag="image-feature-extraction",
         tags=[
-            "person-re-identification",
+            f"{facts.run.subject.one}-re-identification",
             "supervised" if facts.run.is_supervised else "unsupervised",
             printable(facts.backbone),
         ],
@@ -147,6 +173,8 @@ def _limits(facts: ModelFacts, thresholds: MatchThresholds | None) -> list[str]:
         limits.append(_SAMPLE_LIMIT)
     if thresholds is not None and thresholds.calibration == "tracklets and moments":
         limits.append(_ONE_CAMERA_LIMIT)
+    if facts.run.num_cameras == 1 and not facts.run.is_supervised:
+        limits.append(_TRAINED_ON_ONE_LIMIT)
     if not facts.scores:
         limits.append("How well it finds people was not measured.")
     return limits

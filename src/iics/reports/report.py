@@ -17,14 +17,14 @@ import jinja2
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.reports.advice import advice_of
+from iics.reports.advice import Advice, advice_of
 from iics.reports.camera_pairs_file import CameraPairMatrices
 from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, NUMBERS, Judgement
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
-from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text, term_of
-from iics.reports.warnings import nothing_found, run_warnings
+from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
+from iics.reports.warnings import RunWarning, nothing_found, run_warnings
 from iics.runs.record import stage_title
 from iics.runs.run_files import read_bytes
 from iics.settings_json import leaves
@@ -38,8 +38,9 @@ _REMAKE_CROPS = f"Delete it; without {JUDGEMENT}, iics train --resume writes it 
 _SHEETS = {
     CLUSTER_SHEET: (
         "Clusters of the last round",
-        "Each row is a cluster: four crops nearest to its mean, then four farthest, with camera and similarity to the "
-        "mean. One person in a row: good. Two people: clusters are too large, or the cameras confuse them.",
+        "Each row is a cluster; above it the mean similarity of its pairs of crops. Four crops nearest to its mean, "
+        "then four farthest; below each its camera and its similarity to that mean. One person in a row: good. Two "
+        "people: clusters are too large, or the cameras confuse them.",
     ),
     MATCH_SHEET: (
         "Matches across cameras",
@@ -115,7 +116,10 @@ def write_run_figures(folder: Path, out: Path) -> list[Path]:
         RunFolderError: If it is no run folder, or something in it cannot be read.
         WriteError: If a picture cannot be written.
     """
-    figures = run_figures(ToldRun.read(folder), CameraPairMatrices.read(folder))
+    run = ToldRun.read(folder)
+    figures = run_figures(run, CameraPairMatrices.read(folder))
+    for drawn in figures:
+        _retell(drawn, run.subject.told)
     return [file for drawn in figures for file in save_figure(drawn.figure, out / drawn.file_name)]
 
 
@@ -137,7 +141,7 @@ def report_html(
     Raises:
         RunFolderError: If a picture cannot be decoded.
     """
-    judged = judged or JudgedCrops()
+    judged, told = judged or JudgedCrops(), run.subject.told
     kind = "supervised training on identities" if run.is_supervised else "training without identities"
     return page_of(
         _TEMPLATE,
@@ -145,18 +149,21 @@ def report_html(
         name=run.name,
         data=run.data_name,
         progress=f"{kind}, {run.progress}",
-        tiles=list(_tiles(run)),
-        warnings=run_warnings(run),
-        nothing_found=nothing_found(run),
+        tiles=[(told(name), value) for name, value in _tiles(run)],
+        warnings=[RunWarning(told(one.title), told(one.finding), told(one.advice)) for one in run_warnings(run)],
+        nothing_found=told(nothing_found(run)),
         has_clusters=bool(run.clusterings),
+        is_one_camera=run.num_cameras == 1,
         training_similarity=run.training_similarity,
         has_rounds=bool(run.trained),
-        sections=embedded(run_figures(run, camera_pairs)),
+        sections=embedded(run_figures(run, camera_pairs), told=told),
         ranked_lists=_as_jpeg(ranked_lists, "contact_sheet.png", way_out=_REMAKE_SHEET),
         across=_across_table(judged.judgement),
-        advice=list(advice_of(run, judged.judgement)),
+        advice=[
+            Advice(told(one.title), told(one.finding), told(one.advice)) for one in advice_of(run, judged.judgement)
+        ],
         sheets=[
-            (heading, says, _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
+            (heading, told(says), _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
             for heading, (says, picture) in judged.sheets.items()
         ],
         rounds=_round_table(run),
@@ -214,13 +221,28 @@ def _across_table(judgement: Judgement | None) -> Table | None:
     return Table(("", "before training", f"after round {judgement.round_number}"), tuple(rows))
 
 
-def embedded(figures: Sequence[ReportFigure]) -> dict[str, list[dict[str, str]]]:
-    """Return what the template shows of each figure, by the heading it stands under."""
+def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = str) -> dict[str, list[dict[str, str]]]:
+    """Return what the template shows of each figure, by the heading it stands under.
+
+    Args:
+        figures: Drawn.
+        told: What becomes of the texts in and below them.
+    """
     sections: dict[str, list[dict[str, str]]] = {}
     for drawn in figures:
+        _retell(drawn, told)
         uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
-        sections.setdefault(drawn.section, []).append({"uri": uri, "alt": drawn.title, "caption": drawn.caption})
+        sections.setdefault(drawn.section, []).append(
+            {"uri": uri, "alt": told(drawn.title), "caption": told(drawn.caption)}
+        )
     return sections
+
+
+def _retell(drawn: ReportFigure, told: Callable[[str], str]) -> None:
+    """Change the texts in a figure that speak of people."""
+    for text in drawn.figure.findobj(lambda artist: hasattr(artist, "set_text")):
+        if told(text.get_text()) != text.get_text():
+            text.set_text(told(text.get_text()))
 
 
 def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
@@ -230,6 +252,11 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
         if measured:
             first, last = (_percent(record.scores[key]) for record in (measured[0], measured[-1]))
             yield name, f"{first} → {last} %" if measured[0].number == 0 and len(measured) > 1 else f"{last} %"
+    scores = run.records[-1].scores if run.records else {}
+    for allowed in (1, 5, 10):  # the smallest that there are queries enough for
+        if (missed := scores.get(f"open_set_missed_at_{allowed}")) is not None:
+            yield f"missed, at most {allowed} % false claims", f"{_percent(missed)} %"
+            break
     for one in run.over_all_cameras:
         if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
             yield f"clusters{one.suffix}", f"{clusters}"
@@ -253,12 +280,9 @@ def _round_table(run: ToldRun) -> Table:
     columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
         *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
         *(
-            (
-                "loss" if is_one and stage_title(stage) == stage else f"loss, {stage_title(stage)}",
-                term_of(stage, "loss"),
-                _number,
-            )
+            ("loss" if is_one and title == stage else f"loss, {title}", number_of, _number)
             for stage in run.stages
+            for title, number_of in [run.loss_of(stage)]
         ),
     ]
     for one in run.over_all_cameras:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iics.config import ModelSettings, Settings
+from iics.config import IMAGENET_GREY, ModelSettings, Settings
 from iics.errors import WeightsError
 from iics.memory import total_memory
-from iics.presets import OWN_CAMERAS
+from iics.presets import OWN_CAMERAS, shaped
+from iics.subjects import Fit
 
 if TYPE_CHECKING:
     from iics.crops import CropSet
+    from iics.models.model_header import ModelHeader
 
 FITTED_FIELDS = ("model.backbone", "model.height", "model.width", "rounds", "engine.parts")
 """What is chosen, as flags name it; each that a user gives stays as it is."""
@@ -128,13 +130,13 @@ class FittedSettings:
         offers = []
         if rounds < OWN_CAMERAS.rounds and "rounds" in self.chosen:
             offers.append(f"--rounds {OWN_CAMERAS.rounds} ({OWN_CAMERAS.rounds / rounds:.0f} times as long)")
-        if model.height * model.width < 256 * 128 and {"model.height", "model.width"} <= set(self.chosen):
-            offers.append(f"--height 256 --width 128 ({256 * 128 / model.height / model.width:.0f} times)")
+        large = shaped(replace(model, height=256, width=128))
+        size, area = f"--height {large.height} --width {large.width}", large.height * large.width
+        if model.height * model.width < area and {"model.height", "model.width"} <= set(self.chosen):
+            offers.append(f"{size} ({area / model.height / model.width:.0f} times)")
         if model.backbone != "resnet50" and "model.backbone" in self.chosen:
-            times = _seconds(replace(model, backbone="resnet50", height=256, width=128)) / _seconds(model)
-            offers.append(
-                f"--backbone resnet50 --height 256 --width 128 (about {times:.0f} times; needs its ImageNet weights)"
-            )
+            times = _seconds(replace(large, backbone="resnet50")) / _seconds(model)
+            offers.append(f"--backbone resnet50 {size} (about {times:.0f} times; needs its ImageNet weights)")
         if not self.machine.is_gpu:
             offers.append("a GPU")
         if not offers:
@@ -202,9 +204,9 @@ def fit_network(
         model = _of_weights(model, keeping)
         return FittedSettings(replace(settings, model=model), _without_network(chosen), "", machine)
     if "model.backbone" in keeping:
-        return FittedSettings(replace(settings, model=_sized(model, names[0], keeping)), chosen, "", machine)
+        return FittedSettings(replace(settings, model=_shaped(model, names[0], keeping)), chosen, "", machine)
     for name in names:
-        model = _sized(replace(model, backbone=name[0]), name, keeping)
+        model = _shaped(replace(model, backbone=name[0]), name, keeping)
         problem = problem_of(model, may_download)
         if problem is None:
             return FittedSettings(replace(settings, model=model), chosen, "", machine, refused)
@@ -224,7 +226,7 @@ def fit_length(fitted: FittedSettings, *, num_crops: int, num_cameras: int) -> F
         settings = replace(
             settings, engine=replace(settings.engine, parts=_parts(settings, machine.memory, num_cameras))
         )
-    words = f"{num_crops:,} crops of {num_cameras} cameras"
+    words = f"{num_crops:,} crops of {num_cameras} camera{'' if num_cameras == 1 else 's'}"
     return replace(fitted, settings=settings, crops=words)
 
 
@@ -257,8 +259,21 @@ def _of_weights(model: ModelSettings, keeping: Collection[str]) -> ModelSettings
     if file is None:
         return model
     header = read_header(file)
+    model = _of_crops(model, header, keeping)
     backbone = model.backbone if "model.backbone" in keeping else header.backbone
     return _sized(replace(model, backbone=backbone), (backbone, header.height, header.width), keeping)
+
+
+def _of_crops(model: ModelSettings, header: ModelHeader, keeping: Collection[str]) -> ModelSettings:
+    """Return a network that takes crops as a model of ours does, unless a subject was chosen."""
+    if "model.subject" in keeping or model.subject != "person":
+        return model
+    if not {"model.fit", "model.letterbox_colour"} & set(keeping):
+        colour = IMAGENET_GREY if header.letterbox is None else bytes(header.letterbox).hex()
+        fit: Fit = "stretch" if header.letterbox is None else "letterbox"
+        model = replace(model, fit=fit, letterbox_colour=colour)
+    mirror = model.mirror if "model.mirror" in keeping else header.mirror
+    return replace(model, subject=header.subject, mirror=mirror)
 
 
 def _sized(model: ModelSettings, network: tuple[str, int, int], keeping: Collection[str]) -> ModelSettings:
@@ -268,6 +283,11 @@ def _sized(model: ModelSettings, network: tuple[str, int, int], keeping: Collect
         height=model.height if "model.height" in keeping else height,
         width=model.width if "model.width" in keeping else width,
     )
+
+
+def _shaped(model: ModelSettings, network: tuple[str, int, int], keeping: Collection[str]) -> ModelSettings:
+    """Return a network of a size, in the shape that suits its subject."""
+    return shaped(_sized(model, network, keeping), keeping=keeping)
 
 
 def _seconds(model: ModelSettings) -> float:

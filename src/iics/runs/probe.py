@@ -54,7 +54,13 @@ def probe_reading(crops: CropSet, settings: Settings) -> Speed:
     chosen = np.unique(np.linspace(0, len(crops) - 1, min(CROPS_READ, len(crops))).astype(np.int64))
     some, size = crops.subset(chosen), settings.model
     done = measured(
-        lambda: load_pixels(some, height=size.height, width=size.width, num_threads=settings.pixels.workers or None)
+        lambda: load_pixels(
+            some,
+            height=size.height,
+            width=size.width,
+            letterbox=size.letterbox,
+            num_threads=settings.pixels.workers or None,
+        )
     )
     return Speed(done.seconds / len(some) * len(crops), 0.0, len(crops), len(some), done.peak_bytes)
 
@@ -163,6 +169,7 @@ def _workload(settings: Settings, phase: Phase, units: int) -> Workload:
         engine=settings.engine,
         augment=settings.augment,
         seed=settings.seed,
+        mirror=model.mirror,
     )
     if phase == "features":
         return replace(workload, num_extracted=units)

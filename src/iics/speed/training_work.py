@@ -62,6 +62,7 @@ class Workload:
         augment: What ours does to crops.
         seed: Of weights, pixels and augmentation.
         last_stride: Of the backbone.
+        mirror: Whether features are of mirror images, too.
     """
 
     backbone: str = "resnet50"
@@ -76,6 +77,7 @@ class Workload:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
     last_stride: Literal[1, 2] = 1
+    mirror: bool = True
 
     def num_crops(self, phase: Phase) -> int:
         """Return the crops of a step or an extraction."""
@@ -101,6 +103,7 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
             last_stride=workload.last_stride,
             height=workload.height,
             width=workload.width,
+            mirror=workload.mirror,
         ),
         augment=workload.augment,
         stage1=Stage1Settings(crops_per_camera=workload.crops_per_camera),

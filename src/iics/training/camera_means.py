@@ -32,6 +32,7 @@ def measured_camera_means(
         Reordered(pixels, chosen),
         mean=model.header.mean,
         std=model.header.std,
+        mirror=model.header.mirror,
         batch_size=batch_size,
         device=model.device,
         crops=range(own.start, own.stop),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -70,7 +70,7 @@ class TrainingContext:
         )
 
     def raw_features(self) -> Tensor:
-        """Return raw features of all crops, averaged with the mirror image. Processes share the crops. Shape (n, d)."""
+        """Return raw features of all crops, as the model makes them. Processes share the crops. Shape (n, d)."""
         done, batch_size = 0, self.settings.inference_batch_size
         shares = self.processes.shares(len(self.pixels), unit=batch_size)
         own = self.processes.own(shares)
@@ -87,6 +87,7 @@ class TrainingContext:
             self.pixels,
             mean=self.model.header.mean,
             std=self.model.header.std,
+            mirror=self.model.header.mirror,
             batch_size=batch_size,
             device=self.model.device,
             crops=range(own.start, own.stop),
@@ -112,7 +113,10 @@ class TrainingContext:
         Everybody draws for the whole batch, so the images do not depend on who makes which.
         """
         _, height, width, _ = self.pixels.shape
-        draws = draw_augmentation(len(batch), height, width, settings=self.settings.augment, generator=self.generator)
+        settings = self.settings.augment
+        if not self.model.header.mirror:
+            settings = replace(settings, mirror_probability=0.0)
+        draws = draw_augmentation(len(batch), height, width, settings=settings, generator=self.generator)
 
         def images(rows: slice) -> Tensor:
             pixels, header = pixels_on(self.model.device, self.pixels, batch[rows]), self.model.header
