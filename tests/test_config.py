@@ -130,7 +130,7 @@ def test_an_unknown_key_suggests_the_nearest_name(values, message):
         ({"model": {"norm_stages": [4]}}, "run/settings.json: model: norm_stages must be a list of names, got [4]."),
         (
             {"model": {"norm": "batch"}},
-            "run/settings.json: model: norm must be one of aibn, aibn-fixed, bn, in, ibn, got 'batch'.",
+            "run/settings.json: model: norm must be one of aibn, aibn-fixed, bn, in, ibn, own, got 'batch'.",
         ),
         (
             {"distance": {"neighbour_search": 5}},

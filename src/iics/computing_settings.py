@@ -41,6 +41,9 @@ class EngineSettings:
     """On GPUs, use operations that give the same bits every time, wherever torch has them; others may be faster."""
     threads: Annotated[int, whole(0, 1024)] = 0
     """Threads of each process on the CPU. 0: all cores, shared fairly by the processes of a machine."""
+    gradient_checkpointing: bool = False
+    """Whether maps within the blocks of a network without batch norms are computed anew for the gradient: a step takes
+    less memory, and one more forward pass."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="engine.")

@@ -18,7 +18,7 @@ from iics.errors import check_setting
 from iics.ranges import SEED, check_ranges, number, whole
 from iics.subjects import Fit, SubjectName
 
-NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn"]
+NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn", "own"]
 AlphaSharing = Literal["none", "block", "stage"]
 Centre = Literal["off", "on", "auto"]
 DEFAULT_CENTRE: Centre = "off"
@@ -36,11 +36,13 @@ class ModelSettings:
     """The network that makes the features."""
 
     backbone: str = "resnet50"
-    """Backbone by its timm name; any with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
+    """Backbone by its timm name, e.g. resnet50, vit_small_patch16_224; or hf-hub:OWNER/NAME, local-dir:FOLDER."""
     weights: str = "imagenet"
-    """Start from `imagenet`, `none` (random), a trained run or its model, or a file of others (docs/evaluation.md)."""
+    """Start from `imagenet` (what timm has for that name), `none` (random), a trained run or its model, or a file of
+    others (docs/evaluation.md)."""
     norm: NormKind = "aibn"
-    """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a)."""
+    """Normalisation in the norm stages: aibn (Eq. 12), aibn-fixed (alpha stays 0.5), bn, in, or ibn (IBN-a). own: of a
+    network without batch norms, as transformers are; it is then taken by itself."""
     norm_stages: tuple[str, ...] = ()
     """Module names whose batch norms are replaced, e.g. layer3 layer4. Empty: the later half of the backbone."""
     alpha_sharing: AlphaSharing = "block"
@@ -55,6 +57,10 @@ class ModelSettings:
     """How the last map becomes a feature: average, or gem (generalised mean; its power starts at 3 and is learned)."""
     neck: Literal["none", "batchnorm"] = "none"
     """What follows the pooling: none, or batchnorm, whose output is then the feature for labels, tests and search."""
+    layer_decay: Annotated[float, number(0, 1, above=True)] = 1.0
+    """Each block of the backbone learns at so many times the rate of the block behind it; 1: all alike."""
+    freeze_patch_embedding: bool = False
+    """Whether the layer that makes patches of crops, in transformers, keeps its weights."""
     subject: SubjectName = "person"
     """What crops show: person, vehicle, animal, other; sets defaults of mirror, fit and size, and words of texts."""
     mirror: bool = True

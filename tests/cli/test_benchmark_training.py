@@ -76,10 +76,10 @@ def test_the_same_as_json(iics):
         (["--loaded=63"], "--loaded must be at least a batch of 64, got 63."),
         (["--only"], "--only needs a value, got none; leave --only out if nothing is meant."),
         (
-            ["--backbone=vit_tiny_patch16_224"],
-            "The backbone vit_tiny_patch16_224 cannot be used: it has no batch norms (its norms are LayerNorm). Needed "
-            "is a network of timm with batch norms, which AIBN and the groups of stage 1 replace, e.g. resnet50, "
-            "resnet18 or efficientnet_lite0.",
+            ["--backbone=levit_128s"],
+            "The backbone levit_128s cannot be used: it has batch norms over tokens (BatchNorm1d), which cannot be "
+            "kept apart by camera. Needed is a network of timm whose norms are batch norms of maps, which are grouped "
+            "by camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or vit_small_patch16_224.",
         ),
         (["folder"], "Where is the data? folder needs --data-dir FOLDER."),
     ],

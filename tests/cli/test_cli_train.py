@@ -12,7 +12,9 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import _defaults
+from iics.cli.train import _defaults, with_absolute_weights
+from iics.models.reid_model import load_model
+from iics.models.timm_networks import create_network
 from iics.runs.rounds import with_resolved_settings
 from iics.runs.run_folder import RunFolder
 
@@ -244,6 +246,57 @@ def test_unknown_backbone_is_refused(train_refusal, market_people):
     assert "Did you mean resnet" in message
 
 
+def test_a_transformer_with_norms_that_it_has_not_or_a_size_that_its_patches_do_not_divide_is_refused(
+    train_refusal, market_people
+):
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--norm=aibn")
+    assert message.startswith(
+        "--norm aibn has nothing to replace in test_vit: it has no batch norms (its norms: LayerN"
+    )
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--height=70")
+    assert "patches of 16x16 pixels, which do not divide 70x32" in message
+    message = train_refusal("market-layout", market_people, "--backbone=test_vit", "--pooling=gem")
+    assert message.startswith("GeM pooling is for CNNs")
+    message = train_refusal("market-layout", market_people, "--backbone=test_resnet", "--engine.gradient-checkpointing")
+    assert message.startswith("--engine.gradient-checkpointing cannot be: test_resnet has batch norms")
+
+
+def test_a_transformer_trains_with_its_own_norms_and_resumes_to_a_model_that_knows_its_weights(
+    iics, folder_people, tiny_flags, tmp_path
+):
+    torch.manual_seed(0)
+    network = create_network("test_vit", size=(160, 160), own_pooling=True)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    tuning = ("--layer-decay=0.7", "--freeze-patch-embedding", "--engine.gradient-checkpointing")
+    flags = tiny_flags.but("--rounds=1", "--backbone=test_vit", f"--weights={tmp_path / 'w.pth'}", *tuning)
+    out = tmp_path / "run"
+    finished = iics("train", folder_people, "--out", out, *flags)
+    assert finished.code == 0, finished.stderr
+    first = "test_vit has no batch norms: its own norms stay (LayerNorm); --norm own."
+    assert finished.stderr.splitlines()[0] == first
+    assert RunFolder.open(out).settings().model.norm == "own"
+    model = load_model(out)
+    assert model.header.origin.weights == "w.pth"
+    assert torch.equal(model.backbone.patch_embed.proj.weight, network.patch_embed.proj.weight)
+    assert not torch.equal(model.backbone.norm.weight, network.norm.weight)
+    (tmp_path / "w.pth").unlink()
+    for file in (out / "model.safetensors", *sorted((out / "checkpoints").iterdir())[-1:]):
+        file.unlink()  # as killed between the stages
+    assert iics("train", "--resume", out).code == 0
+    again = load_model(out)
+    assert again.header == model.header
+    for key, value in model.backbone.state_dict().items():
+        assert torch.equal(again.backbone.state_dict()[key], value), key
+
+
+def test_the_folder_of_a_backbone_is_found_from_any_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    model = replace(presets.SAMPLE.model, backbone="local-dir:nets/vit", weights="w.pth")
+    found = with_absolute_weights(replace(presets.SAMPLE, model=model)).model
+    assert (found.backbone, found.weights) == (f"local-dir:{tmp_path / 'nets/vit'}", str(tmp_path / "w.pth"))
+    assert with_absolute_weights(presets.SAMPLE) == presets.SAMPLE
+
+
 def test_missing_folder_is_refused(train_refusal, tmp_path):
     message = train_refusal("market-layout", tmp_path / "nowhere")
     assert message.startswith(f"{tmp_path / 'nowhere'} does not exist.")
@@ -339,6 +392,6 @@ def test_weights_that_cannot_be_had_are_refused_before_data_is_read(train_refusa
     nowhere = tmp_path / "nowhere"
     assert train_refusal("folder", nowhere, f"--weights={nowhere}.pth").startswith("No weights file at")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     message = train_refusal("folder", nowhere, "--weights=imagenet", "--backbone=resnet50")
     assert message.startswith("Cannot download the ImageNet weights resnet50")

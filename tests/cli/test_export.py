@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
+from iics.config import ModelSettings
 from iics.export import comparison, onnx_file
 from iics.export.input_form import InputForm
 from iics.export.onnx_model import OnnxModel
+from iics.models.reid_model import create_model
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,16 @@ def test_fractions_in_whole_numbers_are_refused(refusal, run_folder):
         "uint8 pixels are whole numbers from 0 to 255, not 0-1; for 0-1 take --input float32-nchw."
     )
     assert "take --input float32-nchw." in refusal("export", run_folder, "--for", "boxmot", "--input", "uint8-nhwc")
+
+
+def test_a_transformer_is_refused_for_opencv_which_does_not_read_it(refusal, tmp_path):
+    settings = ModelSettings(backbone="test_vit", weights="none", norm="own", height=64, width=32)
+    create_model(settings, device=torch.device("cpu")).save(tmp_path / "model.safetensors")
+    message = refusal("export", tmp_path / "model.safetensors", "--for", "opencv")
+    assert message.startswith(
+        "OpenCV's network module does not read transformers (4.14 was tried), and test_vit is one."
+    )
+    assert not (tmp_path / "model.opencv.onnx").exists()
 
 
 def test_data_adds_a_table_of_torch_and_both_files(iics, run_folder, market_people, tmp_path):

@@ -49,6 +49,25 @@ def test_gem_pooling_and_the_neck_come_along(pixels):
     np.testing.assert_allclose(found, model.embed(pixels), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        ("test_vit", "own"),
+        ("test_resnet", "aibn"),
+        *(
+            pytest.param(name, norm, marks=pytest.mark.slow)
+            for name, norm in [("mobilenetv2_100", "aibn"), ("test_convnext", "own"), ("vit_small_patch16_224", "own")]
+        ),
+    ],
+)
+def test_transformers_and_cnns_are_exported_as_they_compute(name, norm, pixels):
+    torch.manual_seed(0)
+    settings = ModelSettings(backbone=name, weights="none", norm=norm, height=64, width=32)
+    model = create_model(settings, device=torch.device("cpu"))
+    found = OnnxModel(export_onnx(model), threads=1).embed(pixels[:5])
+    np.testing.assert_allclose(found, model.embed(pixels[:5]), rtol=0, atol=TOLERANCE)
+
+
 def test_features_do_not_depend_on_the_crops_beside_them(opened, pixels):
     np.testing.assert_allclose(opened.embed(pixels, batch_size=7), opened.embed(pixels), rtol=0, atol=1e-5)
 

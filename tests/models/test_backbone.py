@@ -10,11 +10,8 @@ from torch import nn
 from iics.errors import SettingsError, WeightsError
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
 from iics.models import imagenet_weights
-from iics.models.backbone import (
-    alpha_by_block,
-    backbone_spec,
-    create_backbone,
-)
+from iics.models.backbone import alpha_by_block, create_backbone
+from iics.models.backbone_spec import backbone_spec
 from iics.models.norm_replacement import group_batch_norms, replace_norms
 from iics.models.timm_networks import create_network
 
@@ -55,7 +52,7 @@ def test_an_unknown_stage_is_refused_with_examples():
 
 def test_weights_that_cannot_be_downloaded_are_an_error_with_a_way_out(monkeypatch):
     monkeypatch.setattr(imagenet_weights, "_stored_file", lambda name: None)
-    monkeypatch.setattr(imagenet_weights, "download_problem", lambda name: f"There is no {name} to be had.")
+    monkeypatch.setattr(imagenet_weights, "download_problem", lambda known: f"There is no {known.name} to be had.")
     with pytest.raises(WeightsError, match=r"no resnet18\.tv_in1k .*--weights FILE, .*--backbone efficientnet_lite0"):
         create_backbone("resnet18", weights="imagenet", norm="bn")
 

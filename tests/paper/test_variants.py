@@ -8,7 +8,8 @@ import pytest
 from iics import presets
 from iics.config import Settings
 from iics.errors import SettingsError
-from iics.models.backbone import alpha_by_block, backbone_spec, create_backbone
+from iics.models.backbone import alpha_by_block, create_backbone
+from iics.models.backbone_spec import backbone_spec
 from iics.paper import paper_results
 from iics.paper.variants import LAYERS, TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TargetName, variants_of
 

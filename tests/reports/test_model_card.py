@@ -11,6 +11,7 @@ import yaml
 from iics.errors import RunFolderError, WeightsError
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED
+from iics.models.weights_origin import WeightsOrigin
 from iics.reports.model_card import RESPONSIBLE_USE, Markdown, escaped, model_card, write_model_card
 from iics.reports.model_facts import ModelFacts
 from iics.reports.told_run import ToldRun
@@ -279,6 +280,23 @@ def test_other_folders_are_refused(tmp_path):
         (tmp_path / name).write_text("{}")
     with pytest.raises(WeightsError, match="No model file at"):
         write_model_card(tmp_path)
+
+
+def test_the_weights_that_the_model_names_stand_on_the_card_with_their_licence():
+    origin = WeightsOrigin("vit_x.a_b", "hf-hub:timm/vit_x.a_b", "ab" * 32, "apache-2.0, as timm states it")
+    card = model_card(facts(origin=origin))
+    assert (
+        r"Training started from the weights vit\_x.a\_b (hf-hub:timm/vit\_x.a\_b; SHA-256 abababababababab...). "
+        "Licence: apache-2.0, as timm states it. Their terms" in card
+    )
+    assert yaml_of(card)["base_model"] == "timm/vit_x.a_b"
+
+
+def test_a_card_does_not_tell_where_the_folder_of_a_backbone_lies():
+    settings = {"model": {"backbone": "local-dir:/home/somebody/nets/vit", "weights": "none"}}
+    card = model_card(facts(settings=settings))
+    assert "local-dir:vit" in card
+    assert "somebody" not in card
 
 
 def test_the_card_of_a_model_of_animals_speaks_of_animals():

@@ -12,7 +12,8 @@ import iics
 from iics.cli.fitting import Fitting
 from iics.config import ModelSettings
 from iics.errors import WeightsError
-from iics.models.backbone import _ENTRIES
+from iics.models.backbone_spec import _ENTRIES
+from iics.models.packaged_weights import PACKAGE_OF
 from iics.models.reid_model import create_model
 from iics.presets import OWN_CAMERAS, OWN_CAMERAS_OFFLINE, for_subject
 from iics.runs.fitted_settings import Machine, fit_length, fit_network, installed_problem
@@ -182,9 +183,11 @@ def test_the_choice_is_told_with_what_it_fits():
 
 
 def test_packages_are_seen_without_torch():
-    for backbone, entry in _ENTRIES.items():
+    for backbone in _ENTRIES:
         known = installed_problem(ModelSettings(backbone=backbone), False)
-        assert (known is None) == (entry.weights_package is not None), backbone
+        package = PACKAGE_OF.get(backbone)
+        assert (known is None) == (package is not None and package.is_installed), backbone
+    assert installed_problem(ModelSettings(backbone="efficientnet_lite0"), False) is None
 
 
 def test_only_presets_of_own_cameras_are_fitted_and_only_what_is_left_open():

@@ -33,7 +33,7 @@ class TrainingSpeedCommand:
     """What is changed for another line, one at a time: norm (to bn), precision (to the one that was not chosen; bf16 is
     slow on processors without it), memory-format (to contiguous), compile (takes minutes). May be empty."""
     backbone: str = "resnet50"
-    """Backbone by its timm name; any with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
+    """Backbone by its timm name, e.g. resnet50, vit_small_patch16_224."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height of a crop, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     import torch
 
     from iics.device import choose_device
-    from iics.models.backbone import backbone_spec
+    from iics.models.backbone_spec import backbone_spec
     from iics.training.engine import at_work, choose_engine
 
     backbone_spec(command.backbone)
@@ -98,10 +98,12 @@ def main(arguments: list[str]) -> int:
 
 def _workload(command: TrainingSpeedCommand) -> Workload:
     from iics.computing_settings import EngineSettings
+    from iics.models.backbone_spec import backbone_spec
     from iics.speed.training_work import Workload
 
     return Workload(
         backbone=command.backbone,
+        last_stride=backbone_spec(command.backbone).usual_last_stride,
         height=command.height,
         width=command.width,
         num_cameras=command.cameras,

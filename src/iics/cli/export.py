@@ -86,6 +86,7 @@ def main(arguments: list[str]) -> int:
     check_packages()
     splits = None if command.source == DataSource() else command.source.load()
     model = load_model_or_run(file, device="cpu")
+    _check_read_by_tool(command, model)
     height, width = model.header.height, model.header.width
     crops = drawn_crops(height, width) if splits is None else _pixels(splits.to_look_at(), model, _CROPS_COMPARED)
     means = needed_means(model.camera_means) if command.centre == "on" else model.camera_means
@@ -139,6 +140,17 @@ def _check(command: ExportCommand, out: Path) -> None:
     if command.int8 and command.source.data is None:
         raise DataError(
             "Eight bits are calibrated on crops: name data, as for iics train (iics export MODEL sample --int8)."
+        )
+
+
+def _check_read_by_tool(command: ExportCommand, model: ReidModel) -> None:
+    """Refuse a transformer for OpenCV, whose 4.14 cannot join a class token to a number of crops that is free."""
+    from iics.models.backbone_spec import backbone_spec
+
+    if command.tool == "opencv" and backbone_spec(model.header.backbone).structure.is_transformer:
+        raise ExportError(
+            f"OpenCV's network module does not read transformers (4.14 was tried), and {model.header.backbone} is one. "
+            "Read the file with onnxruntime: leave --for out, or name the form by --input, --values and --channels."
         )
 
 

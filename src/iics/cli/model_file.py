@@ -21,10 +21,10 @@ class ForeignWeights:
     """Weights that others trained, as they are."""
 
     weights: str | None = None
-    """Measure weights that others trained, instead of MODEL: `imagenet`, a file in torchvision's or timm's key names,
-    or a checkpoint of the authors of IICS, BoT, fast-reid, layumi or torchreid."""
+    """Measure weights that others trained, instead of MODEL: `imagenet` (what timm has for the backbone), a file in
+    torchvision's or timm's key names, or a checkpoint of the authors of IICS, BoT, fast-reid, layumi or torchreid."""
     backbone: str = "resnet50"
-    """What --weights are of: a timm name with batch norms, e.g. resnet50, resnet18, efficientnet_lite0."""
+    """What --weights are of: a timm name, e.g. resnet50, vit_small_patch16_224; hf-hub:OWNER/NAME, local-dir:FOLDER."""
     height: Annotated[int, whole(32, 2048)] = 256
     """Height that crops are resized to for --weights, in pixels."""
     width: Annotated[int, whole(32, 2048)] = 128

@@ -102,7 +102,9 @@ def main(arguments: list[str]) -> int:
         if command.out is not None and command.seeds == 1:  # before data is read and the machine probed
             out = expanded(command.out)
             processes.from_first(lambda: RunFolder.check_new(out))
-        fitting = Fitting.of(preset_of(arguments), command.settings, given_settings(arguments, kind))
+        given = given_settings(arguments, kind)
+        command = replace(command, settings=_for_backbone(command.settings, given, is_first=processes.is_first))
+        fitting = Fitting.of(preset_of(arguments), command.settings, given)
         fitted = None if fitting is None else processes.from_first(fitting.network)
         _check_settings(command.settings if fitted is None else fitted.settings)
         splits = source.load()
@@ -125,6 +127,27 @@ def _of_subject(settings: Settings, given: frozenset[str]) -> Settings:
         )
     subject = settings.model.subject
     return settings if subject == "person" else presets.for_subject(settings, subject, keeping=given)
+
+
+def _for_backbone(settings: Settings, given: frozenset[str], *, is_first: bool) -> Settings:
+    """Return settings whose norm and last stride the backbone can have, where flags named it and not them; say so."""
+    if "model.backbone" not in given:
+        return settings
+    from iics.models.backbone_spec import backbone_spec
+
+    model, spec = settings.model, backbone_spec(settings.model.backbone)
+    if spec.usual_norm != "aibn" and "model.norm" not in given:
+        model = replace(model, norm=spec.usual_norm)
+        if is_first:
+            which = "batch norms" if spec.usual_norm == "own" else "batch norms in its later half"
+            norms = ", ".join(spec.structure.other_norms) or "none"
+            text = f"{model.backbone} has no {which}: its own norms stay ({norms}); --norm {model.norm}."
+            print(text, file=sys.stderr)
+    if spec.usual_last_stride == 2 and "model.last_stride" not in given:
+        model = replace(model, last_stride=2)
+        if is_first:
+            print(f"The last stage of {model.backbone} cannot keep its resolution: --last-stride 2.", file=sys.stderr)
+    return replace(settings, model=model)
 
 
 def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, processes: Processes) -> Settings:
@@ -295,8 +318,11 @@ def fitting_preset(source: DataSource) -> PresetName:
 
 
 def with_absolute_weights(settings: Settings) -> Settings:
-    """Return settings whose weights file is found from any folder, as resuming needs it."""
-    weights = settings.model.weights
-    if weights in ("imagenet", "none"):
-        return settings
-    return replace(settings, model=replace(settings.model, weights=str(expanded(weights).absolute())))
+    """Return settings whose weights file, and folder of a backbone, are found from any folder, as resuming needs it."""
+    model = settings.model
+    if model.weights not in ("imagenet", "none"):
+        model = replace(model, weights=str(expanded(model.weights).absolute()))
+    kind, colon, folder = model.backbone.partition(":")
+    if kind == "local-dir":
+        model = replace(model, backbone=f"{kind}{colon}{expanded(folder).absolute()}")
+    return replace(settings, model=model)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from iics.config import Rate
+from iics.models.tuning import learning_groups
 from iics.ranges import check_ranges, number, whole
 
 
@@ -34,11 +35,10 @@ class AdamSettings:
 WARMUP_START = 0.01
 
 
-def adam(backbone: nn.Module, settings: AdamSettings) -> torch.optim.Optimizer:
-    """Return a new Adam of a backbone; its group keeps its rate as "initial_lr" too, the base of a schedule."""
-    rate, decay = settings.learning_rate, settings.weight_decay
-    group = {"params": [p for p in backbone.parameters() if p.requires_grad], "lr": rate, "initial_lr": rate}
-    return torch.optim.Adam([group], weight_decay=decay)
+def adam(backbone: nn.Module, settings: AdamSettings, *, layer_decay: float = 1.0) -> torch.optim.Optimizer:
+    """Return a new Adam of a backbone; its groups keep their rates as "initial_lr" too, the base of a schedule."""
+    groups = learning_groups(backbone, rate=settings.learning_rate, layer_decay=layer_decay)
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay)
 
 
 def rate_factors(settings: AdamSettings, *, round_index: int, num_steps: int) -> list[float]:

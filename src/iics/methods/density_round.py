@@ -24,7 +24,7 @@ from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
 from iics.methods.adam import AdamSettings, adam, rate_factors
 from iics.methods.method import StageResult, State
 from iics.methods.trainable import check_comparison_fits, memory_of_features
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.features import l2_normalise
 from iics.ranges import check_ranges, number, whole
 from iics.similarity.by_name import SEARCHES
@@ -123,7 +123,7 @@ def train_round(
     loss = make_loss(raw.shape[1], found.num_clusters).to(context.model.device)
     targets, camera_ids = (torch.from_numpy(ids.copy()) for ids in (found.labels, context.crops.camera_ids))
     loss.start(LabelledCrops(targets, camera_ids, features))
-    optimiser = adam(context.model.backbone, rates)
+    optimiser = adam(context.model.backbone, rates, layer_decay=context.settings.model.layer_decay)
     if state:
         optimiser.load_state_dict(state["optimiser"])
     batch_size = min(work.clusters_per_batch, found.num_clusters) * work.crops_per_cluster

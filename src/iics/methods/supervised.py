@@ -17,7 +17,7 @@ from iics.config import Settings
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import TrainingError, named
 from iics.methods.method import Method, Stage, StageResult, State
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
 from iics.training.losses import LOSSES

@@ -16,7 +16,7 @@ from iics.errors import TrainingError, check_setting, named
 from iics.labelling.labeller import labeller_of, max_dense_crops, stage2_distance
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.similarity.by_name import DISTANCES, SEARCHES, SIMILARITIES
 from iics.training.losses import LOSSES, LabelledCrops
 

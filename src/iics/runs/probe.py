@@ -15,7 +15,7 @@ from iics.config import ClusterSettings, Settings
 from iics.crops import CropSet
 from iics.labelling.labeller import Labeller, labeller_of, max_dense_crops, stage2_distance
 from iics.measure import measured
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.pixels.images import load_pixels
 from iics.similarity.cosine import CosineSimilarity
 from iics.speed.synthetic import SyntheticCrops, synthetic_crops
@@ -160,6 +160,7 @@ def _workload(settings: Settings, phase: Phase, units: int) -> Workload:
     model = settings.model
     workload = Workload(
         backbone=model.backbone,
+        last_stride=model.last_stride,
         height=model.height,
         width=model.width,
         crops_per_camera=settings.stage1.crops_per_camera,

@@ -23,6 +23,7 @@ from iics.errors import TrainingError
 from iics.labelling.labeller import with_resolved_route
 from iics.methods.by_name import ends_round, method_of, settings_for, stages_of
 from iics.models.reid_model import ReidModel, create_model
+from iics.models.weights_origin import WeightsOrigin
 from iics.pixels.digests import Digests
 from iics.pixels.held_pixels import held_if_they_fit
 from iics.pixels.pixel_cache import open_pixels
@@ -254,7 +255,8 @@ def _model_of(checkpoint: Checkpoint, settings: Settings) -> ReidModel:
     model = create_model(without_weights, device=torch.device(choose_device(settings.device)))
     model.backbone.load_state_dict(checkpoint.backbone)
     trained_rounds = checkpoint.round_index + int(ends_round(settings, checkpoint.stage_index))
-    model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds)
+    origin = WeightsOrigin(**checkpoint.origin) if checkpoint.origin else None
+    model.header = dataclasses.replace(model.header, trained_rounds=trained_rounds, origin=origin)
     return model
 
 

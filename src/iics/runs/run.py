@@ -216,6 +216,7 @@ class Run:
                 labels_before=before,
                 record=json.dumps(current.record),
                 history=history,
+                origin={} if self.model.header.origin is None else asdict(self.model.header.origin),
             )
         )
 

@@ -15,6 +15,7 @@ from iics.config import AugmentSettings, NormKind
 from iics.crops import CropSet
 from iics.device import wait_for
 from iics.measure import seconds_in_turn
+from iics.models.backbone_spec import backbone_spec
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation
 from iics.pixels.pixel_cache import open_pixels
@@ -140,19 +141,20 @@ def variants(
 
     settings = workload.engine
     usual = chosen(settings)
-    yield "aibn", "aibn", usual
-    if "norm" in options:
+    norm = backbone_spec(workload.backbone).usual_norm
+    yield norm, norm, usual
+    if "norm" in options and norm == "aibn":
         yield "bn", "bn", usual
     if "precision" in options:
         is_half = usual.dtype == torch.bfloat16
         other = replace(settings, precision="float32" if is_half else "bf16")
-        yield f"aibn, {other.precision}", "aibn", chosen(other)
+        yield f"{norm}, {other.precision}", norm, chosen(other)
     if "memory-format" in options:
         is_last = usual.memory_format == torch.channels_last
         other_format = torch.contiguous_format if is_last else torch.channels_last
         name = "contiguous" if is_last else "channels_last"
-        yield f"aibn, {name}", "aibn", replace(usual, memory_format=other_format)
+        yield f"{norm}, {name}", norm, replace(usual, memory_format=other_format)
     if "compile" in options:
         compiled = chosen(replace(settings, compile=True))
         if compiled.compiles:
-            yield "aibn, compiled", "aibn", compiled
+            yield f"{norm}, compiled", norm, compiled

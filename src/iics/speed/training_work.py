@@ -26,7 +26,7 @@ from iics.config import (
 )
 from iics.crops import CropSet
 from iics.methods.iics.stage1 import sum_over_cameras
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import create_model
 from iics.pixels.held_pixels import held_if_they_fit
@@ -61,6 +61,7 @@ class Workload:
         engine: How ours is computed.
         augment: What ours does to crops.
         seed: Of weights, pixels and augmentation.
+        last_stride: Of the backbone.
         mirror: Whether features are of mirror images, too.
     """
 
@@ -75,6 +76,7 @@ class Workload:
     engine: EngineSettings = field(default_factory=EngineSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
+    last_stride: Literal[1, 2] = 1
     mirror: bool = True
 
     def num_crops(self, phase: Phase) -> int:
@@ -98,6 +100,7 @@ def training_context(phase: Phase, workload: Workload, *, norm: NormKind, engine
             backbone=workload.backbone,
             weights="none",
             norm=norm,
+            last_stride=workload.last_stride,
             height=workload.height,
             width=workload.width,
             mirror=workload.mirror,

@@ -13,6 +13,7 @@ from iics.crops import CropSet
 from iics.device import wait_for
 from iics.models.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel
+from iics.models.tuning import learning_groups
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation
 from iics.pixels.held_pixels import pixels_on
@@ -124,13 +125,14 @@ class TrainingContext:
         return images
 
     def optimiser(self, heads: torch.nn.Module, *, backbone_rate: float, head_rate: float) -> torch.optim.Optimizer:
-        """Return a new SGD (Sec. 4.2) with one rate for the backbone and one for the heads.
+        """Return a new SGD (Sec. 4.2) with one rate for the heads and one for the backbone, or for each depth of it.
 
         Each group keeps its rate as "initial_lr" too, the base of a schedule (torch's name for it).
         """
+        decay = self.settings.model.layer_decay
         groups = [
-            {"params": [p for p in module.parameters() if p.requires_grad], "lr": rate, "initial_lr": rate}
-            for module, rate in ((self.model.backbone, backbone_rate), (heads, head_rate))
+            *learning_groups(self.model.backbone, rate=backbone_rate, layer_decay=decay),
+            *learning_groups(heads, rate=head_rate, layer_decay=1.0),
         ]
         return torch.optim.SGD(
             groups, lr=head_rate, momentum=self.settings.momentum, weight_decay=self.settings.weight_decay

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from iics.computing_settings import EngineSettings
 from iics.memory import keep_freed_memory
-from iics.models.backbone import backbone_spec
+from iics.models.backbone_spec import backbone_spec
+from iics.models.tuning import check_computed_anew
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Engine:
         num_parts: Parts a batch is computed in, one after another.
         is_deterministic: Whether a GPU may only use operations that give the same bits every time.
         num_threads: Of this process.
+        recomputes: Whether maps within blocks are computed anew for the gradient, not kept.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -46,6 +48,7 @@ class Engine:
     num_parts: int = 1
     is_deterministic: bool = True
     num_threads: int = 1
+    recomputes: bool = False
 
     def network(self, backbone: nn.Module) -> Callable[[Tensor], Tensor]:
         """Return the backbone as it is to be called: images (n, 3, h, w) to raw features (n, d), never in bfloat16.
@@ -54,6 +57,8 @@ class Engine:
         memory format, in place.
         """
         backbone.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        if self.recomputes:
+            backbone.set_grad_checkpointing(True)  # type: ignore[operator]
         forward = _CompiledOrNot(backbone) if self.compiles else backbone
 
         def compute(images: Tensor) -> Tensor:
@@ -73,6 +78,8 @@ class Engine:
         words.append("compiled" if self.compiles else "not compiled")
         if self.num_parts > 1:
             words.append(f"batches in {self.num_parts} parts")
+        if self.recomputes:
+            words.append("maps computed anew")
         if self.device.type == "cuda":
             words.append("deterministic" if self.is_deterministic else "not deterministic")
         return ", ".join([*words, f"{self.num_threads} thread{'s' if self.num_threads > 1 else ''}"])
@@ -85,7 +92,12 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
         settings: What was asked for.
         backbone: Whose convolutions decide, on a processor, whether bf16 is faster.
         device: Where.
+
+    Raises:
+        SettingsError: If maps cannot be computed anew in this backbone.
     """
+    if settings.gradient_checkpointing:
+        check_computed_anew(backbone)
     decided = decided_precision(settings, backbone=backbone, device=device)
     return Engine(
         device=device,
@@ -95,6 +107,7 @@ def choose_engine(settings: EngineSettings, *, backbone: str, device: torch.devi
         num_parts=settings.parts,
         is_deterministic=settings.deterministic,
         num_threads=settings.threads or _fair_threads(),
+        recomputes=settings.gradient_checkpointing,
     )
 
 

@@ -40,11 +40,12 @@ def check_step_fits(
         TrainingError: If they do not, with what they would take.
     """
     numbers = map_numbers(model.backbone, height=settings.model.height, width=settings.model.width)
+    kept = numbers.kept_at_blocks if engine.recomputes else numbers.kept
     num_bytes = 2 if engine.dtype == torch.bfloat16 else 4
     on_cpu = engine.device.type == "cpu"
     free = free_memory() if on_cpu else free_on(engine.device)
     features = StepBatch(min(settings.inference_batch_size, len(crops)), "--inference-batch-size")
-    works = [("A training step", batch, numbers.kept, settings.engine.parts) for batch in batches]
+    works = [("A training step", batch, kept, settings.engine.parts) for batch in batches]
     most = 0.0
     for what, batch, numbers_a_crop, num_parts in [*works, ("Extracting features", features, numbers.largest, 1)]:
         needed = numbers_a_crop * num_bytes * batch.num_crops / num_parts
