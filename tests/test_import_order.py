@@ -32,6 +32,8 @@ GROUND = {
     "shown_name",
     "shown_picture",
     "privacy",
+    "video_frames",
+    "video_pictures",
     "settings_json",
     "zip_member",
 }

@@ -362,7 +362,7 @@ def test_a_long_name_is_cut_short(walk, hog, tmp_path, by_colour):
 
 
 def test_images_are_jpeg_of_the_frames_pixels(walk, hog, quickly, by_colour):
-    from iics.video.frames import VideoFile
+    from iics.video_frames import VideoFile
 
     out = quickly
     row = table(out)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -40,7 +40,7 @@ class IndexCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     crops: tyro.conf.Positional[tuple[str, ...]]
-    """Folders of camera folders, or tables of crops (.csv, .parquet), or data by name as in iics train (sample,
+    """Folders of camera folders, or tables of crops (.csv, .parquet) or boxes (.txt, .json), or data by name as in iics train (sample,
     market1501, pattern, ...); with --camera image files or folders of them."""
     model: Path
     """Model file, or the run folder that holds it."""
@@ -48,6 +48,8 @@ class IndexCommand:
     """Where data by name is."""
     pattern: str | None = None
     """What file names of the data pattern say."""
+    classes: str | None = None
+    """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck."""
     splits: tuple[SplitName, ...] = ()
     """Of data with splits: which. By default its gallery, or all it has to train on if it has none."""
     camera: str | None = None
@@ -73,6 +75,7 @@ def main(arguments: list[str]) -> int:
         command.crops,
         data_dir=command.data_dir,
         pattern=command.pattern,
+        classes=command.classes,
         splits=command.splits,
         camera=command.camera,
     )
@@ -137,6 +140,7 @@ def named_crops(
     *,
     data_dir: Path | None,
     pattern: str | None,
+    classes: str | None,
     splits: Sequence[SplitName],
     camera: str | None,
 ) -> list[CropSet]:
@@ -144,9 +148,10 @@ def named_crops(
 
     Args:
         words: The name of data as in other commands (sample, csv, ...), or paths: folders of camera folders, tables of
-            crops ending in .csv or .parquet; with `camera` image files or folders of them.
+            crops or boxes (`path_kind.TABLES`); with `camera` image files or folders of them.
         data_dir: Where the named data is.
         pattern: What its file names say.
+        classes: Of boxes in frames, which classes.
         splits: Which splits; none for the gallery of data that has one, else all that was read as its train split.
         camera: The one camera that took all the crops.
 
@@ -167,8 +172,8 @@ def named_crops(
         if splits:
             raise DataError("--splits is for data with splits; images of --camera have none.")
         return [_of_one_camera(words, camera)]
-    named = [DataSource(words[0], data_dir, pattern)] if is_named else []
-    sources = named or [_source_of_path(Path(word)) for word in words]
+    named = [DataSource(words[0], data_dir, pattern, classes)] if is_named else []
+    sources = named or [replace(_source_of_path(Path(word)), classes=classes) for word in words]
     return [crops for source in sources for crops in _chosen_splits(source.load(), splits)]
 
 

@@ -27,7 +27,9 @@ BenchmarkName = Literal[
     "market-layout",
     "pytorch-folders",
 ]
-DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet"]
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "mot", "mtmc", "coco"]
+_FILES = ("csv", "parquet", "coco")
+_BOXES = ("mot", "mtmc", "coco")
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,20 @@ class DataSource:
     """Which data a command works on, as its flags say."""
 
     data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[DATA]")] = None
-    """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet); or by name: sample,
+    """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet), or boxes in frames
+    (.txt in MOT's format, .json in COCO's); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv or parquet, with --data-dir (docs/your_cameras.md)."""
+    --pattern), csv, parquet (docs/your_cameras.md), mot, mtmc or coco (boxes in frames, docs/boxes.md), with
+    --data-dir."""
     data_dir: Path | None = None
-    """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
-    relative paths start."""
+    """Where the data is: a folder, or a benchmark's zip; for csv, parquet and coco the file, from whose folder relative
+    paths start; for mot and mtmc a sequence, a folder of sequences, or a file of boxes."""
     pattern: str | None = None
     """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
+    classes: str | None = None
+    """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck; mot has numbers. By default pedestrians
+    (1), and of coco the only class or person."""
 
     def load(self) -> DataSplits:
         """Return the data.
@@ -60,12 +67,16 @@ class DataSource:
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:
-            kind = "FILE" if self.data in ("csv", "parquet") else "FOLDER"
+            kind = "FILE" if self.data in _FILES else "FOLDER"
             raise DataError(f"Where is the data? {self.data} needs --data-dir {kind}.")
         if self.data == "pattern" and not self.pattern:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
+        if self.classes is not None and self.data not in _BOXES:
+            raise DataError(
+                f"--classes is for boxes in frames ({', '.join(_BOXES)}), not for {self.data}; leave it out."
+            )
         return _read(self)
 
     def by_name(self) -> DataSource:
@@ -89,12 +100,17 @@ class DataSource:
         """Return the same source, found from any folder."""
         return self if self.data_dir is None else replace(self, data_dir=expanded(self.data_dir).absolute())
 
+    def wanted_classes(self) -> tuple[str, ...] | None:
+        """Return the classes that are named, None if none is."""
+        return None if self.classes is None else tuple(name.strip() for name in self.classes.split(","))
+
     def to_values(self) -> dict[str, str]:
         """Return the flags as text, for a run folder; "" for none."""
         return {
             "data": self.data or "",
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "pattern": self.pattern or "",
+            "classes": self.classes or "",
         }
 
     @classmethod
@@ -110,6 +126,7 @@ class DataSource:
             data=values["data"],
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
+            classes=values.get("classes") or None,
         )
 
 
@@ -119,8 +136,10 @@ SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
 
 def _read(source: DataSource) -> DataSplits:
     from iics.readers.benchmarks import LOADERS, load_sample
+    from iics.readers.coco import load_coco
     from iics.readers.csv_table import load_csv
     from iics.readers.folders import load_folder
+    from iics.readers.mot import load_mot, load_mtmc
     from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
 
@@ -129,4 +148,7 @@ def _read(source: DataSource) -> DataSplits:
     place = cast(Path, source.data_dir)  # `load` has seen to it
     if source.data == "pattern":
         return load_pattern(place, source.pattern or "")
+    boxes = {"mot": load_mot, "mtmc": load_mtmc, "coco": load_coco}
+    if source.data in boxes:
+        return boxes[source.data](place, classes=source.wanted_classes())
     return {**LOADERS, "folder": load_folder, "csv": load_csv, "parquet": load_parquet}[source.data](place)

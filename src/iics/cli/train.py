@@ -203,7 +203,9 @@ def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
     values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
     words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
     data_dir = values.get("--data-dir")
-    return DataSource(words[0] if words else None, Path(data_dir) if data_dir else None, values.get("--pattern"))
+    name = words[0] if words else None
+    place = Path(data_dir) if data_dir else None
+    return DataSource(name, place, values.get("--pattern"), values.get("--classes"))
 
 
 def _kind(arguments: list[str]) -> type[TrainCommand]:
