@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from iics.errors import VideoError
 from iics import video_frames as frames
+from iics.errors import VideoError
 from iics.video.crop_video import crop_video
 from iics.video.detections import Detections
 from iics.video.detectors import DETECTORS, DetectorKind

@@ -40,8 +40,8 @@ class IndexCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     crops: tyro.conf.Positional[tuple[str, ...]]
-    """Folders of camera folders, or tables of crops (.csv, .parquet) or boxes (.txt, .json), or data by name as in iics train (sample,
-    market1501, pattern, ...); with --camera image files or folders of them."""
+    """Folders of camera folders, tables of crops (.csv, .parquet) or boxes (.txt, .json), or data by name as in iics
+    train (sample, market1501, pattern, ...); with --camera image files or folders of them."""
     model: Path
     """Model file, or the run folder that holds it."""
     data_dir: Path | None = None

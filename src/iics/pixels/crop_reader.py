@@ -1,4 +1,4 @@
-"""Encoded files of a crop set, one after another or from many threads; an archive is opened once, a video stays open."""
+"""Encoded files of a crop set, one after another or from many threads; archives and videos stay open."""
 
 from __future__ import annotations
 

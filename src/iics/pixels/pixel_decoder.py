@@ -28,7 +28,7 @@ class PixelDecoder:
 
     Raises:
         ValueError: If height, width or num_threads is below 1.
-        DataError: If the archive of the crops cannot be opened, or they lie in a video: each batch would decode it anew.
+        DataError: If the archive of the crops cannot be opened, or they lie in a video: each batch would decode it.
     """
 
     def __init__(self, crops: CropSet, *, height: int, width: int, num_threads: int | None = None) -> None:

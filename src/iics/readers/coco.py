@@ -32,7 +32,7 @@ def load_coco(file: Path | str, *, classes: Collection[str] | None = None) -> Da
     """Return the boxes of a COCO file as crops.
 
     Args:
-        file: The JSON file. Pictures are looked for from its folder, then from the folder above and in `images` of both.
+        file: The JSON file. Pictures are looked for in its folder, in the folder above, and in `images` of both.
             If an image's video is a video file there, its frame is read from that.
         classes: Names of the categories to keep. By default the only one, or `person` where there are several.
 
@@ -70,10 +70,7 @@ def _of_classes(found: CocoFile, classes: Collection[str] | None, path: Path) ->
     """Return the annotations that are crops of one of the classes, with their images; log how many are not."""
     names = {number: category.text("name") for number, category in found.categories.items()}
     used = {names.get(entry.text("category_id"), "") for entry, _ in found.boxes}
-    if classes is None:
-        wanted = used if len(used) == 1 else {_PERSON}
-    else:
-        wanted = set(classes)
+    wanted = (used if len(used) == 1 else {_PERSON}) if classes is None else set(classes)
     unknown = sorted(wanted - set(names.values()) - used)
     if unknown:
         said = "has boxes of several classes and none is person" if classes is None else f"has no class {unknown[0]}"
@@ -101,7 +98,7 @@ def _of_classes(found: CocoFile, classes: Collection[str] | None, path: Path) ->
 
 def _box(entry: Entry, place: str) -> list[str]:
     box = entry.values.get("bbox")
-    if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004 - left, top, width, height
+    if not isinstance(box, list) or len(box) != 4:
         raise DataError(f"{place}: bbox {box!r:.80} is not four numbers; COCO's are left, top, width and height.")
     return [str(value) for value in box]
 

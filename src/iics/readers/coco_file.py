@@ -88,8 +88,8 @@ def read_coco(file: Path) -> CocoFile:
         raise DataError(f"{file} is no JSON: {error}. {_NEEDED}.") from error
     if isinstance(content, list):
         raise DataError(
-            f"{file} is a list, as of results: it does not say which picture an image_id is. {_NEEDED}; put these boxes "
-            "into its annotations."
+            f"{file} is a list, as of results: it does not say which picture an image_id is. {_NEEDED}; put these "
+            "boxes into its annotations."
         )
     lists = {key: _entries(content, key, file) for key in ("images", "annotations", "categories", "videos")}
     for key in ("images", "annotations"):

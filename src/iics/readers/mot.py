@@ -126,7 +126,7 @@ def _share_inside(box: MotBox, sequence: Sequence, size: tuple[int, int]) -> flo
         left, top, width, height = map(float, box.box)
     except ValueError:
         return 1.0  # refused with all other tables' boxes
-    if max(map(abs, (left, top, width, height))) <= 1.5 or not (width > 0 and height > 0):  # noqa: PLR2004 - shares
+    if max(map(abs, (left, top, width, height))) <= 1.5 or not (width > 0 and height > 0):  # shares
         return 1.0
     across, down = (
         max(0.0, min(start + length, side) - max(start, 0.0))
@@ -145,8 +145,8 @@ def _check_one_camera(boxes: Collection[MotBox], sequence: Sequence, camera_of: 
         if box.id != NO_ID and camera_of.setdefault(box.id, sequence.name) != sequence.name:
             raise DataError(
                 f"{sequence.text}, line {box.line}: tracklet {box.id} is in two cameras, {camera_of[box.id]} and "
-                f"{sequence.name}; a tracklet is one individual followed by one camera. If these ids are true, name the "
-                "files gt/gt.txt; if each camera numbers its own, read them as mot."
+                f"{sequence.name}; a tracklet is one individual followed by one camera. If these ids are true, name "
+                "the files gt/gt.txt; if each camera numbers its own, read them as mot."
             )
 
 

@@ -154,7 +154,7 @@ def _of_folder(folder: Path, text: Path | None = None) -> Sequence:
 
 
 def _of_file(text: Path) -> Sequence:
-    """Return the sequence of a text file: that of the folder around gt/ or det/, or the frames of its name beside it."""
+    """Return the sequence of a text file: of the folder around gt/ or det/, or with the frames beside it."""
     text = text.absolute()
     if text.parent.name in ("gt", "det"):
         return _of_folder(text.parent.parent, text)
@@ -179,8 +179,8 @@ def _frames_or_video(frames: Path, place: Path, text: Path) -> Path:
             f"{len(videos)} videos are beside it ({videos[0].name}, ...)" if videos else "there is no video beside it"
         )
         raise DataError(
-            f"The frames of {text} are missing: there is no folder {frames}, and {what}. {_LAYOUT}; a video needs to be "
-            "the only one."
+            f"The frames of {text} are missing: there is no folder {frames}, and {what}. {_LAYOUT}; a video needs to "
+            "be the only one."
         )
     return videos[0]
 

@@ -54,7 +54,7 @@ def read_mot_text(file: Path, *, is_truth: bool, classes: Collection[str] | None
         file: Values separated by commas or blanks; no line of names.
         is_truth: Whether it is ground truth, whose boxes may have a flag, a class and a visible share. Those that are
             not to be considered, of other classes or less visible than `LEAST_VISIBLE` are left out.
-        classes: The classes to keep, as they are numbered there; None keeps pedestrians of ground truth, and all others.
+        classes: The classes to keep, as they are numbered there; None keeps pedestrians of ground truth, else all.
 
     Raises:
         DataError: If the file cannot be read, has no box, or a line that is none; the message names the line.
@@ -114,8 +114,8 @@ def _check_columns(rows: Sequence[Sequence[str]], lines: Sequence[int], file: Pa
         )
     if num_columns == _MOST and _is_visdrone(rows):
         raise DataError(
-            f"{file} looks like VisDrone's annotations: a class, truncation and occlusion in columns 8 to 10, where MOT "
-            "text has a place in the world or -1. Keep the boxes of one class, and the first six columns of them."
+            f"{file} looks like VisDrone's annotations: a class, truncation and occlusion in columns 8 to 10, where "
+            "MOT text has a place in the world or -1. Keep the boxes of one class, and the first six columns of them."
         )
 
 

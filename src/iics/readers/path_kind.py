@@ -85,8 +85,8 @@ def unknown_data(word: str, *, names: Sequence[str]) -> DataError:
 def _way_out(path: Path) -> str:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return (
-            f"Cut crops out of a video first: iics crop {path.name} --camera NAME --out crops. With boxes of its frames "
-            "beside it, name these (docs/boxes.md)."
+            f"Cut crops out of a video first: iics crop {path.name} --camera NAME --out crops. With boxes of its "
+            "frames beside it, name these (docs/boxes.md)."
         )
     if path.suffix.lower() == ".zip":
         return f"Of a zip, say which data set it holds, e.g. market1501 --data-dir {path.name}."
