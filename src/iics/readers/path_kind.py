@@ -21,7 +21,6 @@ TABLES: dict[str, Literal["csv", "parquet", "coco", "mot"]] = {
     ".json": "coco",
     ".txt": "mot",
 }
-_READ = "a folder of camera folders, a table (.csv, .parquet), or boxes in frames (.txt, .json)"
 _OF_LAYOUTS = {
     "bounding_box_train": "market-layout (data of your own), market1501, dukemtmc, occluded-duke, ltcc or cuhk03-...",
     "bounding_box_test": "market-layout (data of your own), market1501, dukemtmc, occluded-duke, ltcc or cuhk03-...",
@@ -42,9 +41,15 @@ def kind_of_path(path: Path) -> Literal["folder", "csv", "parquet", "coco", "mot
     if path.suffix.lower() in TABLES and not path.is_dir():
         return TABLES[path.suffix.lower()]
     if path.is_file():
-        raise DataError(f"{path} is none of these: {_READ}. {_way_out(path)}")
+        raise DataError(
+            f"{path} is neither a folder of camera folders nor a table (.csv, .parquet) nor boxes in frames (.txt, "
+            f".json). {_way_out(path)}"
+        )
     if not path.is_dir():
-        raise DataError(f"There is no data at {path}; name {_READ}.")
+        raise DataError(
+            f"There is no data at {path}; name a folder of camera folders, a table (.csv, .parquet), or boxes in "
+            "frames (.txt, .json)."
+        )
     for name, meant in _OF_LAYOUTS.items():
         if (path / name).exists():
             raise DataError(
@@ -85,8 +90,8 @@ def unknown_data(word: str, *, names: Sequence[str]) -> DataError:
 def _way_out(path: Path) -> str:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return (
-            f"Cut crops out of a video first: iics crop {path.name} --camera NAME --out crops. With boxes of its "
-            "frames beside it, name these (docs/boxes.md)."
+            "Boxes of its frames, in a file beside it, can be read (docs/boxes.md). Cut crops out of a video first: "
+            f"iics crop {path.name} --camera NAME --out crops."
         )
     if path.suffix.lower() == ".zip":
         return f"Of a zip, say which data set it holds, e.g. market1501 --data-dir {path.name}."
