@@ -1,8 +1,8 @@
 """One frame of a video as a picture: VIDEO/000451 is frame 451 of the file VIDEO, counted from 1.
 
 So a crop can lie in a video as it lies in a file: path, box, messages and galleries need nothing of their own. A video
-is only ever decoded forward, because OpenCV seeks by the stated rate, which need not hold: frames in their order cost one decoding of the
-video a thread, a frame before the last one costs another.
+is only ever decoded forward, because OpenCV seeks by the stated rate, which need not hold. Frames in their order cost
+one decoding of the video a thread; a frame before the last one costs another.
 """
 
 from __future__ import annotations
