@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,8 +30,17 @@ def place_in_video(path: Path) -> tuple[Path, int] | None:
     return (path.parent, int(path.name)) if is_frame and int(path.name) > 0 else None
 
 
-def shown_video_size(video: Path) -> tuple[int, int]:
-    """Return width and height of the frames of a video, as they are shown.
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video is: width and height of its frames as they are shown, and the rate that it states."""
+
+    width: int
+    height: int
+    frames_per_second: float
+
+
+def video_facts(video: Path) -> VideoFacts:
+    """Return what a video is; its first frame is decoded.
 
     Raises:
         DataError: If it cannot be read.
@@ -39,14 +49,17 @@ def shown_video_size(video: Path) -> tuple[int, int]:
         found = video.stat()
     except OSError as error:
         raise DataError(str(error.strerror or error)) from error
-    return _size(video, found.st_mtime_ns, found.st_size)
+    return _facts(video, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=256)
-def _size(video: Path, _changed: int, _num_bytes: int) -> tuple[int, int]:
-    with _readable(video) as opened:
-        height, width = opened.picture(0).shape[:2]
-    return width, height
+def _facts(video: Path, _changed: int, _num_bytes: int) -> VideoFacts:
+    try:
+        with VideoFile(video) as opened:
+            height, width = opened.picture(0).shape[:2]
+            return VideoFacts(width, height, opened.frames_per_second)
+    except VideoError as error:
+        raise DataError(str(error).rstrip(".")) from error
 
 
 class VideoPictures:
@@ -94,10 +107,3 @@ class VideoPictures:
         with self._lock:
             self._opened[thread] = video, file
         return file
-
-
-def _readable(video: Path) -> VideoFile:
-    try:
-        return VideoFile(video)
-    except VideoError as error:
-        raise DataError(str(error).rstrip(".")) from error

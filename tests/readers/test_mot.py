@@ -116,6 +116,7 @@ def test_frames_of_a_video_are_read_as_those_of_pictures(tmp_path, walk, drawn_p
     lines = [f"{frame},{who},{x},70,40,100" for frame in range(1, 41) for who, x in ((1, 20 + frame), (2, 260))]
     (tmp_path / "cam" / "gt" / "gt.txt").write_text("\n".join(lines))
     train = load_mot(tmp_path / "cam").train
+    assert train.times[-1] == pytest.approx(39 / 25)
     assert train.label(0) == f"{tmp_path}/cam/street.mp4/000001[40x100+21+70]"
     pixels = load_pixels(train, height=100, width=40, num_threads=2)
     for at in (0, 30, 62, 78):
@@ -180,6 +181,13 @@ def test_the_same_frames_by_two_detectors_are_not_two_cameras(sequence, tmp_path
     for detector in ("DPM", "SDP"):
         sequence(*TRUTH, name=f"MOT17-02-{detector}")
     with pytest.raises(DataError, match=r"MOT17-02-DPM and MOT17-02-SDP in .* show the same frames"):
+        load_mot(tmp_path / "data")
+
+
+def test_a_sequence_without_boxes_among_others_is_not_passed_over(sequence, tmp_path):
+    sequence(*TRUTH, name="S-01")
+    sequence(*TRUTH, name="S-02", text="gt/other.txt")
+    with pytest.raises(DataError, match=r"S-02 has frames but neither gt/gt\.txt nor det/det\.txt, which"):
         load_mot(tmp_path / "data")
 
 

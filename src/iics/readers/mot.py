@@ -86,7 +86,7 @@ def _add(rows: Rows, sequence: Sequence, boxes: Collection[MotBox], *, prefix: s
     if not boxes:
         return
     frames = sequence.frames({box.frame for box in boxes})
-    rate = sequence.info.frames_per_second
+    rate = sequence.frames_per_second
     people = _names({box.id for box in boxes}, prefix)
     for box in boxes:
         values = {

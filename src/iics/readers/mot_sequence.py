@@ -20,7 +20,7 @@ from iics.errors import DataError
 from iics.readers.left_out import is_ignored, is_image
 from iics.regular_file import MOST_TEXT_BYTES, open_regular, read_regular
 from iics.shown_picture import decoding, opened_picture, shown_size
-from iics.video_pictures import VIDEO_SUFFIXES, picture_path, shown_video_size
+from iics.video_pictures import VIDEO_SUFFIXES, VideoFacts, picture_path, video_facts
 
 _INFO, _FRAMES = "seqinfo.ini", "img1"
 _TEXTS = ("gt/gt.txt", "det/det.txt")  # the first that is there
@@ -87,6 +87,20 @@ class Sequence:
             )
         return {number: self.pictures[number] for number in numbers}
 
+    @property
+    def frames_per_second(self) -> float:
+        """Frames a second as seqinfo.ini says or, if it does not, the video; 0 if neither does."""
+        if self.info.frames_per_second or self.pictures is not None:
+            return self.info.frames_per_second
+        return self._facts.frames_per_second
+
+    @cached_property
+    def _facts(self) -> VideoFacts:
+        try:
+            return video_facts(self.place)
+        except DataError as error:
+            raise DataError(f"The frames of {self.text} cannot be read: {error}.") from error
+
     def size(self) -> tuple[int, int]:
         """Return width and height of the frames.
 
@@ -94,7 +108,7 @@ class Sequence:
             DataError: If the first one cannot be read, or seqinfo.ini says another size.
         """
         if self.pictures is None:
-            size = shown_video_size(self.place)
+            size = self._facts.width, self._facts.height
         else:
             first = self.pictures[min(self.pictures)]
             try:
@@ -130,6 +144,9 @@ def find_sequences(data_dir: Path) -> list[Sequence]:
     folders = {entry.name: entry for entry in entries if entry.is_dir() and _text_of(entry) is not None}
     if folders:
         _check_copies(list(folders), data_dir)
+        _check_all_have_boxes(
+            {entry.name for entry in entries if (entry / _FRAMES).is_dir()} - folders.keys(), data_dir
+        )
         return [_of_folder(folders[name]) for name in natural_order(folders)]
     texts = {entry.stem: entry for entry in entries if entry.suffix.lower() == ".txt" and entry.is_file()}
     if not texts:
@@ -234,6 +251,15 @@ def _info(file: Path) -> SequenceInfo:
     if not 0 <= info.frames_per_second <= 10**4:
         raise DataError(f"{file}: frameRate {info.frames_per_second:g} is no number of frames a second.")
     return info
+
+
+def _check_all_have_boxes(without: set[str], data_dir: Path) -> None:
+    """Refuse frames without boxes beside sequences that have them: they would be passed over."""
+    if without:
+        raise DataError(
+            f"{data_dir / natural_order(without)[0]} has frames but neither {' nor '.join(_TEXTS)}, which other "
+            f"folders in {data_dir} have. Add its boxes, or move it away."
+        )
 
 
 def _check_copies(names: list[str], data_dir: Path) -> None:

@@ -29,7 +29,7 @@ _WHOLE = re.compile(r"([-+]?[0-9]{1,18})(\.0*)?(e\+?0+)?", re.IGNORECASE)
 _LAYOUT = "frame, id, left, top, width, height, perhaps a flag or confidence, a class and the visible share"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MotBox:
     """One line: whole numbers are plain, the numbers of the box as they were written."""
 
