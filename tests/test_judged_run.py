@@ -13,6 +13,8 @@ import iics
 from iics import judged_run, trained_run
 from iics.evaluation.across_cameras import across_cameras
 from iics.judged_run import judge, labels_of
+from iics.models.reid_model import ReidModel
+from iics.pixels.images import load_pixels
 from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
 from iics.reports.report import write_report
 from iics.runs.rounds import starting_model
@@ -63,6 +65,48 @@ def test_pictures_are_small(finished):
         with Image.open(finished.folder / name) as picture:
             assert picture.width < 1200
         assert (finished.folder / name).stat().st_size < 300_000
+
+
+def test_pixels_that_training_had_are_not_decoded_again(copied, finished, crops, monkeypatch):
+    header, embed, seen = finished.model.header, ReidModel.embed, []
+
+    def watched(model, images, **options):
+        seen.append(type(images))
+        return embed(model, images, **options)
+
+    monkeypatch.setattr(ReidModel, "embed", watched)
+    order = np.random.default_rng(0).permutation(len(crops))
+    pixels = load_pixels(crops, height=header.height, width=header.width)
+    judge(replace(copied, decoded=(crops.subset(order), pixels[order])), crops)
+    assert set(seen) == {np.ndarray}
+    before, after = (vars(Judgement.read(run.folder).after) for run in (finished, copied))
+    assert after == pytest.approx(before, abs=1e-3)
+
+
+def test_of_one_camera_clusters_alone_are_shown(copied, crops):
+    judge(copied, crops.subset(crops.camera_ids == 0))
+    assert [(copied.folder / name).exists() for name in (JUDGEMENT, CLUSTER_SHEET, MATCH_SHEET)] == [False, True, False]
+
+
+@pytest.mark.slow
+def test_one_camera_is_trained_measured_and_told_of(people, tiny_settings, tmp_path, caplog):
+    alone, tested = (crops.subset(crops.camera_ids == 0) for crops in (people.train, people.gallery))
+    settings = replace(tiny_settings, rounds=1, loggers=())
+    run = iics.train(alone, settings=settings, out=tmp_path / "run", query=tested, gallery=tested)
+    assert "are of one camera, so rounds are stage 1 alone" in caplog.text
+    assert json.loads((run.folder / "settings.json").read_text())["stages"] == "stage1"
+    assert run.history[-1]["evaluation"]["within_camera"] == 1
+    assert not (run.folder / "camera_pairs.json").exists()
+    assert (run.folder / CLUSTER_SHEET).is_file()
+    page, card = ((run.folder / name).read_text() for name in ("report.html", "model.md"))
+    assert "All crops are of one camera" in page
+    assert "camera mix" not in page
+    assert "Within one camera (protocol same-camera)" in card
+    assert run.model.header.match_thresholds.calibration == "identities in one camera"
+    assert [record["round"] for record in iics.resume(run.folder, alone, query=tested, gallery=tested).history] == [
+        0,
+        1,
+    ]
 
 
 def test_a_judged_run_is_not_judged_again(finished, crops, monkeypatch):

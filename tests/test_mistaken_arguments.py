@@ -76,8 +76,23 @@ def test_a_frame_that_was_not_read_is_refused(run_folder):
 
 @pytest.mark.parametrize("wrong", ["sample", None])
 def test_settings_by_name_are_refused(cameras, tmp_path, wrong):
-    with pytest.raises(SettingsError, match=r"^settings are e\.g\. iics\.presets\.SAMPLE, .*got "):
+    with pytest.raises(SettingsError, match=r"^Training needs settings, and .*settings=iics\.presets\.SAMPLE"):
         iics.train(cameras.train, settings=wrong, out=tmp_path / "run")
+
+
+def test_training_says_what_it_was_not_given(cameras, tmp_path):
+    with pytest.raises(SettingsError, match=r"^Training needs settings, and none were given: .*fit_settings"):
+        iics.train(cameras.train, out=tmp_path / "run")
+    with pytest.raises(SettingsError, match=r"^Training needs a folder to keep its run in, .* out='runs/first'"):
+        iics.train(cameras.train, settings=iics.presets.SAMPLE)
+    with pytest.raises(SettingsError, match=r"^Training needs settings"):
+        iics.train_seeds(cameras.train, seeds=2)
+
+
+def test_crops_print_in_a_line(cameras):
+    assert repr(cameras.train).startswith("<CropSet ")
+    assert len(repr(cameras.train)) < 120
+    assert "cameras" in repr(cameras.train)
 
 
 def test_settings_are_fitted_to_one_split(cameras):

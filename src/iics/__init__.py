@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from iics.readers.mot import load_mtmc as load_mtmc
     from iics.readers.parquet_table import load_parquet as load_parquet
     from iics.readers.patterns import load_pattern as load_pattern
+    from iics.readers.wildlife import load_wildlife as load_wildlife
     from iics.reports.calibrated_model import calibrate as calibrate
     from iics.runs.fitted_settings import fit_settings as fit_settings
     from iics.runs.rounds import TrainingRun as TrainingRun
@@ -85,6 +86,7 @@ _HOMES = {
     "load_pytorch_folders": "iics.readers.benchmarks",
     "load_sample": "iics.readers.benchmarks",
     "load_veri776": "iics.readers.benchmarks",
+    "load_wildlife": "iics.readers.wildlife",
     "resume": "iics.trained_run",
     "train": "iics.trained_run",
     "train_seeds": "iics.trained_seeds",

@@ -133,6 +133,10 @@ class ClusterSettings:
     """For `density`: largest distance of neighbours. 0.4 to 0.6 suits Jaccard distances, --distance.lambda-value 0."""
     min_crops: Annotated[int, whole(2, 10**4)] = 4
     """For `density`: crops that the middle of a cluster has within eps, itself included; others are in no cluster."""
+    grow: Annotated[float, number(0, 2)] = 0.0
+    """For `density`: clusters and other crops join up to this mean distance; min-crops still holds. 0: they do not."""
+    least: Annotated[int, whole(0, 10**7)] = 0
+    """For `density` in stage 2: with fewer clusters to train on than this, the round cuts as `auto` does, into all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="clusters.")
@@ -175,6 +179,8 @@ class Stage1Settings:
     """Cluster features less their camera's mean: off, mean, or scaled (divided by the standard deviation, too)."""
     rates: RateSchedule = "constant"
     """Learning rates within the stage: constant (the paper's), or cosine: falling to 0, in every round anew."""
+    rounds: Annotated[int, whole(0, 10**4)] = 0
+    """Rounds, from the first, that have this stage before the other; later ones compare features alone. 0: all."""
 
     def __post_init__(self) -> None:
         check_ranges(self, prefix="stage1.")

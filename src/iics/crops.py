@@ -150,6 +150,17 @@ class CropSet:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __repr__(self) -> str:
+        """What it is in a line: thousands of paths would fill the screen."""
+        known = {"identities": self.identity_ids, "times": self.times, "tracklets": self.tracklet_ids}
+        told = [
+            *(name for name, values in known.items() if values is not None),
+            *(["boxes"] if self.boxes is not None else []),
+        ]
+        cameras = f"{self.num_cameras} camera{'' if self.num_cameras == 1 else 's'}"
+        crops = f"{len(self)} crop{'' if len(self) == 1 else 's'}"
+        return f"<CropSet {self.name}: {crops} of {cameras}, {', '.join(told) or 'nothing else known'}>"
+
     @property
     def num_cameras(self) -> int:
         """Number of cameras that have at least one crop here."""

@@ -1,7 +1,8 @@
 """A trained run looks at its own crops: matches across cameras before and after training, and pictures of both.
 
 No identities are used, and nothing is learned. At most 1,500 crops, drawn at random, go through the trained model and
-through the one that training started from; up to 720 more, of 60 clusters, through the trained one.
+through the one that training started from; up to 720 more, of 60 clusters, through the trained one. Pixels are those
+that training had. Of one camera, clusters alone are shown.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from iics.arrays import IntArray
+from iics.arrays import FloatArray, IntArray, Pixels
 from iics.atomic import write_atomically
 from iics.config import Settings
 from iics.crops import BOX_COLUMNS, CropSet
@@ -44,18 +46,22 @@ def judge(run: TrainingRun, crops: CropSet) -> None:
     Raises:
         IicsError: If crops cannot be read, or something cannot be written.
     """
-    if (run.folder / JUDGEMENT).exists() or crops.num_cameras < 2:
+    if (run.folder / JUDGEMENT).exists():
         return
     settings = RunFolder.open(run.folder).settings()
     generator = np.random.default_rng(settings.seed)
+    if crops.num_cameras < 2:
+        if not (run.folder / CLUSTER_SHEET).exists():
+            _draw_clusters(run, crops, settings, generator)
+        return
     sample = np.arange(len(crops))
     if len(crops) > MOST_CROPS:
         sample = np.sort(generator.choice(len(crops), MOST_CROPS, replace=False))
     looked_at = crops.subset(sample).without_identities()
     logger.info("Looking at %d crops for the report, by the trained model and by the one before training.", len(sample))
-    after = run.model.embed(looked_at, batch_size=settings.inference_batch_size)
+    after = _features(run.model, looked_at, run, settings)
     start = _start(settings)
-    before = None if start is None else start.embed(looked_at, batch_size=settings.inference_batch_size)
+    before = None if start is None else _features(start, looked_at, run, settings)
     found = across_cameras(after, looked_at)
     if found is None:
         return
@@ -77,13 +83,34 @@ def _draw_clusters(run: TrainingRun, crops: CropSet, settings: Settings, generat
     drawn = drawn_clusters(labels, generator)
     if not len(drawn):
         return
-    features = run.model.embed(crops.subset(drawn), batch_size=settings.inference_batch_size)
+    features = _features(run.model, crops.subset(drawn), run, settings)
     rows = cluster_rows(features, drawn, labels, crops.camera_ids)
     _write_picture(crop_sheet(crops.without_identities(), rows), run.folder / CLUSTER_SHEET)
 
 
+def _features(model: ReidModel, crops: CropSet, run: TrainingRun, settings: Settings) -> FloatArray:
+    """Return the features of crops, which are decoded only where training had no pixels of them."""
+    pixels = _decoded(run, crops) if model.header.interpolation == "bicubic" else None
+    return model.embed(crops if pixels is None else pixels, batch_size=settings.inference_batch_size)
+
+
+def _decoded(run: TrainingRun, crops: CropSet) -> Pixels | None:
+    if run.decoded is None:
+        return None
+    known, pixels = run.decoded
+    at = {place: number for number, place in enumerate(_places(known))}
+    rows = [at.get(place) for place in _places(crops)]
+    return None if None in rows else pixels[np.array(rows, dtype=np.int64)]
+
+
+def _places(crops: CropSet) -> Iterator[tuple[object, ...]]:
+    """Yield the path of each crop, and its box if it has one."""
+    boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
+    return ((path.as_posix(), *box) for path, box in zip(crops.paths, boxes, strict=True))
+
+
 def labels_of(folder: Path, round_number: int, crops: CropSet) -> IntArray | None:
-    """Return the clusters over all cameras that a round found last; None if it has none, or other crops.
+    """Return the clusters over all crops that a round found last; None if it has none, or other crops.
 
     Args:
         folder: The run folder.
@@ -98,13 +125,15 @@ def labels_of(folder: Path, round_number: int, crops: CropSet) -> IntArray | Non
         return None
     text = read_bytes(file).decode(errors="surrogateescape")  # names of files need not be UTF-8
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    columns = [name for name in (rows[0] if rows else ()) if name.endswith(_COLUMN) and name != _IN_CAMERAS]
+    skipped = _IN_CAMERAS if crops.num_cameras > 1 else None
+    columns = [name for name in (rows[0] if rows else ()) if name.endswith(_COLUMN) and name != skipped]
     if not columns:
         return None
     box_columns = () if crops.boxes is None else BOX_COLUMNS
-    known = {(row["path"], *(int(row[name]) for name in box_columns)): int(row[columns[-1]]) for row in rows}
-    boxes: list[list[int]] = [[]] * len(crops) if crops.boxes is None else crops.boxes.tolist()
-    found = [known.get((path.as_posix(), *box)) for path, box in zip(crops.paths, boxes, strict=True)]
+    known: dict[tuple[object, ...], int] = {
+        (row["path"], *(int(row[name]) for name in box_columns)): int(row[columns[-1]]) for row in rows
+    }
+    found = [known.get(place) for place in _places(crops)]
     return None if None in found else np.array(found, dtype=np.int64)
 
 

@@ -13,7 +13,7 @@ from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.calibration import check_calibratable, measured_thresholds
-from iics.evaluation.evaluate import check_scorable
+from iics.evaluation.evaluate import check_scorable, evaluation_labels, open_set_crops
 from iics.evaluation.metrics import numbers
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.models.centre_choice import CentreChoice
@@ -75,11 +75,14 @@ class Measuring:
             plain = self._measure(model, query, gallery, round_number)
             evaluated, centre_scores = self._centred(model, plain)
             measured = {**numbers(evaluated.result), **centre_scores}
+            if evaluation_labels(query, gallery).is_one_camera:
+                measured["within_camera"] = 1  # what protocol that was; read by the model card
             scores |= {prefix + name: value for name, value in measured.items()}
             if not prefix:
                 self._latest = plain
                 if round_number == self._settings.rounds:
                     write_rankings(evaluated, self._folder)
+                    scores |= _open_set_scores(evaluated)
         own = None if self._also is None else self._also(model, round_number)
         return {**scores, **(own or {})}
 
@@ -184,3 +187,11 @@ class Measuring:
                 progress=report,
             )
         return self._pixels[id(crops)]
+
+
+def _open_set_scores(evaluated: EvaluatedModel) -> dict[str, float]:
+    """Return open-set figures where queries without an answer are among those measured on; none elsewhere."""
+    if evaluated.result.num_unmatched == 0:
+        return {}
+    crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
+    return open_set_crops(*crops).scores()

@@ -39,8 +39,8 @@ When = Literal["every-round", "end", "never"]
 def train(
     crops: CropSet,
     *,
-    settings: Settings,
-    out: Path | str,
+    settings: Settings | None = None,
+    out: Path | str | None = None,
     query: CropSet | None = None,
     gallery: CropSet | None = None,
     evaluate: When = "every-round",
@@ -55,9 +55,9 @@ def train(
     Under torchrun, all its processes call this alike and share the work; the first one writes.
 
     Args:
-        crops: At least two cameras. Identities, if there are any, are only measured against.
-        settings: E.g. `iics.presets.MARKET1501`.
-        out: The run folder; must not exist, or be empty.
+        crops: Identities, if there are any, are only measured against. Of one camera, IICS trains stage 1 alone.
+        settings: E.g. `iics.presets.MARKET1501`, or `iics.fit_settings(crops).settings`; needed.
+        out: The run folder; must not exist, or be empty; needed.
         query: Crops with identities; with a gallery, mAP and CMC are measured, and the model is calibrated on both.
         gallery: Crops with identities that the query is searched in.
         evaluate: When to measure: before training and every-round, or at the end; or never.
@@ -73,13 +73,12 @@ def train(
         IicsError: As `iics.runs.rounds.train`; a report that cannot be written is only warned of.
     """
     data = as_data(given_crops(crops), query, gallery)
-    if not isinstance(settings, Settings):
-        raise SettingsError(f"settings are e.g. iics.presets.SAMPLE, or iics.Settings(...), got {settings!r:.80}.")
+    settings, out = given_settings(settings), given_folder(out)
     with joined_processes() as processes, listening(progress, processes) as listener:
         return train_on(
             data,
             settings=settings,
-            out=Path(out),
+            out=out,
             evaluate=evaluate if query is not None else "never",
             source=source or {},
             measured_on=measured_on,
@@ -275,6 +274,32 @@ def given_crops(crops: object) -> CropSet:
             "has instead."
         )
     return one_split(crops, what="What is trained on")
+
+
+def given_settings(settings: object) -> Settings:
+    """Return settings if they are some.
+
+    Raises:
+        SettingsError: If they are none, or something else.
+    """
+    if isinstance(settings, Settings):
+        return settings
+    got = "none were given" if settings is None else f"got {settings!r:.80}"
+    raise SettingsError(
+        f"Training needs settings, and {got}: settings=iics.presets.SAMPLE, iics.Settings(...), or those that fit your "
+        "crops, iics.fit_settings(crops).settings."
+    )
+
+
+def given_folder(out: Path | str | None) -> Path:
+    """Return the run folder to make.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    if out is None:
+        raise SettingsError("Training needs a folder to keep its run in, and none was given: out='runs/first'.")
+    return Path(out)
 
 
 def as_data(crops: CropSet, query: CropSet | None, gallery: CropSet | None) -> DataSplits:

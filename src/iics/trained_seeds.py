@@ -19,7 +19,7 @@ from typing import cast
 from iics.config import Settings
 from iics.crops import CropSet, DataSplits
 from iics.errors import RunFolderError, WriteError, check_setting
-from iics.methods.by_name import own_settings
+from iics.methods.by_name import own_settings, settings_for
 from iics.ranges import shortened, whole
 from iics.reports.seeds_report import write_seeds_report
 from iics.runs.rounds import with_resolved_settings
@@ -30,7 +30,17 @@ from iics.runs.run_hold import HOLDER, LOCK, held
 from iics.runs.same_pictures import HashedOnce, in_order_of_the_run
 from iics.runs.seed_runs import SeedRun, SeedRuns
 from iics.settings_json import from_json, to_json
-from iics.trained_run import When, as_data, given_crops, listening, measured_splits, resume_on, train_on
+from iics.trained_run import (
+    When,
+    as_data,
+    given_crops,
+    given_folder,
+    given_settings,
+    listening,
+    measured_splits,
+    resume_on,
+    train_on,
+)
 from iics.training.distributed import Processes, joined_processes
 from iics.training.progress import ProgressCallback, ProgressEvent
 
@@ -45,9 +55,9 @@ MOST_SEEDS = whole(1, 100)
 def train_seeds(
     crops: CropSet,
     *,
-    settings: Settings,
+    settings: Settings | None = None,
     seeds: int,
-    out: Path | str,
+    out: Path | str | None = None,
     query: CropSet | None = None,
     gallery: CropSet | None = None,
     evaluate: When = "every-round",
@@ -81,12 +91,13 @@ def train_seeds(
         SettingsError: If there are too few or too many seeds.
     """
     data = as_data(given_crops(crops), query, gallery)
+    settings, out = given_settings(settings), given_folder(out)
     with joined_processes() as processes, listening(progress, processes) as listener:
         return train_seeds_on(
             data,
             settings=settings,
             num_seeds=seeds,
-            out=Path(out),
+            out=out,
             evaluate=evaluate if query is not None else "never",
             source=source or {},
             before_seed=before_seed,
@@ -110,6 +121,11 @@ def train_seeds_on(
     replace(settings, seed=settings.seed + num_seeds - 1)  # the last seed is refused now, not after the others
     with joined_processes() as processes, _held(out, processes):
         resolved = processes.from_first(lambda: with_resolved_settings(settings))
+        fitting, why_others = settings_for(data.to_train_on(), resolved)
+        if why_others:
+            resolved = fitting
+            if processes.is_first:
+                logger.warning("%s", why_others)
         wanted = SeedRuns(
             folder=out,
             seeds=tuple(range(settings.seed, settings.seed + num_seeds)),
@@ -142,6 +158,11 @@ def resume_seeds_on(
         return runs
 
 
+def _name_the_same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Return whether two sources are the same data; older versions wrote fewer values, settings are compared apart."""
+    return all(one.get(name, "") == other.get(name, "") for name in {*one, *other} - {"preset"})
+
+
 def _begun(wanted: SeedRuns) -> SeedRuns:
     """Return the runs that are in the folder already, or write down those that are wanted.
 
@@ -152,7 +173,7 @@ def _begun(wanted: SeedRuns) -> SeedRuns:
     if known is None or all(run.state == "to do" for run in known.runs):
         wanted.write()
         return wanted
-    same = known.seeds == wanted.seeds, known.asked == wanted.asked, known.source == wanted.source
+    same = known.seeds == wanted.seeds, known.asked == wanted.asked, _name_the_same(known.source, wanted.source)
     if not all(same):
         differ = [name for name, is_same in zip(("seeds", "settings", "data"), same, strict=True) if not is_same]
         raise RunFolderError(

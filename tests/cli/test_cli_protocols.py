@@ -91,7 +91,7 @@ def test_reranking_moves_the_numbers(evaluate):
         ),
         (
             ("--protocol=camera-pairs", "--contact-sheet=x.png"),
-            "--contact-sheet shows rankings by cosine under market1501 or same-camera; leave it out here.",
+            "--contact-sheet shows rankings by cosine under market1501, same-camera or any-camera; leave it out here.",
         ),
     ],
 )

@@ -266,6 +266,7 @@ def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, m
     arrived = home / "incoming"
     (arrived / "door").mkdir(parents=True)
     arguments = ["watch", "incoming", "--gallery", "people.db", "--model", str(model_file), "--every", "0.2"]
+    arguments += ["--centre", "auto"]
     log = home / "watch.log"
     with log.open("w") as out:
         watching = subprocess.Popen([sys.executable, "-m", "iics", *arguments], stdout=out, stderr=out)
@@ -284,6 +285,8 @@ def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, m
     text = log.read_text()
     assert f"not indexed: {arrived / 'door' / 'half.png'} (truncated)" in text
     assert f"not indexed: {arrived / 'loose.png'} (in no camera's folder; or give --camera)" in text
+    # Anew when there are twice as many crops.
+    assert text.count("Features are not centred: the model has no camera means.") == 2
     assert text.rstrip().endswith("Stopped watching; people.db keeps what was indexed.")
     assert run(["search", "people.db", "cameras/door/0.png", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["matches"]) == 2

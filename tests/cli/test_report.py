@@ -4,7 +4,19 @@ import shutil
 import pytest
 import torch
 
+from iics.cli.model_file import load_model_or_run
+from iics.errors import RunFolderError
 from iics.models.reid_model import load_model
+from iics.runs.run_files import check_is_run
+
+
+def test_a_folder_of_runs_names_one_of_them(tmp_path):
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "settings.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"runs holds runs, and one model is needed\. Name one .*runs/first\.$"):
+        load_model_or_run(tmp_path / "runs", device="cpu")
+    with pytest.raises(RunFolderError, match=r"runs is no run folder but holds runs\. Name one .*runs/first\.$"):
+        check_is_run(tmp_path / "runs")
 
 
 def test_training_ends_with_a_report(trained):

@@ -23,8 +23,8 @@ def line(*places: float) -> np.ndarray:
     return np.abs(np.subtract.outer(places, places)).astype(np.float32)
 
 
-def clusters(distance: np.ndarray, *, eps: float, min_crops: int) -> list[int]:
-    return DensityClusters(eps, min_crops).cluster(AllPairs(distance), None, min_number=2).tolist()
+def clusters(distance: np.ndarray, *, eps: float, min_crops: int, grow: float = 0) -> list[int]:
+    return DensityClusters(eps, min_crops, grow).cluster(AllPairs(distance), None, min_number=2).tolist()
 
 
 def graph_of(distance: np.ndarray, *, within: float, far: float) -> DistanceGraph:
@@ -116,3 +116,38 @@ def test_pairs_that_do_not_fit_are_refused_before_they_are_kept(monkeypatch):
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(SettingsError, match=rf"clusters\.{name}"):
         ClusterSettings(**{name: value})
+
+
+def test_growing_clusters_take_crops_and_each_other_up_to_the_mean_distance_worked_by_hand():
+    # Dense are 0, 1, 2 and 10, 11, 12. 4 is 3 away from the first on average, 15 is 4 away from the second.
+    places = (0, 1, 2, 10, 11, 12, 4, 15)
+    assert clusters(line(*places), eps=1, min_crops=3, grow=3.1) == [0, 0, 0, 1, 1, 1, 0, -1]
+    assert clusters(line(*places), eps=1, min_crops=3, grow=4.1) == [0, 0, 0, 1, 1, 1, 0, 1]
+    assert clusters(line(*places), eps=1, min_crops=3, grow=11) == [0] * 8
+
+
+def test_a_chain_that_density_found_is_not_cut_by_its_mean_distance():
+    # The ends of the chain are 5 apart; average linkage alone, up to 1, cuts it into pairs.
+    assert clusters(line(0, 1, 2, 3, 4, 5, 20), eps=1, min_crops=3, grow=1) == [0] * 6 + [-1]
+
+
+def test_crops_in_thin_places_found_clusters_of_their_own_if_they_are_enough():
+    # No crop has 3 within 0.5, so density finds nothing; 0, 1 and 2 join below 2, and so do 10 and 11, too few.
+    assert clusters(line(0, 1, 2, 10, 11), eps=0.5, min_crops=3, grow=2) == [0, 0, 0, -1, -1]
+
+
+def test_a_graph_with_all_near_pairs_grows_like_all_pairs():
+    features = random_features().numpy()
+    distance = np.clip(1 - features @ features.T, 0, None)
+    distance = np.maximum(distance, distance.T)
+    np.fill_diagonal(distance, 0)
+    graph = graph_of(distance, within=2, far=5)
+    found = DensityClusters(0.12, 4, 0.25).cluster(NearPairs(graph), None, min_number=2).tolist()
+    assert found == clusters(distance.copy(), eps=0.12, min_crops=4, grow=0.25)
+    assert found != clusters(distance.copy(), eps=0.12, min_crops=4)
+
+
+def test_growing_to_the_distance_of_crops_without_an_edge_is_refused():
+    graph = graph_of(line(0, 1, 2, 20), within=2, far=5)
+    with pytest.raises(TrainingError, match=r"clusters\.grow 5 is not below 5\.000, .* Ask for a smaller grow"):
+        DensityClusters(1, 2, 5).cluster(NearPairs(graph), None, min_number=2)

@@ -26,6 +26,13 @@ def test_rank_one_is_the_share_of_yes_with_wilsons_interval():
     assert (found.low, found.high) == pytest.approx((0.490, 0.943), abs=1e-3)  # of 8 in 10, as in any table
 
 
+def test_rank_one_of_one_camera_says_so():
+    pairs = [replace(pair, second_camera="a") for pair in best("yes", "no")]
+    assert str(rank_one(pairs)).startswith("Rank-1 within the camera: 50.0 %")
+    assert "nothing is said of other cameras" in str(rank_one(pairs))
+    assert str(rank_one(best("yes", "no"))).startswith("Rank-1 across cameras: 50.0 %")
+
+
 def test_slices_weigh_by_their_size():
     pairs = best("yes", "no")
     pairs[1] = replace(pairs[1], slice_size=30)
@@ -87,7 +94,7 @@ def test_a_threshold_that_answers_cannot_tell_is_left_out():
 def test_crops_that_came_since_are_noticed():
     pairs = any_pairs((20, 30, 50, 400, 500, 9000), [["no"]] * 6)
     with pytest.raises(
-        EvaluationError, match=r"have 10007 pairs of two cameras, .* drawn from 10000: crops came or went"
+        EvaluationError, match=r"have 10007 pairs to ask about, .* drawn from 10000: crops came or went"
     ):
         answered_thresholds(pairs, np.linspace(1, 0, 10_007, dtype=np.float32))
 

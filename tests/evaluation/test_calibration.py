@@ -83,10 +83,18 @@ def test_larger_sets_are_drawn_from_the_same_each_time(monkeypatch):
     assert first.num_different + first.num_same < 40 * 40
 
 
-def test_people_of_one_camera_each_are_refused():
-    crops = crops_of([1, 1, 2, 2], [0, 0, 0, 0])
+def test_people_of_the_only_camera_are_compared_within_it():
+    features, crops = many_people(15, cameras=(0,))
+    found = identity_thresholds(features, None, crops, None, data="d", is_trained_on=False)
+    assert (found.calibration, found.num_people) == ("identities in one camera", 15)
+    assert "All pairs are of one camera" in found.limits
+    check_calibratable(DataSplits("d", train=crops))
+
+
+def test_one_person_is_refused():
+    crops = crops_of([1, 1], [0, 1])
     with pytest.raises(EvaluationError, match=r"^No two people of shop were seen by two cameras"):
-        identity_thresholds(angles([0, 1, 2, 3]), None, crops, None, data="shop", is_trained_on=None)
+        identity_thresholds(angles([0, 1]), None, crops, None, data="shop", is_trained_on=None)
 
 
 def test_two_boxes_in_one_picture_are_two_people_and_a_tracklet_is_one():

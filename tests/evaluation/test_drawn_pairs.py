@@ -1,6 +1,7 @@
 """Pairs are drawn over all similarities, each with a chance that is known."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +91,14 @@ def test_slices_grow_and_hold_more_than_is_drawn(num_drawn):
         assert (sizes >= draws_of_slices(num_drawn)).all()
 
 
-def test_crops_of_one_camera_are_refused():
-    with pytest.raises(EvaluationError, match=r"^All 60 crops of shop are of one camera; .* Name data of two"):
-        draw_pairs(on_a_circle(np.arange(60)), crop_set([1] * 60), num_pairs=50, seed=0)
+def test_crops_of_one_camera_make_pairs_of_two_tracklets():
+    crops = replace(crop_set([1] * 60), tracklet_ids=np.where(np.arange(60) < 40, np.arange(60) // 2, -1))
+    drawn = draw_pairs(on_a_circle(np.arange(60)), crops, num_pairs=50, seed=0)
+    tracklets = [(crops.tracklet_ids[pair.first], crops.tracklet_ids[pair.second]) for pair in drawn]
+    assert all(first != second or first == -1 for first, second in tracklets)
+    assert all(pair.first != pair.second for pair in drawn)
+    with pytest.raises(EvaluationError, match="60 crops and 0 pairs of two tracklets"):
+        draw_pairs(on_a_circle(np.arange(60)), replace(crops, tracklet_ids=[0] * 60), num_pairs=50, seed=0)
 
 
 def test_too_few_crops_are_refused():

@@ -44,6 +44,17 @@ def test_same_camera_does_not_count_the_query_itself():
     check_scorable(QUERY, gallery, SAME_CAMERA)
 
 
+def test_one_camera_is_searched_within_itself_with_a_warning(caplog):
+    query = crops_at("a.png", "b.png", identities=[1, 2], cameras=[0, 0])
+    gallery = crops_at("c.png", "d.png", "e.png", identities=[1, 2, 3], cameras=[0, 0, 0])
+    angles = np.deg2rad([0, 90, 10, 95, 4])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    check_scorable(query, gallery)
+    assert "are of one camera: people are searched for within it (protocol same-camera)" in caplog.text
+    found = rank_crops(features[:2], features[2:], query, gallery)
+    assert found.average_precision.tolist() == [0.5, 1.0]  # behind person 3
+
+
 def test_crops_without_identities_are_named():
     with pytest.raises(EvaluationError, match="query has no identities; mAP and CMC need them"):
         evaluation_labels(QUERY.without_identities(), QUERY)
@@ -65,3 +76,28 @@ def test_an_unknown_protocol_is_refused_before_anything_is_computed():
 def test_a_split_that_the_data_does_not_have_is_named(query, gallery, missing):
     with pytest.raises(EvaluationError, match=rf"^The data has no {missing} \(None\); mAP and CMC need query and"):
         evaluate(None, query, gallery)
+
+
+class Angles:
+    """A model that sees each crop under the angle that its file is named after."""
+
+    num_features, camera_means = 2, None
+
+    def embed(self, crops, progress=None):
+        angles = np.deg2rad([float(path.stem) for path in crops.paths])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_individuals_that_are_held_out_give_the_result_open_set_figures():
+    query = crops_at("0.png", "40.png", "80.png", identities=[1, 2, 3], cameras=[0, 0, 0])
+    gallery = crops_at("1.png", "41.png", "81.png", identities=[1, 2, 3], cameras=[1, 1, 1])
+    whole = evaluate(Angles(), query, gallery)
+    assert whole.open_set is None
+    held_out = evaluate(Angles(), query, gallery, unknown=0.3)
+    assert held_out.num_unmatched == 1
+    assert held_out.open_set.area == 0
+    assert str(held_out).startswith(str(whole).splitlines()[0])
+    assert "Open set (1 queries of 1 individuals without a right answer in the gallery, 2 of 2 with one)" in str(
+        held_out
+    )
+    assert held_out.mean_ap == 1

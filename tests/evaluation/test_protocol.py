@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from iics.evaluation.labels import EvaluationLabels
-from iics.evaluation.protocol import IGNORED, MARKET1501, OTHER_CAMERAS, PROTOCOLS, RIGHT, SAME_CAMERA, WRONG
+from iics.evaluation.protocol import (
+    ANY_CAMERA,
+    IGNORED,
+    MARKET1501,
+    OTHER_CAMERAS,
+    PROTOCOLS,
+    RIGHT,
+    SAME_CAMERA,
+    WRONG,
+)
 from iics.evaluation.right_ranks import closest, num_right_answers
 
 # Own identity, another identity, a distractor and junk, each in the query's camera and in another one.
@@ -30,14 +39,15 @@ def verdicts(labels, protocol):
     [
         (MARKET1501, [IGNORED, RIGHT, WRONG, WRONG, WRONG, WRONG, IGNORED, IGNORED]),
         (SAME_CAMERA, [RIGHT, IGNORED, WRONG, IGNORED, WRONG, IGNORED, IGNORED, IGNORED]),
+        (ANY_CAMERA, [RIGHT, RIGHT, WRONG, WRONG, WRONG, WRONG, IGNORED, IGNORED]),
         (OTHER_CAMERAS, [IGNORED, RIGHT, IGNORED, WRONG, IGNORED, WRONG, IGNORED, IGNORED]),
     ],
-    ids=["market1501", "same-camera", "other cameras"],
+    ids=["market1501", "same-camera", "any-camera", "other cameras"],
 )
 def test_each_protocol_judges_the_eight_kinds_of_crops(protocol, expected):
     labels = labels_of([(7, 0)], GALLERY)
     assert verdicts(labels, protocol).tolist() == [expected]
-    assert num_right_answers(labels, protocol).tolist() == [1]
+    assert num_right_answers(labels, protocol).tolist() == [expected.count(RIGHT)]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -51,4 +61,4 @@ def test_a_query_does_not_find_itself(protocol):
 
 
 def test_the_protocols_have_names():
-    assert PROTOCOLS == {"market1501": MARKET1501, "same-camera": SAME_CAMERA}
+    assert PROTOCOLS == {"market1501": MARKET1501, "same-camera": SAME_CAMERA, "any-camera": ANY_CAMERA}

@@ -47,6 +47,12 @@ def test_a_round_has_the_stages_asked_for_and_ends_with_the_last(settings, names
     assert len(list(remaining_stages(replace(settings, rounds=3), None))) == 3 * len(names)
 
 
+def test_stage_1_is_left_out_after_the_rounds_it_is_asked_for(tiny_settings):
+    settings = replace(tiny_settings, rounds=3, stage1=replace(tiny_settings.stage1, rounds=1))
+    assert list(remaining_stages(settings, None)) == [(0, 0), (0, 1), (1, 1), (2, 1)]
+    assert list(remaining_stages(settings, (0, 1))) == [(1, 1), (2, 1)]
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_no_two_stages_of_a_method_share_a_name_or_draw_the_same(name):
     stages = stages_of(Settings(method=name))

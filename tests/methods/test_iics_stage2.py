@@ -166,6 +166,24 @@ def test_one_cluster_is_refused(make_crops, make_context):
     assert "--stage2.clusters.rule fixed --stage2.clusters.number N" in str(caught.value)
 
 
+def test_too_few_dense_places_are_told_of_and_the_dendrogram_is_cut_instead(context, heads, caplog):
+    def labelled(least):
+        working_place = context(similarity="overlap", one_camera_clusters="drop")
+        clusters = ClusterSettings(rule="density", min_crops=17, least=least)  # there are 16 crops
+        stage2 = replace(working_place.settings.stage2, clusters=clusters)
+        settings = replace(working_place.settings, stage2=stage2)
+        return trained(replace(working_place, settings=settings), heads).labels
+
+    with pytest.raises(TrainingError, match="0 of them of two cameras or more"):
+        labelled(least=0)
+    assert caplog.records == []
+    assert same_partition(labelled(least=2), PEOPLE)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Round 1: density found 0 clusters to train on among 16 crops, fewer than stage2.clusters.least 2; the round "
+        "trains on all clusters of the rule auto."
+    ]
+
+
 def test_fewer_clusters_than_a_batch_holds_are_told_of_once_without_alarm(make_crops, make_context, caplog):
     context = on_features_alone(make_context(make_crops([3, 3])))
     with caplog.at_level(logging.INFO):

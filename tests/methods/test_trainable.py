@@ -4,10 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+from iics.config import (
+    ClusterSettings,
+    DistanceSettings,
+    ModelSettings,
+    ProxySettings,
+    Settings,
+    Stage1Settings,
+    Stage2Settings,
+)
 from iics.errors import SettingsError, TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.methods import trainable
+from iics.methods.by_name import METHODS, settings_for, with_own_settings
 from iics.methods.trainable import BYTES_OF_PROCESS, check_choices, check_scores_fit, check_trainable, predicted_memory
 from iics.training.losses import LOSSES, LabelLoss
 
@@ -78,13 +87,36 @@ def test_memory_of_the_distance_of_stage_2_is_predicted():
     assert predicted_memory([600, 400], by_camera) - predicted_memory([600, 400], settings) == more
 
 
-def test_one_camera_is_refused(make_crops):
-    with pytest.raises(TrainingError) as caught:
-        check_trainable(make_crops([5]), Settings())
-    assert str(caught.value).endswith(
-        "are of camera a; learning the same person across cameras needs at least 2 cameras."
-    )
-    assert "All 5 crops of " in str(caught.value)
+def test_crops_of_one_camera_train_stage_1_alone(make_crops):
+    settings, why = settings_for(make_crops([5]), Settings())
+    assert settings == Settings(stages="stage1")
+    assert why.startswith("All 5 crops of crops are of one camera, so rounds are stage 1 alone")
+    check_trainable(make_crops([5]), settings)
+    assert settings_for(make_crops([5, 5]), Settings()) == (Settings(), "")
+    stage2 = Settings(stages="stage2", stage2=Stage2Settings(similarity="cnn"))
+    assert settings_for(make_crops([5]), stage2) == (stage2, "")
+    check_trainable(make_crops([5]), stage2)
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"one_camera_clusters": "drop"}, "--stage2.one-camera-clusters drop"),
+        ({"proxies": ProxySettings(weight=0.5)}, "--stage2.proxies.weight 0.5"),
+    ],
+)
+def test_what_compares_cameras_is_refused_with_one(make_crops, change, flag):
+    stage2 = Stage2Settings(similarity="cnn", **change)
+    with pytest.raises(TrainingError, match=f"are of one camera, and {flag} compares cameras"):
+        check_trainable(make_crops([5]), Settings(stages="stage2", stage2=stage2))
+
+
+def test_cluster_contrast_needs_no_cameras_and_drops_no_clusters_of_the_only_one(make_crops):
+    settings = with_own_settings(Settings(method="cluster-contrast"))
+    METHODS["cluster-contrast"].check(make_crops([5]), settings)
+    dropping = replace(settings.own, labels=replace(settings.own.labels, one_camera_clusters="drop"))
+    with pytest.raises(TrainingError, match=r"--own\.one-camera-clusters drop would leave no cluster"):
+        METHODS["cluster-contrast"].check(make_crops([5]), replace(settings, own=dropping))
 
 
 def test_cameras_of_one_crop_are_refused(make_crops):

@@ -140,9 +140,9 @@ def test_a_crop_may_be_a_query_and_in_the_gallery(table):
         (("Path,camera", "a.png,1"), "crops.csv has the column 'Path', which has no meaning. Did you mean 'path'?"),
         (
             ("path,cam", "a.png,1"),
-            "crops.csv has no column camera; path and camera are needed. Found: 'path', 'cam'. Is",
+            "crops.csv has no column camera. Found: 'path', 'cam'. Is it 'cam'? Rename that, or say --camera-by cam;",
         ),
-        (("a.png,1", "b.png,2"), "crops.csv has no column path; path and camera are needed. Found: 'a.png', '1'."),
+        (("a.png,1", "b.png,2"), "crops.csv has no column path; it is needed. Found: 'a.png', '1'."),
         (
             ("path,camera,identiy", "a.png,1,al"),
             "crops.csv has the column 'identiy', which has no meaning. Did you mean",

@@ -93,8 +93,7 @@ def test_a_date_that_does_not_exist_is_refused():
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("{identity}.jpg", "has no {camera}; each crop needs one. Write it where the name of the camera stands."),
-        ("", "has no {camera}"),
+        ("{cam}/{identity}.jpg", "has no {camera}. Is it {cam}? Rename that, or say --camera-by cam (or none)."),
         ("{camera.jpg", "is no template: "),
         ("camera}.jpg", "is no template: "),
         ("/x/{camera}.jpg", "begins with /. Patterns start in the data's folder"),

@@ -71,8 +71,10 @@ def test_faults_are_named_by_row(table):
 def test_columns_are_checked_as_those_of_a_csv_file(table, caplog):
     load_parquet(table(path=PATHS, camera=["x", "y", "x"], score=[1.0, 1.0, 1.0], features=[[1.0], [2.0], [3.0]]))
     assert "crops.parquet: columns that are not used: 'score', 'features'." in caplog.text
-    with pytest.raises(DataError, match=r"^crops\.parquet has no column camera"):
-        load_parquet(table(path=PATHS))
+    with pytest.raises(DataError, match=r"^crops\.parquet has no column camera\. .* Is it 'cam'"):
+        load_parquet(table(path=PATHS, cam=["x", "y", "x"]))
+    assert load_parquet(table(path=PATHS)).train.camera_names == ("all",)
+    assert load_parquet(table(path=PATHS, site=[1, 1, 2]), camera_by="site").train.camera_names == ("1", "2")
     with pytest.raises(DataError, match=r"column camera is of type list<.*>; text, numbers or time stamps are needed"):
         load_parquet(table(path=PATHS, camera=[["x"], ["y"], ["x"]]))
 

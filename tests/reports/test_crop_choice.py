@@ -40,7 +40,7 @@ def test_doubtful_clusters_are_the_least_alike_and_typical_ones_the_middle():
         "Typical clusters",
         "Doubtful clusters: their crops are least alike",
     ]
-    assert rows[1].title == "cluster 7: 4 crops of 2 cameras, mean similarity 0.87"
+    assert rows[1].title == "cluster 7: 4 crops of 2 cameras, mean similarity of its pairs 0.87"
 
 
 def test_one_cluster_is_typical_and_none_is_nothing():

@@ -112,8 +112,19 @@ def test_results_come_with_their_protocol():
     assert "| after round 2 | 50.0 | 60.0 | 70.0 | - | - |" in card
     assert "Market-1501 protocol: ranked by cosine" in card
     assert "50 queries, 2 of them without an answer" in card
+    assert "may claim somebody" not in card
     data = {name: value for name, value in facts().run.data.items() if name not in ("evaluate", "data")}
     assert "under which protocol was not recorded" in model_card(facts(data=data))
+
+
+def test_open_set_figures_follow_the_protocol():
+    missed = SCORES | {"open_set_area": 0.1, "open_set_missed_at_5": 0.25, "open_set_missed_at_10": 0.125}
+    card = " ".join(model_card(facts(records=[{"round": 1, "evaluation": missed}])).split())
+    assert (
+        "2 of them without an answer in the gallery. Of the queries with an answer, a threshold misses 25.0 % "
+        "where 5 % of those without one may claim somebody, 12.5 % where 10 % of those without one may claim somebody "
+        "(open set)."
+    ) in card
 
 
 def test_what_was_not_measured_is_called_so():
@@ -178,6 +189,27 @@ def test_thresholds_are_a_table_and_a_limit():
     assert "| 1 % | 0.680 | 0.660 to ? | 0.4 % to 1.9 % | not measured | 62 % |" in card
     assert "calibrated without identities" in card
     assert NOT_CALIBRATED not in card
+
+
+def test_a_preset_that_was_named_is_told_and_does_not_differ_by_what_it_chose():
+    from dataclasses import asdict, replace
+
+    from iics import presets
+
+    chosen = replace(presets.OWN_CAMERAS, model=presets.SAMPLE.model, rounds=4)
+    settings = json.loads(json.dumps(asdict(chosen)))
+    fits = "which fits network, size and rounds to crops and machine."
+    assert f"Those of the preset own-cameras, {fits}" in model_card(facts(settings=settings))
+    named = model_card(facts(settings=settings, data={"preset": "own-cameras-offline"}))
+    assert f"Those of the preset own-cameras-offline, {fits}" in named
+
+
+def test_a_model_of_one_camera_is_told_from_others():
+    data = {"name": "shop train", "evaluate": "end", "num_crops": 85, "crops_per_camera": {"all": 85}}
+    card = model_card(facts(data=data))
+    assert "85 crops of 1 camera." in card
+    assert "nothing taught the model how people look in another one" in card
+    assert "whichever camera took them" not in card
 
 
 def test_settings_name_the_nearest_preset_and_what_differs(tiny_settings):

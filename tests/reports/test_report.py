@@ -264,6 +264,13 @@ def test_the_page_guesses_the_number_of_people_where_clusters_are_automatic(make
     assert guess not in Page(report_html(make_run(make_record(1)))).text
 
 
+def test_open_set_figures_are_a_tile_at_the_smallest_share_that_can_be_told(make_run, make_record):
+    record = make_record(1)
+    assert "false claims" not in Page(report_html(make_run(record))).text
+    record["evaluation"] |= {"open_set_area": 0.1, "open_set_missed_at_5": 0.25, "open_set_missed_at_10": 0.125}
+    assert "missed, at most 5 % false claims 25.0 %" in Page(report_html(make_run(record))).text
+
+
 def test_a_method_of_one_stage_has_one_loss(make_run):
     run = make_run({"round": 1, "memory": {"loss": 0.25}}, settings={"rounds": 1}, data={})
     assert "Numbers by round round loss 1 0.25" in Page(report_html(run)).text

@@ -106,6 +106,24 @@ def test_cameras_without_crops_do_not_count(make_run):
     assert make_run(data={}).crops_per_camera is None
 
 
+def test_the_clusters_of_the_only_camera_are_those_of_all_crops(make_run, make_record):
+    record = make_record(1)
+    record["stage1"]["pseudo_labels"].pop("hall")
+    record.pop("stage2")
+    run = make_run(record, data={"num_crops": 85, "crops_per_camera": {"door": 85}})
+    (one,) = run.over_all_cameras
+    assert (one.where, one.number("num_clusters")(run.records[0])) == ("the only camera", 25)
+    assert [(found.where, found.in_camera) for found in run.last_clusters()] == [("the only camera", False)]
+    assert run.loss_of("stage1")[0] == "stage 1"
+
+
+def test_a_loss_that_adds_cameras_up_is_told_for_each(make_run):
+    run = make_run()
+    (title, number_of), (title2, number_of2) = run.loss_of("stage1"), run.loss_of("stage2")
+    assert (title, number_of(run.records[-1])) == ("stage 1, for each camera", 4 / 2 / 2)
+    assert (title2, number_of2(run.records[-1])) == ("stage 2", 3 / 2)
+
+
 def automatic(stage1="auto", stage2="auto"):
     return {"rounds": 2, "stage1": {"clusters": {"rule": stage1}}, "stage2": {"clusters": {"rule": stage2}}}
 

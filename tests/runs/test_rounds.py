@@ -18,6 +18,7 @@ from iics.methods.iics.stage1 import STAGE_1
 from iics.models.reid_model import load_model
 from iics.pixels.images import load_pixels
 from iics.readers.benchmarks import load_market_layout
+from iics.reports.report import write_report
 from iics.runs.rounds import resume, train, with_resolved_settings
 from iics.runs.run_folder import RunFolder
 from iics.runs.run_hold import held
@@ -282,6 +283,18 @@ def test_run_of_one_stage_leaves_the_other_out(people, one_round, tmp_path, stag
     assert row[f"{stages}_cluster"] != ""
     assert f"{other}_cluster" not in row
     assert load_model(run.folder / "model.safetensors").header.trained_rounds == 1
+
+
+def test_rounds_after_those_of_stage_1_compare_features_alone(unbroken, people, tiny_settings, tmp_path, read_metrics):
+    settings = replace(tiny_settings, stage1=replace(tiny_settings.stage1, rounds=1))
+    first, second = train(people.train, settings=settings, out=tmp_path / "run").history
+    assert first["stage2"] == unbroken.run.history[1]["stage2"]
+    assert set(second["seconds"]) == {"stage2"}
+    assert "stage1" not in second
+    assert (first["stage2"]["mu"], second["stage2"]["mu"]) == (0.5, 0.0)
+    files = sorted(file.name for file in (tmp_path / "run" / "checkpoints").iterdir())
+    assert files[-1] == "round-002-stage2.ckpt"
+    assert "stage 1" in write_report(tmp_path / "run", out=tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("stage", ["round 1 stage 1", "round 1 stage 2", "round 2 stage 1", "round 2 stage 2"])

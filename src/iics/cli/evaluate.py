@@ -27,7 +27,7 @@ from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
-from iics.ranges import BATCH, SEED, check_ranges, whole
+from iics.ranges import BATCH, SEED, check_ranges, number, whole
 from iics.readers.path_kind import TABLES
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class EvaluateCommand:
     foreign: ForeignFlags = field(default_factory=ForeignWeights)
     """Weights of others."""
     protocol: ProtocolName = "market1501"
-    """Who may match whom: market1501 (across cameras), same-camera, single-gallery-shot (CUHK03's first: one crop per
-    person, drawn repeatedly), camera-pairs (each query camera against each gallery camera)."""
+    """Who may match whom: market1501 (across cameras), same-camera, any-camera, single-gallery-shot (CUHK03's first:
+    one crop per person, drawn repeatedly), camera-pairs (each query camera against each gallery camera), image-to-track
+    (VeRi's: tracklets are ranked, by their nearest crop)."""
     rerank: bool = False
     """Rank by the k-reciprocal distance (k1 20, k2 6, lambda 0.3) of query and gallery instead of the cosine."""
     rerank_form: RerankingForm = "paper"
@@ -65,7 +66,14 @@ class EvaluateCommand:
     repeats: Annotated[int, whole(1, 1000)] = DEFAULT_REPEATS
     """Galleries drawn by single-gallery-shot."""
     seed: Annotated[int, SEED] = 0
-    """Of the galleries drawn."""
+    """Of the galleries drawn, or the individuals held out."""
+    unknown: Annotated[float, number(0, 1, below=True)] = 0.0
+    """Share of the query's individuals whose crops leave the gallery before it is searched, drawn at random: open-set
+    figures say what a threshold makes of queries that nothing answers (docs/evaluation.md). Data that has such queries
+    gets them without."""
+    split_time: str | None = None
+    """Make query and gallery of data without a query: crops from this time on search among those before. A date
+    (2026-05-01 or 2026-05-01T14:30:00), seconds as in the data, or a share of the crops above 0 and below 1."""
     marks: Path | None = None
     """Instead of data: measure on what was marked right and wrong of MODEL's matches in `iics app --marks`."""
     contact_sheet: Path | None = None
@@ -96,6 +104,10 @@ class EvaluateCommand:
             f"--calibrate measures similarities of plain features, --centre {self.centre} asks for others. Leave one "
             "out.",
         )
+        check_setting(
+            not self.calibrate or self.unknown == 0,
+            "--calibrate measures on the whole gallery, --unknown on a part of it. Leave one out.",
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -111,8 +123,9 @@ def main(arguments: list[str]) -> int:
         command.seed,
         command.contact_sheet is not None,
         command.rerank_form,
+        command.unknown,
     )
-    splits = command.source.load()
+    splits = choice.without_unknown(_split_by_time(command, command.source.load()))
     if len(command.models) > 1:
         from iics.cli.evaluate_several import evaluate_several
 
@@ -235,13 +248,29 @@ def _model(command: EvaluateCommand) -> ReidModel:
     return load_model_or_run(command.model, device=command.device)
 
 
+def _split_by_time(command: EvaluateCommand, splits: DataSplits) -> DataSplits:
+    if command.split_time is None:
+        return splits
+    from iics.evaluation.time_split import moment_of, split_by_time
+
+    check_setting(
+        splits.query is None,
+        f"--split-time makes a query, and {splits.name} has one. Leave it out.",
+    )
+    crops = splits.to_look_at()
+    split = split_by_time(crops, at=moment_of(command.split_time, crops))
+    logger.warning("%s", split)
+    return replace(splits, train=None, query=split.query, gallery=split.gallery)
+
+
 def _print_marked(command: EvaluateCommand, file: Path) -> int:
     is_of_data = command.source != DataSource() or command.contact_sheet is not None
-    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE
+    is_changed = command.rerank or command.calibrate or command.centre != DEFAULT_CENTRE or command.unknown > 0
+    is_changed |= command.split_time is not None
     if is_of_data or is_changed or command.protocol != "market1501" or command.model is None:
         raise SettingsError(
             "--marks takes the place of data; leave out DATA and its flags, --weights, --protocol, --rerank, "
-            "--calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
+            "--unknown, --split-time, --calibrate, --centre and --contact-sheet: iics evaluate MODEL --marks FILE."
         )
     from iics.cli.unlabelled_result import marked_matches
 

@@ -13,7 +13,7 @@ from iics.cli.unlabelled_result import UnlabelledResult
 from iics.config import Centre
 from iics.errors import check_setting
 from iics.evaluation.ensemble import MEAN_DISTANCE, SideBySide, check_different, ensemble_table
-from iics.evaluation.metrics import numbers
+from iics.evaluation.metrics import RankingResult, numbers
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.evaluation.spread import SCORES, Spread
 from iics.models.extraction_memory import check_extraction_fits
@@ -98,6 +98,8 @@ def evaluate_several(command: Asked, choice: ProtocolChoice, splits: DataSplits,
     else:
         print(ensemble_table(of_each, found))
         print(f"Queries {found['num_queries']}, without match {found['num_unmatched']}.")
+        if isinstance(result, RankingResult) and result.open_set is not None:
+            print(f"\nBy the {MEAN_DISTANCE}; --json has those of each model, too.", *result.open_set.lines(), sep="\n")
     if command.contact_sheet is not None:
         together.write_contact_sheet(command.contact_sheet, protocol=command.protocol)
     return 0

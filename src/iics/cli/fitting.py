@@ -101,8 +101,8 @@ class Fitting:
             is_alone: Whether one process trains, as the estimate takes it.
         """
         settings = fitted.settings
-        if not is_alone or settings.method != "iics" or settings.stages != "both":
-            time = "Time: not estimated; that is done for one process and both stages of the method iics."
+        if not is_alone or settings.method != "iics":
+            time = "Time: not estimated; that is done for one process and the method iics."
         else:
             from iics.runs.estimate import estimate_run
 

@@ -24,7 +24,9 @@ from iics.readers.path_kind import TABLES, kind_of_path
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
+    from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult
+    from iics.models.reid_model import ReidModel
 
 SplitName = Literal["train", "query", "gallery"]
 
@@ -48,6 +50,8 @@ class IndexCommand:
     """Where data by name is."""
     pattern: str | None = None
     """What file names of the data pattern say."""
+    camera_by: str | None = None
+    """What stands for the camera in CROPS, as for iics train (docs/weak_cameras.md)."""
     classes: str | None = None
     """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck."""
     splits: tuple[SplitName, ...] = ()
@@ -75,11 +79,11 @@ def main(arguments: list[str]) -> int:
         command.crops,
         data_dir=command.data_dir,
         pattern=command.pattern,
+        camera_by=command.camera_by,
         classes=command.classes,
         splits=command.splits,
         camera=command.camera,
     )
-    from iics.gallery.centred_gallery import gallery_choice
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult, check_index_fits, index_crops
     from iics.models.centring import needed_means
@@ -99,9 +103,7 @@ def main(arguments: list[str]) -> int:
             for crops in sets:
                 result += index_crops(gallery, model, crops, batch_size=command.batch_size, progress=progress)
         if command.centre is not None:
-            choice = gallery_choice(gallery, model.camera_means, command.centre, is_new=True)
-            choice.log()
-            gallery.keep_centre_choice(choice)
+            keep_centre(gallery, model, command.centre)
         print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}")
     return report_failures(result)
 
@@ -116,6 +118,15 @@ def describe(result: IndexResult) -> str:
         "unreadable": len(result.failures),
     }
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number or name in ("new", "known"))
+
+
+def keep_centre(gallery: Gallery, model: ReidModel, centre: Centre) -> None:
+    """Decide how the gallery is searched from now on, say why, and keep it."""
+    from iics.gallery.centred_gallery import gallery_choice
+
+    choice = gallery_choice(gallery, model.camera_means, centre, is_new=True)
+    choice.log()
+    gallery.keep_centre_choice(choice)
 
 
 def report_failures(result: IndexResult) -> int:
@@ -140,6 +151,7 @@ def named_crops(
     *,
     data_dir: Path | None,
     pattern: str | None,
+    camera_by: str | None,
     classes: str | None,
     splits: Sequence[SplitName],
     camera: str | None,
@@ -151,6 +163,7 @@ def named_crops(
             crops or boxes (`path_kind.TABLES`); with `camera` image files or folders of them.
         data_dir: Where the named data is.
         pattern: What its file names say.
+        camera_by: What stands for the camera in it.
         classes: Of boxes in frames, which classes.
         splits: Which splits; none for the gallery of data that has one, else all that was read as its train split.
         camera: The one camera that took all the crops.
@@ -169,11 +182,13 @@ def named_crops(
     if camera is not None:
         if is_named:
             raise DataError(f"--camera is for images and folders of them; {words[0]} knows its cameras. Leave it out.")
+        if camera_by is not None:
+            raise DataError("--camera names the one camera, and --camera-by what tells several; leave one out.")
         if splits:
             raise DataError("--splits is for data with splits; images of --camera have none.")
         return [_of_one_camera(words, camera)]
-    named = [DataSource(words[0], data_dir, pattern, classes)] if is_named else []
-    sources = named or [replace(_source_of_path(Path(word)), classes=classes) for word in words]
+    named = [DataSource(words[0], data_dir, pattern, camera_by, classes)] if is_named else []
+    sources = named or [replace(_source_of_path(Path(word)), camera_by=camera_by, classes=classes) for word in words]
     return [crops for source in sources for crops in _chosen_splits(source.load(), splits)]
 
 

@@ -33,9 +33,10 @@ NUM_PAIRS = 50
 class LabelCommand:
     """Tell a model which similarity means the same person, by answering fifty times: is this the same person?
 
-    For crops without identities. The page shows pairs of crops of two cameras; answer by key or tap, stop and go on as
-    you like. From the answers follow thresholds, written into the model file as `iics evaluate --calibrate` does, an
-    estimate of rank-1 across cameras with its interval, and marks for `iics evaluate --marks` (docs/thresholds.md).
+    For crops without identities. The page shows pairs of crops of two cameras (of one, if one took all); answer by key
+    or tap, stop and go on as you like. From the answers follow thresholds, written into the model file as
+    `iics evaluate --calibrate` does, an estimate of rank-1 across cameras with its interval, and marks for
+    `iics evaluate --marks` (docs/thresholds.md).
     """
 
     model: tyro.conf.Positional[Path]

@@ -81,6 +81,7 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
 
     if path.is_dir():
         from iics.errors import RunFolderError
+        from iics.runs.run_files import runs_in
         from iics.runs.run_whole import check_model_in
         from iics.runs.seed_runs import SeedRuns
 
@@ -91,5 +92,7 @@ def load_model_or_run(path: Path, *, device: str) -> ReidModel:
                 f"{first.folder_of(first.seeds[0])}."
             )
 
+        if not path_of_model(path).exists() and (runs := runs_in(path)):
+            raise RunFolderError(f"{path} holds runs, and one model is needed. Name one of them, e.g. {runs[0]}.")
         check_model_in(path)
     return load_model(path_of_model(path), device=choose_device(device))

@@ -27,8 +27,9 @@ BenchmarkName = Literal[
     "market-layout",
     "pytorch-folders",
 ]
-DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "mot", "mtmc", "coco"]
-_FILES = ("csv", "parquet", "coco")
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "wildlife", "mot", "mtmc", "coco"]
+OWN_DATA = ("folder", "pattern", "csv", "parquet")
+_FILES = ("csv", "parquet", "wildlife", "coco")
 _BOXES = ("mot", "mtmc", "coco")
 
 
@@ -41,13 +42,17 @@ class DataSource:
     (.txt in MOT's format, .json in COCO's); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv, parquet (docs/your_cameras.md), mot, mtmc or coco (boxes in frames, docs/boxes.md), with
-    --data-dir."""
+    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets; docs/your_cameras.md), mot, mtmc or coco
+    (boxes in frames, docs/boxes.md), with --data-dir."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv, parquet and coco the file, from whose folder relative
     paths start; for mot and mtmc a sequence, a folder of sequences, or a file of boxes."""
     pattern: str | None = None
     """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
+    camera_by: str | None = None
+    """What stands for the camera where none is told: a column of the table or a field of the pattern (session, site,
+    flank), day (the date of the time), several with commas between them, or none (all crops are of one camera). By
+    default camera, or one camera if there is none (docs/weak_cameras.md)."""
     classes: str | None = None
     """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck; mot has numbers. By default pedestrians
     (1), and of coco the only class or person."""
@@ -73,6 +78,8 @@ class DataSource:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
         if self.data != "pattern" and self.pattern is not None:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
+        if self.camera_by is not None and self.data not in OWN_DATA:
+            raise DataError(f"--camera-by is for data of your own ({', '.join(OWN_DATA)}); {self.data} has cameras.")
         if self.classes is not None and self.data not in _BOXES:
             raise DataError(
                 f"--classes is for boxes in frames ({', '.join(_BOXES)}), not for {self.data}; leave it out."
@@ -110,6 +117,7 @@ class DataSource:
             "data": self.data or "",
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "pattern": self.pattern or "",
+            "camera_by": self.camera_by or "",
             "classes": self.classes or "",
         }
 
@@ -126,6 +134,7 @@ class DataSource:
             data=values["data"],
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
+            camera_by=values.get("camera_by") or None,
             classes=values.get("classes") or None,
         )
 
@@ -142,13 +151,17 @@ def _read(source: DataSource) -> DataSplits:
     from iics.readers.mot import load_mot, load_mtmc
     from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
+    from iics.readers.wildlife import load_wildlife
 
     if source.data is None or source.data == "sample":
         return load_sample()
     place = cast(Path, source.data_dir)  # `load` has seen to it
     if source.data == "pattern":
-        return load_pattern(place, source.pattern or "")
+        return load_pattern(place, source.pattern or "", camera_by=source.camera_by)
+    own = {"folder": load_folder, "csv": load_csv, "parquet": load_parquet}
+    if source.data in own:
+        return own[source.data](place, camera_by=source.camera_by)
     boxes = {"mot": load_mot, "mtmc": load_mtmc, "coco": load_coco}
     if source.data in boxes:
         return boxes[source.data](place, classes=source.wanted_classes())
-    return {**LOADERS, "folder": load_folder, "csv": load_csv, "parquet": load_parquet}[source.data](place)
+    return load_wildlife(place) if source.data == "wildlife" else LOADERS[source.data](place)

@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
         splits = source.load()
         if fitting is not None and fitted is not None:
             command = replace(command, settings=_fitted(fitting, fitted, splits, processes))
-        return _train(command, splits, source, processes)
+        return _train(command, splits, source, processes, preset=preset_of(arguments) or "")
 
 
 def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, processes: Processes) -> Settings:
@@ -131,14 +131,14 @@ def _check_settings(settings: Settings) -> None:
         raise WeightsError(problem)
 
 
-def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes) -> int:
+def _train(command: TrainCommand, splits: DataSplits, source: DataSource, processes: Processes, *, preset: str) -> int:
     from iics.trained_run import train_on
 
     crops = splits.to_train_on()
     default = processes.from_first(lambda: Path("runs") / f"{source.data}-{datetime.now():%Y%m%d-%H%M%S}")
     out = expanded(command.out or default)
     settings = with_absolute_weights(command.settings)
-    values = {**source.to_values(), "evaluate": command.evaluate}
+    values = {**source.to_values(), "evaluate": command.evaluate, "preset": preset}
     if processes.is_first:
         print_start(command.settings, command.seeds, crops, out, processes)
     if command.seeds > 1:
@@ -203,9 +203,13 @@ def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
     values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
     words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
     data_dir = values.get("--data-dir")
-    name = words[0] if words else None
-    place = Path(data_dir) if data_dir else None
-    return DataSource(name, place, values.get("--pattern"), values.get("--classes"))
+    return DataSource(
+        words[0] if words else None,
+        Path(data_dir) if data_dir else None,
+        values.get("--pattern"),
+        values.get("--camera-by"),
+        values.get("--classes"),
+    )
 
 
 def _kind(arguments: list[str]) -> type[TrainCommand]:

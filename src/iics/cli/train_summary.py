@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def print_start(settings: Settings, num_seeds: int, crops: CropSet, out: Path, processes: Processes) -> None:
     """Say on standard error what is trained, on what, and where it goes."""
     print(
-        f"{len(crops)} crops of {crops.num_cameras} cameras ({shown(crops.name)}); "
+        f"{len(crops)} crops of {count_of(crops.num_cameras, 'camera')} ({shown(crops.name)}); "
         f"{settings.model.backbone} at {settings.model.height}x{settings.model.width}, "
         f"{count_of(settings.rounds, 'round')}{' on identities' if settings.method == 'supervised' else ''}"
         f"{'' if num_seeds == 1 else f' for each of {num_seeds} seeds'}, "

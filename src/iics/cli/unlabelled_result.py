@@ -52,8 +52,10 @@ class UnlabelledResult:
 def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResult | None, str]:
     if crops.identity_ids is None:
         return None, (
-            f"{crops.name} has no identities, so there is no mAP and no CMC. iics label MODEL estimates rank-1 across\n"
-            "cameras, and which similarity means the same person, from your answers to 50 pairs of crops."
+            f"{crops.name} has no identities, so there is no mAP and no CMC. iics label MODEL estimates rank-1"
+            f"{' across' if crops.num_cameras > 1 else ', within'}\n"
+            f"{'cameras' if crops.num_cameras > 1 else 'the camera'}, and which similarity means the same person, from "
+            "your answers to 50 pairs of crops."
         )
     is_person = crops.identity_ids > DISTRACTOR_IDENTITY
     if not is_person.any():
@@ -63,9 +65,14 @@ def _each_against_all(features: FloatArray, crops: CropSet) -> tuple[RankingResu
         check_scorable(people, crops)
     except EvaluationError as error:
         return None, f"There is no mAP and no CMC: {error}"
+    do_not_count = (
+        "its camera's others, where the next frame of a walk is an easy match"
+        if crops.num_cameras < 2
+        else "all (crops of the same person and camera do not count)"
+    )
     return rank_crops(features[is_person], features, people, crops), (
         f"{crops.name} has identities but no query and gallery: each crop of a known person was searched for among\n"
-        "all (crops of the same person and camera do not count). Not comparable with numbers of a test split."
+        f"{do_not_count}. Not comparable with numbers of a test split."
     )
 
 

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import tyro
 
-from iics.cli.index import describe, report_failures
+from iics.cli.index import describe, keep_centre, report_failures
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
+from iics.config import Centre
 from iics.errors import check_setting
 from iics.home_folder import expanded
 from iics.progress_display import count_of
@@ -37,6 +38,10 @@ class WatchCommand:
     """Model file, or the run folder that holds it."""
     camera: str | None = None
     """The one camera that takes all crops of the folder; by default the first folder below it names the camera."""
+    centre: Centre | None = None
+    """How the gallery is searched unless a search says otherwise, as for iics index: off, on, or auto, which decides
+    when the first crops were indexed and again whenever there are twice as many. By default as before, and off at
+    first."""
     every: Annotated[float, number(0, 86400, above=True)] = 2.0
     """Seconds from one look to the next."""
     collection: str = "iics"
@@ -57,16 +62,20 @@ def main(arguments: list[str]) -> int:
     from iics.gallery.arriving import ArrivingFiles, crops_by_folder
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import CROPS_PER_WRITE, check_index_fits, index_crops
+    from iics.models.centring import needed_means
 
     folder = expanded(command.folder).absolute()
     arriving = ArrivingFiles(folder)
     arriving.look()
     model = load_model_or_run(command.model, device=command.device)
+    if command.centre == "on":
+        needed_means(model.camera_means)
     check_index_fits(model, CROPS_PER_WRITE, batch_size=command.batch_size)
     with Gallery.open_or_create(
         command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
     ) as gallery:
         print(f"Watching {folder} for {command.gallery}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        decided_at = 0
         try:
             while True:
                 crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera)
@@ -78,6 +87,9 @@ def main(arguments: list[str]) -> int:
                     )
                 if crops is not None:
                     result = index_crops(gallery, model, crops, batch_size=command.batch_size)
+                    if command.centre is not None and gallery.num_crops >= 2 * decided_at:
+                        keep_centre(gallery, model, command.centre)
+                        decided_at = max(gallery.num_crops, 1)
                     print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')}", flush=True)
                     report_failures(result)
                 time.sleep(command.every)

@@ -14,6 +14,6 @@ CLUSTERINGS: dict[str, Callable[[ClusterSettings], Clustering]] = {
     "fixed": lambda given: FixedNumber(given.number),
     "quantile": lambda given: QuantileCut(given.quantile),
     "auto": lambda _given: LargestSilhouette(),
-    "density": lambda given: DensityClusters(given.eps, given.min_crops),
+    "density": lambda given: DensityClusters(given.eps, given.min_crops, given.grow),
 }
 """By `clusters.rule`."""

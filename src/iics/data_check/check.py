@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, all_splits
+from iics.data_check.bursts import find_bursts
 from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
@@ -23,9 +24,9 @@ __all__ = ["DataReport", "SplitReport", "check_data"]
 def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = None) -> DataReport:
     """Decode every crop and report counts, errors and warnings; no finding raises an error.
 
-    Errors: crops that do not decode, train with fewer than two cameras, copies or identities both in train and in
-    query or gallery, splits that name their cameras differently. Warnings: copies elsewhere, cameras too small for
-    stage 1, queries without a valid match, crops that do not look like a person's.
+    Errors: crops that do not decode, copies or identities both in train and in query or gallery, splits that name their
+    cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for stage 1, queries without
+    a valid match or with their own burst in the gallery, crops that do not look like a person's.
 
     Args:
         splits: The data set.
@@ -43,12 +44,20 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     copies_errors, copies_warnings = find_copies(scans)
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
+    bursts = find_bursts(splits.query, splits.gallery)
     unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan)]
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
         errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits), *query_errors),
-        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings, *unlikely),
+        warnings=(
+            *_one_camera(splits.train),
+            *_small_cameras(splits.train),
+            *copies_warnings,
+            *query_warnings,
+            *bursts,
+            *unlikely,
+        ),
     )
 
 
@@ -74,13 +83,7 @@ def _split_report(split: str, scan: Scan) -> SplitReport:
 def _camera_errors(splits: DataSplits) -> list[str]:
     train, first = splits.train, splits.to_look_at()
     errors = []
-    if train is not None and train.num_cameras < 2:
-        only = train.camera_names[train.camera_ids[0]]
-        errors.append(
-            f"All {len(train)} crops in {train.name} are from camera {only}; the method needs at least two cameras. "
-            "Add crops of another camera."
-        )
-    elif train is not None and len(train) >= 2 and np.bincount(train.camera_ids).max() < 2:
+    if train is not None and len(train) >= 2 and np.bincount(train.camera_ids).max() < 2:
         errors.append(
             f"No camera in {train.name} has 2 crops or more; stage 1 compares crops of one camera. Add crops."
         )
@@ -91,6 +94,17 @@ def _camera_errors(splits: DataSplits) -> list[str]:
         if other is not None and other.camera_names != first.camera_names
     ]
     return errors
+
+
+def _one_camera(train: CropSet | None) -> list[str]:
+    if train is None or train.num_cameras > 1:
+        return []
+    only = train.camera_names[train.camera_ids[0]]
+    return [
+        f"All {len(train)} crops in {train.name} are of one camera ({only}). Training is stage 1 alone: it learns to "
+        "tell apart those whom this camera sees, and nothing of how they look in another one. If a session, site, day "
+        "or flank may stand for the camera, say so (--camera-by, or a folder for each; docs/weak_cameras.md)."
+    ]
 
 
 def _small_cameras(train: CropSet | None) -> list[str]:
@@ -128,12 +142,16 @@ def _query_faults(splits: DataSplits) -> tuple[list[str], list[str]]:
     for identity, camera in zip(gallery.identity_ids.tolist(), gallery.camera_ids.tolist(), strict=True):
         cameras_of[identity].add(camera)
     queries = zip(query.identity_ids.tolist(), query.camera_ids.tolist(), strict=True)
-    unmatched = [i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - {camera}]
+    # Of one camera, people are searched for within it, as evaluation does.
+    is_one = len(np.union1d(query.camera_ids, gallery.camera_ids)) == 1
+    unmatched = [
+        i for i, (identity, camera) in enumerate(queries) if not cameras_of[identity] - (set() if is_one else {camera})
+    ]
     if not unmatched:
         return [], []
     text = (
-        f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity from another camera, "
-        f"e.g. {query.label(unmatched[0])}; "
+        f"{len(unmatched)} of {len(query)} queries have no gallery crop of their identity"
+        f"{'' if is_one else ' from another camera'}, e.g. {query.label(unmatched[0])}; "
     )
     if len(unmatched) == len(query):
         return [text + "evaluation has nothing to score. Take query and gallery from one data set."], []

@@ -10,8 +10,8 @@ from iics.crops import CropSet
 from iics.evaluation.answer_estimates import answered_thresholds, check_answers
 from iics.evaluation.answers import AskedPair
 from iics.evaluation.calibration import limits_of
-from iics.evaluation.drawn_pairs import PairsAcross
-from iics.models.match_thresholds import MatchThresholds
+from iics.evaluation.drawn_pairs import PairsAcross, apart_by
+from iics.models.match_thresholds import Calibration, MatchThresholds
 
 
 def answer_thresholds(
@@ -30,10 +30,11 @@ def answer_thresholds(
         EvaluationError: If answers are too few or contradict each other, or crops came or went since.
     """
     check_answers(pairs)
+    kind: Calibration = "answers" if crops.num_cameras > 1 else "answers in one camera"
     said = Counter(pair.answer for pair in pairs if pair.kind == "any pair")
     return MatchThresholds(
-        answered_thresholds(pairs, PairsAcross.of(features, crops.camera_ids).similarity),
-        calibration="answers",
+        answered_thresholds(pairs, PairsAcross.of(features, apart_by(crops)).similarity),
+        calibration=kind,
         data=data,
         split="all crops",
         num_people=0,
@@ -41,5 +42,5 @@ def answer_thresholds(
         num_people_pairs=said["no"],
         num_same=said["yes"],
         is_trained_on=is_trained_on,
-        limits=limits_of("answers", is_trained_on),
+        limits=limits_of(kind, is_trained_on),
     )

@@ -41,7 +41,7 @@ _LEAST_IN_SLICE = 2
 
 @dataclass(frozen=True)
 class RankOne:
-    """Share of crops whose most similar crop of another camera is the same person.
+    """Share of crops whose most similar crop of another camera, or of the only one, is the same person.
 
     Attributes:
         share: The estimate, among answers yes and no.
@@ -50,6 +50,7 @@ class RankOne:
         num_yes: Best matches said to be the same person.
         num_no: Another person.
         num_unsure: Could not be told.
+        within_camera: Whether one camera took all crops.
     """
 
     share: float
@@ -58,15 +59,21 @@ class RankOne:
     num_yes: int
     num_no: int
     num_unsure: int
+    within_camera: bool = False
 
     def __str__(self) -> str:
         unsure = f", {self.num_unsure} could not be told" if self.num_unsure else ""
         num_drawn = self.num_yes + self.num_no + self.num_unsure
-        return (
-            f"Rank-1 across cameras: {percent(self.share)} (95 % interval {percent(self.low)} to "
-            f"{percent(self.high)}). Of {num_drawn} crops drawn, {self.num_yes} found the same person first in another "
-            f"camera, {self.num_no} another{unsure}. Crops of people that no other camera saw count as missed."
+        where, whom, missed = "across cameras", "the same person first in another camera", "that no other camera saw"
+        if self.within_camera:
+            where, whom, missed = "within the camera", "the same person first", "seen once"
+        text = (
+            f"Rank-1 {where}: {percent(self.share)} (95 % interval {percent(self.low)} to {percent(self.high)}). Of "
+            f"{num_drawn} crops drawn, {self.num_yes} found {whom}, {self.num_no} another{unsure}. Crops of people "
+            f"{missed} count as missed."
         )
+        next_frames = " Without tracklets the next frame of a walk counts as found; nothing is said of other cameras."
+        return text + (next_frames if self.within_camera else "")
 
 
 def check_answers(pairs: Sequence[AskedPair]) -> None:
@@ -99,7 +106,9 @@ def rank_one(pairs: Sequence[AskedPair]) -> RankOne:
     count = sum(map(len, said.values()))
     low, _ = wilson_interval(yes / (yes + no + unsure), count, deviations=_DEVIATIONS_95)
     _, high = wilson_interval((yes + unsure) / (yes + no + unsure), count, deviations=_DEVIATIONS_95)
-    return RankOne(yes / (yes + no), low, high, len(said["yes"]), len(said["no"]), len(said["unsure"]))
+    num_yes, num_no, num_unsure = (len(said[answer]) for answer in ("yes", "no", "unsure"))
+    is_within = all(pair.first_camera == pair.second_camera for pair in best)
+    return RankOne(yes / (yes + no), low, high, num_yes, num_no, num_unsure, is_within)
 
 
 def answered_thresholds(pairs: Sequence[AskedPair], similarity: FloatArray) -> tuple[MatchThreshold, ...]:
@@ -115,7 +124,7 @@ def answered_thresholds(pairs: Sequence[AskedPair], similarity: FloatArray) -> t
     slices = _Slices.of(pairs)
     if slices.edges[-1] != len(similarity):
         raise EvaluationError(
-            f"These crops have {len(similarity)} pairs of two cameras, and the answers were drawn from "
+            f"These crops have {len(similarity)} pairs to ask about, and the answers were drawn from "
             f"{slices.edges[-1]:.0f}: crops came or went since. Put them back, or draw anew."
         )
     curve = slices.curve(_falling(slices.share_of(slices.yes, slices.no), slices.yes + slices.no))

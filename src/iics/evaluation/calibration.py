@@ -1,8 +1,9 @@
 """Calibration of a model: pairs that are known to be one or two people -> thresholds of the similarity.
 
 In order of preference: query and gallery with identities, which the model was not trained on; other crops with
-identities; without identities, two boxes or tracklets in one picture (two people) and crops of a tracklet (one
-person), which are pairs of one camera. What people say of pairs of two cameras is `answer_calibration.py`.
+identities (pairs of two cameras; where one took all, of that one); without identities, two boxes or tracklets in one
+picture (two people) and crops of a tracklet (one person), which are pairs of one camera. What people say of pairs is
+`answer_calibration.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ _LIMITS: dict[Calibration, str] = {
     "answers": (
         "All pairs are of two cameras; within one camera different people look more alike. The intervals are of these "
         "crops. What share of the pairs of one person is above is not known: below, they are too rare to be met."
+    ),
+    "identities in one camera": (
+        "All pairs are of one camera, where the next frame of a walk is easily found: expect to find less of people "
+        "who come back, and much less in another camera."
+    ),
+    "answers in one camera": (
+        "All pairs are of one camera, and say nothing of another. The intervals are of these crops. What share of the "
+        "pairs of one person is above is not known: below, they are too rare to be met."
     ),
 }
 _TRAINED_ON = {
@@ -88,7 +97,7 @@ def check_calibratable(data: DataSplits) -> None:
         return
     raise EvaluationError(
         f"No two crops of {data.name} are known to be two people, so which similarity means the same person cannot be "
-        "measured on them. Needed are identities of two people in two cameras, or boxes in one picture, or tracklets "
+        "measured on them. Needed are identities of two people, or boxes in one picture, or tracklets "
         "with times that tell pictures apart (docs/thresholds.md). Without any of these, iics label MODEL estimates it "
         "from your answers to 50 pairs of crops."
     )
@@ -103,7 +112,7 @@ def identity_thresholds(
     data: str,
     is_trained_on: bool | None,
 ) -> MatchThresholds:
-    """Return thresholds from pairs of known people in different cameras, without junk and distractors.
+    """Return thresholds from pairs of known people in different cameras (or one, if it took all), without junk.
 
     Args:
         query_features: L2-normalised. Shape (n, d).
@@ -120,13 +129,14 @@ def identity_thresholds(
     is_different = ~pairs.is_same & ~pairs.is_near
     if not is_different.any():
         raise EvaluationError(f"No two people of {data} were seen by two cameras; nothing to calibrate on.")
+    kind: Calibration = "identities in one camera" if pairs.is_one_camera else "identities"
     sides = pairs.people[:, None], pairs.other_people
     shown = (np.broadcast_to(side, pairs.cosines.shape)[is_different] for side in sides)
     different = PersonPairs(pairs.cosines[is_different], *shown)
     same = pairs.cosines[pairs.is_same & ~pairs.is_near]
     return MatchThresholds(
         match_thresholds(different, same, pairs.cosines[~pairs.is_same & pairs.is_near]),
-        calibration="identities",
+        calibration=kind,
         data=data,
         split="all crops" if gallery is None else "query against gallery",
         num_people=different.num_people,
@@ -134,7 +144,7 @@ def identity_thresholds(
         num_people_pairs=len(different.first),
         num_same=len(same),
         is_trained_on=is_trained_on,
-        limits=limits_of("identities", is_trained_on),
+        limits=limits_of(kind, is_trained_on),
     )
 
 
@@ -175,7 +185,8 @@ class _ComparedPeople:
     Attributes:
         cosines: NaN where a pair does not count. Shape (n, m).
         is_same: Whether both are one person. Shape (n, m).
-        is_near: Whether one camera took both. Shape (n, m).
+        is_near: Whether one camera took both, and others took crops, too. Shape (n, m).
+        is_one_camera: Whether one camera took all.
         people: Identity of each row. Shape (n,).
         other_people: Of each column. Shape (m,).
     """
@@ -183,6 +194,7 @@ class _ComparedPeople:
     cosines: FloatArray
     is_same: BoolArray
     is_near: BoolArray
+    is_one_camera: bool
     people: IntArray
     other_people: IntArray
 
@@ -205,11 +217,13 @@ def _compared_people(
     people, other_people = _identities(query)[rows], _identities(others)[columns]
     is_same = people[:, None] == other_people
     is_near = query.camera_ids[rows, None] == others.camera_ids[columns]
+    if is_one_camera := bool(is_near.all()):
+        is_near[:] = False
     if gallery is None:
         is_twice = np.tri(len(rows), dtype=np.bool_)  # each crop with itself, and each pair the other way round
         is_same[is_twice] = is_near[is_twice] = True
         cosines[is_twice] = np.nan  # and so among no kind of pair that is counted
-    return _ComparedPeople(cosines, is_same, is_near, people, other_people)
+    return _ComparedPeople(cosines, is_same, is_near, is_one_camera, people, other_people)
 
 
 def moment_thresholds(
@@ -257,13 +271,11 @@ def limits_of(calibration: Calibration, is_trained_on: bool | None) -> str:
 
 
 def _shows_people(query: CropSet, gallery: CropSet) -> bool:
-    """Return whether two people and two cameras are among crops of known people."""
+    """Return whether two people are among crops of known people, who can be compared across cameras or in the one."""
     if query.identity_ids is None or gallery.identity_ids is None:
         return False
     identities = np.concatenate([query.identity_ids, gallery.identity_ids])
-    cameras = np.concatenate([query.camera_ids, gallery.camera_ids])
-    is_person = identities > DISTRACTOR_IDENTITY
-    return len(np.unique(identities[is_person])) > 1 and len(np.unique(cameras[is_person])) > 1
+    return len(np.unique(identities[identities > DISTRACTOR_IDENTITY])) > 1
 
 
 def _drawn_people(crops: CropSet, generator: np.random.Generator) -> IntArray:

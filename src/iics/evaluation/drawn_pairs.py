@@ -4,6 +4,8 @@ Half are best matches: crops are sorted by the similarity of their best match in
 one size; a crop of each slice is drawn. The other half are any pairs of two cameras: sorted by similarity and cut into
 slices that grow from the most similar on, where pairs of one person are; some are drawn from each. Within a slice each
 has the same chance to be drawn, so an answer stands for the size of its slice over the number drawn from it.
+
+Of one camera, pairs are of two tracklets, and of any two crops where no tracklet is known.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class DrawnPair:
         slice: Number of its slice among those of its kind, from 0, the most similar one.
         slice_size: Crops with a best match, or pairs, in the slice.
         first: Index of a crop; of a best match the one that searches.
-        second: Index of the other crop, of another camera.
+        second: Index of the other crop, of another camera; of one camera, of another tracklet.
         similarity: Cosine of the two.
     """
 
@@ -60,52 +62,63 @@ def draw_pairs(features: FloatArray, crops: CropSet, *, num_pairs: int, seed: in
         seed: Of the draw.
 
     Raises:
-        EvaluationError: If the crops are of one camera, or too few.
+        EvaluationError: If the crops are too few.
     """
     num_best = num_pairs // 2
     num_any = num_pairs - num_best
     check_enough(crops, num_pairs)
     generator = np.random.default_rng(seed)
-    pairs = _drawn_best_matches(features, crops.camera_ids, num_best, generator)
-    pairs += _drawn_any(PairsAcross.of(features, crops.camera_ids), num_any, generator)
+    apart = apart_by(crops)
+    pairs = _drawn_best_matches(features, apart, num_best, generator)
+    pairs += _drawn_any(PairsAcross.of(features, apart), num_any, generator)
     return tuple(pairs[at] for at in generator.permutation(len(pairs)))
+
+
+def apart_by(crops: CropSet) -> IntArray:
+    """Return a number for each crop; pairs to ask about have two of them. Shape (n,).
+
+    They are cameras; of one camera tracklets, and crops without a tracklet have each their own.
+    """
+    if crops.num_cameras > 1:
+        return crops.camera_ids
+    tracklets = np.full(len(crops), -1) if crops.tracklet_ids is None else crops.tracklet_ids
+    alone = int(tracklets.max(initial=-1)) + 1 + np.arange(len(crops))
+    _, numbers = np.unique(np.where(tracklets < 0, alone, tracklets), return_inverse=True)
+    return numbers.astype(np.int64)
 
 
 def check_enough(crops: CropSet, num_pairs: int) -> None:
     """Refuse crops that not so many pairs can be drawn from, before any feature is computed.
 
     Raises:
-        EvaluationError: If they are of one camera, or too few.
+        EvaluationError: If they are too few.
     """
-    counts = np.bincount(crops.camera_ids)
-    if np.count_nonzero(counts) < 2:
-        raise EvaluationError(
-            f"All {len(crops)} crops of {crops.name} are of one camera; pairs to ask about are of two. Name data of "
-            "two cameras or more."
-        )
+    counts = np.bincount(apart_by(crops))
     num_across = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
     num_any = num_pairs - num_pairs // 2
     if len(crops) < num_pairs or num_across < _PAIRS_A_DRAW * num_any:
+        of_one = "crops" if crops.tracklet_ids is None else "tracklets"
+        kind = "cameras" if crops.num_cameras > 1 else of_one
         raise EvaluationError(
-            f"{crops.name} has {len(crops)} crops and {num_across} pairs of two cameras; asking about {num_pairs} "
+            f"{crops.name} has {len(crops)} crops and {num_across} pairs of two {kind}; asking about {num_pairs} "
             f"pairs takes at least {num_pairs} crops and {_PAIRS_A_DRAW * num_any} such pairs. Add crops, or ask about "
             f"fewer pairs (at least {LEAST_PAIRS})."
         )
 
 
-def best_matches(features: FloatArray, camera_ids: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return for each crop the most similar one of another camera, and the cosine of the two; O(n^2 d).
+def best_matches(features: FloatArray, apart: IntArray) -> tuple[IntArray, FloatArray]:
+    """Return for each crop the most similar one of another number, and the cosine of the two; O(n^2 d).
 
     Args:
-        features: L2-normalised, of at least two cameras. Shape (n, d).
-        camera_ids: Shape (n,).
+        features: L2-normalised. Shape (n, d).
+        apart: Camera of each crop, or what `apart_by` says; at least two. Shape (n,).
     """
     matches = np.empty(len(features), np.int64)
     cosines = np.empty(len(features), np.float32)
     for start in range(0, len(features), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         block = features[rows] @ features.T
-        block[camera_ids[rows, None] == camera_ids] = -np.inf
+        block[apart[rows, None] == apart] = -np.inf
         matches[rows] = block.argmax(axis=1)
         cosines[rows] = block.max(axis=1)
     return matches, cosines
@@ -113,7 +126,7 @@ def best_matches(features: FloatArray, camera_ids: IntArray) -> tuple[IntArray, 
 
 @dataclass(frozen=True, eq=False)
 class PairsAcross:
-    """All pairs of two cameras, of at most 3,000 crops, the most similar first.
+    """All pairs of two cameras, or of what else tells crops apart, of at most 3,000 crops, the most similar first.
 
     Attributes:
         similarity: Falling. Shape (m,).
@@ -126,13 +139,13 @@ class PairsAcross:
     crops: IntArray
 
     @classmethod
-    def of(cls, features: FloatArray, camera_ids: IntArray) -> PairsAcross:
+    def of(cls, features: FloatArray, apart: IntArray) -> PairsAcross:
         """Return the pairs of crops; of more than 3,000 crops some are drawn, always the same ones."""
         chosen = np.arange(len(features))
         if len(chosen) > MOST_CROPS:
             chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST_CROPS, replace=False))
-        cameras = camera_ids[chosen]
-        is_pair = np.triu(cameras[:, None] != cameras, 1)
+        numbers = apart[chosen]
+        is_pair = np.triu(numbers[:, None] != numbers, 1)
         codes = np.flatnonzero(is_pair)
         cosines = (features[chosen] @ features[chosen].T)[is_pair]
         order = np.argsort(-cosines, kind="stable")
@@ -169,9 +182,9 @@ def draws_of_slices(num_drawn: int) -> list[int]:
 
 
 def _drawn_best_matches(
-    features: FloatArray, camera_ids: IntArray, num_drawn: int, generator: np.random.Generator
+    features: FloatArray, apart: IntArray, num_drawn: int, generator: np.random.Generator
 ) -> list[DrawnPair]:
-    matches, cosines = best_matches(features, camera_ids)
+    matches, cosines = best_matches(features, apart)
     drawn = []
     for number, members in enumerate(np.array_split(np.argsort(-cosines, kind="stable"), num_drawn)):
         first = int(generator.choice(members))

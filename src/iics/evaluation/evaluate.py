@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import overload
 
 import numpy as np
@@ -16,15 +18,21 @@ from iics.evaluation.centred_search import centre_search
 from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.distance_rows import CosineRows, DistanceOf
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
+from iics.evaluation.held_out import hold_out
 from iics.evaluation.labels import EvaluationLabels, explain_no_match
 from iics.evaluation.metrics import RankingResult
-from iics.evaluation.protocol import MARKET1501, PROTOCOLS, MatchingProtocol
+from iics.evaluation.open_set import best_claims
+from iics.evaluation.open_set_result import OpenSetResult
+from iics.evaluation.protocol import MARKET1501, PROTOCOLS, SAME_CAMERA, MatchingProtocol
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking, check_reranking_memory
 from iics.evaluation.right_ranks import num_right_answers
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
+from iics.evaluation.tracks import GalleryTracks
 from iics.file_keys import crop_places
 from iics.models.reid_model import ReidModel
+
+logger = logging.getLogger(__name__)
 
 
 @overload
@@ -37,6 +45,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> RankingResult: ...
 
 
@@ -50,6 +60,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> EnsembleResult: ...
 
 
@@ -62,6 +74,8 @@ def evaluate(
     reranking: Reranking | None = None,
     progress: Callable[[int], None] | None = None,
     centre: Centre = DEFAULT_CENTRE,
+    unknown: float = 0.0,
+    seed: int = 0,
 ) -> RankingResult | EnsembleResult:
     """Return how well `model` finds the query's people in the gallery; the result prints itself.
 
@@ -70,20 +84,29 @@ def evaluate(
             their backbones and sizes of crops may differ.
         query: Crops with identities.
         gallery: Crops with identities, same camera names.
-        protocol: Who may match whom: market1501 or same-camera. `rank_camera_pairs` and `rank_drawn_galleries` measure
-            under the other two.
+        protocol: Who may match whom: market1501, same-camera, which also stands for the first where one camera took
+            all, or any-camera. `rank_camera_pairs`, `rank_drawn_galleries` and `rank_tracks` measure under the others.
         reranking: How to re-rank; None ranks by cosine.
         progress: Called after each batch with the number of crops in it.
         centre: Whether features are compared less their camera's mean: off, on, or auto, which decides without labels
             and logs why.
+        unknown: Share of the query's individuals whose crops leave the gallery first (`iics.evaluation.held_out`).
+        seed: Of that draw.
+
+    The result has open-set figures (`open_set`) where some queries have an answer, some none, and the cosine ranks.
 
     Raises:
         DataError: If a crop cannot be read, or query or gallery is no CropSet.
         EvaluationError: If one of them is None or has no identities, no query can be scored, there is no such protocol,
-            re-ranking needs more memory than is free, or one of several models is there twice.
+            re-ranking needs more memory than is free, one of several models is there twice, or nobody can be held out.
         WeightsError: If features are to be centred and a model has no camera means.
     """
-    check_scorable(query, gallery, matching_protocol(protocol))
+    asked = matching_protocol(protocol)
+    if unknown:
+        held_out = hold_out(query, gallery, share=unknown, seed=seed)
+        logger.info("%s", held_out)
+        gallery = held_out.gallery
+    check_scorable(query, gallery, asked)
     if isinstance(model, Sequence) and not isinstance(model, str):
         return _evaluate_several(model, query, gallery, protocol, reranking, progress, centre)
     if not hasattr(model, "embed"):
@@ -93,8 +116,9 @@ def evaluate(
         )
     check_memory(model.num_features, query, gallery, reranking)
     features = _features(model, query, gallery, progress, centre)
-    warn_of_copies(*features, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
-    return rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
+    labels = evaluation_labels(query, gallery)
+    warn_of_copies(*features, query, gallery, labels, fitting_protocol(asked, labels))
+    return _ranked(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
 def _features(
@@ -124,13 +148,30 @@ def _evaluate_several(
     joined, each = SideBySide((len(query), len(gallery)), models), []
     for model in models:
         features = _features(model, query, gallery, progress, centre)
-        each.append(rank_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
+        each.append(_ranked(*features, query, gallery, protocol=protocol, reranking=reranking))
         joined.add(*features)
     query_features, gallery_features = joined.as_one()
     of_all = query_features, gallery_features
-    warn_of_copies(*of_all, query, gallery, evaluation_labels(query, gallery), matching_protocol(protocol))
-    together = rank_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
+    labels = evaluation_labels(query, gallery)
+    warn_of_copies(*of_all, query, gallery, labels, fitting_protocol(matching_protocol(protocol), labels))
+    together = _ranked(*of_all, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)
+
+
+def _ranked(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str,
+    reranking: Reranking | None,
+) -> RankingResult:
+    """Return the metrics, with open-set figures where there are any."""
+    crops = query_features, gallery_features, query, gallery
+    result = rank_crops(*crops, protocol=protocol, reranking=reranking)
+    is_open = result.num_unmatched > 0 and reranking is None
+    return replace(result, open_set=open_set_crops(*crops, protocol=protocol)) if is_open else result
 
 
 def rank_crops(
@@ -145,7 +186,27 @@ def rank_crops(
     """Return the metrics of features that are computed already. Shapes (len(query), d) and (len(gallery), d)."""
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
-    return rank(distance_of, labels, matching_protocol(protocol))
+    return rank(distance_of, labels, fitting_protocol(matching_protocol(protocol), labels))
+
+
+def open_set_crops(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+) -> OpenSetResult:
+    """Return missed against false claims, of features that are computed already. Shapes as for `rank_crops`.
+
+    By cosine only: re-ranked distances depend on the whole gallery, so a threshold of theirs means nothing elsewhere.
+
+    Raises:
+        EvaluationError: If every query has a right answer, or none has.
+    """
+    labels = evaluation_labels(query, gallery)
+    matching = fitting_protocol(matching_protocol(protocol), labels)
+    return OpenSetResult.of(best_claims(query_features, gallery_features, labels, protocol=matching))
 
 
 def rank_camera_pairs(
@@ -163,6 +224,29 @@ def rank_camera_pairs(
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
     return compare_camera_pairs(distance_of, labels, camera_names=query.camera_names)
+
+
+def rank_tracks(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    reranking: Reranking | None = None,
+) -> RankingResult:
+    """Return the metrics of tracklets of the gallery in place of crops (VeRi's image-to-track). Shapes as `rank_crops`.
+
+    Raises:
+        EvaluationError: If the gallery has no tracklets, or one of two identities.
+    """
+    if gallery.tracklet_ids is None:
+        raise EvaluationError(
+            f"image-to-track ranks tracklets, and {gallery.name} has none. Use data with tracklets, or --protocol "
+            "market1501."
+        )
+    labels = evaluation_labels(query, gallery)
+    tracks = GalleryTracks.of(labels, gallery.tracklet_ids)
+    return rank(tracks.nearest(_distance_of(query_features, gallery_features, labels, reranking)), tracks.labels)
 
 
 def rank_drawn_galleries(
@@ -183,14 +267,22 @@ def rank_drawn_galleries(
 
 
 def check_scorable(query: CropSet, gallery: CropSet, protocol: MatchingProtocol = MARKET1501) -> None:
-    """Refuse crops on which nothing can be measured, before any feature is computed.
+    """Refuse crops on which nothing can be measured, before any feature is computed; tell of crops of one camera.
 
     Raises:
         EvaluationError: If identities are missing or no query has a right answer, and why.
     """
     labels = evaluation_labels(query, gallery)
-    if not num_right_answers(labels, protocol).any():
-        raise EvaluationError(explain_no_match(labels, protocol))
+    fitting = fitting_protocol(protocol, labels)
+    if not num_right_answers(labels, fitting).any():
+        raise EvaluationError(explain_no_match(labels, fitting))
+    if fitting is not protocol:
+        logger.warning(
+            "%s and %s are of one camera: people are searched for within it (protocol same-camera), where the next "
+            "frame of a walk is an easy match. These numbers say nothing of searches across cameras.",
+            query.name,
+            "what it is searched in" if gallery.name == query.name else gallery.name,
+        )
 
 
 def check_memory(num_features: int, query: CropSet, gallery: CropSet, reranking: Reranking | None) -> None:
@@ -220,6 +312,11 @@ def matching_protocol(name: str) -> MatchingProtocol:
     if name not in PROTOCOLS:
         raise EvaluationError(f"There is no protocol {name!r} that ranks one gallery; choose {' or '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
+
+
+def fitting_protocol(protocol: MatchingProtocol, labels: EvaluationLabels) -> MatchingProtocol:
+    """Return a protocol; same-camera for market1501 where one camera took all, which leaves that no right answer."""
+    return SAME_CAMERA if protocol is MARKET1501 and labels.is_one_camera else protocol
 
 
 def evaluation_labels(query: CropSet | None, gallery: CropSet | None) -> EvaluationLabels:

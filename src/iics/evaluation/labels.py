@@ -74,6 +74,13 @@ class EvaluationLabels:
             )
 
     @property
+    def is_one_camera(self) -> bool:
+        """Whether one camera took all of query and gallery."""
+        return bool((self.query_cameras == self.query_cameras[0]).all()) and bool(
+            (self.gallery_cameras == self.query_cameras[0]).all()
+        )
+
+    @property
     def is_junk(self) -> BoolArray:
         """Which gallery crops are junk. Shape (n_gallery,)."""
         is_junk: BoolArray = self.gallery_ids == JUNK_IDENTITY
@@ -119,6 +126,11 @@ def explain_no_match(labels: EvaluationLabels, protocol: MatchingProtocol = MARK
         f"({len(np.unique(labels.query_cameras))} query cameras, {len(np.unique(labels.gallery_cameras))} gallery "
         "cameras)"
     )
+    if protocol.own_identity_own_camera == protocol.own_identity_other_camera == RIGHT:
+        return problem + (
+            f"they share {len(shared)} identities, but every such gallery crop is the query itself. Add other gallery "
+            "crops of these individuals."
+        )
     if protocol.own_identity_own_camera == RIGHT:
         return problem + (
             f"they share {len(shared)} identities, but no such gallery crop comes from its query's own camera "

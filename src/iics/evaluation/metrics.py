@@ -13,6 +13,7 @@ import numpy as np
 
 from iics.arrays import DoubleArray, IntArray
 from iics.errors import EvaluationError
+from iics.evaluation.open_set_result import OpenSetResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class RankingResult:
         average_precision: One value per query, NaN where it has no valid match. Shape (n_query,).
         num_queries: All queries, scored or not.
         num_unmatched: Queries without a valid match, which are not scored.
+        open_set: What a threshold makes of queries with and without a match; None if not measured.
     """
 
     mean_ap: float
@@ -82,6 +84,7 @@ class RankingResult:
     average_precision: DoubleArray
     num_queries: int
     num_unmatched: int
+    open_set: OpenSetResult | None = None
 
     @classmethod
     def from_scores(cls, scores: QueryScores, *, max_rank: int) -> RankingResult:
@@ -118,7 +121,7 @@ class RankingResult:
         rows += [("mINP", self.mean_inp)]
         lines = [f"{name:<16}{100 * value:7.2f} %" for name, value in rows]
         lines += [f"{'queries scored':<16}{self.num_scored:7d}", f"{'without match':<16}{self.num_unmatched:7d}"]
-        return "\n".join(lines)
+        return "\n".join([*lines, *([] if self.open_set is None else ["", *self.open_set.lines()])])
 
 
 def numbers(result: RankingResult) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 `market1501` is the benchmarks' protocol (Zheng et al., ICCV 2015). It ignores crops of the query's identity by the
 query's camera: these are usually the next frames of the same walk, and are found without any recognition.
-`same-camera` is the opposite: is a person found again in the query's camera? Under every protocol, junk and the
+`same-camera` is the opposite: is a person found again in the query's camera? `any-camera` asks whether an individual is
+found again at all: for data without cameras, or split by time. Under every protocol, junk and the
 query's own crop are ignored, and a distractor is somebody else.
 """
 
@@ -57,6 +58,12 @@ SAME_CAMERA = MatchingProtocol(
     other_identity_own_camera=WRONG,
     other_identity_other_camera=IGNORED,
 )
+ANY_CAMERA = MatchingProtocol(
+    own_identity_own_camera=RIGHT,
+    own_identity_other_camera=RIGHT,
+    other_identity_own_camera=WRONG,
+    other_identity_other_camera=WRONG,
+)
 # What CUHK03's gallery is drawn from: the views of other cameras.
 OTHER_CAMERAS = MatchingProtocol(
     own_identity_own_camera=IGNORED,
@@ -64,5 +71,5 @@ OTHER_CAMERAS = MatchingProtocol(
     other_identity_own_camera=IGNORED,
     other_identity_other_camera=WRONG,
 )
-PROTOCOLS = {"market1501": MARKET1501, "same-camera": SAME_CAMERA}
+PROTOCOLS = {"market1501": MARKET1501, "same-camera": SAME_CAMERA, "any-camera": ANY_CAMERA}
 """The protocols that rank one gallery for each query."""

@@ -14,7 +14,7 @@ from iics.config import Centre
 from iics.crops import CropSet
 from iics.evaluation.centred_search import centre_search
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
-from iics.evaluation.evaluate import evaluation_labels, matching_protocol, rank_crops
+from iics.evaluation.evaluate import evaluation_labels, fitting_protocol, matching_protocol, rank_crops
 from iics.evaluation.metrics import RankingResult
 from iics.evaluation.top_matches import top_matches
 from iics.models.camera_means import CameraMeans
@@ -81,7 +81,7 @@ class EvaluatedModel:
 
     @cached_property
     def result(self) -> RankingResult:
-        """The metrics by cosine under the Market-1501 protocol."""
+        """The metrics by cosine under the Market-1501 protocol; of one camera, within it."""
         return rank_crops(self.query_features, self.gallery_features, self.query, self.gallery)
 
     def write_contact_sheet(self, path: Path, *, protocol: str = "market1501") -> None:
@@ -94,7 +94,8 @@ class EvaluatedModel:
         result = self.result if protocol == "market1501" else rank_crops(*crops, protocol=protocol)
         count = min(_QUERIES_SHOWN, result.num_scored)
         chosen = spread_queries(result.average_precision, count, np.random.default_rng(0))
-        labels, matching = evaluation_labels(self.query, self.gallery), matching_protocol(protocol)
+        labels = evaluation_labels(self.query, self.gallery)
+        matching = fitting_protocol(matching_protocol(protocol), labels)
         matches = top_matches(
             self.query_features, self.gallery_features, labels, protocol=matching, num_matches=_MATCHES_SHOWN
         )

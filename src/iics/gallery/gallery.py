@@ -1,6 +1,6 @@
 """A gallery: one collection of a vector database, for the features of one model: what it is asked and given.
 
-How its collection is opened, made and checked is in `opening`.
+How its collection is opened, made and checked is in `opening`; how the database is asked in `stored_crops`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iics.arrays import FloatArray, IntArray
-from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery import connection
 from iics.gallery.camera_samples import OwnMeans, ids_below
 from iics.gallery.centred_nearest import CameraCrops, CentredNearest
 from iics.gallery.erasure import erase
 from iics.gallery.filters import GalleryFilters
-from iics.gallery.known_cameras import check_cameras
+from iics.gallery.kept_choice import choice_in
 from iics.gallery.matches import Match
-from iics.gallery.nearest import Nearest, nearest_rows, ranked_matches
+from iics.gallery.nearest import Nearest, ranked_matches
 from iics.gallery.opening import OpenCollection, open_collection, open_or_create_collection
-from iics.gallery.schema import CENTRE_PROPERTY, FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
-from iics.gallery.stored_values import Row, known_values, stored_values
+from iics.gallery.schema import CENTRE_PROPERTY, FEATURE_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.stored_crops import StoredCrops
+from iics.gallery.stored_values import Row, stored_values
 from iics.models.camera_means import CameraMeans
 from iics.models.centre_choice import CentreChoice
 from iics.models.centring import CameraCentres, centred
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from iics.similarity.reranking import RerankingForm
 
 DEFAULT_COLLECTION = "iics"
-_ROWS_AT_ONCE = 1000
 
 
 class Gallery:
@@ -60,8 +59,9 @@ class Gallery:
         self.model_fingerprint: str = opened.header.model_fingerprint
         self.model_file: Path | None = opened.model_file
         self.dimension: int = opened.header.dimension
-        self.centre_choice = _choice_in(opened.header.properties.get(CENTRE_PROPERTY), opened.uri)
-        self.own_mean = OwnMeans(self._count, self._sample)
+        self.centre_choice = choice_in(opened.header.properties.get(CENTRE_PROPERTY), opened.uri)
+        self._stored = StoredCrops(opened)
+        self.own_mean = OwnMeans(self._stored.count, self._stored.sample)
         self.finished_deleting = opened.finished_deleting
 
     @classmethod
@@ -119,56 +119,24 @@ class Gallery:
 
     def count(self, filters: GalleryFilters) -> int:
         """Return the number of crops that meet `filters`, whose cameras must be the gallery's."""
-        return self._count(self._expression(filters))
-
-    def _count(self, expression: str) -> int:
-        with self._asking():
-            rows = self._client.query(
-                self.collection, filter=expression, output_fields=["count(*)"], **self._patience()
-            )
-        return int(rows[0]["count(*)"])
+        return self._stored.count(self._stored.expression(filters))
 
     def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
         """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
-        expression = self._expression(filters)
-        with self._asking():
-            pages = self._client.query_iterator(
-                self.collection,
-                batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
-                filter=expression,
-                output_fields=[ID_FIELD, *fields],
-                **self._patience(),
-            )
-            try:
-                while page := pages.next():
-                    yield from (known_values(row) for row in page)
-            finally:
-                pages.close()
+        return self._stored.rows(filters, fields=fields)
+
+    def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
+        """Return the rows of those crops that are here, by id."""
+        return self._stored.rows_by_id(crop_ids, with_features=with_features)
+
+    def camera_names(self) -> list[str]:
+        """Return the names of the cameras that have crops here, in natural order."""
+        return self._stored.camera_names()
 
     def crops(self, filters: GalleryFilters) -> list[Match]:
         """Return all crops that meet `filters`, by path; nothing is compared, so ranks are 0 and similarities nan."""
         found = [Match.from_row(row) for row in self.rows(filters)]
         return sorted(found, key=lambda match: (match.place, match.crop_id))
-
-    def camera_names(self) -> list[str]:
-        """Return the names of the cameras that have crops here, in natural order."""
-        names: list[str] = []
-        while True:  # one question for each camera: far quicker than reading all rows
-            other = self._a_camera(GalleryFilters(not_cameras=tuple(names)))
-            if other is None:
-                return natural_order(names)
-            names.append(other)
-
-    def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
-        """Return the rows of those crops that are here, by id."""
-        fields = [ID_FIELD, *STORED_FIELDS, *([FEATURE_FIELD] if with_features else [])]
-        found: dict[str, Row] = {}
-        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
-            ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
-            with self._asking():
-                rows = self._client.get(self.collection, ids, output_fields=fields, **self._patience())
-            found |= {row[ID_FIELD]: known_values(row) for row in rows}
-        return found
 
     def write(self, rows: Sequence[Mapping[str, Any]], features: FloatArray) -> None:
         """Store crops, or replace those with the same ids; when it returns, a crash of this process loses nothing.
@@ -186,13 +154,13 @@ class Gallery:
             for row, feature in zip(rows, features, strict=True)
         ]
         with self._asking("Cannot write to"):
-            self._client.upsert(self.collection, values, **self._patience())
+            self._client.upsert(self.collection, values, timeout=connection.SECONDS_TO_ANSWER)
         self.own_mean.forget()
 
     def flush(self) -> None:
         """Make the database write its final files, which makes searches fast."""
         with self._asking("Cannot flush"):
-            self._client.flush(self.collection, **self._patience())
+            self._client.flush(self.collection, timeout=connection.SECONDS_TO_ANSWER)
 
     def delete(self, crop_ids: Sequence[str]) -> bool:
         """Remove crops from searches and from the database's files.
@@ -244,9 +212,9 @@ class Gallery:
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise GalleryError(f"Queries need features of shape (m, {self.dimension}), got {features.shape}.")
         filters = filters or GalleryFilters()
-        expression = self._expression(filters)
+        expression = self._stored.expression(filters)
         _check_finite(features)
-        nearest: Nearest = self._nearest(expression)
+        nearest: Nearest = self._stored.nearest(expression)
         if camera_means is not None:
             nearest = self._centred_nearest(filters, camera_means)
             centre = camera_means.of_all
@@ -282,7 +250,7 @@ class Gallery:
             Features, shape (n, d), and indices into `names`, shape (n,).
         """
         below = ids_below(most, self.num_crops)
-        of_cameras = [self._sample(GalleryFilters(cameras=(name,)), below) for name in names]
+        of_cameras = [self._stored.sample(GalleryFilters(cameras=(name,)), below) for name in names]
         return np.concatenate(of_cameras), np.repeat(np.arange(len(names)), list(map(len, of_cameras)))
 
     def keep_centre_choice(self, choice: CentreChoice) -> None:
@@ -291,44 +259,12 @@ class Gallery:
             self._client.alter_collection_properties(self.collection, {CENTRE_PROPERTY: json.dumps(asdict(choice))})
         self.centre_choice = choice
 
-    def _sample(self, filters: GalleryFilters, below: str) -> FloatArray:
-        """Return the features of crops that meet `filters` and whose ids lie below a text ("" for any)."""
-        expression = " and ".join(part for part in (filters.expression(), below and f'{ID_FIELD} < "{below}"') if part)
-        found: list[list[float]] = []
-        with self._asking():
-            pages = self._client.query_iterator(
-                self.collection,
-                batch_size=_ROWS_AT_ONCE,
-                filter=expression,
-                output_fields=[FEATURE_FIELD],
-                **self._patience(),
-            )
-            try:
-                while page := pages.next():
-                    found += [row[FEATURE_FIELD] for row in page]
-            finally:
-                pages.close()
-        return np.array(found, dtype=np.float32).reshape(-1, self.dimension)
-
-    def _nearest(self, expression: str) -> Nearest:
-        def nearest(queries: FloatArray, limit: int, with_features: bool) -> list[list[Row]]:
-            with self._asking("Cannot search"):
-                return nearest_rows(
-                    self._client,
-                    self.collection,
-                    queries,
-                    expression=expression,
-                    limit=limit,
-                    with_features=with_features,
-                    seconds=connection.SECONDS_TO_ANSWER,
-                )
-
-        return nearest
-
     def _centred_nearest(self, filters: GalleryFilters, camera_means: CameraMeans) -> CentredNearest:
         names = [name for name in filters.cameras or self.camera_names() if name not in filters.not_cameras]
         cameras = [
-            CameraCrops(name, centre, self._nearest(replace(filters, cameras=(name,), not_cameras=()).expression()))
+            CameraCrops(
+                name, centre, self._stored.nearest(replace(filters, cameras=(name,), not_cameras=()).expression())
+            )
             for name, centre in zip(names, self.centres(camera_means, names).centres, strict=True)
         ]
 
@@ -337,45 +273,6 @@ class Gallery:
             return {crop_id: np.array(row[FEATURE_FIELD], dtype=np.float32) for crop_id, row in rows.items()}
 
         return CentredNearest(cameras, features_of)
-
-    def _a_camera(self, filters: GalleryFilters) -> str | None:
-        """Return the camera of any crop that meets `filters`, None if there is no such crop."""
-        with self._asking():
-            rows = self._client.query(
-                self.collection, filter=filters.expression(), output_fields=["camera"], limit=1, **self._patience()
-            )
-        return str(rows[0]["camera"]) if rows else None
-
-    def _expression(self, filters: GalleryFilters) -> str:
-        check_cameras(
-            filters,
-            where=f"The gallery {self.uri}",
-            is_known=lambda name: self._a_camera(GalleryFilters(cameras=(name,))) is not None,
-            names=self.camera_names,
-        )
-        return filters.expression()
-
-    @staticmethod
-    def _patience() -> dict[str, float]:
-        return {"timeout": connection.SECONDS_TO_ANSWER}
-
-
-def _choice_in(stored: str | None, uri: str) -> CentreChoice | None:
-    """Return what a collection's property tells of centring, None if it tells nothing.
-
-    Raises:
-        GalleryError: If it cannot be read.
-    """
-    if not stored:
-        return None
-    try:
-        values = json.loads(stored)
-        return CentreChoice(**{**values, "notes": tuple(values["notes"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise GalleryError(
-            f"The gallery {uri} does not say readably whether it is searched by centred features ({stored!r:.80}); "
-            "set it anew with a newer iics, or index into a new gallery."
-        ) from error
 
 
 def _check_finite(features: FloatArray) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from iics.config import Settings
+from iics.crops import CropSet
 from iics.errors import check_setting, named
 from iics.methods.camera_proxies.method import CAMERA_PROXIES
 from iics.methods.cluster_contrast.method import CLUSTER_CONTRAST
@@ -57,6 +58,16 @@ def with_own_settings(settings: Settings) -> Settings:
     return settings
 
 
+def settings_for(crops: CropSet, settings: Settings) -> tuple[Settings, str]:
+    """Return settings with the method's own, as far as crops allow them, and why they differ from what was asked for.
+
+    Raises:
+        SettingsError: As `with_own_settings`.
+    """
+    whole = with_own_settings(settings)
+    return method_of(whole).for_crops(crops, whole)
+
+
 def stages_of(settings: Settings) -> tuple[Stage, ...]:
     """Return the stages of a round in order."""
     return method_of(settings).stages(settings)
@@ -70,8 +81,9 @@ def remaining_stages(settings: Settings, done: tuple[int, int] | None) -> Iterat
         done: Round and place of the last finished stage; None before the first.
     """
     for round_index in range(settings.rounds):
-        for stage_index in range(len(stages_of(settings))):
-            if done is None or (round_index, stage_index) > done:
+        for stage_index, stage in enumerate(stages_of(settings)):
+            is_done = done is not None and (round_index, stage_index) <= done
+            if not is_done and stage.in_round(settings, round_index):
                 yield round_index, stage_index
 
 

@@ -204,13 +204,18 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
     """Refuse crops that cannot be labelled, or do not fit into memory, and names that do not exist.
 
     Raises:
-        TrainingError: If there are too few crops, or they do not fit.
+        TrainingError: If there are too few crops, they are of one camera whose clusters are dropped, or do not fit.
         SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
     """
     SEARCHES[settings.distance.neighbour_search].check()
     if len(crops) < LEAST_CROPS:
         raise TrainingError(
             f"Two clusters need at least {LEAST_CROPS} crops; {crops.name} has {len(crops)}. Add crops."
+        )
+    if labels.one_camera_clusters == "drop" and crops.num_cameras < 2:
+        raise TrainingError(
+            f"All {len(crops)} crops of {crops.name} are of one camera, so --own.one-camera-clusters drop would leave "
+            "no cluster to train on. Say keep."
         )
     width = backbone_spec(settings.model.backbone).num_features
 

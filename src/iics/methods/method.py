@@ -41,6 +41,10 @@ class StageResult:
     labels: IntArray | None = None
 
 
+def _always(_settings: Settings, _round_index: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of a round.
@@ -54,6 +58,7 @@ class Stage:
         batch: Number of crops in one of its steps, asked before training.
         has_clusters: Whether it labels crops; if so, tables of clusters have a column for it.
         in_cameras: Whether its clusters are of one camera each.
+        in_round: Whether a round has it, by the settings and the round from 0. The last stage is in every round.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Stage:
     batch: Callable[[CropSet, Settings], StepBatch]
     has_clusters: bool = True
     in_cameras: bool = False
+    in_round: Callable[[Settings, int], bool] = _always
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name) or self.name in _OF_A_RECORD:
@@ -85,6 +91,8 @@ class Method:
             of `iics train`. None if it has none.
         costs_like: From settings to those of IICS whose rounds cost what its own do, for estimates of time and memory.
             None if there are none.
+        for_crops: From crops and settings to those that such crops allow, and why they differ ("" if they do not):
+            what compares cameras is left out of a run on one camera.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]
@@ -92,3 +100,4 @@ class Method:
     uses_identities: bool = False
     settings: type | None = None
     costs_like: Callable[[Settings], Settings] | None = None
+    for_crops: Callable[[CropSet, Settings], tuple[Settings, str]] = lambda _crops, settings: (settings, "")

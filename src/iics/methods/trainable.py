@@ -30,17 +30,13 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     """Refuse crops that the method cannot learn from, or that do not fit into memory.
 
     Raises:
-        TrainingError: If they are of one camera only, no camera has 2 crops, or their comparison does not fit into
-            memory.
+        TrainingError: If no camera has 2 crops, they are of one camera and settings compare cameras, or their
+            comparison does not fit into memory.
         SettingsError: If what the settings name does not exist, does not go together or is not installed.
     """
     check_choices(settings)
     if crops.num_cameras < 2:
-        camera = crops.camera_names[crops.camera_ids[0]]
-        raise TrainingError(
-            f"All {len(crops)} crops of {crops.name} are of camera {camera}; learning the same person across cameras "
-            "needs at least 2 cameras."
-        )
+        _check_one_camera(crops, settings)
     sizes = np.bincount(crops.camera_ids).tolist()
     if max(sizes) < 2:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
@@ -51,6 +47,24 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
         return predicted_memory(sizes, replace(settings, distance=distance))
 
     check_comparison_fits(compared, settings.distance, needed)
+
+
+def _check_one_camera(crops: CropSet, settings: Settings) -> None:
+    """Refuse settings by which crops of one camera would teach nothing; stage 1 needs no other camera.
+
+    Raises:
+        TrainingError: If they are such.
+    """
+    stage2 = settings.stage2
+    of_cameras = [
+        *(["--stage2.one-camera-clusters drop"] if stage2.one_camera_clusters == "drop" else []),
+        *([f"--stage2.proxies.weight {stage2.proxies.weight:g}"] if stage2.proxies.weight > 0 else []),
+    ]
+    if settings.stages != "stage1" and of_cameras:
+        raise TrainingError(
+            f"All {len(crops)} crops of {crops.name} are of one camera, and {' and '.join(of_cameras)} compares "
+            "cameras. Leave it out, or train stage 1 alone (--stages stage1)."
+        )
 
 
 def check_comparison_fits(compared: int, distance: DistanceSettings, needed: Callable[[DistanceSettings], int]) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-Calibration = Literal["identities", "tracklets and moments", "answers"]
+Calibration = Literal[
+    "identities", "tracklets and moments", "answers", "identities in one camera", "answers in one camera"
+]
 
 FALSE_MATCH_RATES = (0.001, 0.01, 0.05)
 """Shares of pairs of two different people that thresholds are given for."""
@@ -73,7 +75,8 @@ class MatchThresholds:
         thresholds: From the lowest rate to the highest, at least one.
         calibration: "identities": pairs of two people from different cameras. "tracklets and moments": two boxes or
             tracklets in one picture, hence of one camera; pairs of one person are of one tracklet. "answers": pairs of
-            crops of two cameras that people were asked about, drawn so that all such pairs are stood for.
+            crops of two cameras that people were asked about, drawn so that all such pairs are stood for. Where one
+            camera took all crops, "identities in one camera" and "answers in one camera" are of its pairs.
         data: Name of the data set.
         split: Which crops of it, e.g. "query against gallery".
         num_people: Identities, tracklets, or (where only boxes are known) two for each picture that the pairs are of; 0
@@ -128,6 +131,11 @@ class MatchThresholds:
         """
         thresholds = tuple(MatchThreshold(**threshold) for threshold in values["thresholds"])
         return cls(**{**values, "thresholds": thresholds})
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether people were asked."""
+        return self.calibration in ("answers", "answers in one camera")
 
     def strictest(self, similarity: float) -> MatchThreshold | None:
         """Return the threshold of the lowest rate that a similarity exceeds, None if it exceeds none."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 HOW_TO_CALIBRATE = (
-    "iics label MODEL asks you about 50 pairs of crops; or, where crops come with identities in two cameras, with "
+    "iics label MODEL asks you about 50 pairs of crops; or, where crops come with identities, with "
     "tracklets and times, or with boxes: iics evaluate MODEL DATA --calibrate"
 )
 NOT_CALIBRATED = (
@@ -49,7 +49,7 @@ def meaning_of(similarity: float, thresholds: MatchThresholds | None) -> str:
         )
     known = [threshold for threshold in thresholds.thresholds if threshold.similarity is not None]
     if not known:
-        few = "answers" if thresholds.calibration == "answers" else "people"
+        few = "answers" if thresholds.is_answered else "people"
         return f"{similarity:.2f}: the model was calibrated on too few {few} to say what that means"
     loosest = known[-1]
     shown, limit = _apart(similarity, loosest)
@@ -103,20 +103,22 @@ def summary_lines(thresholds: MatchThresholds | None, *, are_own_crops: bool = F
 
 def source_text(thresholds: MatchThresholds) -> str:
     """Return on what thresholds were measured."""
-    if thresholds.calibration == "answers":
+    if thresholds.is_answered:
+        cameras = "two cameras" if thresholds.calibration == "answers" else "one camera"
         return (
             f"{thresholds.data}, {thresholds.split}: {thresholds.num_different + thresholds.num_same:,} pairs of crops "
-            f"of two cameras that people looked at, {thresholds.num_same:,} of one person and "
+            f"of {cameras} that people looked at, {thresholds.num_same:,} of one person and "
             f"{thresholds.num_different:,} of two"
         )
     kind = {
         "identities": "people, cameras differ",
+        "identities in one camera": "people of one camera",
         "tracklets and moments": "people or tracklets in one picture of one camera",
     }[thresholds.calibration]
     return (
         f"{thresholds.data}, {thresholds.split}: {thresholds.num_different:,} pairs of two different {kind} "
         f"({thresholds.num_people_pairs:,} different pairs of {thresholds.num_people:,}), {thresholds.num_same:,} "
-        f"pairs of one {'person' if thresholds.calibration == 'identities' else 'tracklet'}"
+        f"pairs of one {'tracklet' if thresholds.calibration == 'tracklets and moments' else 'person'}"
     )
 
 
@@ -130,12 +132,12 @@ def rate_text(rate: float) -> str:
 
 def too_few(thresholds: MatchThresholds) -> str:
     """Return why a threshold is not there."""
-    return "too few answers to tell" if thresholds.calibration == "answers" else "too few people to tell"
+    return "too few answers to tell" if thresholds.is_answered else "too few people to tell"
 
 
 def _threshold_text(threshold: MatchThreshold, thresholds: MatchThresholds) -> str:
     rate = rate_text(threshold.rate)
-    if threshold.similarity is None and thresholds.calibration == "answers":
+    if threshold.similarity is None and thresholds.is_answered:
         return f"{rate:>6} of two different people: {too_few(thresholds)}; ask about more pairs (iics label --pairs)"
     if threshold.similarity is None:
         return f"{rate:>6} of two different people: too few people to tell; {1 / threshold.rate:,.0f} pairs are needed"

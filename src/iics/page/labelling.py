@@ -32,7 +32,7 @@ class LabelResult:
     """What answers say of a model; prints itself.
 
     Attributes:
-        rank_one: Estimate of rank-1 across cameras.
+        rank_one: Estimate of rank-1 across cameras, or within the only one.
         match_thresholds: As they are written into the model file.
         num_pairs: Different pairs drawn; one that was drawn twice is asked about once.
         num_answered: Those answered yes, no or unsure.
@@ -97,7 +97,7 @@ class Labelling:
         """Draw pairs and write their table.
 
         Raises:
-            EvaluationError: If the crops are of one camera, or too few.
+            EvaluationError: If the crops are too few.
             WriteError: If it cannot be written.
         """
         drawn = draw_pairs(self._features, self.crops, num_pairs=num_pairs, seed=seed)

@@ -19,6 +19,7 @@ from iics.readers.mars import read_mars
 from iics.readers.msmt17 import read_msmt17
 from iics.readers.published_counts import PublishedCounts, check_counts
 from iics.readers.split_folders import read_pytorch_folders, read_split_folders
+from iics.readers.veri776 import read_veri776
 
 WITHDRAWN = (
     "DukeMTMC-reID was withdrawn by its authors in 2019: it was recorded and published in ways that its ethics "
@@ -70,9 +71,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         partial(read_split_folders, names=split_folders.CUHK03, name="cuhk03-labelled", inside=("labeled", "labelled")),
         published_counts.CUHK03_LABELLED,
     ),
-    "veri776": Benchmark(
-        partial(read_split_folders, names=split_folders.VERI776, name="veri776"), published_counts.VERI776
-    ),
+    "veri776": Benchmark(read_veri776, published_counts.VERI776),
     "ltcc": Benchmark(partial(read_split_folders, names=split_folders.LTCC, name="ltcc"), published_counts.LTCC),
     "mars": Benchmark(read_mars, published_counts.MARS),
 }
@@ -134,7 +133,7 @@ def load_occluded_duke(data_dir: Path | str) -> DataSplits:
 
 
 def load_veri776(data_dir: Path | str) -> DataSplits:
-    """Return VeRi-776, whose identities are vehicles, as `load_benchmark` does."""
+    """Return VeRi-776, whose identities are vehicles, as `load_benchmark` does (`iics.readers.veri776`)."""
     return load_benchmark(data_dir, BENCHMARKS["veri776"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from iics.crops import BOX_COLUMNS
 from iics.errors import DataError
 from iics.readers.box_columns import BoxColumns, find_box_columns, looks_like_box
+from iics.readers.camera_rule import DAY, parts_of_camera
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +32,23 @@ _OTHER_NAMES = {
 _ALIKE, _PERHAPS_ALIKE = 0.8, 0.5  # of difflib: surely a slip; worth a question
 
 
-def check_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
+def check_columns(
+    names: Sequence[str], *, table: str, camera_by: str | None = None
+) -> tuple[BoxColumns | None, tuple[str, ...]]:
     """Refuse column names that must be a mistake, and warn of columns that have no effect.
 
+    Args:
+        names: Of the columns.
+        table: What has them.
+        camera_by: What stands for the camera (`iics.readers.camera_rule`); None for the column camera.
+
     Returns:
-        Where the boxes are, None if each file is a crop.
+        Where the boxes are, None if each file is a crop; and the columns that stand for the camera, none for one
+        camera.
 
     Raises:
-        DataError: If a name occurs twice or is nearly one of ours, if path or camera is missing, or columns look like
-            a box that is not understood.
+        DataError: If a name occurs twice or is nearly one of ours, if path is missing, or what must be the camera is
+            called otherwise, or columns look like a box that is not understood.
     """
     twice = [name for name, count in Counter(names).items() if count > 1 and name in TABLE_COLUMNS]
     if twice:
@@ -49,34 +58,56 @@ def check_columns(names: Sequence[str], *, table: str) -> BoxColumns | None:
     box = find_box_columns([name for name in names if name not in passed_over], table=table)
     of_no_box = [name for name in names if not looks_like_box(name)]
     known = TABLE_COLUMNS if box is None else ("path", *ABOUT_A_CROP)
-    check_spelling(of_no_box, known=known, what=f"{table} has the column")
-    for needed in ("path", "camera"):
-        if needed not in names:
-            near = _other_names(needed, names) or difflib.get_close_matches(needed, names, n=1, cutoff=_PERHAPS_ALIKE)
-            hint = f" Is it {near[0]!r}? Rename that." if near else ""
-            raise DataError(
-                f"{table} has no column {needed}; path and camera are needed. Found: {_listed(names)}.{hint}"
-            )
-    unused = [name for name in names if name not in used_columns(box) and name not in NOT_USED]
+    parts = parts_of_camera(camera_by, names, what=table)
+    check_spelling([name for name in of_no_box if name not in parts], known=known, what=f"{table} has the column")
+    if "path" not in names:
+        near = other_names("path", names) or difflib.get_close_matches("path", names, n=1, cutoff=_PERHAPS_ALIKE)
+        hint = f" Is it {near[0]!r}? Rename that." if near else ""
+        raise DataError(f"{table} has no column path; it is needed. Found: {_listed(names)}.{hint}")
+    if camera_by is None and not parts:
+        _check_no_camera(names, table=table)
+    used = used_columns(box, parts) - ({"camera"} - set(parts))
+    unused = [name for name in names if name not in used and name not in NOT_USED]
     if unused:
-        logger.warning("%s: columns that are not used: %s.%s", table, _listed(unused), _renaming(unused, names))
-    return box
+        logger.warning("%s: columns that are not used: %s.%s", table, _listed(unused), _renaming(unused, names, parts))
+    return box, parts
 
 
-def used_columns(box: BoxColumns | None) -> frozenset[str]:
+def used_columns(box: BoxColumns | None, camera_parts: Sequence[str] = ()) -> frozenset[str]:
     """Return the columns whose values are read."""
-    return frozenset({"path", *ABOUT_A_CROP, *(() if box is None else box.names)})
+    return frozenset({"path", *ABOUT_A_CROP, *camera_parts, *(() if box is None else box.names)})
 
 
-def _other_names(known: str, names: Sequence[str]) -> list[str]:
+def may_stand_for_camera(names: Sequence[str]) -> list[str]:
+    """Return the columns or fields that may stand for the camera, and "day" if times tell it."""
+    free = [name for name in names if name not in (*TABLE_COLUMNS, *NOT_USED) and not looks_like_box(name)]
+    return [*free, *([DAY] if "time" in names else [])]
+
+
+def _check_no_camera(names: Sequence[str], *, table: str) -> None:
+    """Refuse a table without a camera if one of its columns must be it.
+
+    Raises:
+        DataError: If there is such a column.
+    """
+    near = other_names("camera", names) or difflib.get_close_matches("camera", names, n=1, cutoff=_PERHAPS_ALIKE)
+    if near:
+        raise DataError(
+            f"{table} has no column camera. Found: {_listed(names)}. Is it {near[0]!r}? Rename that, or say "
+            f"--camera-by {near[0]}; with --camera-by none, all crops are of one camera."
+        )
+
+
+def other_names(known: str, names: Sequence[str]) -> list[str]:
     """Return the columns that other tools would mean by one of ours."""
     others = _OTHER_NAMES[known].split()
     return [name for name in names if "".join(filter(str.isalnum, name.lower())) in others]
 
 
-def _renaming(unused: Sequence[str], names: Sequence[str]) -> str:
+def _renaming(unused: Sequence[str], names: Sequence[str], parts: Sequence[str]) -> str:
     """Return sentences on unused columns that may be one of ours that is missing."""
-    found = {known: _other_names(known, unused) for known in _OTHER_NAMES if known not in names}
+    missing = [known for known in _OTHER_NAMES if known not in names and not (known == "camera" and parts)]
+    found = {known: other_names(known, unused) for known in missing}
     return "".join(
         f" If {others[0]!r} is the {known}, rename it to {known}." for known, others in found.items() if others
     )

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from iics.crops import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
-from iics.readers.column_names import TABLE_COLUMNS, check_columns, used_columns
+from iics.readers.camera_rule import warn_of_one_camera
+from iics.readers.column_names import TABLE_COLUMNS, check_columns, may_stand_for_camera, used_columns
 from iics.readers.table import CropTable, check_rows, splits_of_table
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 
 SEPARATORS = ",;\t"
 
 
-def load_csv(file: Path | str) -> DataSplits:
+def load_csv(file: Path | str, *, camera_by: str | None = None) -> DataSplits:
     """Return the crops that a CSV file lists: docs/your_cameras.md names the columns.
 
     Args:
         file: UTF-8 text, separated by commas, semicolons or tabs, with a line of column names first: `path` and
-            `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a box.
-            Relative paths start from the file's folder.
+            mostly `camera`, perhaps `identity`, `time`, `tracklet`, `split`, and `left`, `top`, `width`, `height` of a
+            box. Relative paths start from the file's folder.
+        camera_by: Columns, or `day`, that stand for the camera, or `none` for one camera (docs/weak_cameras.md).
 
     Returns:
         Train and, if rows say so, query and gallery. Crops are in order of paths and boxes, cameras in natural
@@ -32,13 +35,28 @@ def load_csv(file: Path | str) -> DataSplits:
         DataError: If the file cannot be read, or a column or value not be understood; the message names the line.
     """
     path = expanded(file).absolute()
-    text = _text(path)
-    separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each)))
-    names, rows, places = _rows(text, separator, path)
-    box = check_columns(names, table=path.name)
-    used = used_columns(box)
+    names, rows, places = csv_rows(path, known=TABLE_COLUMNS)
+    box, camera = check_columns(names, table=path.name, camera_by=camera_by)
+    used = used_columns(box, camera)
     columns = {name: [row[at] for row in rows] for at, name in enumerate(names) if name in used}
-    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
+    if camera_by is None and not camera:
+        warn_of_one_camera(len(rows), what=f"{path.name} has no column camera", names=may_stand_for_camera(names))
+    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box, camera))
+
+
+def csv_rows(path: Path, *, known: Sequence[str]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the column names of a CSV file, the rows below them, and where each of those stands.
+
+    Args:
+        path: UTF-8 text, separated by what finds most known names.
+        known: Names of columns.
+
+    Raises:
+        DataError: If the file cannot be read, or is no CSV.
+    """
+    text = _text(path)
+    separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each, known)))
+    return _rows(text, separator, path)
 
 
 def _text(path: Path) -> str:
@@ -54,9 +72,9 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}, line {line}: this is no UTF-8 text. Save the table as CSV in UTF-8.") from error
 
 
-def _known_names(text: str, separator: str) -> set[str]:
+def _known_names(text: str, separator: str, known: Sequence[str]) -> set[str]:
     first_line = text.lstrip().partition("\n")[0]
-    return {name.strip().strip('"') for name in first_line.split(separator)} & set(TABLE_COLUMNS)
+    return {name.strip().strip('"') for name in first_line.split(separator)} & set(known)
 
 
 def _rows(text: str, separator: str, path: Path) -> tuple[list[str], list[list[str]], list[str]]:

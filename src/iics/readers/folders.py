@@ -1,6 +1,6 @@
 """Your own cameras: one folder of crops per camera -> CropSet, without identities.
 
-The first folder level names the camera; images may lie at any depth below it.
+The first folder level names the camera; images may lie at any depth below it. A folder without folders is one camera.
 """
 
 from __future__ import annotations
@@ -13,29 +13,43 @@ import numpy as np
 from iics.crops import CropSet, DataSplits, natural_order
 from iics.errors import DataError
 from iics.home_folder import expanded
+from iics.readers.camera_rule import NONE, ONE_CAMERA, warn_of_one_camera
 from iics.readers.left_out import IMAGE_SUFFIXES, LeftOut, is_ignored
 
 SIDE_SUFFIXES = frozenset({".txt", ".json", ".csv", ".md"})
 """Notes and tables that people keep beside their images; left alone."""
+_NEEDED = "One folder per camera is needed, e.g. cameras/lobby/0001.jpg."
 
 
-def load_folder(data_dir: Path | str) -> DataSplits:
+def load_folder(data_dir: Path | str, *, camera_by: str | None = None) -> DataSplits:
     """Return the crops of a folder that holds one folder per camera, e.g. `cameras/lobby/0001.jpg`.
+
+    What the first folders are, cameras or sessions, sites and days that stand for them, is the user's
+    (docs/weak_cameras.md).
 
     Args:
         data_dir: The folder of camera folders. Notes (.txt, .json, .csv, .md) are ignored, and, with a warning that
             counts pictures, what is hidden or kept by a NAS or desktop (`iics.readers.left_out`).
+        camera_by: `none` if all crops, at any depth, are of one camera; so they are, with a warning, if the folder
+            holds images and no folders.
 
     Returns:
         Splits with `train` only: cameras in natural order of their folder names, crops in order of
             their paths.
 
     Raises:
-        DataError: If the folder is missing, has no camera folder or images outside of one, if a camera folder has no
-            image, or if it holds a file that is neither an image nor one of the ignored kinds.
+        DataError: If the folder is missing, has images both in and outside of folders, if a camera folder has no image,
+            or if it holds a file that is neither an image nor one of the ignored kinds.
     """
     root = expanded(data_dir)
     left_out = LeftOut()
+    if camera_by is not None and camera_by != NONE:
+        raise DataError(
+            f"Folders name their cameras and nothing else; --camera-by {camera_by} is for tables and name patterns "
+            f"(e.g. --pattern '{{session}}/{{}}.jpg' --camera-by session). Of folders: --camera-by none."
+        )
+    if camera_by == NONE or _holds_images_alone(root):
+        return _of_one_camera(root, left_out, is_told=camera_by == NONE)
     camera_names = _camera_names(root, left_out)
     crops: list[tuple[str, Path, int]] = []
     for camera_id, camera in enumerate(camera_names):
@@ -116,15 +130,38 @@ def image_files(path: Path | str) -> list[Path]:
     return images
 
 
-def _camera_names(root: Path, left_out: LeftOut) -> list[str]:
-    needed = "One folder per camera is needed, e.g. cameras/lobby/0001.jpg."
+def _entries(root: Path) -> list[Path]:
     if not root.is_dir():
         found = "is a file" if root.exists() else "does not exist"
-        raise DataError(f"{needed} {root} {found}; give the folder that holds the camera folders.")
+        raise DataError(f"{_NEEDED} {root} {found}; give the folder that holds the camera folders.")
     try:
-        found_entries = sorted(root.iterdir())
+        return sorted(root.iterdir())
     except OSError as error:
         raise DataError(f"Cannot list {root}: {error}. Check its permissions.") from error
+
+
+def _holds_images_alone(root: Path) -> bool:
+    """Return whether images lie in a folder itself, and no folder does."""
+    entries = [entry for entry in _entries(root) if not is_ignored(entry.name)]
+    return any(entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file() for entry in entries) and not any(
+        entry.is_dir() for entry in entries
+    )
+
+
+def _of_one_camera(root: Path, left_out: LeftOut, *, is_told: bool) -> DataSplits:
+    _entries(root)
+    images = images_below(root, left_out)
+    left_out.tell(str(root))
+    if not images:
+        raise DataError(f"{root} holds no image ({_image_kinds()}). Put the crops there.")
+    if not is_told:
+        warn_of_one_camera(len(images), what=f"{root} holds images and no folder of a camera")
+    train = CropSet(tuple(images), np.zeros(len(images), np.int64), (ONE_CAMERA,), name=f"{root.name} train")
+    return DataSplits(name=root.name, train=train)
+
+
+def _camera_names(root: Path, left_out: LeftOut) -> list[str]:
+    found_entries = _entries(root)
     entries = [entry for entry in found_entries if not is_ignored(entry.name)]
     for entry in set(found_entries).difference(entries):
         left_out.note_entry(entry)
@@ -132,12 +169,11 @@ def _camera_names(root: Path, left_out: LeftOut) -> list[str]:
     if loose:
         is_image = loose[0].suffix.lower() in IMAGE_SUFFIXES
         found = "an image outside of any camera folder" if is_image else f"no image ({_image_kinds()})"
-        is_of_a_camera = is_image and len(loose) == len(entries)
-        above = f" If {root} is the folder of one camera, name the one above it." if is_of_a_camera else ""
-        raise DataError(f"{needed} {loose[0]} is {found}; move it into the folder of its camera or away.{above}")
+        none = " With --camera-by none, all images are of one camera." if is_image else ""
+        raise DataError(f"{_NEEDED} {loose[0]} is {found}; move it into the folder of its camera or away.{none}")
     camera_names = natural_order(entry.name for entry in entries if entry.is_dir())
     if not camera_names:
-        raise DataError(f"{needed} {root} has no folder in it; make one for each camera and put its crops there.")
+        raise DataError(f"{_NEEDED} {root} has no folder in it; make one for each camera and put its crops there.")
     return camera_names
 
 

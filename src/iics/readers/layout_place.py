@@ -34,6 +34,7 @@ class Layout:
         lists: Text files beside these folders.
         inside: Allowed names of the folder around all this; empty if any name will do.
         without_train: Folders that are enough without training data.
+        extras: Text files beside the folders that are read where they are there.
     """
 
     needed: str
@@ -41,6 +42,7 @@ class Layout:
     lists: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
     without_train: tuple[tuple[str, ...], ...] = ()
+    extras: tuple[str, ...] = ()
 
     @property
     def folders(self) -> frozenset[str]:
@@ -63,7 +65,7 @@ class LayoutPlace:
     Attributes:
         name: The folder, or zip and folder in it, for messages.
         files: For each folder found, the path of each file by its name below that folder.
-        texts: Contents of each list found.
+        texts: Contents of each list and extra found.
         archive: Zip that holds the paths, or None for plain files.
     """
 
@@ -103,7 +105,8 @@ def _place_in_folder(root: Path, layout: Layout) -> LayoutPlace:
         prefix = len((chosen / folder).as_posix()) + 1
         files[folder] = {path.as_posix()[prefix:]: path for path in files_below(chosen / folder, left_out)}
     left_out.tell(str(chosen))
-    texts = {name: _text(chosen / name) for name in places[chosen] - files.keys()}
+    extras = {name for name in layout.extras if (chosen / name).is_file()}
+    texts = {name: _text(chosen / name) for name in (places[chosen] - files.keys()) | extras}
     return LayoutPlace(str(chosen), files, texts)
 
 
@@ -127,14 +130,14 @@ def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
         with open_zip(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             places = _places_among(path, members, layout)
-            found = {place: set(files) for place, files in places.items()}
+            found = {place: names for place, files in places.items() if (names := set(files).difference(layout.extras))}
             tops = (member.filename.split("/")[0] for member in members)
             chosen = _only_place(str(path), found, layout, found=tops)
             name = f"{path}:{chosen.as_posix()}"
             texts = {
                 text: _decoded(read_member(archive, files[""].as_posix(), most_bytes=MOST_TEXT_BYTES), f"{name}/{text}")
                 for text, files in places[chosen].items()
-                if text in layout.lists
+                if text in (*layout.lists, *layout.extras)
             }
     except OSError:
         raise  # told with the place that was given
@@ -153,7 +156,7 @@ def _place_in_zip(path: Path, layout: Layout) -> LayoutPlace:
 
 def _places_among(path: Path, members: list[zipfile.ZipInfo], layout: Layout) -> dict[Path, dict[str, dict[str, Path]]]:
     """Return the files of each folder of the layout (a list is its own file "") by the folder around it."""
-    folders, lists = layout.folders, frozenset(layout.lists)
+    folders, lists = layout.folders, frozenset(layout.lists + layout.extras)
     left_out = LeftOut()
     around: dict[tuple[str, ...], dict[str, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
     for member in members:

@@ -22,7 +22,8 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
 from iics.errors import DataError
-from iics.readers.column_names import ABOUT_A_CROP, NOT_USED, check_spelling
+from iics.readers.camera_rule import parts_of_camera
+from iics.readers.column_names import ABOUT_A_CROP, NOT_USED, check_spelling, other_names
 
 _KNOWN = (*ABOUT_A_CROP, *NOT_USED)
 # Of the directives of strptime those that are numbers of a fixed length (but %f), whatever the language.
@@ -66,20 +67,28 @@ class _Field:
 class NameTemplate:
     """A template that can be read.
 
+    Attributes:
+        pattern: As written.
+        camera_by: What stands for the camera (`iics.readers.camera_rule`); None for the field camera.
+
     Raises:
-        DataError: If it is no template, has no camera, or a field that cannot be meant so.
+        DataError: If it is no template, its camera is called otherwise, or a field cannot be meant so.
     """
 
     pattern: str
+    camera_by: str | None = None
 
     def __post_init__(self) -> None:
         fields = [field for field in self._fields if field.name is not None]
         for field in fields:
             self._check(field)
-        names = [field.name for field in fields if field.name]
-        check_spelling(names, known=_KNOWN, what=f"The pattern {self.pattern} has the field")
-        if "camera" not in names:
-            raise self._refusal("has no {camera}; each crop needs one", "Write it where the name of the camera stands.")
+        names = self.names
+        others = [name for name in names if name not in self.camera_parts]
+        check_spelling(others, known=_KNOWN, what=f"The pattern {self.pattern} has the field")
+        if self.camera_by is None and not self.camera_parts and (near := other_names("camera", names)):
+            raise self._refusal(
+                "has no {camera}", f"Is it {{{near[0]}}}? Rename that, or say --camera-by {near[0]} (or none)."
+            )
         if self.pattern.startswith("/"):
             raise self._refusal("begins with /", "Patterns start in the data's folder: leave that part out.")
         if "time" in names:
@@ -106,13 +115,23 @@ class NameTemplate:
             )
         found = {
             field: self._time(short) if field == "time" else self._value(field, short[field])
-            for field in ABOUT_A_CROP
+            for field in dict.fromkeys((*ABOUT_A_CROP, *self.camera_parts))
             if field in self._kinds
         }
         # `iics crop` numbers tracklets anew in every video; a tracklet of ours is of one camera, not of one video.
         if "video" in self._kinds and found.get("tracklet", "-1") != "-1":
             found["tracklet"] = f"{short['video']} {found['tracklet']}"
         return found
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the fields, each once."""
+        return list(dict.fromkeys(field.name for field in self._fields if field.name))
+
+    @cached_property
+    def camera_parts(self) -> tuple[str, ...]:
+        """The fields that stand for the camera; none for one camera."""
+        return parts_of_camera(self.camera_by, self.names, what=f"The pattern {self.pattern}")
 
     @cached_property
     def example(self) -> str:

@@ -9,18 +9,20 @@ from iics.crops import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.box_columns import BoxColumns
-from iics.readers.column_names import check_columns, used_columns
+from iics.readers.camera_rule import warn_of_one_camera
+from iics.readers.column_names import check_columns, may_stand_for_camera, used_columns
 from iics.readers.table import CropTable, check_rows, splits_of_table
 from iics.regular_file import check_regular
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def load_parquet(file: Path | str) -> DataSplits:
+def load_parquet(file: Path | str, *, camera_by: str | None = None) -> DataSplits:
     """Return the crops that a Parquet file lists: the columns of `load_csv`, as text, numbers or time stamps.
 
     Args:
         file: The file; needs pyarrow. Relative paths start from its folder.
+        camera_by: As for `load_csv`.
 
     Raises:
         DataError: If pyarrow is missing, the file cannot be read, or a column or value not be understood; the message
@@ -38,8 +40,8 @@ def load_parquet(file: Path | str) -> DataSplits:
         check_regular(path)
         opened = parquet.ParquetFile(path)
         names = opened.schema_arrow.names
-        box = check_columns(names, table=path.name)
-        used = used_columns(box)
+        box, camera = check_columns(names, table=path.name, camera_by=camera_by)
+        used = used_columns(box, camera)
         check_rows(opened.metadata.num_rows, table=path)
         table = opened.read(columns=[name for name in names if name in used])
         columns = {name: _as_text(table.column(name), name, path, box) for name in table.column_names}
@@ -49,7 +51,9 @@ def load_parquet(file: Path | str) -> DataSplits:
     if table.num_rows == 0:
         raise DataError(f"{path} has no row; a row a crop is needed.")
     places = [f"{path.name}, row {number}" for number in range(1, table.num_rows + 1)]
-    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box))
+    if camera_by is None and not camera:
+        warn_of_one_camera(table.num_rows, what=f"{path.name} has no column camera", names=may_stand_for_camera(names))
+    return splits_of_table(CropTable(path.stem, path.parent, columns, places, box, camera))
 
 
 def _as_text(column: Any, name: str, path: Path, box: BoxColumns | None) -> list[str]:

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from iics.crops import DataSplits
-from iics.readers.layout_place import Layout, find_layout
-from iics.readers.listed_crops import CropNames, check_identities_apart, crops_of, splits_of
+from iics.readers.layout_place import Layout, LayoutPlace, find_layout
+from iics.readers.listed_crops import CropNames, ListedCrop, check_identities_apart, crops_of, splits_of
 
 _IMAGE = r"(\.(jpg|jpeg|png))+"  # some files of Market-1501 end in ".jpg.jpg"
 # Nine digits at most, so that every number fits its array.
@@ -79,12 +79,30 @@ def read_split_folders(
         DataError: If the layout or a split is missing or empty, a file name does not parse, a camera does not exist,
             or an identity occurs both in train and in query or gallery.
     """
+    place, (train, query, gallery) = find_split_folders(data_dir, names, inside=inside)
+    return splits_of(train, query, gallery, name=name, archive=place.archive)
+
+
+def find_split_folders(
+    data_dir: Path | str, names: CropNames, *, inside: tuple[str, ...] = (), extras: tuple[str, ...] = ()
+) -> tuple[LayoutPlace, tuple[list[ListedCrop], list[ListedCrop], list[ListedCrop]]]:
+    """Return where such a data set lies, and the crops of train, query and gallery; none for a split that is not there.
+
+    Args:
+        data_dir: As for `read_split_folders`, and so are names and inside.
+        names: See there.
+        inside: See there.
+        extras: Text files that are read where they are there.
+
+    Raises:
+        DataError: As `read_split_folders`.
+    """
     around = f" in a folder {inside[0]}" if inside else ""
     subject = names.title if names.num_cameras else f"The {names.title} layout"
     train_folder, query_folder, gallery_folder = names.folders
     needed = f"{subject} needs the folders {train_folder}, {query_folder} and {gallery_folder}{around}."
     test = ((query_folder, gallery_folder), (gallery_folder,))
-    layout = Layout(needed, (names.folders,), inside=inside, without_train=test)
+    layout = Layout(needed, (names.folders,), inside=inside, without_train=test, extras=extras)
     place = find_layout(data_dir, layout)
     is_test = train_folder not in place.files and layout.is_enough_to_test(set(place.files))
     train, query, gallery = (
@@ -92,7 +110,7 @@ def read_split_folders(
         for folder in names.folders
     )
     check_identities_apart(place.name, train, query + gallery)
-    return splits_of(train, query, gallery, name=name, archive=place.archive)
+    return place, (train, query, gallery)
 
 
 PREPARED_LAYOUT = Layout(

@@ -21,6 +21,7 @@ from iics.errors import DataError
 from iics.file_keys import file_key
 from iics.readers.box_columns import BoxColumns
 from iics.readers.boxes import boxes_within_frames
+from iics.readers.camera_rule import cameras_by
 from iics.readers.table_values import identity_numbers, plain_values, times_in_seconds, tracklet_numbers
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,11 @@ class CropTable:
     Attributes:
         name: What to call the data set.
         folder: What relative paths start from.
-        columns: Values by column (`iics.readers.column_names`): path, camera, and any others. Each of length n >= 1.
+        columns: Values by column (`iics.readers.column_names`): path, mostly camera, and any others. Each of length
+            n >= 1.
         places: Where each row stands, for messages, e.g. "crops.csv, line 7". Length n.
         box: Which columns hold boxes; None if each file is a crop.
+        camera_parts: Columns that stand for the camera; none for one camera (`iics.readers.camera_rule`).
     """
 
     name: str
@@ -47,6 +50,7 @@ class CropTable:
     columns: Mapping[str, Sequence[str]]
     places: Sequence[str]
     box: BoxColumns | None = None
+    camera_parts: Sequence[str] = ("camera",)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -97,14 +101,14 @@ def splits_of_table(table: CropTable) -> DataSplits:
         DataError: If a path or camera is empty, a value cannot be understood, a file is missing, a crop is listed
             twice, there are queries but no gallery, or an identity is both in train and in query or gallery.
     """
-    for column in ("path", "camera"):
-        _check_filled(table, column)
+    _check_filled(table, "path")
     names = {
         column: plain_values(table.columns[column], table.places, column=column)
-        for column in ("camera", "identity", "tracklet")
+        for column in ("identity", "tracklet")
         if column in table.columns
     }
-    table = replace(table, columns={**table.columns, **names})
+    cameras = cameras_by(table.camera_parts, table.columns, table.places)
+    table = replace(table, columns={**table.columns, **names, "camera": cameras})
     rows = _rows_of_splits(table)
     _check_files(table)
     crops = _numbers(table)
@@ -169,7 +173,8 @@ def _check_listed_once(table: CropTable, crops: _Crops, rows: Mapping[str, list[
     camera_of: dict[Hashable, int] = {}
     for at, file in enumerate(files):
         first = camera_of.setdefault(file, at)
-        if crops.camera_ids[first] != crops.camera_ids[at]:
+        # What stands for a camera, such as the flank that is seen, may differ within a picture.
+        if crops.camera_ids[first] != crops.camera_ids[at] and tuple(table.camera_parts) == ("camera",):
             here, before = (crops.camera_names[crops.camera_ids[row]] for row in (at, first))
             raise DataError(
                 f"{table.places[at]}: {crops.paths[at]} is of camera {here} here and of camera {before} before "

@@ -86,6 +86,7 @@ def _no_identities(run: ToldRun) -> Iterator[Advice]:
     yield Advice(
         "How often the first answer is right is not known",
         "There are no identities to measure it by, and numbers without labels are no accuracy.",
-        f"iics label RUN, here {run.name}: fifty answers of yes or no give an estimate of rank-1 across cameras with "
-        "its interval, and the similarity that means the same person.",
+        f"iics label RUN, here {run.name}: fifty answers of yes or no give an estimate of rank-1 "
+        f"{'within the camera' if run.num_cameras == 1 else 'across cameras'} with its interval, and the similarity "
+        "that means the same person.",
     )

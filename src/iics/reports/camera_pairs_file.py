@@ -91,13 +91,15 @@ def _with_null(matrix: DoubleArray) -> list[list[float | None]]:
 
 
 def write_rankings(evaluated: EvaluatedModel, folder: Path) -> None:
-    """Write contact_sheet.png and camera_pairs.json into a run folder.
+    """Write contact_sheet.png and, of two cameras or more, camera_pairs.json into a run folder.
 
     Raises:
         DataError: If a crop that is shown cannot be read.
         WriteError: If they cannot be written.
     """
     evaluated.write_contact_sheet(folder / CONTACT_SHEET)
+    if len(np.union1d(evaluated.query.camera_ids, evaluated.gallery.camera_ids)) < 2:
+        return
     features = evaluated.query_features, evaluated.gallery_features
     pairs = rank_camera_pairs(*features, evaluated.query, evaluated.gallery)
     CameraPairMatrices(pairs.cameras, pairs.rank1, pairs.mean_ap).write(folder)

@@ -11,7 +11,7 @@ from iics.arrays import IntArray
 from iics.reports.picture import CLUSTERS, PERCENT, ReportFigure, figures_of_curves, note_of
 from iics.reports.plot_style import BLUE, ORANGE, legend_above, new_figure, style
 from iics.reports.told_run import Clustering, NumberOf, ToldRun
-from iics.runs.record import ClusterRecord, RoundRecord
+from iics.runs.record import RoundRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,11 +92,11 @@ def _numbers(run: ToldRun, clusterings: list[Clustering]) -> Iterator[ReportFigu
 
 
 def _sizes(run: ToldRun, one: Clustering) -> Iterator[ReportFigure]:
-    found = {record.number: _clusters(one, record) for record in run.trained}
+    found = {record.number: one.clusters(record) for record in run.trained}
     sized = [(f"round {number}", of.size_counts) for number, of in found.items() if of is not None and of.size_counts]
     if sized:
         moments = dict([sized[0], sized[-1]])
-        title = f"Sizes of clusters over all cameras{one.suffix}"
+        title = f"Sizes of clusters over {one.where}"
         yield ReportFigure(
             CLUSTERS,
             cluster_sizes_figure(moments, title=title, note=note_of(run)),
@@ -121,7 +121,10 @@ def _mixing(run: ToldRun) -> Iterator[ReportFigure]:
         "near 0, clusters follow cameras and not people. Clusters that span cameras: of those with two crops or more. "
         f"They were made by {run.training_similarity}; iics evaluate tells of cosine clusters, whose numbers differ."
     )
-    yield from figures_of_curves(run, CLUSTERS, mixing, title="Cameras within clusters", unit="%", caption=caption)
+    title = "Cameras within clusters"
+    if run.num_cameras == 1:
+        title, caption = "Crops within clusters", f"Of the training clusters, made by {run.training_similarity}."
+    yield from figures_of_curves(run, CLUSTERS, mixing, title=title, unit="%", caption=caption)
 
 
 def _stability(run: ToldRun, clusterings: list[Clustering]) -> Iterator[ReportFigure]:
@@ -148,15 +151,10 @@ def _mean(one: Clustering) -> str:
     return f"{one.where}, mean" if one.in_cameras else one.where
 
 
-def _clusters(one: Clustering, record: RoundRecord) -> ClusterRecord | None:
-    stage = one.at(record)
-    return None if stage is None else stage.clusters
-
-
 def _share_across(one: Clustering) -> NumberOf:
     def share(record: RoundRecord) -> float | None:
-        found = _clusters(one, record)
-        if found is None or found.num_across_cameras is None:
+        found = one.clusters(record)
+        if found is None or found.num_across_cameras is None or one.is_one_camera:
             return None
         num_larger = (found.num_clusters or 0) - (found.num_singletons or 0)  # one crop alone spans nothing
         return found.num_across_cameras / num_larger if num_larger > 0 else None

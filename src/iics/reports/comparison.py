@@ -15,78 +15,13 @@ from typing import Any
 
 from iics.errors import RunFolderError
 from iics.evaluation.spread import SCORES, Row, Spread
-from iics.reports.judgement_file import NUMBERS, Judgement
-from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
-from iics.runs.run_crops import TRAIN, RunCrops
+from iics.reports.compared_run import ComparedRun, judged, of_clusters, scored, stability
+from iics.reports.judgement_file import NUMBERS
+from iics.reports.told_run import NumberOf, ToldRun, score_of
 from iics.runs.seed_runs import SeedRuns
-from iics.settings_json import leaves
 
-_OF_THE_MACHINE = ("pixels.", "loggers", "device", "engine.workers")
-"""Settings that decide no result."""
 _MOST_ROUNDS = 8
 """Columns of a table by round."""
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedRun:
-    """A run among others.
-
-    Attributes:
-        name: What it is called beside the others.
-        folder: Where it lies.
-        told: What it recorded.
-        judgement: What its own crops say without labels; None if it was not judged.
-        trained_on: What tells its pictures from those of other runs.
-        measured_on: Likewise, of those it is measured on; empty if it is on none.
-    """
-
-    name: str
-    folder: Path
-    told: ToldRun
-    judgement: Judgement | None
-    trained_on: frozenset[str]
-    measured_on: frozenset[str]
-
-    @classmethod
-    def read(cls, folder: Path, *, name: str) -> ComparedRun:
-        """Read a run folder, also of a run at work.
-
-        Raises:
-            RunFolderError: If it is none, or something in it cannot be read.
-        """
-        told = ToldRun.read(folder)
-        pictures = RunCrops.read(folder, num_crops=int(told.data.get("num_crops", 0)))
-        sets = {} if pictures is None else pictures.splits
-        of_train = [crop.contents for crop in sets.get(TRAIN, ())] or [str(told.data.get("fingerprint"))]
-        others = [
-            f"{split} {crop.contents} {crop.identity}" for split in sets if split != TRAIN for crop in sets[split]
-        ]
-        return cls(name, folder, told, Judgement.read(folder), frozenset(of_train), frozenset(others))
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether all its rounds are recorded."""
-        return self.rounds == self.told.settings.get("rounds")
-
-    @property
-    def rounds(self) -> int:
-        """How many it trained."""
-        return self.told.records[-1].number if self.told.records else 0
-
-    @property
-    def seed(self) -> Any:
-        """Its seed."""
-        return self.told.settings.get("seed")
-
-    @cached_property
-    def settings(self) -> dict[str, str]:
-        """Its settings as text, by name, without those that decide no result."""
-        found = leaves(self.told.settings)
-        return {name: setting_text(value) for name, value in found if not name.startswith(_OF_THE_MACHINE)}
-
-    def number(self, number_of: NumberOf) -> float | None:
-        """Return a number of its last record."""
-        return number_of(self.told.records[-1]) if self.told.records else None
 
 
 @dataclass(frozen=True)
@@ -169,15 +104,15 @@ class Comparison:
     def numbers(self) -> list[ComparedNumber]:
         """What is told of every run, without what no run has."""
         wanted: list[tuple[str, Callable[[ComparedRun], float | None], int]] = [
-            *((f"{SCORES[key]} %", _scored(key), 1) for key in ("mean_ap", "rank1")),
+            *((f"{SCORES[key]} %", scored(key), 1) for key in ("mean_ap", "rank1")),
             *(
-                (f"{title}, {moment}", _judged(name, moment, factor), digits)
+                (f"{title}, {moment}", judged(name, moment, factor), digits)
                 for name, (title, digits, factor) in NUMBERS.items()
                 for moment in ("before", "after")
             ),
-            ("clusters", _of_clusters("num_clusters"), 0),
-            ("camera mix %", _of_clusters("camera_entropy_normalized", 100), 1),
-            ("stability", _stability, 2),
+            ("clusters", of_clusters("num_clusters"), 0),
+            ("camera mix %", of_clusters("camera_entropy_normalized", 100), 1),
+            ("stability", stability, 2),
             ("minutes", lambda run: run.told.seconds / 60, 1),
         ]
         found = [
@@ -289,37 +224,6 @@ def _lettered(sets: Sequence[frozenset[str]]) -> list[str]:
             at = len(known)
             known[one] = ascii_uppercase[at] if at < len(ascii_uppercase) else f"A{at}"
     return [known[one] if one else "" for one in sets]
-
-
-def _scored(key: str) -> Callable[[ComparedRun], float | None]:
-    return lambda run: _times(100, run.number(score_of(key)))
-
-
-def _judged(name: str, moment: str, factor: float) -> Callable[[ComparedRun], float | None]:
-    def of(run: ComparedRun) -> float | None:
-        found = None if run.judgement is None else getattr(run.judgement, moment)
-        return None if found is None else factor * float(getattr(found, name))
-
-    return of
-
-
-def _of_clusters(name: str, scale: float = 1) -> Callable[[ComparedRun], float | None]:
-    """Return what reads a statistic of the clusters of the last stage that clusters all cameras."""
-
-    def of(run: ComparedRun) -> float | None:
-        over_all = run.told.over_all_cameras
-        return _times(scale, run.number(over_all[-1].number(name))) if over_all else None
-
-    return of
-
-
-def _stability(run: ComparedRun) -> float | None:
-    over_all = run.told.over_all_cameras
-    return run.number(over_all[-1].stability) if over_all else None
-
-
-def _times(factor: float, value: float | None) -> float | None:
-    return None if value is None else factor * value
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -66,7 +66,7 @@ def cluster_rows(features: FloatArray, drawn: IntArray, labels: IntArray, camera
         # The first and the last: what lies at the edge of a cluster shows whether it is one person.
         kept = [*shown[: MOST_IN_ROW // 2], *shown[MOST_IN_ROW // 2 :][-(MOST_IN_ROW // 2) :]]
         count = f"{members.sum()} crops of {len(cameras)} camera{'' if len(cameras) == 1 else 's'}"
-        title = f"cluster {name}: {count}, mean similarity {similarity[at]:.2f}"
+        title = f"cluster {name}: {count}, mean similarity of its pairs {similarity[at]:.2f}"
         return SheetRow(title, tuple(Cell(int(drawn[one]), values[int(one)]) for one in kept))
 
     rows = [SheetRow("Typical clusters"), *map(row, typical)]

@@ -38,6 +38,17 @@ _SAMPLE_LIMIT = "Trained on rendered people: what was measured on them says litt
 _ONE_CAMERA_LIMIT = (
     "Its thresholds were calibrated without identities, on pairs of one camera: across cameras they are a rough guide."
 )
+_TRAINED_ON_ONE_LIMIT = (
+    "All crops trained on are of one camera: nothing taught the model how people look in another one, or what is the "
+    "camera's and what is theirs."
+)
+_IICS = "Intra-inter camera similarity (IICS): crops are clustered"
+_ROUNDS = {
+    "both": f"{_IICS} within each camera and trained on, then across cameras by a similarity that classifiers of the "
+    "cameras agree on",
+    "stage1": f"{_IICS} within each camera and trained on, which is its stage 1 alone",
+    "stage2": f"{_IICS} across cameras and trained on, which is its stage 2 alone",
+}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@]|:(?=//)|(?<=www)\.)")
 
 
@@ -69,6 +80,9 @@ def model_card(facts: ModelFacts) -> str:
         data_name=facts.run.data_name,
         num_crops=facts.num_crops,
         num_cameras=facts.num_cameras,
+        is_one_camera=facts.run.num_cameras == 1,
+        rounds_are=_rounds_are(method := str(facts.run.settings.get("method", "iics")), facts),
+        is_of_paper=facts.run.is_supervised or method == "iics",
         identities=facts.use_of_identities,
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
@@ -87,6 +101,13 @@ def model_card(facts: ModelFacts) -> str:
         made_with=facts.made_with,
     )
     return text.rstrip() + "\n"
+
+
+def _rounds_are(method: str, facts: ModelFacts) -> str:
+    """Return what a round of a method without identities is."""
+    if method != "iics":
+        return f"The method {method}: crops are clustered over all cameras and trained on"
+    return _ROUNDS.get(str(facts.run.settings.get("stages", "both")), _ROUNDS["both"])
 
 
 def _front_matter(facts: ModelFacts) -> Markdown:
@@ -142,6 +163,8 @@ def _limits(facts: ModelFacts, thresholds: MatchThresholds | None) -> list[str]:
         limits.append(_SAMPLE_LIMIT)
     if thresholds is not None and thresholds.calibration == "tracklets and moments":
         limits.append(_ONE_CAMERA_LIMIT)
+    if facts.run.num_cameras == 1 and not facts.run.is_supervised:
+        limits.append(_TRAINED_ON_ONE_LIMIT)
     if not facts.scores:
         limits.append("How well it finds people was not measured.")
     return limits

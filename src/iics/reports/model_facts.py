@@ -15,6 +15,7 @@ from iics import presets
 from iics.models.match_thresholds import MatchThresholds
 from iics.models.model_header import header_text, read_header
 from iics.reports.told_run import ToldRun, setting_text
+from iics.runs.fitted_settings import FITTED_FIELDS
 from iics.settings_json import leaves, to_json
 
 Rows = list[tuple[str, str]]
@@ -24,6 +25,10 @@ _OF_THE_MACHINE = ("pixels.", "engine.", "device", "loggers", "distance.max_dens
 _MARKET_PROTOCOL = (
     "Market-1501 protocol: ranked by cosine; crops of the query's person and camera do not count; {queries} queries, "
     "{unmatched} of them without an answer in the gallery."
+)
+_WITHIN_PROTOCOL = (
+    "Within one camera (protocol same-camera), where the next frame of a walk is an easy match: ranked by cosine; "
+    "{queries} queries, {unmatched} of them without an answer in the gallery. This says nothing of other cameras."
 )
 _RESULTS = ("mean_ap", "rank1", "rank5", "rank10", "mean_inp")
 _UNKNOWN_PROTOCOL = "Measured by the program that trained the model; under which protocol was not recorded."
@@ -70,9 +75,10 @@ class ModelFacts:
 
     @property
     def num_cameras(self) -> str:
-        """Cameras that have crops."""
+        """Cameras that have crops, with the word."""
         count = self.run.num_cameras
-        return "an unknown number of" if count is None else str(count)
+        number = "an unknown number of" if count is None else str(count)
+        return f"{number} camera{'' if count == 1 else 's'}"
 
     @property
     def use_of_identities(self) -> str:
@@ -103,10 +109,23 @@ class ModelFacts:
     @property
     def protocol(self) -> str:
         """How the results were measured."""
+        queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
+        if self.scores.get("within_camera"):
+            return _WITHIN_PROTOCOL.format(queries=queries, unmatched=unmatched)
         if "evaluate" not in self.run.data:
             return _UNKNOWN_PROTOCOL
-        queries, unmatched = (self.scores.get(name, "?") for name in ("num_queries", "num_unmatched"))
-        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched)
+        return _MARKET_PROTOCOL.format(queries=queries, unmatched=unmatched) + self._open_set
+
+    @property
+    def _open_set(self) -> str:
+        """What was missed where a share of false claims is allowed; "" if that was not measured."""
+        missed = {allowed: self.scores.get(f"open_set_missed_at_{allowed}") for allowed in (1, 5, 10)}
+        told = [
+            f"{_percent(value)} % where {allowed} % of those without one may claim somebody"
+            for allowed, value in missed.items()
+            if value is not None
+        ]
+        return f" Of the queries with an answer, a threshold misses {', '.join(told)} (open set)." if told else ""
 
     @property
     def pseudo_labels(self) -> Rows:
@@ -116,15 +135,15 @@ class ModelFacts:
             return []
         last = found[-1]
         clusters, single = ("?" if count is None else str(count) for count in (last.num_clusters, last.num_singletons))
+        is_one = self.run.num_cameras == 1
         rows = [
-            ("clusters over all cameras", clusters),
+            ("clusters" if is_one else "clusters over all cameras", clusters),
             ("of them, of one crop", single),
             ("crops in the largest", f"{_percent(last.largest_share)} %"),
-            (
-                "camera mix of the training clusters (0 % none, 100 % all)",
-                f"{_percent(last.camera_entropy_normalized)} %",
-            ),
         ]
+        if not is_one:
+            mix = f"{_percent(last.camera_entropy_normalized)} %"
+            rows.append(("camera mix of the training clusters (0 % none, 100 % all)", mix))
         measured = {
             "agreement with identities, adjusted Rand index (0 chance, 1 equal)": last.adjusted_rand_index,
             "pairs put together that are one person": last.pairwise_precision,
@@ -144,11 +163,12 @@ class ModelFacts:
 
     @property
     def preset_text(self) -> str:
-        """Which preset the settings are nearest to."""
+        """Which preset the settings are of, or nearest to."""
         name, differences = self._nearest_preset()
+        fits = ", which fits network, size and rounds to crops and machine" if name in presets.FITTED else ""
         if not differences:
-            return f"Those of the preset {name}."
-        return f"Those of the preset {name}, but for {len(differences)} of those below, which are marked."
+            return f"Those of the preset {name}{fits}."
+        return f"Those of the preset {name}{fits}, but for {len(differences)} of those below, which are marked."
 
     @property
     def settings_shown(self) -> Rows:
@@ -169,13 +189,19 @@ class ModelFacts:
         return f"{versions}; {when}; trained for {took}; seed {self.run.settings.get('seed', 'unknown')}."
 
     def _nearest_preset(self) -> tuple[str, list[str]]:
-        """Return the preset that the fewest settings differ from, and those; what a machine decides is left out."""
+        """Return the preset that was named, or that the fewest settings differ from, and those that do.
+
+        What a machine decides is left out, and so is what a preset chooses itself.
+        """
         ours = {name: value for name, value in leaves(self.run.settings) if not name.startswith(_OF_THE_MACHINE)}
         found = {}
         for preset, settings in presets.BY_NAME.items():
             theirs = dict(leaves(json.loads(to_json(settings))))
-            found[preset] = [name for name in ours if name != "seed" and ours[name] != theirs.get(name, ours[name])]
-        name = min(found, key=lambda preset: len(found[preset]))
+            chosen = {"seed", *(FITTED_FIELDS if preset in presets.FITTED else ())}
+            found[preset] = [name for name in ours if name not in chosen and ours[name] != theirs.get(name, ours[name])]
+        if (named := self.run.data.get("preset")) in found:
+            return named, found[named]
+        name = min(found, key=lambda preset: (len(found[preset]), preset in presets.FITTED))
         return name, found[name]
 
 

@@ -76,8 +76,14 @@ def _pairs(run: ToldRun) -> Iterator[ReportFigure]:
             "right of all others, also across cameras.",
         ),
     ):
+        own_kinds = list(kinds)
+        if run.num_cameras == 1:
+            if kinds is KINDS_BY_CAMERA:
+                continue  # one curve, of all pairs alike
+            own_kinds = [kind for kind in kinds if kind.endswith("_same_camera")]
+            caption = "Pairs of crops by identity. Training should move the pairs of one person to the right of others."
         panels = [
-            (SimilarityPanel.from_record(similarity, moment, kinds), similarity.num_sampled)
+            (SimilarityPanel.from_record(similarity, moment, own_kinds), similarity.num_sampled)
             for moment, similarity in _moments(run)
             if similarity.num_sampled is not None and similarity.counts.keys() >= set(kinds)
         ]

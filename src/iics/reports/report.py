@@ -23,7 +23,7 @@ from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, N
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
-from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text, term_of
+from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
 from iics.reports.warnings import nothing_found, run_warnings
 from iics.runs.record import stage_title
 from iics.runs.run_files import read_bytes
@@ -38,8 +38,9 @@ _REMAKE_CROPS = f"Delete it; without {JUDGEMENT}, iics train --resume writes it 
 _SHEETS = {
     CLUSTER_SHEET: (
         "Clusters of the last round",
-        "Each row is a cluster: four crops nearest to its mean, then four farthest, with camera and similarity to the "
-        "mean. One person in a row: good. Two people: clusters are too large, or the cameras confuse them.",
+        "Each row is a cluster; above it the mean similarity of its pairs of crops. Four crops nearest to its mean, "
+        "then four farthest; below each its camera and its similarity to that mean. One person in a row: good. Two "
+        "people: clusters are too large, or the cameras confuse them.",
     ),
     MATCH_SHEET: (
         "Matches across cameras",
@@ -149,6 +150,7 @@ def report_html(
         warnings=run_warnings(run),
         nothing_found=nothing_found(run),
         has_clusters=bool(run.clusterings),
+        is_one_camera=run.num_cameras == 1,
         training_similarity=run.training_similarity,
         has_rounds=bool(run.trained),
         sections=embedded(run_figures(run, camera_pairs)),
@@ -230,6 +232,11 @@ def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
         if measured:
             first, last = (_percent(record.scores[key]) for record in (measured[0], measured[-1]))
             yield name, f"{first} → {last} %" if measured[0].number == 0 and len(measured) > 1 else f"{last} %"
+    scores = run.records[-1].scores if run.records else {}
+    for allowed in (1, 5, 10):  # the smallest that there are queries enough for
+        if (missed := scores.get(f"open_set_missed_at_{allowed}")) is not None:
+            yield f"missed, at most {allowed} % false claims", f"{_percent(missed)} %"
+            break
     for one in run.over_all_cameras:
         if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
             yield f"clusters{one.suffix}", f"{clusters}"
@@ -253,12 +260,9 @@ def _round_table(run: ToldRun) -> Table:
     columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
         *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
         *(
-            (
-                "loss" if is_one and stage_title(stage) == stage else f"loss, {stage_title(stage)}",
-                term_of(stage, "loss"),
-                _number,
-            )
+            ("loss" if is_one and title == stage else f"loss, {title}", number_of, _number)
             for stage in run.stages
+            for title, number_of in [run.loss_of(stage)]
         ),
     ]
     for one in run.over_all_cameras:

@@ -15,8 +15,7 @@ from iics.reports.picture import ACCURACY, CLUSTERS, PERCENT, TRAINING, ReportFi
 from iics.reports.plot_seeds import seeds_figure
 from iics.reports.plot_style import save_figure
 from iics.reports.report import REPORT, Table, duration, embedded, page_of
-from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text, term_of
-from iics.runs.record import stage_title
+from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
 from iics.runs.seed_runs import SeedRuns
 from iics.settings_json import leaves
 
@@ -81,7 +80,7 @@ def seeds_html(seeds: ToldSeeds) -> str:
 def seeds_figures(seeds: ToldSeeds) -> Iterator[ReportFigure]:
     """Yield one figure for each number that the runs recorded by round: scores, losses, clusters."""
     runs = [run for _, run in seeds.told]
-    stages = dict.fromkeys(stage for run in runs for stage in run.stages)
+    losses = {stage: run.loss_of(stage) for run in runs for stage in run.stages}
     clusterings = {one.suffix: one for run in runs for one in run.over_all_cameras}
     wanted: list[tuple[str, str, NumberOf, float, str]] = [
         *((ACCURACY, f"{SCORES[key]} by round and seed", score_of(key), PERCENT, "%") for key in ("mean_ap", "rank1")),
@@ -90,8 +89,8 @@ def seeds_figures(seeds: ToldSeeds) -> Iterator[ReportFigure]:
             for suffix, one in clusterings.items()
         ),
         *(
-            (TRAINING, f"Loss of {stage_title(stage)} by round and seed", term_of(stage, "loss"), 1, "loss")
-            for stage in stages
+            (TRAINING, f"Loss of {title} by round and seed", number_of, 1, "loss")
+            for title, number_of in losses.values()
         ),
     ]
     for section, title, number_of, scale, unit in wanted:
@@ -132,10 +131,10 @@ def _run_table(seeds: ToldSeeds) -> Table:
     """Return scores, last loss, clusters and time of each run, and their mean and deviation over finished runs."""
     told, runs = dict(seeds.told), seeds.runs.runs
     names = [key for key in SCORES if any(key in run.scores for run in runs)]
-    stages = list(dict.fromkeys(stage for run in told.values() for stage in run.stages))
+    losses = {stage: run.loss_of(stage) for run in told.values() for stage in run.stages}
     clusterings = {one.suffix: one for run in told.values() for one in run.over_all_cameras}
     numbers: list[tuple[str, NumberOf]] = [
-        *((f"loss, {stage_title(stage)}", term_of(stage, "loss")) for stage in stages),
+        *((f"loss, {title}", number_of) for title, number_of in losses.values()),
         *((f"clusters{suffix}", one.number("num_clusters")) for suffix, one in clusterings.items()),
     ]
     shown = [in_percent] * len(names) + [_text] * len(numbers)

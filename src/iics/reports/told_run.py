@@ -18,6 +18,7 @@ from iics.runs.run_files import check_is_run, read_json, read_records
 from iics.settings_json import leaves
 
 NumberOf = Callable[[RoundRecord], float | None]
+_OF_CAMERAS = ("camera_entropy", "camera_entropy_normalized", "num_across_cameras")
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,48 @@ class Clustering:
 
     Attributes:
         stage: Its name.
-        in_cameras: Whether they are of one camera each.
+        in_cameras: Whether they are of one camera each, and there are several.
+        is_one_camera: Whether one camera took all crops.
         suffix: What tells it from other stages with clusters of the kind, e.g. ", stage 2"; "" if there is none.
     """
 
     stage: str
     in_cameras: bool
     suffix: str = ""
+    is_one_camera: bool = False
 
     @property
     def where(self) -> str:
         """Where clusters were sought, for people."""
-        return ("within a camera" if self.in_cameras else "all cameras") + self.suffix
+        over_all = "the only camera" if self.is_one_camera else "all cameras"
+        return ("within a camera" if self.in_cameras else over_all) + self.suffix
+
+    def clusters(self, record: RoundRecord) -> ClusterRecord | None:
+        """Return the clusters over all crops of a round; None if there are none of that kind."""
+        stage = self.at(record)
+        if stage is None or self.in_cameras:
+            return None
+        return next(iter(stage.by_camera.values()), None) if self.is_one_camera and stage.by_camera else stage.clusters
 
     def at(self, record: RoundRecord) -> StageRecord | None:
         """Return what the stage recorded in a round."""
         return record.stages.get(self.stage)
 
     def number(self, name: str) -> NumberOf:
-        """Return what reads a statistic of the clusters: over all cameras, or the mean over cameras by their crops."""
-        return lambda record: None if (stage := self.at(record)) is None else stage.statistic(name)
+        """Return what reads a statistic of the clusters: over all crops, or the mean over cameras by their crops.
+
+        How one camera's clusters mix cameras is nothing.
+        """
+
+        def number_of(record: RoundRecord) -> float | None:
+            stage, whole = self.at(record), self.clusters(record)
+            if stage is None or (self.is_one_camera and name in _OF_CAMERAS):
+                return None
+            if whole is None:
+                return stage.statistic(name)
+            return getattr(whole, name)  # type: ignore[no-any-return]
+
+        return number_of
 
     def stability(self, record: RoundRecord) -> float | None:
         """Return the adjusted Rand index of the clusters with those of the round before."""
@@ -115,6 +138,8 @@ class ToldRun:
     def training_similarity(self) -> str:
         """What the clusters over all cameras were made by, as settings name it."""
         stage2, distance = (self.settings.get(name, {}) for name in ("stage2", "distance"))
+        if self.settings.get("stages") == "stage1" and distance:
+            return f"the cosine of features and the distance {distance.get('kind')}"
         if self.settings.get("method", "iics") != "iics" or not (stage2 and distance):
             return "the method's own similarity"
         return f"the similarity {stage2.get('similarity')} and the distance {distance.get('kind')}"
@@ -156,27 +181,29 @@ class ToldRun:
     def clusterings(self) -> tuple[Clustering, ...]:
         """The stages that cluster, in the order of a round."""
         found = {name: stage for record in self.records for name, stage in record.stages.items() if stage.has_clusters}
-        in_cameras = {name: bool(found[name].by_camera) for name in self.stages if name in found}
+        is_one = self.crops_per_camera is not None and len(self.crops_per_camera) == 1
+        in_cameras = {name: bool(found[name].by_camera) and not is_one for name in self.stages if name in found}
         are_alone = {kind: list(in_cameras.values()).count(kind) == 1 for kind in (False, True)}
         return tuple(
-            Clustering(name, kind, "" if are_alone[kind] else f", {stage_title(name)}")
+            Clustering(name, kind, "" if are_alone[kind] else f", {stage_title(name)}", is_one)
             for name, kind in in_cameras.items()
         )
 
     @property
     def over_all_cameras(self) -> tuple[Clustering, ...]:
-        """Those of them that cluster the crops of all cameras."""
+        """Those of them that cluster the crops of all cameras, or of the only one."""
         return tuple(found for found in self.clusterings if not found.in_cameras)
 
     def last_clusters(self) -> list[FoundClusters]:
         """Return the clusters of the last round: those over all cameras, then those of each camera."""
         if not self.records:
             return []
-        found = [(one, stage) for one in self.clusterings if (stage := one.at(self.records[-1])) is not None]
-        whole = [FoundClusters(one.where, False, stage.clusters) for one, stage in found if stage.clusters is not None]
-        return whole + [
+        last = self.records[-1]
+        whole = [(one.where, one.clusters(last)) for one in self.clusterings]
+        return [FoundClusters(where, False, clusters) for where, clusters in whole if clusters is not None] + [
             FoundClusters(f"camera {camera}{one.suffix}", True, clusters)
-            for one, stage in found
+            for one in self.clusterings
+            if one.in_cameras and (stage := one.at(last)) is not None
             for camera, clusters in stage.by_camera.items()
         ]
 
@@ -197,6 +224,17 @@ class ToldRun:
             return None
         in_cameras = found["stage1"].by_camera.values() if "stage1" in chosen & found.keys() else ()
         return max([spanning, *(clusters.num_clusters or 0 for clusters in in_cameras)])
+
+    def loss_of(self, stage: str) -> tuple[str, NumberOf]:
+        """Return what a stage's loss is called, and what reads it: for one camera where it adds them up (Eq. 8)."""
+        if not any(one.in_cameras for one in self.clusterings if one.stage == stage):
+            return stage_title(stage), term_of(stage, "loss")
+
+        def by_camera(record: RoundRecord) -> float | None:
+            loss, cameras = record.term(stage, "loss"), record.stages[stage].by_camera if stage in record.stages else ()
+            return None if loss is None or not cameras else loss / len(cameras)
+
+        return f"{stage_title(stage)}, for each camera", by_camera
 
     def _setting(self, name: str) -> Any:
         return dict(leaves(self.settings)).get(name)

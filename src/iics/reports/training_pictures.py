@@ -12,8 +12,8 @@ import numpy as np
 
 from iics.reports.picture import PERCENT, TRAINING, ReportFigure, alpha_figure, figures_of_curves, note_of
 from iics.reports.plot_curves import Curve
-from iics.reports.told_run import NumberOf, ToldRun, term_of
-from iics.runs.record import RoundRecord, stage_title
+from iics.reports.told_run import ToldRun, term_of
+from iics.runs.record import stage_title
 
 _LOSSES, _ACCURACY = ("loss", "triplet"), "accuracy"
 _TOLD_OTHERWISE = {
@@ -60,20 +60,7 @@ def _names(run: ToldRun, stage: str) -> list[str]:
 def _loss_curve(run: ToldRun, stage: str, name: str) -> Curve:
     if name != "loss":
         return run.curve(f"{stage_title(stage)}, {name}", term_of(stage, name))
-    in_cameras = any(one.in_cameras for one in run.clusterings if one.stage == stage)
-    if in_cameras:
-        return run.curve(f"{stage_title(stage)}, for each camera", _by_camera(stage))
-    return run.curve(stage_title(stage), term_of(stage, name))
-
-
-def _by_camera(stage: str) -> NumberOf:
-    """Return what reads the loss of a stage that adds up its cameras' (Eq. 8), for one camera."""
-
-    def loss_of(record: RoundRecord) -> float | None:
-        loss, cameras = record.term(stage, "loss"), record.stages[stage].by_camera if stage in record.stages else ()
-        return None if loss is None or not cameras else loss / len(cameras)
-
-    return loss_of
+    return run.curve(*run.loss_of(stage))
 
 
 def _alpha(run: ToldRun) -> Iterator[ReportFigure]:

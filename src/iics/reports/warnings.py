@@ -26,6 +26,7 @@ FALL_FROM_BEST = 0.05
 """Of mAP, as a fraction; rounds differ by less at constant learning rates."""
 _MOST_NAMED = 8
 _ROUNDS_OF_A_FALL = 3
+_TAKES_IDENTITIES = "which takes identities or marked matches"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ def run_warnings(run: ToldRun) -> list[RunWarning]:
 def nothing_found(run: ToldRun) -> str:
     """Return what to say where there is no warning: what was looked for, and what is not known from it."""
     rounds, has_scores = len(run.trained), bool(run.curve("mAP", score_of("mean_ap")).values)
+    is_one = run.num_cameras == 1
+    of_cameras = [] if is_one else ["training clusters that keep to one camera"]
     looked_for = [
-        "one giant cluster, training clusters that keep to one camera, crops left alone, as many clusters as allowed",
+        ", ".join(["one giant cluster", *of_cameras, "crops left alone, as many clusters as allowed"]),
         "a loss that is no number" if rounds < _ROUNDS_OF_A_FALL else "a loss that does not fall",
         "a stage or a camera that sat out",
         *(["a fall of mAP"] if has_scores and len(run.records) > 1 else []),
@@ -56,8 +59,14 @@ def nothing_found(run: ToldRun) -> str:
     unknown = [
         *(["whether clusters are stable, which takes two rounds"] if rounds < 2 else []),
         *([f"whether the loss falls, which takes {_ROUNDS_OF_A_FALL}"] if rounds < _ROUNDS_OF_A_FALL else []),
-        *([] if has_scores else ["whether people are found across cameras, which takes identities or marked matches"]),
-        "how much of the camera is in the features that a search compares (iics evaluate RUN DATA)",
+        *(["whether people are found in another camera: all crops are of one"] if is_one else []),
+        *([] if has_scores or is_one else [f"whether people are found across cameras, {_TAKES_IDENTITIES}"]),
+        *([f"whether people are found again, {_TAKES_IDENTITIES}"] if is_one and not has_scores else []),
+        *(
+            []
+            if is_one
+            else ["how much of the camera is in the features that a search compares (iics evaluate RUN DATA)"]
+        ),
     ]
     after = f"after {rounds} round{'s' if rounds > 1 else ''}"
     return (
@@ -75,7 +84,7 @@ def _giant_cluster(run: ToldRun) -> Iterator[RunWarning]:
             f"In round {run.trained[-1].number} one cluster holds {shares}. Different people seem to share a "
             "pseudo-label, and training pulls them together until their features are the same.",
             "Look at that cluster in pseudo_labels/. Ask for more clusters"
-            + _flags(run, " (--stage2.clusters.rule fixed --stage2.clusters.number N, stage1 likewise)")
+            + _flags(run, f" ({_fixed_number(run)})")
             + ", lower the learning rates, and check the crops for copies and empty boxes with iics check-data.",
         )
 
@@ -129,7 +138,7 @@ def _many_singletons(run: ToldRun) -> Iterator[RunWarning]:
             "Many crops are alone in their cluster",
             f"In round {run.trained[-1].number}: {_listed(found)}. They have no partner to be compared with.",
             "Ask for fewer clusters"
-            + _flags(run, " (--stage1.clusters.number, --stage2.clusters.number with the rule fixed, or the rule auto)")
+            + _flags(run, f" ({_fixed_number(run)}, or the rule auto)")
             + ", give more crops of each person, or leave out crops of poor quality.",
         )
 
@@ -147,7 +156,7 @@ def _as_many_clusters_as_allowed(run: ToldRun) -> Iterator[RunWarning]:
             f"{_listed(found)}: one for every two crops, the most there may be. A fixed number was too large for the "
             "data, or the automatic choice found no groups.",
             "Use "
-            + _flags(run, "--stage1.clusters.rule auto and --stage2.clusters.rule auto, or ")
+            + _flags(run, " and ".join(f"--{stage}.clusters.rule auto" for stage in _own_stages(run)) + ", or ")
             + "a number near that of the people, and check that each person has several crops in a camera.",
         )
 
@@ -157,7 +166,8 @@ def _loss(run: ToldRun) -> Iterator[RunWarning]:
     for stage in run.stages:
         name = title if (title := stage_title(stage)) != stage else f"{stage} training"
         taken = [(record.number, record.stages[stage]) for record in run.trained if stage in record.stages]
-        losses = [did.terms["loss"] for _, did in taken if "loss" in did.terms]
+        _, loss_of = run.loss_of(stage)
+        losses = [loss_of(record) for record in run.trained if "loss" in getattr(record.stages.get(stage), "terms", ())]
         known = [loss for loss in losses if loss is not None]
         idle += [f"{name} in round {number}" for number, did in taken if did.num_steps == 0]
         # A loss that was not finite is recorded as null.
@@ -258,6 +268,17 @@ def _looked_at(run: ToldRun) -> list[FoundClusters]:
         for one in run.last_clusters()
         if not one.in_camera or (one.clusters.num_crops or FEWEST_CROPS) >= FEWEST_CROPS
     ]
+
+
+def _own_stages(run: ToldRun) -> list[str]:
+    """Return the stages of IICS that a run has, the last one first."""
+    return sorted({"both": ["stage1", "stage2"]}.get(chosen := run.settings.get("stages", "both"), [chosen]))[::-1]
+
+
+def _fixed_number(run: ToldRun) -> str:
+    """Return the flags that fix the number of clusters."""
+    last, *others = _own_stages(run)
+    return f"--{last}.clusters.rule fixed --{last}.clusters.number N" + "".join(f", {one} likewise" for one in others)
 
 
 def _flags(run: ToldRun, words: str) -> str:

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iics.config import Settings
+from iics.config import ClusterSettings, Settings
 from iics.crops import DataSplits
 from iics.device import choose_device
 from iics.errors import TrainingError, check_setting
 from iics.labelling.labeller import labeller_of
 from iics.measure import measured
 from iics.memory import free_memory
-from iics.methods.by_name import method_of, stages_of, with_own_settings
+from iics.methods.by_name import method_of, settings_for, stages_of
+from iics.methods.iics.stage1 import num_rounds_of_stage1
 from iics.methods.trainable import predicted_memory
 from iics.models.reid_model import starting_problem
 from iics.pixels.cache_folder import cache_folder
@@ -119,24 +120,24 @@ def estimate_run(
 
     Args:
         splits: The data set.
-        settings: Of a run of a method that is known to cost what IICS costs, of both stages or of stage 2 alone.
+        settings: Of a run of a method that is known to cost what IICS costs.
         num_seeds: Runs that follow one another, as `iics train --seeds` makes them: crops are read once.
         seconds_a_phase: Time for each of three probes of the network, roughly.
 
     Raises:
         DataError: If a crop that is read for the probe cannot be decoded.
         TrainingError: If the crops cannot be trained on, or a step does not fit onto the GPU.
-        SettingsError: If the run is of another method, or of stage 1 alone.
+        SettingsError: If the run is of another method.
     """
-    settings = with_own_settings(settings)
-    method, title = method_of(settings), stages_of(settings)[-1].title
     train = splits.to_train_on()
+    settings, _ = settings_for(train, settings)
+    method, title = method_of(settings), stages_of(settings)[-1].title
     method.check(train, settings)
     check_loggers(settings.loggers)
     check_setting(
-        method.costs_like is not None and settings.stages != "stage1",
-        f"No estimate is made of --method {settings.method} --stages {settings.stages}: what its rounds cost is known "
-        "for methods that cluster all crops, and for IICS with stage 2.",
+        method.costs_like is not None,
+        f"No estimate is made of --method {settings.method}: what its rounds cost is known for IICS and for methods "
+        "that cluster all crops.",
     )
     settings = settings if method.costs_like is None else method.costs_like(settings)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -190,7 +191,9 @@ class _Phases:
 
         features = speed("features")
         before = measured(lambda: None).peak_bytes
-        stages: tuple[Phase, ...] = ("stage1", "stage2") if settings.stages == "both" else ("stage2",)
+        stages: tuple[Phase, ...] = ("stage1", "stage2")
+        if settings.stages != "both":
+            stages = ("stage1",) if settings.stages == "stage1" else ("stage2",)
         return cls(features, {stage: speed(stage) for stage in stages}, before)
 
     def step_bytes(self, num_parts: int) -> int | None:
@@ -222,6 +225,8 @@ def _network_works(
             stage2.epochs, num_crops=num_crops, batch_size=stage2.clusters_per_batch * stage2.crops_per_cluster
         ),
     }
+    rounds_of = {"stage1": num_rounds_of_stage1(settings), "stage2": rounds}
+    num_passes = sum(rounds_of[stage] for stage in phases.training)
     num_evaluated = (rounds + 1) * _num_tested(splits)
     per_crop = phases.features.seconds / phases.features.num_crops
     extracted = f"{phases.features.num_measured} crops at once"
@@ -233,12 +238,14 @@ def _network_works(
             reading.seconds / reading.num_crops,
             f"{reading.num_measured} crops",
         ),
-        RepeatedWork("features", "crop", len(phases.training) * rounds * num_crops, per_crop, extracted),
+        RepeatedWork("features", "crop", num_passes * num_crops, per_crop, extracted),
     ]
     for stage, speed in phases.training.items():
         name = "stage 1" if stage == "stage1" else title
         unit, probed = f"step of {speed.num_crops} crops", f"steps of up to {speed.num_measured} crops"
-        works.append(RepeatedWork(f"{name}: training", unit, rounds * num_steps[stage], speed.seconds, probed))
+        works.append(
+            RepeatedWork(f"{name}: training", unit, rounds_of[stage] * num_steps[stage], speed.seconds, probed)
+        )
     if num_evaluated:
         works.append(RepeatedWork("evaluation", "crop", num_evaluated, per_crop, extracted))
     return works
@@ -248,22 +255,27 @@ def _num_tested(splits: DataSplits) -> int:
     return 0 if splits.query is None or splits.gallery is None else len(splits.query) + len(splits.gallery)
 
 
+_Clustering = tuple[str, ClusterSettings, list[int], int, int | None, int]
+"""Name, how, crops of each group, cameras in a group, scores if they are compared, and rounds that have it."""
+
+
 def _clusterings(settings: Settings, sizes: list[int], title: str) -> list[tuple[RepeatedWork, Speed]]:
     """Return the clusterings of a round's stages, extrapolated: pairs grow with the square of the crops."""
     num_crops, num_cameras = sum(sizes), len(sizes)
     in_cameras = labeller_of(settings.distance, settings.stage1.clusters).clustering
     has_both = settings.stages == "both"
     num_scores = sum(in_cameras.expected_number(size) for size in sizes) if has_both else None
-    stages = [(title, settings.stage2.clusters, [num_crops], num_cameras, num_scores)]
-    if has_both:
-        stages.insert(0, ("stage 1", settings.stage1.clusters, sizes, 1, None))
+    num_stage1 = num_rounds_of_stage1(settings)
+    stage1: _Clustering = "stage 1", settings.stage1.clusters, sizes, 1, None, num_stage1
+    stage2: _Clustering = title, settings.stage2.clusters, [num_crops], num_cameras, num_scores, settings.rounds
+    stages = {"both": [stage1, stage2], "stage1": [stage1], "stage2": [stage2]}[settings.stages]
     found = []
-    for name, clusters, groups, cameras, scores in stages:
+    for name, clusters, groups, cameras, scores, rounds in stages:
         speed = probe_clustering(settings, clusters, num_crops=max(groups), num_cameras=cameras, num_scores=scores)
         factor = sum((size / speed.num_crops) ** 2 for size in groups)
         what = f"{speed.num_crops:,} synthetic crops"
         each = factor * speed.seconds
-        found.append((RepeatedWork(f"{name}: clustering", "clustering", settings.rounds, each, what), speed))
+        found.append((RepeatedWork(f"{name}: clustering", "clustering", rounds, each, what), speed))
     return found
 
 

@@ -224,7 +224,7 @@ def fit_length(fitted: FittedSettings, *, num_crops: int, num_cameras: int) -> F
         settings = replace(
             settings, engine=replace(settings.engine, parts=_parts(settings, machine.memory, num_cameras))
         )
-    words = f"{num_crops:,} crops of {num_cameras} cameras"
+    words = f"{num_crops:,} crops of {num_cameras} camera{'' if num_cameras == 1 else 's'}"
     return replace(fitted, settings=settings, crops=words)
 
 

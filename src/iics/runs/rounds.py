@@ -21,7 +21,7 @@ from iics.crops import CropSet
 from iics.device import choose_device
 from iics.errors import TrainingError
 from iics.labelling.labeller import with_resolved_route
-from iics.methods.by_name import ends_round, method_of, stages_of, with_own_settings
+from iics.methods.by_name import ends_round, method_of, settings_for, stages_of
 from iics.models.reid_model import ReidModel, create_model
 from iics.pixels.digests import Digests
 from iics.pixels.held_pixels import held_if_they_fit
@@ -58,11 +58,13 @@ class TrainingRun:
         folder: Where everything lies.
         history: One record a round, of plain values as in metrics.jsonl; the first is round 0 if there was an
             `after_round`. `iics.runs.record.RoundRecord.of` reads one into types.
+        decoded: Crops trained on, and their pixels as training had them, while `at_end` is called; None after it.
     """
 
     model: ReidModel
     folder: Path
     history: list[dict[str, Any]]
+    decoded: tuple[CropSet, PixelSource] | None = dataclasses.field(default=None, repr=False)
 
 
 AtEnd = Callable[[TrainingRun], None]
@@ -87,7 +89,7 @@ def train(
     Under torchrun, all its processes call this alike and share the work; the first one writes.
 
     Args:
-        crops: At least two cameras. Identities, if there are any, are only measured against.
+        crops: Identities, if there are any, are only measured against. Of one camera, IICS trains stage 1 alone.
         settings: E.g. `iics.presets.MARKET1501`.
         out: The run folder; must not exist, or be empty.
         source: Where the crops come from, recorded in the run folder.
@@ -107,12 +109,15 @@ def train(
         WriteError: If something cannot be written.
     """
     with joined_processes() as processes, ExitStack() as held:
-        settings = with_own_settings(processes.from_first(lambda: with_resolved_settings(settings)))
+        resolved = processes.from_first(lambda: with_resolved_settings(settings))
+        settings, why_others = settings_for(crops, resolved)
         _check_same_crops_everywhere(crops, processes)
         method_of(settings).check(crops, settings)
         check_loggers(settings.loggers)
         if processes.is_first:
             RunFolder.check_new(out)
+            if why_others:
+                logger.warning("%s", why_others)
         model = starting_model(settings)
         processes.agree(model.backbone)
         engine = _engine(settings, model)
@@ -192,7 +197,7 @@ def _finished(run: Run, checkpoint: Checkpoint | None, out: Path, at_end: AtEnd 
     with at_work(run.engine):
         finished = TrainingRun(run.model, out, run.finish(checkpoint))
     if at_end is not None and run.folder is not None:
-        at_end(finished)
+        at_end(dataclasses.replace(finished, decoded=(run.crops, run.pixels)))
     return finished
 
 

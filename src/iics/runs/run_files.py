@@ -104,8 +104,18 @@ def check_is_run(folder: Path) -> None:
                 f"{folder} is no run folder but holds the runs of several seeds. Name one of them, e.g. "
                 f"{next(iter(sorted(folder.glob('seed-*'))), folder / 'seed-0')}."
             )
+        if not is_there and (runs := runs_in(folder)):
+            raise RunFolderError(f"{folder} is no run folder but holds runs. Name one of them, e.g. {runs[0]}.")
         if not is_there:
             raise RunFolderError(f"{folder} is no run folder: it has no {name}. Start a run with iics train.")
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the run folders that lie in a folder, by name; none if it cannot be looked into."""
+    try:
+        return sorted(path.parent for path in folder.glob("*/settings.json"))
+    except OSError:
+        return []
 
 
 def is_unbegun(folder: Path) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iics.config import Settings
+from iics.crops import CropSet
 from iics.methods.iics.stage1 import STAGE_1
 from iics.methods.iics.stage2 import STAGE_2
 from iics.methods.method import Method, Stage
@@ -15,4 +18,14 @@ def _stages(settings: Settings) -> tuple[Stage, ...]:
     return STAGES[settings.stages]
 
 
-IICS = Method(stages=_stages, check=check_trainable, costs_like=lambda settings: settings)
+def _for_crops(crops: CropSet, settings: Settings) -> tuple[Settings, str]:
+    """Return settings of stage 1 alone for crops of one camera: stage 2 has no other one to compare with."""
+    if settings.stages != "both" or crops.num_cameras > 1:
+        return settings, ""
+    return replace(settings, stages="stage1"), (
+        f"All {len(crops)} crops of {crops.name} are of one camera, so rounds are stage 1 alone: the model learns to "
+        "tell apart those whom this camera sees, and nothing of how they look in another one (docs/weak_cameras.md)."
+    )
+
+
+IICS = Method(stages=_stages, check=check_trainable, costs_like=lambda settings: settings, for_crops=_for_crops)

@@ -217,4 +217,14 @@ def _batch(crops: CropSet, settings: Settings) -> StepBatch:
     return StepBatch(num_cameras * settings.stage1.crops_per_camera, "--stage1.crops-per-camera")
 
 
-STAGE_1 = Stage("stage1", "stage 1", stream=1, train=train_stage1, batch=_batch, in_cameras=True)
+def num_rounds_of_stage1(settings: Settings) -> int:
+    """Return how many rounds, from the first on, begin with stage 1."""
+    asked = settings.stage1.rounds if settings.stages == "both" else 0
+    return min(asked or settings.rounds, settings.rounds)
+
+
+def _in_round(settings: Settings, round_index: int) -> bool:
+    return round_index < num_rounds_of_stage1(settings)
+
+
+STAGE_1 = Stage("stage1", "stage 1", stream=1, train=train_stage1, batch=_batch, in_cameras=True, in_round=_in_round)

@@ -62,9 +62,9 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         power=settings.mu_power,
     )
     raw = context.raw_features()
-    pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
-    if settings.one_camera_clusters == "drop":
-        pseudo_labels = _without_one_camera_clusters(pseudo_labels, context.crops.camera_ids)
+    heads = heads_of(state.get("heads", []), context.model.device)
+    mu = mu if heads else 0.0  # a round without stage 1 has no scores: Eq. 5 is then the cosine
+    pseudo_labels = _labels_to_train_on(context, raw, heads, mu=mu)
     if pseudo_labels.num_clusters < 2:
         num_labelled, num_crops = pseudo_labels.num_labelled, len(context.crops)
         found = (
@@ -100,6 +100,29 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     return StageResult({}, record, pseudo_labels.labels)
 
 
+def _labels_to_train_on(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
+    """Return the pseudo-labels without the clusters that settings drop; see `label_all_crops`."""
+    settings, camera_ids = context.settings.stage2, context.crops.camera_ids
+    drops = settings.one_camera_clusters == "drop"
+    found = label_all_crops(context, raw, heads, mu=mu)
+    is_dense, least = settings.clusters.rule == "density", settings.clusters.least
+    num_kept = (across_cameras(found, camera_ids) if drops else found).num_clusters
+    if not (is_dense and num_kept < least):
+        return _without_one_camera_clusters(found, camera_ids) if drops else found
+    # Few crops, or features that know nobody yet: hardly any place is dense, and a mean distance says more.
+    if context.processes.is_first:
+        logger.warning(
+            "Round %d: density found %d clusters to train on among %d crops, fewer than stage2.clusters.least %d; the "
+            "round trains on all clusters of the rule auto.",
+            context.round_index + 1,
+            num_kept,
+            len(found.labels),
+            least,
+        )
+    cut = replace(settings, clusters=replace(settings.clusters, rule="auto"))
+    return label_all_crops(replace(context, settings=replace(context.settings, stage2=cut)), raw, heads, mu=mu)
+
+
 def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> PseudoLabels:
     kept = across_cameras(found, camera_ids)
     if kept.num_clusters < 2:
@@ -118,13 +141,13 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
     Args:
         context: The round's working place.
         raw: Raw features. Shape (n, d).
-        heads: The heads of stage 1.
+        heads: The heads of stage 1; without any, features alone are compared.
         mu: Weight of the score overlap in Eq. 5.
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
     labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
-    kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
+    kind = named(SIMILARITIES, settings.similarity if heads else "cnn", what="stage2.similarity")
     camera_ids = context.crops.camera_ids
     features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
     crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)

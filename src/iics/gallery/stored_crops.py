@@ -1,0 +1,136 @@
+"""What is asked of the crops stored in a collection: how many, which, their rows and features, and what is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from iics.arrays import FloatArray
+from iics.crops import natural_order
+from iics.gallery import connection
+from iics.gallery.filters import GalleryFilters
+from iics.gallery.known_cameras import check_cameras
+from iics.gallery.nearest import Nearest, nearest_rows
+from iics.gallery.opening import OpenCollection
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
+from iics.gallery.stored_values import Row, known_values
+
+_ROWS_AT_ONCE = 1000
+
+
+class StoredCrops:
+    """The crops of an open collection, asked; nothing is written.
+
+    Args:
+        opened: The collection.
+    """
+
+    def __init__(self, opened: OpenCollection) -> None:
+        self._client, self._asking = opened.client, opened.asking
+        self._uri, self._collection, self._dimension = opened.uri, opened.name, opened.header.dimension
+
+    def count(self, expression: str) -> int:
+        """Return the number of crops that meet an expression."""
+        with self._asking():
+            rows = self._client.query(
+                self._collection, filter=expression, output_fields=["count(*)"], timeout=connection.SECONDS_TO_ANSWER
+            )
+        return int(rows[0]["count(*)"])
+
+    def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
+        """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
+        expression = self.expression(filters)
+        with self._asking():
+            pages = self._client.query_iterator(
+                self._collection,
+                batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
+                filter=expression,
+                output_fields=[ID_FIELD, *fields],
+                timeout=connection.SECONDS_TO_ANSWER,
+            )
+            try:
+                while page := pages.next():
+                    yield from (known_values(row) for row in page)
+            finally:
+                pages.close()
+
+    def camera_names(self) -> list[str]:
+        """Return the names of the cameras that have crops here, in natural order."""
+        names: list[str] = []
+        while True:  # one question for each camera: far quicker than reading all rows
+            other = self._a_camera(GalleryFilters(not_cameras=tuple(names)))
+            if other is None:
+                return natural_order(names)
+            names.append(other)
+
+    def rows_by_id(self, crop_ids: Sequence[str], *, with_features: bool = False) -> dict[str, Row]:
+        """Return the rows of those crops that are here, by id."""
+        fields = [ID_FIELD, *STORED_FIELDS, *([FEATURE_FIELD] if with_features else [])]
+        found: dict[str, Row] = {}
+        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
+            ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
+            with self._asking():
+                rows = self._client.get(
+                    self._collection, ids, output_fields=fields, timeout=connection.SECONDS_TO_ANSWER
+                )
+            found |= {row[ID_FIELD]: known_values(row) for row in rows}
+        return found
+
+    def sample(self, filters: GalleryFilters, below: str) -> FloatArray:
+        """Return the features of crops that meet `filters` and whose ids lie below a text ("" for any)."""
+        expression = " and ".join(part for part in (filters.expression(), below and f'{ID_FIELD} < "{below}"') if part)
+        found: list[list[float]] = []
+        with self._asking():
+            pages = self._client.query_iterator(
+                self._collection,
+                batch_size=_ROWS_AT_ONCE,
+                filter=expression,
+                output_fields=[FEATURE_FIELD],
+                timeout=connection.SECONDS_TO_ANSWER,
+            )
+            try:
+                while page := pages.next():
+                    found += [row[FEATURE_FIELD] for row in page]
+            finally:
+                pages.close()
+        return np.array(found, dtype=np.float32).reshape(-1, self._dimension)
+
+    def nearest(self, expression: str) -> Nearest:
+        """Return what finds the crops nearest to queries among those that meet an expression."""
+
+        def nearest(queries: FloatArray, limit: int, with_features: bool) -> list[list[Row]]:
+            with self._asking("Cannot search"):
+                return nearest_rows(
+                    self._client,
+                    self._collection,
+                    queries,
+                    expression=expression,
+                    limit=limit,
+                    with_features=with_features,
+                    seconds=connection.SECONDS_TO_ANSWER,
+                )
+
+        return nearest
+
+    def expression(self, filters: GalleryFilters) -> str:
+        """Return filters as the database reads them; a camera that is not here is refused."""
+        check_cameras(
+            filters,
+            where=f"The gallery {self._uri}",
+            is_known=lambda name: self._a_camera(GalleryFilters(cameras=(name,))) is not None,
+            names=self.camera_names,
+        )
+        return filters.expression()
+
+    def _a_camera(self, filters: GalleryFilters) -> str | None:
+        """Return the camera of any crop that meets `filters`, None if there is no such crop."""
+        with self._asking():
+            rows = self._client.query(
+                self._collection,
+                filter=filters.expression(),
+                output_fields=["camera"],
+                limit=1,
+                timeout=connection.SECONDS_TO_ANSWER,
+            )
+        return str(rows[0]["camera"]) if rows else None
