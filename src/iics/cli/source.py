@@ -42,8 +42,8 @@ class DataSource:
     (.txt in MOT's format, .json in COCO's); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets; docs/your_cameras.md), mot, mtmc or coco
-    (boxes in frames, docs/boxes.md), with --data-dir."""
+    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets; docs/your_cameras.md), mot, mtmc or
+    coco (boxes in frames, docs/boxes.md), with --data-dir."""
     data_dir: Path | None = None
     """Where the data is: a folder, or a benchmark's zip; for csv, parquet and coco the file, from whose folder relative
     paths start; for mot and mtmc a sequence, a folder of sequences, or a file of boxes."""
