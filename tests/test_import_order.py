@@ -33,6 +33,8 @@ GROUND = {
     "shown_picture",
     "subjects",
     "privacy",
+    "video_frames",
+    "video_pictures",
     "settings_json",
     "zip_member",
 }

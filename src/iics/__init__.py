@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from iics.readers.benchmarks import load_pytorch_folders as load_pytorch_folders
     from iics.readers.benchmarks import load_sample as load_sample
     from iics.readers.benchmarks import load_veri776 as load_veri776
+    from iics.readers.coco import load_coco as load_coco
     from iics.readers.csv_table import load_csv as load_csv
     from iics.readers.folders import load_folder as load_folder
+    from iics.readers.mot import load_mot as load_mot
+    from iics.readers.mot import load_mtmc as load_mtmc
     from iics.readers.parquet_table import load_parquet as load_parquet
     from iics.readers.patterns import load_pattern as load_pattern
     from iics.readers.wildlife import load_wildlife as load_wildlife
@@ -63,6 +66,7 @@ _HOMES = {
     "embed_detections": "iics.export.embed_detections",
     "evaluate": "iics.evaluation.evaluate",
     "fit_settings": "iics.runs.fitted_settings",
+    "load_coco": "iics.readers.coco",
     "load_csv": "iics.readers.csv_table",
     "load_cuhk03": "iics.readers.benchmarks",
     "load_dukemtmc": "iics.readers.benchmarks",
@@ -73,7 +77,9 @@ _HOMES = {
     "load_market_layout": "iics.readers.benchmarks",
     "load_mars": "iics.readers.benchmarks",
     "load_model": "iics.models.reid_model",
+    "load_mot": "iics.readers.mot",
     "load_msmt17": "iics.readers.benchmarks",
+    "load_mtmc": "iics.readers.mot",
     "load_occluded_duke": "iics.readers.benchmarks",
     "load_parquet": "iics.readers.parquet_table",
     "load_pattern": "iics.readers.patterns",

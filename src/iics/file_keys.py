@@ -11,13 +11,20 @@ from collections.abc import Hashable
 from pathlib import Path
 
 from iics.crops import CropSet
+from iics.video_pictures import place_in_video
 
 
 def file_key(path: Path) -> Hashable | None:
     """Return what all paths to a file have in common, None if there is no file: its number on its device.
 
-    Systems that number no files get the path without links.
+    Systems that number no files get the path without links. Of a frame of a video it is that of the video, and the
+    frame.
     """
+    place = place_in_video(path)
+    if place is not None:
+        video, frame = place
+        key = file_key(video)
+        return None if key is None else (key, frame)
     try:
         found = os.stat(path)  # noqa: PTH116 - half the time of Path.stat
     except (OSError, ValueError):

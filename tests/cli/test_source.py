@@ -149,3 +149,24 @@ def test_a_folder_named_like_data_is_meant_by_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert DataSource("sample").by_name() == DataSource("sample")
     assert DataSource("./sample").by_name() == DataSource("folder", Path("sample"))
+
+
+def test_boxes_in_place_of_a_name_are_read_with_their_classes(tmp_path, make_image):
+    make_image(tmp_path / "lobby" / "000001.png", size=(90, 90))
+    (tmp_path / "lobby.txt").write_text("1,4,10,10,20,40,1,1\n1,5,40,10,20,40,1,3\n")
+    source = DataSource(str(tmp_path / "lobby.txt"), classes="3, 2")
+    assert source.by_name() == DataSource("mot", tmp_path / "lobby.txt", classes="3, 2")
+    assert source.load().train.boxes.tolist() == [[40, 10, 20, 40]]
+    assert DataSource.from_values(source.by_name().to_values()) == source.by_name()
+    with pytest.raises(DataError, match="--classes is for boxes in frames"):
+        DataSource("csv", tmp_path / "x.csv", classes="3").load()
+
+
+@pytest.mark.parametrize("place", ["MOT17-02", "."])
+def test_whole_frames_of_sequences_are_not_taken_for_crops(tmp_path, place):
+    (tmp_path / "MOT17-02" / "det").mkdir(parents=True)
+    (tmp_path / "MOT17-02" / "det" / "det.txt").touch()
+    with pytest.raises(
+        DataError, match=r"holds boxes and frames as MOTChallenge has them, .*: mot --data-dir .*, mtmc"
+    ):
+        DataSource(str(tmp_path / place)).load()

@@ -32,8 +32,8 @@ from iics.readers.parquet_table import load_parquet
 from iics.readers.patterns import load_pattern
 from iics.shown_picture import MOST_PIXELS
 from iics.video.crop_table import read_table
-from iics.video.frames import VideoFile
 from iics.video.video_report import VideoReport
+from iics.video_frames import VideoFile
 
 CALM = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 BOX = check_columns(("path", "camera", *BOX_COLUMNS), table="boxes")

@@ -118,3 +118,13 @@ def test_a_split_that_there_is_not_is_refused(tmp_path, make_image, kind):
         DataError, match=r"has the field \{split:.*\. Write each text of the names once, =, and one of train, query"
     ):
         load_pattern(tmp_path, f"{{split:{kind}}}/{{camera}}.jpg")
+
+
+def test_a_tracklet_is_of_the_video_that_its_name_says(tmp_path, make_image):
+    """As `iics crop` names crops: tracklets are numbered from 1 in every video of a camera."""
+    names = ("a-01/00001-00000003.jpg", "a-01/00001-00000009.jpg", "b-02/00001-00000003.jpg")
+    for name in names:
+        make_image(tmp_path / "lobby" / name)
+    train = load_pattern(tmp_path, "{camera}/{video}/{tracklet:d}-{frame:d}.jpg").train
+    assert train.tracklet_ids.tolist() == [0, 0, 1]
+    assert load_pattern(tmp_path, "{camera}/{}/{tracklet:d}-{frame:d}.jpg").train.tracklet_ids.tolist() == [0, 0, 0]

@@ -245,6 +245,19 @@ def test_videos_and_cameras_add_up_and_tracklets_stay_apart(walk, hog, tmp_path,
     assert drawn_people.files_of(tmp_path / "out0") == drawn_people.files_of(tmp_path / "out1")
 
 
+def test_two_videos_of_a_camera_never_share_a_time(walk, hog, tmp_path, drawn_people, by_colour):
+    """Crops of one camera and time are two people; without a start, both videos would count from 0."""
+    other = drawn_people.write_clip(tmp_path / "b.mp4", [drawn_people.GREEN])
+    for video in (walk, other):
+        crop_video(video, tmp_path / "out", settings=hog())
+    times = {
+        name: {float(row["time"]) for row in table(tmp_path / "out") if row["video"] == name}
+        for name in ("b.mp4", "walk.mp4")
+    }
+    assert 0 <= max(times["b.mp4"]) < 2
+    assert {round(time - 12, 3) for time in times["walk.mp4"]} == {0.0, 0.52, 1.04, 1.56}
+
+
 def test_a_removed_video_is_gone_from_the_table_after_the_next(walk, hog, tmp_path, drawn_people, by_colour):
     out = tmp_path / "out"
     first = crop_video(walk, out, settings=hog())
@@ -362,7 +375,7 @@ def test_a_long_name_is_cut_short(walk, hog, tmp_path, by_colour):
 
 
 def test_images_are_jpeg_of_the_frames_pixels(walk, hog, quickly, by_colour):
-    from iics.video.frames import VideoFile
+    from iics.video_frames import VideoFile
 
     out = quickly
     row = table(out)[0]

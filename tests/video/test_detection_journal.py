@@ -6,7 +6,7 @@ import pytest
 from iics.errors import WriteError
 from iics.video.detection_journal import DetectionJournal
 from iics.video.detections import Detections
-from iics.video.frames import Frame
+from iics.video_frames import Frame
 
 FRAMES = [Frame(index, index / 25, np.zeros((4, 4, 3), np.uint8)) for index in range(6)]
 

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from iics import video_frames as frames
 from iics.errors import VideoError
-from iics.video import frames
 from iics.video.crop_video import crop_video
 from iics.video.detections import Detections
 from iics.video.detectors import DETECTORS, DetectorKind
-from iics.video.frames import Display, VideoFile, check_video_packages
+from iics.video_frames import Display, VideoFile, check_video_packages
 
 CAPTURE = cv2.VideoCapture
 ONE = 1 << 16

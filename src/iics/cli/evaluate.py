@@ -28,6 +28,7 @@ from iics.home_folder import expanded
 from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
 from iics.ranges import BATCH, SEED, check_ranges, number, whole
+from iics.readers.path_kind import TABLES
 
 if TYPE_CHECKING:
     from iics.arrays import FloatArray, Pixels
@@ -214,7 +215,7 @@ def _is_model_place(path: Path) -> bool:
 def _is_data(path: Path) -> bool:
     """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
     place = expanded(path)
-    is_own = place.is_dir() or (place.suffix in (".csv", ".parquet") and place.is_file())
+    is_own = place.is_dir() or (place.suffix in TABLES and place.is_file())
     return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)
 
 

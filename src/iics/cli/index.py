@@ -42,8 +42,8 @@ class IndexCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     crops: tyro.conf.Positional[tuple[str, ...]]
-    """Folders of camera folders, or tables of crops (.csv, .parquet), or data by name as in iics train (sample,
-    market1501, pattern, ...); with --camera image files or folders of them."""
+    """Folders of camera folders, tables of crops (.csv, .parquet) or boxes (.txt, .json), or data by name as in iics
+    train (sample, market1501, pattern, ...); with --camera image files or folders of them."""
     model: Path
     """Model file, or the run folder that holds it."""
     data_dir: Path | None = None
@@ -52,6 +52,8 @@ class IndexCommand:
     """What file names of the data pattern say."""
     camera_by: str | None = None
     """What stands for the camera in CROPS, as for iics train (docs/weak_cameras.md)."""
+    classes: str | None = None
+    """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck."""
     splits: tuple[SplitName, ...] = ()
     """Of data with splits: which. By default its gallery, or all it has to train on if it has none."""
     camera: str | None = None
@@ -78,6 +80,7 @@ def main(arguments: list[str]) -> int:
         data_dir=command.data_dir,
         pattern=command.pattern,
         camera_by=command.camera_by,
+        classes=command.classes,
         splits=command.splits,
         camera=command.camera,
     )
@@ -149,6 +152,7 @@ def named_crops(
     data_dir: Path | None,
     pattern: str | None,
     camera_by: str | None,
+    classes: str | None,
     splits: Sequence[SplitName],
     camera: str | None,
 ) -> list[CropSet]:
@@ -156,10 +160,11 @@ def named_crops(
 
     Args:
         words: The name of data as in other commands (sample, csv, ...), or paths: folders of camera folders, tables of
-            crops ending in .csv or .parquet; with `camera` image files or folders of them.
+            crops or boxes (`path_kind.TABLES`); with `camera` image files or folders of them.
         data_dir: Where the named data is.
         pattern: What its file names say.
         camera_by: What stands for the camera in it.
+        classes: Of boxes in frames, which classes.
         splits: Which splits; none for the gallery of data that has one, else all that was read as its train split.
         camera: The one camera that took all the crops.
 
@@ -182,8 +187,8 @@ def named_crops(
         if splits:
             raise DataError("--splits is for data with splits; images of --camera have none.")
         return [_of_one_camera(words, camera)]
-    named = [DataSource(words[0], data_dir, pattern, camera_by)] if is_named else []
-    sources = named or [replace(_source_of_path(Path(word)), camera_by=camera_by) for word in words]
+    named = [DataSource(words[0], data_dir, pattern, camera_by, classes)] if is_named else []
+    sources = named or [replace(_source_of_path(Path(word)), camera_by=camera_by, classes=classes) for word in words]
     return [crops for source in sources for crops in _chosen_splits(source.load(), splits)]
 
 

@@ -27,8 +27,10 @@ BenchmarkName = Literal[
     "market-layout",
     "pytorch-folders",
 ]
-DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "wildlife"]
+DataName = Literal["sample", BenchmarkName, "folder", "pattern", "csv", "parquet", "wildlife", "mot", "mtmc", "coco"]
 OWN_DATA = ("folder", "pattern", "csv", "parquet")
+_FILES = ("csv", "parquet", "wildlife", "coco")
+_BOXES = ("mot", "mtmc", "coco")
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,24 @@ class DataSource:
     """Which data a command works on, as its flags say."""
 
     data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[DATA]")] = None
-    """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet); or by name: sample,
+    """What to read: a folder that has one folder of crops per camera, or a table (.csv, .parquet), or boxes in frames
+    (.txt in MOT's format, .json in COCO's); or by name: sample,
     market1501, dukemtmc, msmt17, cuhk03-detected, cuhk03-labelled, occluded-duke, veri776, ltcc, mars, market-layout
     (data of your own like Market-1501), pytorch-folders (as made by layumi's prepare.py), folder, pattern (names as in
-    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets), with --data-dir
-    (docs/your_cameras.md)."""
+    --pattern), csv, parquet or wildlife (the metadata table of wildlife-datasets; docs/your_cameras.md), mot, mtmc or
+    coco (boxes in frames, docs/boxes.md), with --data-dir."""
     data_dir: Path | None = None
-    """Where the data is: a folder, or a benchmark's zip; for csv and parquet the table's file, from whose folder
-    relative paths start."""
+    """Where the data is: a folder, or a benchmark's zip; for csv, parquet and coco the file, from whose folder relative
+    paths start; for mot and mtmc a sequence, a folder of sequences, or a file of boxes."""
     pattern: str | None = None
     """What file names below --data-dir say, e.g. '{camera}/{identity}_{time:%Y%m%d-%H%M%S}_{frame:d}.jpg'."""
     camera_by: str | None = None
     """What stands for the camera where none is told: a column of the table or a field of the pattern (session, site,
     flank), day (the date of the time), several with commas between them, or none (all crops are of one camera). By
     default camera, or one camera if there is none (docs/weak_cameras.md)."""
+    classes: str | None = None
+    """Of mot, mtmc and coco: the classes whose boxes are crops, e.g. car,truck; mot has numbers. By default pedestrians
+    (1), and of coco the only class or person."""
 
     def load(self) -> DataSplits:
         """Return the data.
@@ -66,7 +72,7 @@ class DataSource:
         if self.data == "sample" and self.data_dir is not None:
             raise DataError("The sample ships with the package and takes no --data-dir; leave it out.")
         if self.data != "sample" and self.data_dir is None:
-            kind = "FILE" if self.data in ("csv", "parquet", "wildlife") else "FOLDER"
+            kind = "FILE" if self.data in _FILES else "FOLDER"
             raise DataError(f"Where is the data? {self.data} needs --data-dir {kind}.")
         if self.data == "pattern" and not self.pattern:
             raise DataError("How are files named? pattern needs --pattern, e.g. '{camera}/{}.jpg'.")
@@ -74,6 +80,10 @@ class DataSource:
             raise DataError(f"--pattern is for the data name pattern, not for {self.data}; leave it out.")
         if self.camera_by is not None and self.data not in OWN_DATA:
             raise DataError(f"--camera-by is for data of your own ({', '.join(OWN_DATA)}); {self.data} has cameras.")
+        if self.classes is not None and self.data not in _BOXES:
+            raise DataError(
+                f"--classes is for boxes in frames ({', '.join(_BOXES)}), not for {self.data}; leave it out."
+            )
         return _read(self)
 
     def by_name(self) -> DataSource:
@@ -97,6 +107,10 @@ class DataSource:
         """Return the same source, found from any folder."""
         return self if self.data_dir is None else replace(self, data_dir=expanded(self.data_dir).absolute())
 
+    def wanted_classes(self) -> tuple[str, ...] | None:
+        """Return the classes that are named, None if none is."""
+        return None if self.classes is None else tuple(name.strip() for name in self.classes.split(","))
+
     def to_values(self) -> dict[str, str]:
         """Return the flags as text, for a run folder; "" for none."""
         return {
@@ -104,6 +118,7 @@ class DataSource:
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "pattern": self.pattern or "",
             "camera_by": self.camera_by or "",
+            "classes": self.classes or "",
         }
 
     @classmethod
@@ -120,6 +135,7 @@ class DataSource:
             data_dir=Path(data_dir) if data_dir else None,
             pattern=values.get("pattern") or None,
             camera_by=values.get("camera_by") or None,
+            classes=values.get("classes") or None,
         )
 
 
@@ -129,8 +145,10 @@ SourceFlags = Annotated[DataSource, tyro.conf.arg(name="")]
 
 def _read(source: DataSource) -> DataSplits:
     from iics.readers.benchmarks import LOADERS, load_sample
+    from iics.readers.coco import load_coco
     from iics.readers.csv_table import load_csv
     from iics.readers.folders import load_folder
+    from iics.readers.mot import load_mot, load_mtmc
     from iics.readers.parquet_table import load_parquet
     from iics.readers.patterns import load_pattern
     from iics.readers.wildlife import load_wildlife
@@ -143,4 +161,7 @@ def _read(source: DataSource) -> DataSplits:
     own = {"folder": load_folder, "csv": load_csv, "parquet": load_parquet}
     if source.data in own:
         return own[source.data](place, camera_by=source.camera_by)
+    boxes = {"mot": load_mot, "mtmc": load_mtmc, "coco": load_coco}
+    if source.data in boxes:
+        return boxes[source.data](place, classes=source.wanted_classes())
     return load_wildlife(place) if source.data == "wildlife" else LOADERS[source.data](place)

@@ -248,6 +248,7 @@ def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
         Path(data_dir) if data_dir else None,
         values.get("--pattern"),
         values.get("--camera-by"),
+        values.get("--classes"),
     )
 
 

@@ -12,6 +12,7 @@ from iics.errors import DataError
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.crop_reader import CropReader
 from iics.pixels.images import check_size, checked_num_threads, decode_each, describe_failures, resized
+from iics.video_pictures import place_in_video
 
 _CROPS_PER_TASK = 4  # a batch is small: more would leave threads without work
 
@@ -28,7 +29,7 @@ class PixelDecoder:
 
     Raises:
         ValueError: If height, width or num_threads is below 1.
-        DataError: If the archive of the crops cannot be opened.
+        DataError: If the archive of the crops cannot be opened, or they lie in a video: each batch would decode it.
     """
 
     def __init__(
@@ -41,6 +42,12 @@ class PixelDecoder:
         num_threads: int | None = None,
     ) -> None:
         check_size(height, width)
+        if crops.archive is None and any(map(place_in_video, crops.paths)):
+            raise DataError(
+                f"{crops.name} lies in a video, which would be decoded anew for each batch. Decode it once, into a "
+                "file (--pixels.source cache; room for it: --pixels.cache-dir FOLDER), or cut the crops out first "
+                "(docs/boxes.md)."
+            )
         self._crops, self._height, self._width, self._letterbox = crops, height, width, letterbox
         self._pool = ThreadPoolExecutor(checked_num_threads(num_threads))
         self._reader = CropReader(crops)

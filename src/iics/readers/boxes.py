@@ -18,6 +18,7 @@ from iics.errors import DataError
 from iics.readers.box_columns import BoxColumns, BoxForm
 from iics.regular_file import open_regular
 from iics.shown_picture import decoding, is_turned, opened_picture, shown_size
+from iics.video_pictures import place_in_video, video_facts
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,11 @@ def _frame_sizes(frames: Sequence[Path], *, name: str) -> dict[Path, tuple[int, 
     num_turned = 0
     for path in dict.fromkeys(frames):
         try:
+            place = place_in_video(path)
+            if place is not None:
+                facts = video_facts(place[0])
+                sizes[path] = facts.width, facts.height
+                continue
             with decoding(), open_regular(path) as file, opened_picture(file) as image:
                 sizes[path] = shown_size(image)
                 num_turned += is_turned(image)

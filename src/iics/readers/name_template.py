@@ -5,6 +5,7 @@ Templates are written like Python's format strings and read by a regular express
 {camera}                any text within one folder or file name, at least one character
 {camera:alnum}          letters and digits only
 {identity:d}            digits; an identity may also be -1
+{tracklet} {video}      a tracklet is of one video where the name says which
 {split:test=gallery,query=query}
                         one of the texts before =; the crop is of the split after it, or left out for none
 {time:%Y%m%d-%H%M%S}    a date and a time with leading zeros, perhaps in several fields (folders of days); in UTC
@@ -112,11 +113,15 @@ class NameTemplate:
                 f"it can be read in two ways: {self._told(short)} or {self._told(long)}. Say what a field is made of, "
                 "e.g. {camera:alnum} (letters and digits) or {identity:d} (digits)"
             )
-        return {
+        found = {
             field: self._time(short) if field == "time" else self._value(field, short[field])
             for field in dict.fromkeys((*ABOUT_A_CROP, *self.camera_parts))
             if field in self._kinds
         }
+        # `iics crop` numbers tracklets anew in every video; a tracklet of ours is of one camera, not of one video.
+        if "video" in self._kinds and found.get("tracklet", "-1") != "-1":
+            found["tracklet"] = f"{short['video']} {found['tracklet']}"
+        return found
 
     @cached_property
     def names(self) -> list[str]:

@@ -12,6 +12,8 @@ the next video. Our readers ignore names that begin with a dot, and the folders 
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -29,6 +31,7 @@ from iics.video.video_report import VideoReport
 TABLE, REPORTS = "crops.csv", "crops-report.json"
 JOURNAL = "detections.jsonl"
 _REPORT = "report.json"
+_SECONDS_BETWEEN = 10  # videos of a camera whose start is not known: no tracklet goes on across them
 _DIGITS = 12  # of the fingerprint, in the name of a video's folder
 _STEM = 50  # characters of the file's name there; names may have 255 bytes, and a character four
 
@@ -120,11 +123,17 @@ class CropFolder:
             reports = self.reports()
             rows: list[dict[str, object]] = []
             first_tracklet = 0
+            begins: Counter[str] = Counter()  # of the next video of a camera, where no start is known
             for folder, report in reports.items():
+                camera = folder.parent.name
                 for row in read_table(folder / TABLE, known=report.table):
                     path = (folder / row["path"]).relative_to(self.root).as_posix()
-                    rows.append({**row, "path": path, "tracklet": first_tracklet + int(row["tracklet"])})
+                    # Else two videos of a camera would show their people in one frame, and so as different people.
+                    time = row["time"] if not begins[camera] else f"{begins[camera] + float(row['time']):.3f}"
+                    rows.append({**row, "path": path, "time": time, "tracklet": first_tracklet + int(row["tracklet"])})
                 first_tracklet += report.tracklets
+                if not report.settings["start"]:
+                    begins[camera] += math.ceil(report.seconds) + _SECONDS_BETWEEN
             write_atomically(self.root / TABLE, table_text(rows))
             write_atomically(self.root / REPORTS, _json([report.as_json() for report in reports.values()]))
 

@@ -31,6 +31,7 @@ COLUMNS = (
 )
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_TIME = re.compile(r"-?[0-9]{1,18}(\.[0-9]+)?")
 
 
 def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
@@ -41,7 +42,7 @@ def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
         known: What `table_hash` returned of its text; "" if that is not known.
 
     Raises:
-        VideoError: If it cannot be read, is not what was written, or a row lacks its path or tracklet.
+        VideoError: If it cannot be read, is not what was written, or a row lacks its path, time or tracklet.
     """
     try:
         text = read_regular(file, most_bytes=MOST_TABLE_BYTES).decode(errors="surrogateescape")
@@ -50,9 +51,12 @@ def read_table(file: Path, *, known: str) -> list[dict[str, str]]:
         raise VideoError(f"Cannot read {file}: {error}. Remove the folder {file.parent}, and crop it again.") from error
     if known and table_hash(text) != known:
         raise VideoError(f"{file} is not what was written. Remove the folder {file.parent}, and crop it again.")
-    if any(not row.get("path") or not _NUMBER.fullmatch(row.get("tracklet") or "") for row in rows):
+    needed = {"tracklet": _NUMBER, "time": _TIME}
+    if any(
+        not row.get("path") or not all(needed[name].fullmatch(row.get(name) or "") for name in needed) for row in rows
+    ):
         raise VideoError(
-            f"{file} has a row without path or tracklet. Remove the folder {file.parent}, and crop it again."
+            f"{file} has a row without path, time or tracklet. Remove the folder {file.parent}, and crop it again."
         )
     return rows
 

@@ -17,9 +17,9 @@ from iics.video.crop_folder import CropFolder, VideoFolder
 from iics.video.crop_settings import CropSettings
 from iics.video.detection_journal import DetectionJournal
 from iics.video.detectors import DETECTORS, DetectorOptions
-from iics.video.frames import VideoFile
 from iics.video.person_crops import PersonCrops
 from iics.video.video_report import VideoReport
+from iics.video_frames import VideoFile
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from iics.arrays import Pixels
 from iics.errors import WriteError
 from iics.regular_file import check_regular
 from iics.video.detections import Detections
-from iics.video.frames import Frame
+from iics.video_frames import Frame
 
 
 class DetectionJournal:

@@ -13,8 +13,8 @@ from PIL import Image
 from iics.arrays import DoubleArray, IntArray
 from iics.video.crop_settings import CropSettings
 from iics.video.detections import Detections, clip_boxes
-from iics.video.frames import Frame
 from iics.video.selection import BETWEEN_CROPS, SHORT_TRACKLET, BoxedPerson, ChosenCrop, CropSelection
+from iics.video_frames import Frame
 
 _MIN_OVERLAP = 0.3
 _ONE_CLASS = 0

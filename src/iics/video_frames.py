@@ -99,7 +99,7 @@ def check_video_packages() -> None:
     """
     for module, package in _PACKAGES.items():
         if importlib.util.find_spec(module) is None:
-            raise VideoError(f"Cropping from video needs the package {package}: pip install 'iics[video]'.")
+            raise VideoError(f"Reading video needs the package {package}: pip install 'iics[video]'.")
 
 
 class VideoFile:
@@ -150,6 +150,10 @@ class VideoFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._capture.release()
 
     def frames(self, *, stride: int) -> Iterator[Frame]:
@@ -165,12 +169,26 @@ class VideoFile:
                 seconds = self._last_seconds + 1 / self.frames_per_second
             self.num_read, self._last_seconds = index + 1, seconds
             if index % stride == 0:
-                is_decoded, pixels = self._capture.retrieve()
-                if not is_decoded:
-                    raise VideoError(
-                        f"Frame {index} of {self._path} cannot be turned into a picture; convert the video."
-                    )
-                yield Frame(index, seconds, self.display.shown(pixels[:, :, ::-1]))
+                yield Frame(index, seconds, self._decoded(index))
+
+    def picture(self, index: int) -> Pixels:
+        """Return a frame that has not been passed yet, as it is shown; those before it are decoded and passed over.
+
+        Raises:
+            VideoError: If the video ends before it, or the frame cannot be turned into a picture.
+        """
+        while self.num_read <= index:
+            if not self._capture.grab():
+                raise VideoError(f"{self._path} ends after {self.num_read} frames; frame {index + 1} is asked for.")
+            self.num_read += 1
+        return self._decoded(index)
+
+    def _decoded(self, index: int) -> Pixels:
+        """Return the frame that was read last, RGB, as it is shown."""
+        is_decoded, pixels = self._capture.retrieve()
+        if not is_decoded:
+            raise VideoError(f"Frame {index} of {self._path} cannot be turned into a picture; convert the video.")
+        return self.display.shown(pixels[:, :, ::-1])
 
     def faults(self) -> tuple[str, ...]:
         """Return what was wrong with the file, after its last frame was read; each a full sentence."""
