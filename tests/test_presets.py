@@ -2,7 +2,7 @@
 
 import pytest
 
-from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings
+from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage2Settings
 from iics.presets import BY_NAME, DUKEMTMC, MARKET1501, MSMT17, OWN_CAMERAS, SAMPLE
 from iics.settings_json import from_json, to_json
 
@@ -75,12 +75,24 @@ def test_the_defaults_are_the_papers_for_market1501():
     assert Settings() == MARKET1501
 
 
-def test_your_own_cameras_choose_the_number_of_clusters_and_cycle_small_cameras():
-    assert OWN_CAMERAS.stage1.clusters.rule == OWN_CAMERAS.stage2.clusters.rule == "auto"
-    assert OWN_CAMERAS.stage1.steps_per_epoch == "mean"
-    assert OWN_CAMERAS.distance == DistanceSettings()
+def test_your_own_cameras_take_what_the_study_found_best():
+    stage1, stage2 = OWN_CAMERAS.stage1, OWN_CAMERAS.stage2
+    assert stage1.clusters.rule == "auto"
+    assert stage1.steps_per_epoch == "mean"
+    assert (stage1.epochs, stage1.rounds, stage2.epochs) == (1, 1, 3)
+    assert stage1.rates == stage2.rates == "cosine"
+    assert stage2.clusters == ClusterSettings(rule="density", eps=0.5, min_crops=4, grow=0.75, least=16)
+    assert (stage2.centring, stage2.one_camera_clusters, stage2.camera_diverse) == ("mean", "drop", True)
+    assert stage2.proxies.weight == 0.5
+    assert OWN_CAMERAS.distance == DistanceSettings(k1=15, k2=4, lambda_value=0.0)
     assert OWN_CAMERAS.model == ModelSettings()
     assert OWN_CAMERAS.rounds == 40
+
+
+def test_the_sample_is_trained_by_the_papers_method_with_automatic_numbers():
+    assert SAMPLE.stage1.clusters.rule == SAMPLE.stage2.clusters.rule == "auto"
+    assert SAMPLE.distance == DistanceSettings()
+    assert SAMPLE.stage2 == Stage2Settings(mu=0.05, clusters=ClusterSettings(rule="auto"))
 
 
 def test_the_sample_is_small_and_needs_no_download():

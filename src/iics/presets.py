@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from iics.config import ClusterSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+from iics.config import (
+    ClusterSettings,
+    DistanceSettings,
+    ModelSettings,
+    ProxySettings,
+    Settings,
+    Stage1Settings,
+    Stage2Settings,
+)
 from iics.subjects import SUBJECTS, SubjectName
 
 MARKET1501 = Settings()
@@ -21,24 +29,51 @@ MSMT17 = replace(
 )
 """Sec. 4.2: 12 epochs in stage 1, 1200 clusters in stage 2."""
 
-OWN_CAMERAS = replace(
+_IICS_WITHOUT_CONSTANTS = replace(
     MARKET1501,
     stage1=Stage1Settings(steps_per_epoch="mean", clusters=ClusterSettings(rule="auto")),
     stage2=Stage2Settings(clusters=ClusterSettings(rule="auto")),
 )
-"""Data of unknown size: the number of clusters is chosen without labels, small cameras are cycled.
-
-This is the method. Network, size, rounds and parts of a batch are those of a GPU here; `iics train` and
-`iics.fit_settings` fit them to crops and machine (`iics.runs.fitted_settings`).
-"""
+"""The paper's method for data of unknown size: numbers of clusters chosen without labels, small cameras cycled."""
 
 SAMPLE = replace(
-    OWN_CAMERAS,
+    _IICS_WITHOUT_CONSTANTS,
     model=ModelSettings(backbone="efficientnet_lite0", height=128, width=64),
-    stage2=replace(OWN_CAMERAS.stage2, mu=0.05),
+    stage2=replace(_IICS_WITHOUT_CONSTANTS.stage2, mu=0.05),
     rounds=4,
 )
 """Minutes on two cores, offline: efficientnet_lite0 on 128x64 crops, and a larger mu because the rounds are few."""
+
+OWN_CAMERAS = replace(
+    _IICS_WITHOUT_CONSTANTS,
+    distance=DistanceSettings(k1=15, k2=4, lambda_value=0.0),
+    stage1=replace(
+        _IICS_WITHOUT_CONSTANTS.stage1,
+        epochs=1,
+        backbone_learning_rate=0.001,
+        head_learning_rate=0.01,
+        rates="cosine",
+        rounds=1,
+    ),
+    stage2=Stage2Settings(
+        epochs=3,
+        backbone_learning_rate=0.002,
+        head_learning_rate=0.02,
+        rates="cosine",
+        clusters=ClusterSettings(rule="density", eps=0.5, min_crops=4, grow=0.75, least=16),
+        centring="mean",
+        one_camera_clusters="drop",
+        camera_diverse=True,
+        proxies=ProxySettings(weight=0.5),
+    ),
+)
+"""The best that was found without labels, on the sample and on real crops (docs/experiments.md, "Own cameras").
+
+Beyond the paper: labels from dense places that grow, on features less their camera's mean; clusters of several cameras
+alone; camera proxies; stage 1 in the first round only. This is the method. Network, size, rounds and parts of a batch
+are those of a GPU here; `iics train` and `iics.fit_settings` (`iics.runs.fitted_settings`) fit them to crops and
+machine.
+"""
 
 OWN_CAMERAS_OFFLINE = replace(OWN_CAMERAS, model=SAMPLE.model)
 """`own-cameras` without a download: the small network whose ImageNet weights are a package, on 128x64 crops."""
