@@ -35,7 +35,8 @@ class LargestSilhouette:
         """See `Clustering`."""
         linkage = distances.linkage()
         least = distances.num_parts(linkage)
-        chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least))
+        most = distances.most_clusters
+        chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least), max_number=most)
         return cut_number(linkage, max(chosen.number, least))
 
     def expected_number(self, num_crops: int) -> int:
@@ -61,11 +62,16 @@ class ClusterCount:
 
 
 def choose_number_of_clusters(
-    linkage: Linkage, comparisons: list[Comparison], *, min_number: int = 2, num_candidates: int = 24
+    linkage: Linkage,
+    comparisons: list[Comparison],
+    *,
+    min_number: int = 2,
+    max_number: int | None = None,
+    num_candidates: int = 24,
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
-    Tries numbers in geometric steps from `min_number` to n / 2, then twice more between the neighbours of the best.
+    Tries numbers in geometric steps from `min_number` to `max_number`, then twice more between the neighbours of the best.
     The time of each try is proportional to the number of pairs compared.
 
     Args:
@@ -74,6 +80,7 @@ def choose_number_of_clusters(
         min_number: Smallest number tried, at least 2. Over several cameras, the largest number of one camera:
             otherwise, with few cameras and weak features, the inter-camera silhouette finds groups of similar
             people.
+        max_number: Largest number tried; None for n / 2.
         num_candidates: Numbers tried in the first pass, at least 2; a third as many in each refinement.
 
     Raises:
@@ -96,7 +103,7 @@ def choose_number_of_clusters(
                 scores[number] = float(np.concatenate([silhouettes(labels, c) for c in comparisons]).mean())
 
     if num_crops > 2:  # two crops are one cluster or two singletons: nothing to compare
-        largest = max(2, num_crops // 2)
+        largest = max(2, num_crops // 2 if max_number is None else max_number)
         try_numbers(_geometric(min(min_number, largest), largest, num_candidates))
         for _ in range(_NUM_REFINEMENTS):
             tried = sorted(scores)

@@ -3,6 +3,9 @@
 A crop with at least `min_crops` crops within `eps`, itself included, is a core. Cores within `eps` of each other are of
 one cluster, with the crops within `eps` of them. All other crops are noise: -1. Only pairs within `eps` matter, so both
 kinds of distances become one sparse matrix of these.
+
+DBSCAN joins along chains, so pairs that are apart can end up in one cluster. Such a cluster is split by average linkage
+of its pairs within `eps`, which keeps them apart; parts of fewer than `min_crops` become noise.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ import scipy.sparse
 from sklearn.cluster import DBSCAN
 
 from iics.arrays import BoolArray, FloatArray, IntArray
+from iics.clustering.apart import Apart
 from iics.clustering.average_linkage import AllPairs
-from iics.clustering.cuts import guessed_number
+from iics.clustering.cuts import cut_number, guessed_number, number_by_first_appearance
 from iics.clustering.distances import Distances, Memory
+from iics.clustering.graph_linkage import graph_linkage
 from iics.clustering.near_pairs import NearPairs
 from iics.errors import TrainingError
 from iics.memory import free_memory
+from iics.similarity.distance_graph import DistanceGraph
 
 _ROWS_AT_ONCE = 256
 _BYTES_A_PAIR = 36
@@ -53,7 +59,7 @@ class DensityClusters:
         near.data.clip(0, out=near.data)  # Eq. 5 and rounding give distances below 0, which scikit-learn refuses
         found = DBSCAN(eps=self.eps, min_samples=self.min_crops, metric="precomputed").fit(near)
         labels: IntArray = found.labels_.astype(np.int64)
-        return labels
+        return _split_where_apart(labels, near, distances.apart, eps=self.eps, min_crops=self.min_crops)
 
     def expected_number(self, num_crops: int) -> int:
         """See `Clustering`."""
@@ -80,6 +86,27 @@ class DensityClusters:
         data = np.concatenate([np.zeros(len(itself), np.float32), values, values])
         shape = (len(distances), len(distances))
         return scipy.sparse.csr_matrix((data.astype(np.float32), (rows, columns)), shape=shape)
+
+
+def _split_where_apart(labels: IntArray, near: Any, apart: Apart, *, eps: float, min_crops: int) -> IntArray:
+    """Return clusters none of which holds two crops that are apart; see above."""
+    joined = apart.joined(labels)
+    if len(joined) == 0:
+        return labels
+    split, next_label = labels.copy(), int(labels.max()) + 1
+    for cluster in np.unique(labels[apart.first[joined]]):
+        members = np.flatnonzero(labels == cluster)
+        pairs = scipy.sparse.triu(near[members][:, members], k=1).tocoo()
+        # Any distance above eps would do for pairs that are not near: parts without a near pair are never joined.
+        graph = DistanceGraph(len(members), pairs.row.astype(np.int64), pairs.col.astype(np.int64), pairs.data, 2 * eps)
+        linkage = graph_linkage(graph, apart.among(members, len(labels)))
+        parts = cut_number(linkage, 1 + int(np.isinf(linkage[:, 2]).sum()))
+        is_large = np.bincount(parts)[parts] >= min_crops
+        split[members] = np.where(is_large, next_label + parts, -1)
+        next_label += len(members)
+    is_labelled = split >= 0
+    split[is_labelled] = number_by_first_appearance(split[is_labelled])
+    return split
 
 
 def _near_of_all(distances: AllPairs, eps: float) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from iics.arrays import FloatArray, IntArray
+from iics.clustering.apart import Apart
 from iics.clustering.merges import Linkage
 
 MOST_SAMPLED = 4000
@@ -26,7 +27,15 @@ class Memory(Protocol):
 
 
 class Distances(Memory, Protocol):
-    """Distances of n crops; smaller is closer."""
+    """Distances of n crops, or of n tracklets as one crop each; smaller is closer."""
+
+    @property
+    def apart(self) -> Apart:
+        """Pairs that no cluster may hold; `linkage` keeps them apart."""
+
+    @property
+    def most_clusters(self) -> int:
+        """The most clusters that make sense: half as many as there are crops, or n tracklets if there are fewer."""
 
     def __len__(self) -> int:
         """Return the number of crops."""
@@ -47,7 +56,7 @@ class Distances(Memory, Protocol):
         """Return the merges of average linkage; overwrites the distances; takes one core and no interpreter lock."""
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return the number of parts between which no distance is known."""
+        """Return the number of parts that are never joined: no distance is known between them, or they are apart."""
 
 
 class Clustering(Protocol):
@@ -75,3 +84,8 @@ class Clustering(Protocol):
 
     def memory(self, distances: Memory, num_crops: int) -> int:
         """Return the most bytes it takes besides the distances."""
+
+
+def most_of(num_crops: int, most_clusters: int | None) -> int:
+    """Return `Distances.most_clusters`: what is given, or half of the crops, at least 1."""
+    return max(1, num_crops // 2 if most_clusters is None else most_clusters)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import FloatArray, IntArray
-from iics.clustering.distances import MOST_SAMPLED
+from iics.clustering.apart import Apart
+from iics.clustering.distances import MOST_SAMPLED, most_of
 from iics.clustering.graph_linkage import graph_linkage
 from iics.clustering.merges import ROUNDING, Linkage
 from iics.similarity.distance_graph import CropDistance, DistanceGraph, evenly_spaced
@@ -19,11 +20,21 @@ class NearPairs:
     Args:
         graph: Of the near pairs.
         between: Distances of any crops, for a sample of them; None if no sample is needed.
+        apart: Pairs that no cluster may hold.
+        most_clusters: See `Distances`; None for half of n.
     """
 
-    def __init__(self, graph: DistanceGraph, between: CropDistance | None = None) -> None:
+    def __init__(
+        self,
+        graph: DistanceGraph,
+        between: CropDistance | None = None,
+        apart: Apart | None = None,
+        most_clusters: int | None = None,
+    ) -> None:
         self.graph = graph
         self._between = between
+        self.apart = Apart.none() if apart is None else apart
+        self.most_clusters = most_of(graph.num_crops, most_clusters)
 
     def __len__(self) -> int:
         return self.graph.num_crops
@@ -43,14 +54,14 @@ class NearPairs:
     def to_cluster(self) -> NearPairs:
         """Return the graph alone."""
         # Drops what the sample was computed from, before clustering needs memory.
-        return NearPairs(self.graph)
+        return NearPairs(self.graph, None, self.apart, self.most_clusters)
 
     def linkage(self) -> Linkage:
         """See `Distances`."""
-        return graph_linkage(self.graph)
+        return graph_linkage(self.graph, self.apart)
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return the number of parts that no edge joins: they merge last, at `far`, in an arbitrary order."""
+        """Return the number of parts that no edge may join: they merge last, in an arbitrary order."""
         return 1 + int((linkage[:, 2] >= self.graph.far).sum())
 
     def _sampled_rows(self) -> tuple[IntArray, FloatArray]:
