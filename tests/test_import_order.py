@@ -33,11 +33,12 @@ GROUND = {
     "shown_picture",
     "privacy",
     "settings_json",
+    "tracklet_settings",
     "zip_member",
 }
 STEPS = [
     {"crops"},
-    {"file_keys"},
+    {"file_keys", "pictures"},
     {"readers"},
     {"pixels"},
     {"data_check"},

@@ -53,6 +53,11 @@ class Apart:
         are_members = (first >= 0) & (second >= 0)
         return Apart(first[are_members], second[are_members])
 
+    def of_one(self, groups: IntArray) -> Apart:
+        """Return the pairs of one group, e.g. one camera. Groups have shape (n,)."""
+        is_own = groups[self.first] == groups[self.second]
+        return Apart(self.first[is_own], self.second[is_own])
+
     def joined(self, labels: IntArray) -> IndexArray:
         """Return which pairs a partition has in one cluster; -1 is in none. Shape (number of those,)."""
         of_first = labels[self.first]

@@ -71,7 +71,7 @@ def choose_number_of_clusters(
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
-    Tries numbers in geometric steps from `min_number` to `max_number`, then twice more between the neighbours of the best.
+    Tries numbers in geometric steps from `min_number` to `max_number`, then twice more around the best.
     The time of each try is proportional to the number of pairs compared.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from iics.arrays import IntArray
+from iics.clustering.apart import Apart
 from iics.clustering.average_linkage import AllPairs
 from iics.clustering.by_name import CLUSTERINGS
 from iics.clustering.distances import Clustering, Distances
@@ -66,26 +67,42 @@ class Labeller:
     search: NeighbourSearch
 
     def label(
-        self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None, min_number: int = 2
+        self,
+        similarity: CropSimilarity,
+        *,
+        camera_ids: IntArray | None = None,
+        min_number: int = 2,
+        apart: Apart | None = None,
+        most_clusters: int | None = None,
     ) -> PseudoLabels:
-        """Return pseudo-labels of crops.
+        """Return pseudo-labels of crops, or of tracklets that are compared as crops are.
 
         Args:
             similarity: Larger is closer. Of n crops.
             camera_ids: Camera of each crop if there are several, for the automatic number and for distances by
                 camera. Shape (n,).
             min_number: Smallest automatic number.
+            apart: Pairs that are two individuals: no cluster holds both. None for none.
+            most_clusters: Largest number of clusters that is chosen or asked for; None for half of n.
 
         Raises:
             ValueError: If a similarity is not finite.
         """
-        return self.cluster(self.prepare(similarity, camera_ids=camera_ids), min_number=min_number)
+        prepared = self.prepare(similarity, camera_ids=camera_ids, apart=apart, most_clusters=most_clusters)
+        return self.cluster(prepared, min_number=min_number)
 
-    def prepare(self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None) -> Prepared:
+    def prepare(
+        self,
+        similarity: CropSimilarity,
+        *,
+        camera_ids: IntArray | None = None,
+        apart: Apart | None = None,
+        most_clusters: int | None = None,
+    ) -> Prepared:
         """Return the distances to cluster; see `label`."""
         distances: Distances
         if self.compares_all_pairs(len(similarity)):
-            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids))
+            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids), apart, most_clusters)
         else:
             graph = self.search.find(
                 similarity,
@@ -96,7 +113,7 @@ class Labeller:
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
             between = self.distance.near(similarity, graph)
-            distances = NearPairs(distance_graph(between, graph), between)
+            distances = NearPairs(distance_graph(between, graph), between, apart, most_clusters)
         # Looking uses every core, so it is done here; clustering may then run for several cameras at once.
         return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
 

@@ -21,6 +21,8 @@ from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import Labeller, labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.units import Units, most_units_by_camera
+from iics.labelling.usable_tracklets import check_tracklets
 from iics.methods.adam import AdamSettings, adam, rate_factors
 from iics.methods.method import StageResult, State
 from iics.methods.trainable import check_comparison_fits, memory_of_features
@@ -111,7 +113,8 @@ def train_round(
     """
     raw = context.raw_features()
     features = l2_normalise(raw)
-    found = label_crops(context, features, labels)
+    units = context.units(raw)
+    found = label_crops(context, features, labels, units)
     if context.round_index == 0 and found.num_clusters < work.clusters_per_batch:
         # Said once: with few crops every round is so, and the record has its number of clusters.
         logger.info(
@@ -146,17 +149,19 @@ def train_round(
         **terms,
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
+        **units.record(found.labels, context.crops.camera_ids),
     }
     return StageResult({"optimiser": optimiser.state_dict()}, record, found.labels)
 
 
-def label_crops(context: TrainingContext, features: Tensor, settings: LabelSettings) -> PseudoLabels:
+def label_crops(context: TrainingContext, features: Tensor, settings: LabelSettings, units: Units) -> PseudoLabels:
     """Return pseudo-labels over all cameras, as the first process finds them.
 
     Args:
         context: The round's working place.
         features: L2-normalised. Shape (n, d).
         settings: How.
+        units: What is compared: tracklets, by the means of their crops' features, or the crops themselves.
 
     Raises:
         TrainingError: If there are fewer than two clusters.
@@ -166,8 +171,14 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
     labeller = labeller_with(context.settings, settings, round_index=context.round_index)
 
     def label() -> PseudoLabels:
-        similarity = CosineSimilarity(camera_centred(features, camera_ids, centring=settings.centring))
-        found = labeller.label(similarity, camera_ids=camera_ids)
+        centred = units.mean_features(camera_centred(features, camera_ids, centring=settings.centring))
+        of_units = labeller.label(
+            CosineSimilarity(centred),
+            camera_ids=camera_ids[units.first_crops],
+            apart=units.apart,
+            most_clusters=units.most_clusters,
+        )
+        found = units.to_crops(of_units)
         _check_found(found, settings, "cluster")
         if settings.one_camera_clusters == "drop":
             found = across_cameras(found, camera_ids)
@@ -212,15 +223,17 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
         raise TrainingError(
             f"Two clusters need at least {LEAST_CROPS} crops; {crops.name} has {len(crops)}. Add crops."
         )
+    check_tracklets(crops, settings.tracklets)
+    compared = sum(most_units_by_camera(crops, settings.tracklets))
     width = backbone_spec(settings.model.backbone).num_features
 
     def needed(distance: DistanceSettings) -> int:
         given = replace(settings, distance=distance)
         labellers = [labeller_with(given, labels, round_index=index) for index in (0, 1)]
-        labelling = max(labeller.memory(len(crops), num_features=width) for labeller in labellers)
+        labelling = max(labeller.memory(compared, num_features=width) for labeller in labellers)
         return memory_of_features(len(crops), width) + labelling
 
-    check_comparison_fits(len(crops), settings.distance, needed)
+    check_comparison_fits(compared, settings.distance, needed)
 
 
 def batch_of(work: RoundSettings) -> StepBatch:

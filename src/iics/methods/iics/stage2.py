@@ -16,6 +16,7 @@ from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras, camera_weights
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.units import Units
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.method import Stage, StageResult, State
 from iics.methods.trainable import check_scores_fit
@@ -62,7 +63,9 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         power=settings.mu_power,
     )
     raw = context.raw_features()
-    pseudo_labels = label_all_crops(context, raw, heads_of(state.get("heads", []), context.model.device), mu=mu)
+    units = context.units(raw)
+    heads = heads_of(state.get("heads", []), context.model.device)
+    pseudo_labels = label_all_crops(context, raw, heads, mu=mu, units=units)
     if settings.one_camera_clusters == "drop":
         pseudo_labels = _without_one_camera_clusters(pseudo_labels, context.crops.camera_ids)
     if pseudo_labels.num_clusters < 2:
@@ -95,6 +98,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         "num_steps": num_steps,
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
+        **units.record(pseudo_labels.labels, context.crops.camera_ids),
     }
     # Nothing is kept: heads and optimiser are new in every stage (Sec. 4.2).
     return StageResult({}, record, pseudo_labels.labels)
@@ -112,7 +116,9 @@ def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> P
     return kept
 
 
-def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
+def label_all_crops(
+    context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float, units: Units
+) -> PseudoLabels:
     """Return pseudo-labels over all cameras. The first process clusters; the others help to compute Eq. 9.
 
     Args:
@@ -120,21 +126,22 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
         raw: Raw features. Shape (n, d).
         heads: The heads of stage 1.
         mu: Weight of the score overlap in Eq. 5.
+        units: What is compared: tracklets, by the means of their crops' features and scores, or the crops themselves.
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
     labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
     kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
-    camera_ids = context.crops.camera_ids
-    features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
+    features = camera_centred(l2_normalise(raw), context.crops.camera_ids, centring=settings.centring)
+    features, camera_ids = units.mean_features(features), context.crops.camera_ids[units.first_crops]
     crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
     shared = None
     if kind.needs_scores:
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
-        shared = SharedOverlap(processes, classifier_scores(raw, heads), num_cameras=len(heads))
+        shared = SharedOverlap(processes, units.mean(classifier_scores(raw, heads)), num_cameras=len(heads))
         crops = replace(crops, scores=shared.scores, num_heads=len(heads), overlap=shared.matrix)
     similarity = kind.compare(crops)
-    is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(raw))
+    is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(units))
     # The other processes compute their rows of Eq. 9 here, and then wait for the first one's clusters below.
     if shared is not None and is_shared and not processes.is_first:
         shared.help()
@@ -144,10 +151,12 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
             camera_ids=camera_ids,
             # With few cameras and weak features, the automatic number would be below what one camera needs alone.
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
+            apart=units.apart,
+            most_clusters=units.most_clusters,
         )
     )
     context.report("cluster", 1, 1)
-    return found
+    return units.to_crops(found)
 
 
 def _train(context: TrainingContext, features: Tensor, pseudo_labels: PseudoLabels) -> dict[str, float]:
