@@ -16,8 +16,8 @@ class TrackletSettings:
     """What video knows without labels: a tracklet is one individual, boxes of one frame are two (docs/tracklets.md)."""
 
     must_link: bool = False
-    """Whether the crops of a tracklet get one label: labels are found over tracklets, by their mean features; k1, k2
-    and clusters.min-crops count tracklets then."""
+    """Whether the crops of a tracklet get one label: labels are found over tracklets, by their mean features; numbers
+    of neighbours (k1, k2, clusters.min-crops) go on counting crops: they are divided by the crops a tracklet."""
     apart: ApartBy = "off"
     """Pairs that no cluster holds: off, frames (boxes of one frame of a camera), or times (tracklets of two cameras at
     overlapping times, too: right only if no two cameras see one place and their clocks agree)."""

@@ -11,6 +11,7 @@ from iics.clustering.cluster_count import LargestSilhouette
 from iics.clustering.cuts import FixedNumber, QuantileCut, cut_number
 from iics.clustering.density import DensityClusters
 from iics.clustering.graph_linkage import graph_linkage
+from iics.clustering.known import Known
 from iics.clustering.near_pairs import NearPairs
 from iics.similarity.distance_graph import DistanceGraph
 
@@ -50,7 +51,7 @@ def assert_equals_reference(reference, linkage, heights, partitions):
 
 def test_merges_worked_by_hand_stop_where_pairs_are_apart():
     # 0 and 1 are nearest but apart: 1 joins 3 at 2, then both 6 at (5 + 3) / 2; nothing may join 0.
-    linkage = AllPairs(line(0, 1, 3, 6), apart_pairs((0, 1), (0, 2), (3, 0))).linkage()
+    linkage = AllPairs(line(0, 1, 3, 6), Known(apart_pairs((0, 1), (0, 2), (3, 0)))).linkage()
     assert linkage[:2].tolist() == [[1, 2, 2, 2], [3, 4, 4, 3]]
     assert linkage[2].tolist() == [0, 5, np.inf, 4]
 
@@ -59,7 +60,7 @@ def test_merges_worked_by_hand_stop_where_pairs_are_apart():
 def test_linkage_of_all_pairs_equals_the_plain_constrained_one(reference, seed):
     distance, apart = random_case(16, 6 + 8 * seed, seed)
     expected = reference.constrained_average_linkage(distance.astype(np.float64), pairs_of(apart))
-    assert_equals_reference(reference, AllPairs(distance.copy(), apart).linkage(), *expected)
+    assert_equals_reference(reference, AllPairs(distance.copy(), Known(apart)).linkage(), *expected)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -76,7 +77,7 @@ def test_linkage_of_a_graph_equals_the_plain_constrained_one(reference, seed):
 
 def test_large_matrices_that_close_gaps_keep_pairs_apart():
     distance, apart = random_case(300, 4000, 1)
-    of_all = AllPairs(distance.copy(), apart)
+    of_all = AllPairs(distance.copy(), Known(apart))
     linkage = of_all.linkage()
     labels = cut_number(linkage, of_all.num_parts(linkage))
     assert len(apart.joined(labels)) == 0
@@ -88,7 +89,7 @@ def test_large_matrices_that_close_gaps_keep_pairs_apart():
 
 def test_no_pair_apart_leaves_the_merges_as_they_are():
     distance, _ = random_case(90, 0, 3)
-    assert np.array_equal(AllPairs(distance.copy(), Apart.none()).linkage(), AllPairs(distance.copy()).linkage())
+    assert np.array_equal(AllPairs(distance.copy(), Known(Apart.none())).linkage(), AllPairs(distance.copy()).linkage())
 
 
 @pytest.mark.parametrize(
@@ -99,10 +100,10 @@ def test_no_pair_apart_leaves_the_merges_as_they_are():
 @pytest.mark.parametrize("is_graph", [False, True], ids=["all pairs", "graph"])
 def test_no_clustering_joins_what_is_apart(clustering, is_graph):
     distance, apart = line(0, 1, 2, 3, 20, 21, 22, 23), apart_pairs((0, 1), (4, 7))
-    distances = AllPairs(distance.copy(), apart)
+    distances = AllPairs(distance.copy(), Known(apart))
     if is_graph:
         graph = graph_of(distance, within=30, far=31)
-        distances = NearPairs(graph, type("Rows", (), {"rows": lambda _, crops: distance[crops]})(), apart)
+        distances = NearPairs(graph, type("Rows", (), {"rows": lambda _, crops: distance[crops]})(), Known(apart))
     seen = clustering.look(distances, None)
     labels = clustering.cluster(distances.to_cluster(), seen, min_number=2)
     assert len(apart.joined(labels)) == 0
@@ -114,14 +115,21 @@ def test_a_density_cluster_is_split_and_small_parts_become_noise():
     # One chain; 0 and 5 are apart. Average linkage halves it; with three crops a cluster, both halves stay.
     chain = line(0, 1, 2, 3.5, 4.5, 5.5)
     ends = apart_pairs((0, 5))
-    assert DensityClusters(1.5, 3).cluster(AllPairs(chain, ends), None, min_number=2).tolist() == [0, 0, 0, 1, 1, 1]
+    assert DensityClusters(1.5, 3).cluster(AllPairs(chain, Known(ends)), None, min_number=2).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
     # 0 is apart from all others: it is left alone, and is noise.
     alone = apart_pairs(*((0, other) for other in range(1, 6)))
-    assert DensityClusters(1.5, 2).cluster(AllPairs(chain, alone), None, min_number=2).tolist() == [-1] + [0] * 5
+    assert DensityClusters(1.5, 2).cluster(AllPairs(chain, Known(alone)), None, min_number=2).tolist() == [-1] + [0] * 5
 
 
 def test_a_fixed_number_below_the_parts_says_so(caplog):
-    FixedNumber(2).cluster(AllPairs(line(0, 1, 2, 9), apart_pairs((0, 1), (0, 2), (1, 2))), None, min_number=2)
+    FixedNumber(2).cluster(AllPairs(line(0, 1, 2, 9), Known(apart_pairs((0, 1), (0, 2), (1, 2)))), None, min_number=2)
     assert "Pairs that are two individuals (tracklets.apart) leave 3 parts, more than the 2 clusters" in caplog.text
 
 

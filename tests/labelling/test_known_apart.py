@@ -105,9 +105,9 @@ def test_must_link_without_tracklets_is_refused():
 
 def test_apart_without_times_or_boxes_is_refused():
     linked = crops([0, 0], tracklets=[0, 0])
-    with pytest.raises(TrainingError, match="frames needs times, or boxes in shared files, and crops has none"):
+    with pytest.raises(TrainingError, match=r"frames needs times, or boxes in shared files, and crops has none"):
         check_tracklets(linked, TrackletSettings(apart="frames"))
-    with pytest.raises(TrainingError, match="--tracklets.apart times needs times and crops has none"):
+    with pytest.raises(TrainingError, match=r"--tracklets.apart times needs times and crops has none"):
         check_tracklets(linked, TrackletSettings(must_link=True, apart="times"))
 
 
@@ -121,5 +121,5 @@ def test_a_cannot_link_that_contradicts_a_must_link_is_refused_naming_both_crops
 
 
 def test_times_compare_tracklets():
-    with pytest.raises(SettingsError, match="tracklets.apart times compares tracklets: add --tracklets.must-link"):
+    with pytest.raises(SettingsError, match=r"tracklets.apart times compares tracklets: add --tracklets.must-link"):
         TrackletSettings(apart="times")

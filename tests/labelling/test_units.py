@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,36 @@ def test_units_of_a_camera_are_numbered_anew_with_the_pairs_that_are_apart_there
 
 
 def test_most_clusters_is_half_of_the_crops_or_all_tracklets():
-    assert single_crops(9).most_clusters == 4
-    assert units(0, 0, 0, 1, 1, 1, 1).most_clusters == 2
-    assert units(0, 0, 1, 2, 3).most_clusters == 2
+    assert single_crops(9).known(torch.eye(9)).most_clusters == 4
+    assert units(0, 0, 0, 1, 1, 1, 1).known(torch.eye(7)).most_clusters == 2
+    assert units(0, 0, 1, 2, 3).known(torch.eye(5)).most_clusters == 2
+
+
+def test_the_silhouette_of_a_tracklet_alone_is_worked_by_hand():
+    # Two crops 60 degrees apart, spread 1 - cos 60 = 0.5, their mean at 30; a crop at 150: 1 - cos 120 = 1.5 away.
+    degrees = torch.deg2rad(torch.tensor([0.0, 60.0, 150.0]))
+    known = units(0, 0, 1).known(torch.stack([degrees.cos(), degrees.sin()], dim=1))
+    assert known.alone() == pytest.approx([(1.5 - 0.5) / 1.5, 0], abs=1e-6)
+    assert single_crops(3).known(torch.eye(3)).alone is None
+
+
+def test_the_automatic_number_leaves_tracklets_alone_that_nobody_resembles():
+    # Ten people in one camera, one tight tracklet each, evenly around the circle: no merge is right.
+    degrees = torch.deg2rad(torch.arange(10).repeat_interleave(3) * 36 + torch.tensor([0.0, 1.0, 2.0]).repeat(10))
+    features = torch.stack([degrees.cos(), degrees.sin()], dim=1)
+    of_tracklets = units(*np.repeat(np.arange(10), 3))
+    similarity = CosineSimilarity(of_tracklets.mean_features(features))
+    labeller = labeller_of(DistanceSettings(kind="cosine"), ClusterSettings(rule="auto"))
+    assert labeller.label(similarity, known=of_tracklets.known(features)).num_clusters == 10
+    assert labeller.label(similarity).num_clusters <= 5
+
+
+def test_numbers_of_neighbours_are_divided_by_the_crops_a_tracklet():
+    distance = DistanceSettings(kind="reranked", k1=20, k2=6)
+    labeller = labeller_of(distance, ClusterSettings(rule="density", min_crops=4), crops_a_unit=5.0)
+    by_hand = labeller_of(replace(distance, k1=4, k2=1), ClusterSettings())
+    assert labeller.distance.num_neighbours(100) == by_hand.distance.num_neighbours(100)
+    assert labeller.clustering.min_crops == 2
 
 
 def test_crops_without_a_tracklet_are_units_of_their_own():
@@ -126,7 +154,7 @@ def test_linked_crops_share_a_label_and_no_cluster_holds_what_is_apart(walks, ki
     means = found.mean_features(features)
     labels = found.to_crops(
         labeller.label(
-            CosineSimilarity(means), camera_ids=crops.camera_ids[found.first_crops], apart=found.apart, most_clusters=60
+            CosineSimilarity(means), camera_ids=crops.camera_ids[found.first_crops], known=found.known(features)
         )
     ).labels
     assert all(len(set(labels[found.of_crop == unit])) == 1 for unit in range(len(found)))

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.spatial.distance import squareform
 
 from iics.arrays import DoubleArray, FloatArray, IndexArray, IntArray
-from iics.clustering.apart import Apart
-from iics.clustering.distances import MOST_SAMPLED, most_of
+from iics.clustering.distances import MOST_SAMPLED
+from iics.clustering.known import Known
 from iics.clustering.merges import Linkage, in_order_of_height, with_parts_last
 from iics.kernels import REORDERED, kernel
 from iics.similarity.distance_graph import evenly_spaced
@@ -29,14 +29,12 @@ class AllPairs:
 
     Args:
         matrix: Smaller is closer, finite and exactly symmetric. Shape (n, n), float32 in C order.
-        apart: Pairs that no cluster may hold.
-        most_clusters: See `Distances`; None for half of n.
+        known: What is known of them.
     """
 
-    def __init__(self, matrix: FloatArray, apart: Apart | None = None, most_clusters: int | None = None) -> None:
+    def __init__(self, matrix: FloatArray, known: Known | None = None) -> None:
         self.matrix = matrix
-        self.apart = Apart.none() if apart is None else apart
-        self.most_clusters = most_of(len(matrix), most_clusters)
+        self.known = known or Known()
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -59,8 +57,8 @@ class AllPairs:
 
     def linkage(self) -> Linkage:
         """See `Distances`."""
-        self.matrix[self.apart.first, self.apart.second] = np.inf
-        self.matrix[self.apart.second, self.apart.first] = np.inf
+        apart = self.known.apart
+        self.matrix[apart.first, apart.second] = self.matrix[apart.second, apart.first] = np.inf
         return linkage_in_place(self.matrix)
 
     def num_parts(self, linkage: Linkage) -> int:

@@ -29,13 +29,15 @@ class LargestSilhouette:
     def look(self, distances: Distances, camera_ids: IntArray | None) -> list[Comparison]:
         """Return what the number is chosen by."""
         columns, block = distances.sample()
-        return comparisons_of(block, columns, camera_ids=camera_ids)
+        # Over several cameras, what is alone scores 0: it links no two cameras.
+        alone = None if distances.known.alone is None or camera_ids is not None else distances.known.alone()[columns]
+        return comparisons_of(block, columns, camera_ids=camera_ids, alone=alone)
 
     def cluster(self, distances: Distances, seen: list[Comparison], *, min_number: int) -> IntArray:
         """See `Clustering`."""
         linkage = distances.linkage()
         least = distances.num_parts(linkage)
-        most = distances.most_clusters
+        most = distances.known.most_of(len(distances))
         chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least), max_number=most)
         return cut_number(linkage, max(chosen.number, least))
 
@@ -126,18 +128,21 @@ class Comparison:
         columns: Indices of the crops whose silhouettes are wanted. Shape (c,).
         distance: Not negative; 0 between a crop and itself. Shape (r, c).
         counts_itself: Whether each column is also a row.
+        alone: Silhouette of each column where it is a cluster by itself; None for 0. Shape (c,).
     """
 
     rows: IntArray
     columns: IntArray
     distance: FloatArray
     counts_itself: bool
+    alone: DoubleArray | None = None
 
 
 def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     """Return the silhouette of each column of a comparison. Shape (c,).
 
-    A crop scores 0 if no other crop of its own cluster, or no crop of another cluster, is among the rows.
+    A crop scores 0 if no other crop of its own cluster, or no crop of another cluster, is among the rows. A tracklet
+    that is a cluster by itself scores as its crops would.
     """
     row_labels, own = labels[comparison.rows], labels[comparison.columns]
     sizes = np.bincount(row_labels, minlength=int(labels.max()) + 1)
@@ -156,12 +161,19 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     b = sums.min(axis=0)
     larger = np.maximum(a, b)
     is_defined = (num_own > 0) & np.isfinite(b) & (larger > 0)
-    return np.where(is_defined, (np.where(is_defined, b, 0) - a) / np.where(is_defined, larger, 1), 0).astype(
-        np.float64
-    )
+    scores = np.where(is_defined, (np.where(is_defined, b, 0) - a) / np.where(is_defined, larger, 1), 0)
+    if comparison.alone is not None:
+        scores = np.where(num_own > 0, scores, comparison.alone)
+    return scores.astype(np.float64)
 
 
-def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntArray | None = None) -> list[Comparison]:
+def comparisons_of(
+    distance: FloatArray,
+    columns: IntArray,
+    *,
+    camera_ids: IntArray | None = None,
+    alone: DoubleArray | None = None,
+) -> list[Comparison]:
     """Return what is compared: all crops with the columns, or each camera's columns with other cameras' crops.
 
     Args:
@@ -169,6 +181,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
             Shape (n, c).
         columns: Crops whose silhouettes are wanted. Shape (c,).
         camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
+        alone: See `Comparison`, where cameras are not compared.
 
     Raises:
         ValueError: If the distance does not have a column for each of `columns`.
@@ -181,7 +194,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
     raised[columns, places] = 0
     raised[raised < ROUNDING] = 0  # copies of one crop have no structure
     if camera_ids is None:
-        return [Comparison(everyone, columns, raised, counts_itself=True)]
+        return [Comparison(everyone, columns, raised, counts_itself=True, alone=alone)]
     comparisons = []
     for camera in np.unique(camera_ids[columns]):
         others, own = everyone[camera_ids != camera], places[camera_ids[columns] == camera]

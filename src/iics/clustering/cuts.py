@@ -30,9 +30,10 @@ class FixedNumber:
     def cluster(self, distances: Distances, _seen: None, *, min_number: int) -> IntArray:  # noqa: ARG002
         """See `Clustering`."""
         linkage = distances.linkage()
-        number, least = min(self.number, distances.most_clusters), distances.num_parts(linkage)
+        most = distances.known.most_of(len(distances))
+        number, least = min(self.number, most), distances.num_parts(linkage)
         if number < least:
-            _warn_of_parts(number, least, are_apart=len(distances.apart) > 0)
+            _warn_of_parts(number, least, are_apart=len(distances.known.apart) > 0)
         return cut_number(linkage, max(number, least))
 
     def expected_number(self, num_crops: int) -> int:

@@ -59,7 +59,7 @@ class DensityClusters:
         near.data.clip(0, out=near.data)  # Eq. 5 and rounding give distances below 0, which scikit-learn refuses
         found = DBSCAN(eps=self.eps, min_samples=self.min_crops, metric="precomputed").fit(near)
         labels: IntArray = found.labels_.astype(np.int64)
-        return _split_where_apart(labels, near, distances.apart, eps=self.eps, min_crops=self.min_crops)
+        return _split_where_apart(labels, near, distances.known.apart, eps=self.eps, min_crops=self.min_crops)
 
     def expected_number(self, num_crops: int) -> int:
         """See `Clustering`."""

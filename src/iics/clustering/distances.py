@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from iics.arrays import FloatArray, IntArray
-from iics.clustering.apart import Apart
+from iics.clustering.known import Known
 from iics.clustering.merges import Linkage
 
 MOST_SAMPLED = 4000
@@ -29,13 +29,8 @@ class Memory(Protocol):
 class Distances(Memory, Protocol):
     """Distances of n crops, or of n tracklets as one crop each; smaller is closer."""
 
-    @property
-    def apart(self) -> Apart:
-        """Pairs that no cluster may hold; `linkage` keeps them apart."""
-
-    @property
-    def most_clusters(self) -> int:
-        """The most clusters that make sense: half as many as there are crops, or n tracklets if there are fewer."""
+    known: Known
+    """What is known of them; `linkage` keeps apart what is apart."""
 
     def __len__(self) -> int:
         """Return the number of crops."""
@@ -84,8 +79,3 @@ class Clustering(Protocol):
 
     def memory(self, distances: Memory, num_crops: int) -> int:
         """Return the most bytes it takes besides the distances."""
-
-
-def most_of(num_crops: int, most_clusters: int | None) -> int:
-    """Return `Distances.most_clusters`: what is given, or half of the crops, at least 1."""
-    return max(1, num_crops // 2 if most_clusters is None else most_clusters)

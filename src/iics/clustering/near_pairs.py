@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import FloatArray, IntArray
-from iics.clustering.apart import Apart
-from iics.clustering.distances import MOST_SAMPLED, most_of
+from iics.clustering.distances import MOST_SAMPLED
 from iics.clustering.graph_linkage import graph_linkage
+from iics.clustering.known import Known
 from iics.clustering.merges import ROUNDING, Linkage
 from iics.similarity.distance_graph import CropDistance, DistanceGraph, evenly_spaced
 
@@ -20,21 +20,13 @@ class NearPairs:
     Args:
         graph: Of the near pairs.
         between: Distances of any crops, for a sample of them; None if no sample is needed.
-        apart: Pairs that no cluster may hold.
-        most_clusters: See `Distances`; None for half of n.
+        known: What is known of them.
     """
 
-    def __init__(
-        self,
-        graph: DistanceGraph,
-        between: CropDistance | None = None,
-        apart: Apart | None = None,
-        most_clusters: int | None = None,
-    ) -> None:
+    def __init__(self, graph: DistanceGraph, between: CropDistance | None = None, known: Known | None = None) -> None:
         self.graph = graph
         self._between = between
-        self.apart = Apart.none() if apart is None else apart
-        self.most_clusters = most_of(graph.num_crops, most_clusters)
+        self.known = known or Known()
 
     def __len__(self) -> int:
         return self.graph.num_crops
@@ -54,11 +46,11 @@ class NearPairs:
     def to_cluster(self) -> NearPairs:
         """Return the graph alone."""
         # Drops what the sample was computed from, before clustering needs memory.
-        return NearPairs(self.graph, None, self.apart, self.most_clusters)
+        return NearPairs(self.graph, None, self.known)
 
     def linkage(self) -> Linkage:
         """See `Distances`."""
-        return graph_linkage(self.graph, self.apart)
+        return graph_linkage(self.graph, self.known.apart)
 
     def num_parts(self, linkage: Linkage) -> int:
         """Return the number of parts that no edge may join: they merge last, in an arbitrary order."""

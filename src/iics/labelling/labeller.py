@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from iics.arrays import IntArray
-from iics.clustering.apart import Apart
 from iics.clustering.average_linkage import AllPairs
 from iics.clustering.by_name import CLUSTERINGS
 from iics.clustering.distances import Clustering, Distances
+from iics.clustering.known import Known
 from iics.clustering.near_pairs import NearPairs
 from iics.config import ClusterSettings, DistanceSettings, Settings
 from iics.errors import named
@@ -30,6 +30,9 @@ from iics.similarity.neighbour_graph import NeighbourGraph, NeighbourSearch, gra
 
 logger = logging.getLogger(__name__)
 
+Neighbours = TypeVar("Neighbours", DistanceSettings, ClusterSettings)
+
+_NEIGHBOURS = ("k1", "k2", "k1_intra", "k1_inter", "k2_intra", "k2_inter", "k2_first_round", "min_crops")
 _SHARE_OF_MEMORY = 3
 _CROPS_WHERE_MEMORY_IS_UNKNOWN = 20_000
 _SHARE_UNCERTAIN = 0.1
@@ -72,8 +75,7 @@ class Labeller:
         *,
         camera_ids: IntArray | None = None,
         min_number: int = 2,
-        apart: Apart | None = None,
-        most_clusters: int | None = None,
+        known: Known | None = None,
     ) -> PseudoLabels:
         """Return pseudo-labels of crops, or of tracklets that are compared as crops are.
 
@@ -82,13 +84,12 @@ class Labeller:
             camera_ids: Camera of each crop if there are several, for the automatic number and for distances by
                 camera. Shape (n,).
             min_number: Smallest automatic number.
-            apart: Pairs that are two individuals: no cluster holds both. None for none.
-            most_clusters: Largest number of clusters that is chosen or asked for; None for half of n.
+            known: What is known of tracklets.
 
         Raises:
             ValueError: If a similarity is not finite.
         """
-        prepared = self.prepare(similarity, camera_ids=camera_ids, apart=apart, most_clusters=most_clusters)
+        prepared = self.prepare(similarity, camera_ids=camera_ids, known=known)
         return self.cluster(prepared, min_number=min_number)
 
     def prepare(
@@ -96,13 +97,12 @@ class Labeller:
         similarity: CropSimilarity,
         *,
         camera_ids: IntArray | None = None,
-        apart: Apart | None = None,
-        most_clusters: int | None = None,
+        known: Known | None = None,
     ) -> Prepared:
         """Return the distances to cluster; see `label`."""
         distances: Distances
         if self.compares_all_pairs(len(similarity)):
-            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids), apart, most_clusters)
+            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids), known)
         else:
             graph = self.search.find(
                 similarity,
@@ -113,7 +113,7 @@ class Labeller:
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
             between = self.distance.near(similarity, graph)
-            distances = NearPairs(distance_graph(between, graph), between, apart, most_clusters)
+            distances = NearPairs(distance_graph(between, graph), between, known)
         # Looking uses every core, so it is done here; clustering may then run for several cameras at once.
         return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
 
@@ -139,12 +139,20 @@ class Labeller:
         return needed + max(distance_graph_memory(num_crops), self.clustering.memory(NearPairs, num_crops))
 
 
-def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labeller:
+def labeller_of(distance: DistanceSettings, clusters: ClusterSettings, *, crops_a_unit: float = 1.0) -> Labeller:
     """Return the labeller that settings name.
+
+    Args:
+        distance: Its distance.
+        clusters: Its clustering.
+        crops_a_unit: How many crops what is compared has on average: 1 where crops are compared, more for tracklets.
+            Numbers of neighbours count crops, and are divided by it.
 
     Raises:
         SettingsError: If they name something that does not exist.
     """
+    if crops_a_unit > 1:
+        distance, clusters = _for_tracklets(distance, crops_a_unit), _for_tracklets(clusters, crops_a_unit)
     return Labeller(
         distance=named(DISTANCES, distance.kind, what="distance.kind")(distance),
         clustering=named(CLUSTERINGS, clusters.rule, what="clusters.rule")(clusters),
@@ -152,6 +160,16 @@ def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labell
         num_neighbours=distance.graph_neighbours,
         search=named(SEARCHES, distance.neighbour_search, what="distance.neighbour_search"),
     )
+
+
+def _for_tracklets(settings: Neighbours, crops_a_unit: float) -> Neighbours:
+    """Return settings whose numbers of neighbours, which count crops, count tracklets of so many."""
+    counts = [field.name for field in fields(settings) if field.name in _NEIGHBOURS]
+    return replace(settings, **{name: _tracklets(getattr(settings, name), crops_a_unit, name) for name in counts})
+
+
+def _tracklets(num_crops: int, crops_a_unit: float, name: str) -> int:
+    return min(num_crops, max(2 if name == "min_crops" else 1, round(num_crops / crops_a_unit)))
 
 
 def stage2_distance(settings: Settings, *, round_index: int) -> DistanceSettings:

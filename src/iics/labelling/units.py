@@ -14,14 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iics.arrays import IntArray
+from iics.arrays import DoubleArray, IntArray
 from iics.clustering.apart import Apart
 from iics.clustering.cuts import number_by_first_appearance
+from iics.clustering.known import Known
 from iics.crops import CropSet
 from iics.labelling.broken_tracklets import Broken, find_broken
 from iics.labelling.known_apart import known_apart
 from iics.labelling.pseudo_labels import PseudoLabels
 from iics.tracklet_settings import TrackletSettings
+
+_ROWS = 1024
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +53,29 @@ class Units:
         return len(self) == len(self.of_crop)
 
     @property
-    def most_clusters(self) -> int:
-        """The most clusters that make sense: half of the crops, as each has two; or all units if there are fewer."""
-        return min(len(self), len(self.of_crop) // 2)
+    def crops_a_unit(self) -> float:
+        """How many crops a unit has on average."""
+        return len(self.of_crop) / len(self)
+
+    def known(self, features: Tensor) -> Known:
+        """Return what is known of units before they are clustered.
+
+        Args:
+            features: Of the crops, L2-normalised. Shape (n, d).
+        """
+        # Half of the crops, as each cluster has two; or all units if there are fewer.
+        most = min(len(self), len(self.of_crop) // 2)
+        return Known(self.apart, most, None if self.are_crops else lambda: self._alone(features))
+
+    def _alone(self, features: Tensor) -> DoubleArray:
+        """Return the silhouette, in cosine distances, of each unit as a cluster by itself; 0 of single crops."""
+        means, sizes = self.mean(features).float().cpu(), np.bincount(self.of_crop).astype(np.float64)
+        pairs = np.maximum(sizes * (sizes - 1), 1)
+        lengths = means.norm(dim=1).numpy().astype(np.float64) * sizes  # of the sums: cosines of all pairs, itself too
+        spread = 1 - (lengths**2 - sizes) / pairs
+        nearest = 1 - _nearest_cosines(F.normalize(means, dim=1))
+        silhouette = (nearest - spread) / np.maximum(np.maximum(nearest, spread), _LEAST)
+        return np.where(sizes > 1, silhouette.clip(0, 1), 0.0)
 
     @cached_property
     def first_crops(self) -> IntArray:
@@ -96,7 +120,7 @@ class Units:
         """
         found: dict[str, float] = {}
         if self.num_tracklets is not None:
-            found |= {"tracklets": self.num_tracklets, "crops_a_tracklet": len(self.of_crop) / len(self)}
+            found |= {"tracklets": self.num_tracklets, "crops_a_tracklet": self.crops_a_unit}
         if self.broken is not None:
             found |= {"broken_tracklets": self.broken.num_broken, "tracklet_spread": self.broken.spread}
         apart = self.apart.of_one(camera_ids[self.first_crops]) if in_cameras else self.apart
@@ -104,6 +128,16 @@ class Units:
             share = len(apart.joined(labels[self.first_crops])) / len(apart)
             found |= {"apart_pairs": len(apart), "violated_pairs": share}
         return found
+
+
+def _nearest_cosines(features: Tensor) -> DoubleArray:
+    """Return the cosine of each row with the nearest other; O(n^2 d) time, in blocks; 1 if there is no other."""
+    nearest = np.ones(len(features))
+    for start in range(0, len(features) if len(features) > 1 else 0, _ROWS):
+        cosines = features[start : start + _ROWS] @ features.T
+        cosines[torch.arange(len(cosines)), torch.arange(start, start + len(cosines))] = -1.0
+        nearest[start : start + _ROWS] = cosines.amax(dim=1).numpy()
+    return nearest
 
 
 def single_crops(num_crops: int, apart: Apart | None = None) -> Units:

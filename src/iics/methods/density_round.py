@@ -168,17 +168,14 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
     """
     context.report("cluster", 0, 1)
     camera_ids = context.crops.camera_ids
-    labeller = labeller_with(context.settings, settings, round_index=context.round_index)
+    labeller = labeller_with(
+        context.settings, settings, round_index=context.round_index, crops_a_unit=units.crops_a_unit
+    )
 
     def label() -> PseudoLabels:
-        centred = units.mean_features(camera_centred(features, camera_ids, centring=settings.centring))
-        of_units = labeller.label(
-            CosineSimilarity(centred),
-            camera_ids=camera_ids[units.first_crops],
-            apart=units.apart,
-            most_clusters=units.most_clusters,
-        )
-        found = units.to_crops(of_units)
+        centred = camera_centred(features, camera_ids, centring=settings.centring)
+        similarity, known = CosineSimilarity(units.mean_features(centred)), units.known(centred)
+        found = units.to_crops(labeller.label(similarity, camera_ids=camera_ids[units.first_crops], known=known))
         _check_found(found, settings, "cluster")
         if settings.one_camera_clusters == "drop":
             found = across_cameras(found, camera_ids)
@@ -190,13 +187,18 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
     return found
 
 
-def labeller_with(settings: Settings, labels: LabelSettings, *, round_index: int) -> Labeller:
+def labeller_with(
+    settings: Settings, labels: LabelSettings, *, round_index: int, crops_a_unit: float = 1.0
+) -> Labeller:
     """Return the labeller of a round, from 0: the method's own distance and clusters, compared as --distance says.
+
+    `crops_a_unit` is as in `labeller_of`.
 
     Raises:
         SettingsError: If settings name something that does not exist.
     """
-    return labeller_of(stage2_distance(_as_stage2(settings, labels), round_index=round_index), labels.clusters)
+    distance = stage2_distance(_as_stage2(settings, labels), round_index=round_index)
+    return labeller_of(distance, labels.clusters, crops_a_unit=crops_a_unit)
 
 
 def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings) -> Settings:

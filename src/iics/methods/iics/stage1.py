@@ -105,8 +105,8 @@ def label_cameras(
 
     Distances use every core, camera after camera. Linkage uses one core, so it runs for several cameras at once.
     """
-    labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
-    processes = context.processes
+    clusters, processes = context.settings.stage1.clusters, context.processes
+    labeller = labeller_of(context.settings.distance, clusters, crops_a_unit=units.crops_a_unit)
     in_camera = [units.of_crops(members) for members in cameras]
     # Time grows with the square of a camera's crops: the largest first, dealt out to the processes in turn.
     largest_first = sorted(range(len(cameras)), key=lambda at: -len(in_camera[at]))
@@ -114,9 +114,9 @@ def label_cameras(
     found: list[PseudoLabels] = []
 
     def prepared(at: int) -> Prepared:
-        members, own_units = torch.from_numpy(cameras[at]).to(features.device), in_camera[at]
-        similarity = CosineSimilarity(own_units.mean_features(features[members]))
-        return labeller.prepare(similarity, apart=own_units.apart, most_clusters=own_units.most_clusters)
+        own_features, own_units = features[torch.from_numpy(cameras[at]).to(features.device)], in_camera[at]
+        similarity = CosineSimilarity(own_units.mean_features(own_features))
+        return labeller.prepare(similarity, known=own_units.known(own_features))
 
     # Threads are enough: linkage is compiled and holds no interpreter lock.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:

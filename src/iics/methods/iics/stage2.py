@@ -130,11 +130,12 @@ def label_all_crops(
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
-    labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
+    distance = stage2_distance(context.settings, round_index=context.round_index)
+    labeller = labeller_of(distance, settings.clusters, crops_a_unit=units.crops_a_unit)
     kind = named(SIMILARITIES, settings.similarity, what="stage2.similarity")
     features = camera_centred(l2_normalise(raw), context.crops.camera_ids, centring=settings.centring)
-    features, camera_ids = units.mean_features(features), context.crops.camera_ids[units.first_crops]
-    crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
+    camera_ids, known = context.crops.camera_ids[units.first_crops], units.known(features)
+    crops = ComparedCrops(units.mean_features(features), torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
     shared = None
     if kind.needs_scores:
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
@@ -151,8 +152,7 @@ def label_all_crops(
             camera_ids=camera_ids,
             # With few cameras and weak features, the automatic number would be below what one camera needs alone.
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
-            apart=units.apart,
-            most_clusters=units.most_clusters,
+            known=known,
         )
     )
     context.report("cluster", 1, 1)
