@@ -15,6 +15,7 @@ from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
 from iics.data_check.scan import Scan, scan_crops
+from iics.data_check.tracklets import tracklet_table, tracklet_warnings
 from iics.pixels.images import describe_failures
 
 __all__ = ["DataReport", "SplitReport", "check_data"]
@@ -25,7 +26,8 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
 
     Errors: crops that do not decode, train with fewer than two cameras, copies or identities both in train and in
     query or gallery, splits that name their cameras differently. Warnings: copies elsewhere, cameras too small for
-    stage 1, queries without a valid match, crops that do not look like a person's.
+    stage 1, queries without a valid match, crops that do not look like a person's, tracklets that contradict
+    frames or pause for long.
 
     Args:
         splits: The data set.
@@ -44,11 +46,14 @@ def check_data(splits: DataSplits, *, progress: Callable[[int], None] | None = N
     decode_errors = [describe_failures(scan.crops, scan.failures) for scan in scans.values() if scan.failures]
     query_errors, query_warnings = _query_faults(splits)
     unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan)]
+    table = tracklet_table(splits)
+    of_tracklets = [warning for crops in splits.sets.values() for warning in tracklet_warnings(crops)]
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
         errors=(*decode_errors, *_camera_errors(splits), *copies_errors, *_shared_identities(splits), *query_errors),
-        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings, *unlikely),
+        warnings=(*_small_cameras(splits.train), *copies_warnings, *query_warnings, *unlikely, *of_tracklets),
+        tables=() if table is None else (table,),
     )
 
 

@@ -32,7 +32,10 @@ logger = logging.getLogger(__name__)
 
 Neighbours = TypeVar("Neighbours", DistanceSettings, ClusterSettings)
 
-_NEIGHBOURS = ("k1", "k2", "k1_intra", "k1_inter", "k2_intra", "k2_inter", "k2_first_round", "min_crops")
+_NEIGHBOURS = dict.fromkeys(("k1", "k2", "k1_intra", "k1_inter", "k2_intra", "k2_inter", "k2_first_round"), 1) | {
+    "min_crops": 2
+}
+"""Settings that count neighbours, with the least that each may be."""
 _SHARE_OF_MEMORY = 3
 _CROPS_WHERE_MEMORY_IS_UNKNOWN = 20_000
 _SHARE_UNCERTAIN = 0.1
@@ -164,12 +167,11 @@ def labeller_of(distance: DistanceSettings, clusters: ClusterSettings, *, crops_
 
 def _for_tracklets(settings: Neighbours, crops_a_unit: float) -> Neighbours:
     """Return settings whose numbers of neighbours, which count crops, count tracklets of so many."""
-    counts = [field.name for field in fields(settings) if field.name in _NEIGHBOURS]
-    return replace(settings, **{name: _tracklets(getattr(settings, name), crops_a_unit, name) for name in counts})
-
-
-def _tracklets(num_crops: int, crops_a_unit: float, name: str) -> int:
-    return min(num_crops, max(2 if name == "min_crops" else 1, round(num_crops / crops_a_unit)))
+    changes: dict[str, Any] = {}
+    for name in {field.name for field in fields(settings)} & _NEIGHBOURS.keys():
+        num_crops = getattr(settings, name)
+        changes[name] = min(num_crops, max(_NEIGHBOURS[name], round(num_crops / crops_a_unit)))
+    return replace(settings, **changes)
 
 
 def stage2_distance(settings: Settings, *, round_index: int) -> DistanceSettings:

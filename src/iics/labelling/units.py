@@ -171,13 +171,12 @@ def units_of(crops: CropSet, features: Tensor, settings: TrackletSettings) -> Un
 
 def most_units_by_camera(crops: CropSet, settings: TrackletSettings) -> list[int]:
     """Return how many units each camera has at most; of the tracklets, as many may be broken as have two crops."""
-    if not settings.must_link or crops.tracklet_ids is None:
-        return np.bincount(crops.camera_ids).tolist()
-    units = linked(crops)
+    units = linked(crops) if settings.must_link else np.arange(len(crops))
     sizes = np.bincount(units)
     cameras = crops.camera_ids[np.unique(units, return_index=True)[1]]
-    counted = np.minimum(sizes, {"alone": sizes.max(), "split": 2, "trust": 1}[settings.broken])
-    return np.bincount(cameras, weights=counted, minlength=int(crops.camera_ids.max()) + 1).astype(int).tolist()
+    most = np.minimum(sizes, {"alone": sizes.max(), "split": 2, "trust": 1}[settings.broken])
+    counts: list[int] = np.bincount(np.repeat(cameras, most)).tolist()
+    return counts
 
 
 def linked(crops: CropSet) -> IntArray:
