@@ -23,7 +23,7 @@ PURE_ENTROPY = 0.1
 SINGLETON_SHARE = 0.25
 """A crop alone in its cluster teaches nothing about what may change between crops of a person."""
 BROKEN_SHARE = 0.1
-"""Of the tracklets: a good tracker breaks a few in a hundred, and of whole ones 1 to 2 % are called broken."""
+"""Of the tracklets: a good tracker breaks a few in a hundred; of whole ones, 0.4 % are called broken on the sample."""
 FALL_FROM_BEST = 0.05
 """Of mAP, as a fraction; rounds differ by less at constant learning rates."""
 _MOST_NAMED = 8
