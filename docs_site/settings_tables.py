@@ -24,6 +24,7 @@ _TITLES = {
     "stage2": "Stage 2",
     "engine": "Engine",
     "supervised": "Training with identities",
+    "tracklets": "Tracklets",
 }
 
 

@@ -187,6 +187,31 @@ def average_linkage(distance):
     return heights, partitions
 
 
+def constrained_average_linkage(distance, apart):
+    """As `average_linkage`, but clusters with a pair between them that is apart are never merged.
+
+    Args:
+        distance: Of all pairs.
+        apart: Pairs (i, j) of crops.
+    """
+    is_apart = {frozenset(pair) for pair in apart}
+    clusters = [frozenset([i]) for i in range(len(distance))]
+    heights, partitions = [], {len(clusters): set(clusters)}
+    while True:
+        allowed = [
+            (np.mean([distance[i][j] for i in one for j in other]), one, other)
+            for at, one in enumerate(clusters)
+            for other in clusters[:at]
+            if not any(frozenset([i, j]) in is_apart for i in one for j in other)
+        ]
+        if not allowed:
+            return heights, partitions
+        height, one, other = min(allowed, key=lambda candidate: candidate[0])
+        heights.append(float(height))
+        clusters = [cluster for cluster in clusters if cluster not in (one, other)] + [one | other]
+        partitions[len(clusters)] = set(clusters)
+
+
 def largest_departure_from_average_linkage(linkage, distance):
     """How far merges are from joining, one after the other, two clusters with the smallest mean distance at that mean.
 

@@ -36,11 +36,12 @@ GROUND = {
     "video_frames",
     "video_pictures",
     "settings_json",
+    "tracklet_settings",
     "zip_member",
 }
 STEPS = [
     {"crops"},
-    {"file_keys"},
+    {"file_keys", "pictures"},
     {"readers"},
     {"pixels"},
     {"data_check"},

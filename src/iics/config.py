@@ -17,6 +17,7 @@ from iics.computing_settings import EngineSettings, PixelSettings
 from iics.errors import check_setting
 from iics.ranges import SEED, check_ranges, number, whole
 from iics.subjects import Fit, SubjectName
+from iics.tracklet_settings import TrackletSettings
 
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn", "own"]
 AlphaSharing = Literal["none", "block", "stage"]
@@ -329,6 +330,7 @@ class Settings:
     centre: Centre = DEFAULT_CENTRE
     """Whether rounds are measured on features less their camera's mean: off, on, or auto (chosen without labels); the
     other kind is recorded beside it."""
+    tracklets: TrackletSettings = field(default_factory=TrackletSettings)
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -205,6 +205,16 @@ class CropSet:
         """Return a short hash of the identities in the order of the crops, "" if there are none."""
         return "" if self.identity_ids is None else hashlib.sha256(self.identity_ids.tobytes()).hexdigest()[:16]
 
+    def tracklet_fingerprint(self) -> str:
+        """Return a short hash of tracklets and times in the order of the crops, however tracklets are numbered."""
+        digest = hashlib.sha256()
+        if self.tracklet_ids is not None:
+            _, first, place = np.unique(self.tracklet_ids, return_index=True, return_inverse=True)
+            digest.update(np.where(self.tracklet_ids < 0, -1, first[place]).tobytes())
+        if self.times is not None:
+            digest.update(self.times.tobytes())
+        return digest.hexdigest()[:16]
+
     def label(self, index: int) -> str:
         """Return the full place of one crop, for messages: its file, its archive and its box if there are any."""
         place = self._place(index)

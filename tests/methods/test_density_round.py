@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from iics.config import ClusterSettings, ProxySettings
 from iics.errors import SettingsError, TrainingError
+from iics.labelling.units import single_crops
 from iics.methods import trainable
 from iics.methods.by_name import method_of, stages_of, with_own_settings
 from iics.methods.camera_proxies.loss import ProxyLoss
@@ -24,6 +25,7 @@ from iics.training.camera_proxies import CameraProxies
 from iics.training.losses import LabelledCrops
 
 METHODS = ("cluster-contrast", "camera-proxies")
+TEN = single_crops(10)
 DENSITY = LabelSettings(distance="cosine", clusters=ClusterSettings(rule="density", eps=0.01, min_crops=3))
 
 
@@ -49,11 +51,11 @@ def settings(request, tiny_settings):
 
 
 def test_crops_get_the_labels_of_their_density_clusters(context):
-    assert label_crops(context, ANGLES, DENSITY).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, -1]
+    assert label_crops(context, ANGLES, DENSITY, TEN).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, -1]
 
 
 def test_clusters_of_one_camera_can_be_dropped(context):
-    labels = label_crops(context, ANGLES, replace(DENSITY, one_camera_clusters="drop"))
+    labels = label_crops(context, ANGLES, replace(DENSITY, one_camera_clusters="drop"), TEN)
     assert labels.labels.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1, -1]
 
 
@@ -68,16 +70,16 @@ def test_clusters_of_one_camera_can_be_dropped(context):
 def test_too_few_clusters_are_refused_with_a_way_out(context, change, message):
     settings = replace(DENSITY, clusters=replace(DENSITY.clusters, **change))
     if message is None:
-        assert label_crops(context, ANGLES, settings).num_clusters == 2
+        assert label_crops(context, ANGLES, settings, TEN).num_clusters == 2
         return
     with pytest.raises(TrainingError, match=message):
-        label_crops(context, ANGLES, settings)
+        label_crops(context, ANGLES, settings, TEN)
 
 
 def test_too_few_clusters_of_two_cameras_are_refused(context):
     settings = replace(DENSITY, one_camera_clusters="drop")
     with pytest.raises(TrainingError, match=r"no cluster of two cameras or more of 10 crops.*one-camera-clusters keep"):
-        label_crops(context, from_angles(0, 1, 240, 2, 60, 30, 180, 181, 182, 90), settings)
+        label_crops(context, from_angles(0, 1, 240, 2, 60, 30, 180, 181, 182, 90), settings, TEN)
 
 
 def test_the_distance_is_the_methods_own_and_how_it_is_compared_everybodys(tiny_settings):

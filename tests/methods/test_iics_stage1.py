@@ -79,7 +79,8 @@ def test_no_camera_with_two_crops_is_refused(make_crops):
 def test_small_camera_does_not_lower_the_number_of_clusters_of_later_ones(make_crops, make_context, stage1_settings):
     context = make_context(make_crops([40, 4, 40]), settings=stage1_settings(clusters=ClusterSettings(number=15)))
     features = torch.randn(84, 8, generator=torch.Generator().manual_seed(0))
-    found = label_cameras(context, torch.nn.functional.normalize(features), cameras_that_take_part(context.crops))
+    features = torch.nn.functional.normalize(features)
+    found = label_cameras(context, features, cameras_that_take_part(context.crops), context.units(features))
     assert [labels.num_clusters for labels in found] == [15, 2, 15]
 
 
@@ -112,7 +113,7 @@ def test_cameras_clustered_at_once_get_the_labels_of_one_by_one(
     )
     features = torch.randn(267, 8, generator=torch.Generator().manual_seed(0))
     features, cameras = torch.nn.functional.normalize(features), cameras_that_take_part(context.crops)
-    found = label_cameras(context, features, cameras)
+    found = label_cameras(context, features, cameras, context.units(features))
     expected = [labeller_of(distance, stage1.clusters).label(CosineSimilarity(features[crops])) for crops in cameras]
     assert [one.labels.tolist() for one in found] == [one.labels.tolist() for one in expected]
     assert [one.num_clusters for one in found] == [one.num_clusters for one in expected]
@@ -122,7 +123,7 @@ def test_every_camera_clustered_is_reported(make_crops, make_context):
     events = []
     context = replace(make_context(make_crops([8, 9, 1, 7])), progress=events.append, stage="stage 1", round_index=1)
     features = torch.nn.functional.normalize(torch.randn(25, 8, generator=torch.Generator().manual_seed(0)))
-    label_cameras(context, features, cameras_that_take_part(context.crops))
+    label_cameras(context, features, cameras_that_take_part(context.crops), context.units(features))
     assert events == [
         ProgressEvent(round_number=2, num_rounds=2, stage="stage 1", work="cluster", done=done, total=3)
         for done in (1, 2, 3)

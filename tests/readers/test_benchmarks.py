@@ -281,6 +281,16 @@ def test_the_documented_table_is_true(sample):
         assert "| " + " | ".join(map(str, [name, *counts])) + " |" in text
 
 
+def test_the_sample_has_the_tracklets_and_times_that_its_names_tell(sample):
+    train = sample.train
+    assert len(np.unique(train.tracklet_ids)) == 1003
+    names = [path.name.split("_") for path in train.paths]
+    assert len({(name[0], name[1], tracklet) for name, tracklet in zip(names, train.tracklet_ids, strict=True)}) == 1003
+    assert train.times.tolist() == [int(name[2]) / 25 for name in names]
+    # Junk and distractors are many under one name: nobody followed them.
+    assert (sample.gallery.tracklet_ids[sample.gallery.identity_ids <= 0] == -1).all()
+
+
 def test_crops_of_the_sample_decode_to_pixels_that_differ(sample):
     pixels = load_pixels(sample.train.subset(np.arange(0, len(sample.train), 50)), height=128, width=64)
     assert pixels.shape == (69, 128, 64, 3)

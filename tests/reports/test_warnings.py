@@ -275,3 +275,10 @@ def test_no_warning_after_three_measured_rounds_leaves_less_unknown(make_run, ma
         "Not known from this: how much of the camera is in the features that a search compares (iics "
         "evaluate RUN DATA)."
     )
+
+
+@pytest.mark.parametrize(("broken", "expected"), [(10, []), (11, ["Many tracklets seem broken"])])
+def test_more_than_a_tenth_of_broken_tracklets(titles_of, make_record, broken, expected):
+    record = make_record(1)
+    record["stage2"] |= {"tracklets": 100, "broken_tracklets": broken}
+    assert titles_of(record) == expected

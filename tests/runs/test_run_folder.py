@@ -16,6 +16,7 @@ from iics.errors import RunFolderError, WriteError
 from iics.models.heads import BNNeckHead, heads_of
 from iics.runs.run_folder import Checkpoint, RunFolder
 from iics.settings_json import to_json
+from iics.tracklet_settings import TrackletSettings
 
 
 @pytest.fixture
@@ -387,6 +388,18 @@ def test_a_supervised_run_keeps_no_pseudo_labels_and_goes_on_with_its_own_identi
         assert str(caught.value) == (
             f"{folder.path} was trained on other identities of these crops, so the run cannot go on with them."
         )
+
+
+def test_a_run_that_uses_tracklets_goes_on_with_its_own_alone_however_they_are_numbered(tmp_path, tiny_settings, crops):
+    crops = replace(crops, tracklet_ids=np.arange(len(crops)), times=np.arange(len(crops)) * 1.0)
+    settings = replace(tiny_settings, tracklets=TrackletSettings(apart="frames"))
+    folder = RunFolder.create(tmp_path / "linked", settings=settings, crops=crops, source={})
+    folder.check_same_tracklets(replace(crops, tracklet_ids=crops.tracklet_ids[::-1] + 7))
+    for other in (replace(crops, tracklet_ids=None), replace(crops, times=crops.times + 1)):
+        with pytest.raises(RunFolderError, match="was started with other tracklets or times of these crops"):
+            folder.check_same_tracklets(other)
+    plain = RunFolder.create(tmp_path / "plain", settings=tiny_settings, crops=crops, source={})
+    plain.check_same_tracklets(replace(crops, tracklet_ids=None))  # nothing depends on them
 
 
 def test_data_file_that_is_no_json_is_named(folder):

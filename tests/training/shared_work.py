@@ -1,6 +1,7 @@
 """What one or several processes compute in test_distributed.py, started by torchrun; the first one saves it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from iics.methods.iics.stage2 import train_stage2
 from iics.models.heads import BNNeckHead
 from iics.models.network_parts import FeatureNorm
 from iics.similarity.score_overlap import score_overlap
+from iics.tracklet_settings import TrackletSettings
 from iics.training.camera_means import measured_camera_means
 from iics.training.cluster_memory import ClusterMemory
 from iics.training.context import TrainingContext
@@ -117,12 +119,20 @@ def memory_losses(processes, **options):
     return losses, state_of(context, memory)
 
 
-def labels_of(processes):
+def labels_of(processes, *, by_tracklets=False):
     """Features, the clusters of each camera, and those over all of them, in single precision."""
     context, _ = context_of(processes, dtype=torch.float32)
+    if by_tracklets:  # of three crops, the last of a camera's perhaps of fewer
+        crops = replace(
+            context.crops,
+            tracklet_ids=np.arange(len(context.crops)) // 3 + 100 * context.crops.camera_ids,
+            times=np.arange(len(context.crops)) % 10.0,
+        )
+        tracklets = TrackletSettings(must_link=True, apart="times")
+        context = replace(context, crops=crops, settings=replace(context.settings, tracklets=tracklets))
     features = context.raw_features()
     cameras = [np.flatnonzero(context.crops.camera_ids == camera) for camera in range(4)]
-    within = label_cameras(context, torch.nn.functional.normalize(features), cameras)
+    within = label_cameras(context, torch.nn.functional.normalize(features), cameras, context.units(features))
     heads = heads_of(context, [labels.num_clusters for labels in within])
     across = train_stage2(context, {"heads": [dict(head.state_dict()) for head in heads]}).labels
     return features, [labels.labels for labels in within], across
@@ -191,6 +201,7 @@ def compute(processes):
         "cluster memory": memory_losses(processes),
         "cluster memory in parts": memory_losses(processes, num_parts=2),
         "labels": labels_of(processes),
+        "labels of tracklets": labels_of(processes, by_tracklets=True),
         "overlap": overlap_of(processes),
         "few crops": few_crops(processes),
         "camera means": means_of(processes),

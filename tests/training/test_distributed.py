@@ -66,9 +66,10 @@ def test_stage_1_in_parts_computes_the_same(alone):
     np.testing.assert_allclose(alone["stage1 in parts"][0], alone["stage1"][0], rtol=1e-10)
 
 
-def test_clusters_do_not_depend_on_the_number_of_processes(together, alone):
-    features, within, across = together["labels"]
-    expected_features, expected_within, expected_across = alone["labels"]
+@pytest.mark.parametrize("what", ["labels", "labels of tracklets"])
+def test_clusters_do_not_depend_on_the_number_of_processes(together, alone, what):
+    features, within, across = together[what]
+    expected_features, expected_within, expected_across = alone[what]
     assert torch.equal(features, expected_features)
     for ours, theirs in zip(within, expected_within, strict=True):
         assert np.array_equal(ours, theirs)

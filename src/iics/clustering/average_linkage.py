@@ -16,7 +16,8 @@ from scipy.spatial.distance import squareform
 
 from iics.arrays import DoubleArray, FloatArray, IndexArray, IntArray
 from iics.clustering.distances import MOST_SAMPLED
-from iics.clustering.merges import Linkage, in_order_of_height
+from iics.clustering.known import Known
+from iics.clustering.merges import Linkage, in_order_of_height, with_parts_last
 from iics.kernels import REORDERED, kernel
 from iics.similarity.distance_graph import evenly_spaced
 
@@ -28,10 +29,12 @@ class AllPairs:
 
     Args:
         matrix: Smaller is closer, finite and exactly symmetric. Shape (n, n), float32 in C order.
+        known: What is known of them.
     """
 
-    def __init__(self, matrix: FloatArray) -> None:
+    def __init__(self, matrix: FloatArray, known: Known | None = None) -> None:
         self.matrix = matrix
+        self.known = known or Known()
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -54,11 +57,13 @@ class AllPairs:
 
     def linkage(self) -> Linkage:
         """See `Distances`."""
+        apart = self.known.apart
+        self.matrix[apart.first, apart.second] = self.matrix[apart.second, apart.first] = np.inf
         return linkage_in_place(self.matrix)
 
-    def num_parts(self, _linkage: Linkage) -> int:
-        """Return 1: every crop is compared with every other."""
-        return 1
+    def num_parts(self, linkage: Linkage) -> int:
+        """Return 1, because every crop is compared with every other; more where pairs that are apart stop merges."""
+        return 1 + int((linkage[:, 2] == np.inf).sum())
 
     @staticmethod
     def memory(num_crops: int) -> int:
@@ -84,14 +89,21 @@ def linkage_in_place(distance: FloatArray) -> Linkage:
     Only rounding errors below 0 are clipped, so that copies of one crop merge at height 0. On ties, the order of the
     crops decides: shuffle crops that are sorted by identity.
 
+    Pairs of infinite distance are never in one cluster: a mean with one of them is infinite. Two clusters are no nearer
+    to their union than they were (Murtagh's reducibility), so the chain stays exact. A cluster that is infinitely far
+    from all others has its last size.
+
     Args:
-        distance: Smaller is closer, finite and exactly symmetric (with d(a, b) < d(b, a) a chain could run in
-            circles); the diagonal plays no part. Shape (n, n), float32 in C order; holds nothing useful afterwards.
+        distance: Smaller is closer, exactly symmetric (with d(a, b) < d(b, a) a chain could run in circles), finite or
+            infinite for pairs that must not be joined; the diagonal plays no part. Shape (n, n), float32 in C order;
+            holds nothing useful afterwards.
 
     Returns:
-        Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
+        Merges as scipy writes them: the two nodes, the height, the number of crops; at infinite height what must not be
+        joined. Shape (n - 1, 4).
     """
-    return in_order_of_height(*_merge_all(distance, np.arange(len(distance))))
+    merges = _merge_all(distance, np.arange(len(distance)))
+    return in_order_of_height(*with_parts_last(*merges, num_crops=len(distance)))
 
 
 @kernel()
@@ -111,9 +123,9 @@ def _merge_all(d: FloatArray, crops: IndexArray) -> tuple[IndexArray, IndexArray
     steps = np.empty(num_crops, np.float32)  # from each cluster of the chain to the next
     for i in range(num_crops):
         d[i, i] = np.inf
-    num_rows, length, start = num_crops, 0, 0
-    for merge in range(num_crops - 1):
-        num_clusters = num_crops - merge
+    num_rows, length, start, merge = num_crops, 0, 0, 0
+    num_clusters = num_crops  # that may still be joined
+    while num_clusters > 1:
         if num_rows > _SMALL and 2 * num_clusters < num_rows:
             _close_gaps(d, num_rows, gone, crops, sizes, chain[:length])
             num_rows, start = num_clusters, 0
@@ -124,16 +136,22 @@ def _merge_all(d: FloatArray, crops: IndexArray) -> tuple[IndexArray, IndexArray
         while True:
             row = d[chain[length - 1]]
             nearest = _smallest(row, gone, num_rows)
-            if length > 1 and nearest >= steps[length - 2]:  # the way back is the shortest
+            # The way back is the shortest; or the first of the chain, which has none, must not be joined with any.
+            if nearest == np.inf or (length > 1 and nearest >= steps[length - 2]):
                 break
             steps[length - 1] = nearest
             chain[length] = _place(row, gone, num_rows, nearest)
             length += 1
+        num_clusters -= 1
+        if nearest == np.inf:
+            gone[chain[0]], length = np.inf, 0
+            continue
         a, b = chain[length - 2], chain[length - 1]
         length -= 2
         first[merge], second[merge], heights[merge] = crops[a], crops[b], steps[length]
+        merge += 1
         _join(d, num_rows, min(a, b), max(a, b), sizes, gone, joined)
-    return first, second, heights
+    return first[:merge], second[:merge], heights[:merge]
 
 
 @kernel(fastmath=REORDERED)

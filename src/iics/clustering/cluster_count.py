@@ -29,13 +29,16 @@ class LargestSilhouette:
     def look(self, distances: Distances, camera_ids: IntArray | None) -> list[Comparison]:
         """Return what the number is chosen by."""
         columns, block = distances.sample()
-        return comparisons_of(block, columns, camera_ids=camera_ids)
+        # Over several cameras, what is alone scores 0: it links no two cameras.
+        alone = None if distances.known.alone is None or camera_ids is not None else distances.known.alone()[columns]
+        return comparisons_of(block, columns, camera_ids=camera_ids, alone=alone)
 
     def cluster(self, distances: Distances, seen: list[Comparison], *, min_number: int) -> IntArray:
         """See `Clustering`."""
         linkage = distances.linkage()
         least = distances.num_parts(linkage)
-        chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least))
+        most = distances.known.most_of(len(distances))
+        chosen = choose_number_of_clusters(linkage, seen, min_number=max(min_number, least), max_number=most)
         return cut_number(linkage, max(chosen.number, least))
 
     def expected_number(self, num_crops: int) -> int:
@@ -61,11 +64,16 @@ class ClusterCount:
 
 
 def choose_number_of_clusters(
-    linkage: Linkage, comparisons: list[Comparison], *, min_number: int = 2, num_candidates: int = 24
+    linkage: Linkage,
+    comparisons: list[Comparison],
+    *,
+    min_number: int = 2,
+    max_number: int | None = None,
+    num_candidates: int = 24,
 ) -> ClusterCount:
     """Return the number of clusters with the largest mean silhouette, the smallest such number on a tie.
 
-    Tries numbers in geometric steps from `min_number` to n / 2, then twice more between the neighbours of the best.
+    Tries numbers in geometric steps from `min_number` to `max_number`, then twice more around the best.
     The time of each try is proportional to the number of pairs compared.
 
     Args:
@@ -74,6 +82,7 @@ def choose_number_of_clusters(
         min_number: Smallest number tried, at least 2. Over several cameras, the largest number of one camera:
             otherwise, with few cameras and weak features, the inter-camera silhouette finds groups of similar
             people.
+        max_number: Largest number tried; None for n / 2.
         num_candidates: Numbers tried in the first pass, at least 2; a third as many in each refinement.
 
     Raises:
@@ -96,7 +105,7 @@ def choose_number_of_clusters(
                 scores[number] = float(np.concatenate([silhouettes(labels, c) for c in comparisons]).mean())
 
     if num_crops > 2:  # two crops are one cluster or two singletons: nothing to compare
-        largest = max(2, num_crops // 2)
+        largest = max(2, num_crops // 2 if max_number is None else max_number)
         try_numbers(_geometric(min(min_number, largest), largest, num_candidates))
         for _ in range(_NUM_REFINEMENTS):
             tried = sorted(scores)
@@ -119,18 +128,21 @@ class Comparison:
         columns: Indices of the crops whose silhouettes are wanted. Shape (c,).
         distance: Not negative; 0 between a crop and itself. Shape (r, c).
         counts_itself: Whether each column is also a row.
+        alone: Silhouette of each column where it is a cluster by itself; None for 0. Shape (c,).
     """
 
     rows: IntArray
     columns: IntArray
     distance: FloatArray
     counts_itself: bool
+    alone: DoubleArray | None = None
 
 
 def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     """Return the silhouette of each column of a comparison. Shape (c,).
 
-    A crop scores 0 if no other crop of its own cluster, or no crop of another cluster, is among the rows.
+    A crop scores 0 if no other crop of its own cluster, or no crop of another cluster, is among the rows. A tracklet
+    that is a cluster by itself scores as its crops would.
     """
     row_labels, own = labels[comparison.rows], labels[comparison.columns]
     sizes = np.bincount(row_labels, minlength=int(labels.max()) + 1)
@@ -149,12 +161,19 @@ def silhouettes(labels: IntArray, comparison: Comparison) -> DoubleArray:
     b = sums.min(axis=0)
     larger = np.maximum(a, b)
     is_defined = (num_own > 0) & np.isfinite(b) & (larger > 0)
-    return np.where(is_defined, (np.where(is_defined, b, 0) - a) / np.where(is_defined, larger, 1), 0).astype(
-        np.float64
-    )
+    scores = np.where(is_defined, (np.where(is_defined, b, 0) - a) / np.where(is_defined, larger, 1), 0)
+    if comparison.alone is not None:
+        scores = np.where(num_own > 0, scores, comparison.alone)
+    return scores.astype(np.float64)
 
 
-def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntArray | None = None) -> list[Comparison]:
+def comparisons_of(
+    distance: FloatArray,
+    columns: IntArray,
+    *,
+    camera_ids: IntArray | None = None,
+    alone: DoubleArray | None = None,
+) -> list[Comparison]:
     """Return what is compared: all crops with the columns, or each camera's columns with other cameras' crops.
 
     Args:
@@ -162,6 +181,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
             Shape (n, c).
         columns: Crops whose silhouettes are wanted. Shape (c,).
         camera_ids: Camera of each crop, to compare only crops of different cameras; None compares all. Shape (n,).
+        alone: See `Comparison`, where cameras are not compared.
 
     Raises:
         ValueError: If the distance does not have a column for each of `columns`.
@@ -174,7 +194,7 @@ def comparisons_of(distance: FloatArray, columns: IntArray, *, camera_ids: IntAr
     raised[columns, places] = 0
     raised[raised < ROUNDING] = 0  # copies of one crop have no structure
     if camera_ids is None:
-        return [Comparison(everyone, columns, raised, counts_itself=True)]
+        return [Comparison(everyone, columns, raised, counts_itself=True, alone=alone)]
     comparisons = []
     for camera in np.unique(camera_ids[columns]):
         others, own = everyone[camera_ids != camera], places[camera_ids[columns] == camera]

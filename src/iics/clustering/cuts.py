@@ -30,14 +30,10 @@ class FixedNumber:
     def cluster(self, distances: Distances, _seen: None, *, min_number: int) -> IntArray:  # noqa: ARG002
         """See `Clustering`."""
         linkage = distances.linkage()
-        number, least = max(1, self.expected_number(len(distances))), distances.num_parts(linkage)
+        most = distances.known.most_of(len(distances))
+        number, least = min(self.number, most), distances.num_parts(linkage)
         if number < least:
-            logger.warning(
-                "The graph of neighbours falls into %d parts, more than the %d clusters asked for; each part becomes a "
-                "cluster or more. Raise distance.graph_neighbours or the number of clusters.",
-                least,
-                number,
-            )
+            _warn_of_parts(number, least, are_apart=len(distances.known.apart) > 0)
         return cut_number(linkage, max(number, least))
 
     def expected_number(self, num_crops: int) -> int:
@@ -47,6 +43,21 @@ class FixedNumber:
     def memory(self, _distances: Memory, _num_crops: int) -> int:
         """Return 0."""
         return 0
+
+
+def _warn_of_parts(number: int, least: int, *, are_apart: bool) -> None:
+    if are_apart:
+        what, advice = "Pairs that are two individuals (tracklets.apart) leave", "Raise"
+    else:
+        what, advice = "The graph of neighbours falls into", "Raise distance.graph_neighbours or"
+    logger.warning(
+        "%s %d parts, more than the %d clusters asked for; each part becomes a cluster or more. %s the number of "
+        "clusters.",
+        what,
+        least,
+        number,
+        advice,
+    )
 
 
 class QuantileCut:

@@ -4,10 +4,9 @@ A crop with at least `min_crops` crops within `eps`, itself included, is a core.
 one cluster, with the crops within `eps` of them. All other crops are noise: -1. Only pairs within `eps` matter, so both
 kinds of distances become one sparse matrix of these.
 
-Clusters may grow: average linkage (Eq. 4) starts from them, and from the noise, crop by crop, and goes on up to a mean
-distance. Density clusters follow a person through cameras where a mean distance would cut, and a mean distance reaches
-crops in places too thin to be dense; on real crops the two together label more crops as purely as either
-(docs/experiments.md).
+Clusters may grow afterwards (`iics.clustering.growing`). DBSCAN joins along chains, so pairs that are apart can end up
+in one cluster. Such a cluster is split by average linkage of its pairs within `eps`, which keeps them apart; parts of
+fewer than `min_crops` become noise.
 """
 
 from __future__ import annotations
@@ -20,19 +19,18 @@ import scipy.sparse
 from sklearn.cluster import DBSCAN
 
 from iics.arrays import BoolArray, FloatArray, IntArray
+from iics.clustering.apart import Apart
 from iics.clustering.average_linkage import AllPairs
-from iics.clustering.cuts import cut_distance, guessed_number
+from iics.clustering.cuts import cut_number, guessed_number, number_by_first_appearance
 from iics.clustering.distances import Distances, Memory
-from iics.clustering.near_pairs import NearPairs
+from iics.clustering.graph_linkage import graph_linkage
+from iics.clustering.growing import grown
+from iics.clustering.near_pairs import BYTES_A_PAIR, NearPairs, check_pairs_fit
 from iics.errors import TrainingError
-from iics.memory import free_memory
 from iics.similarity.distance_graph import DistanceGraph
 
 _ROWS_AT_ONCE = 256
-_BYTES_A_PAIR = 36
-"""Of a stored pair: 8 here; the rest are scikit-learn's copies of them and its lists of neighbours."""
 _GUESSED_NEIGHBOURS = 200
-_NOISE = -1
 
 
 class DensityClusters:
@@ -61,15 +59,9 @@ class DensityClusters:
         near.data.clip(0, out=near.data)  # Eq. 5 and rounding give distances below 0, which scikit-learn refuses
         found = DBSCAN(eps=self.eps, min_samples=self.min_crops, metric="precomputed").fit(near)
         labels: IntArray = found.labels_.astype(np.int64)
+        labels = _split_where_apart(labels, near, distances.known.apart, eps=self.eps, min_crops=self.min_crops)
         del near
-        return labels if self.grow == 0 else self._grown(distances, labels)
-
-    def _grown(self, distances: Distances, labels: IntArray) -> IntArray:
-        """Return the clusters of average linkage up to `grow` that starts from density clusters."""
-        grown = cut_distance(_all_at_one_place(distances, labels).linkage(), self.grow)
-        is_kept = np.bincount(grown) >= self.min_crops
-        new_label = np.where(is_kept, np.cumsum(is_kept) - 1, _NOISE)
-        return new_label[grown]
+        return labels if self.grow == 0 else grown(distances, labels, to=self.grow, min_crops=self.min_crops)
 
     def expected_number(self, num_crops: int) -> int:
         """See `Clustering`."""
@@ -77,7 +69,7 @@ class DensityClusters:
 
     def memory(self, _distances: Memory, num_crops: int) -> int:
         """Return the bytes of 200 neighbours a crop, a guess; what there really are is checked before they are kept."""
-        return _BYTES_A_PAIR * num_crops * min(num_crops, _GUESSED_NEIGHBOURS)
+        return BYTES_A_PAIR * num_crops * min(num_crops, _GUESSED_NEIGHBOURS)
 
     def _near_of_graph(self, distances: Distances) -> Any:
         """Return the pairs of a graph of neighbours within `eps`, both ways."""
@@ -99,31 +91,25 @@ class DensityClusters:
         return scipy.sparse.csr_matrix((data.astype(np.float32), (rows, columns)), shape=shape)
 
 
-def _all_at_one_place(distances: Distances, labels: IntArray) -> Distances:
-    """Return the distances with 0 between crops of one cluster, so that linkage joins these first.
-
-    Overwrites a matrix.
-
-    Raises:
-        TrainingError: If the pairs of one cluster do not fit into memory, as edges of a graph.
-    """
-    clusters = [np.flatnonzero(labels == cluster) for cluster in range(int(labels.max(initial=_NOISE)) + 1)]
-    if isinstance(distances, AllPairs):
-        for crops in clusters:
-            distances.matrix[np.ix_(crops, crops)] = 0
-        return distances
-    if not isinstance(distances, NearPairs):
-        raise TypeError(f"Distances are AllPairs or NearPairs, got {type(distances).__name__}.")
-    _check_pairs_fit(sum(len(crops) * (len(crops) - 1) // 2 for crops in clusters), len(labels), "of one cluster")
-    pairs = [np.triu_indices(len(crops), 1) for crops in clusters]
-    inside = [(crops[a], crops[b]) for crops, (a, b) in zip(clusters, pairs, strict=True)]
-    graph = distances.graph
-    is_across = (labels[graph.first] != labels[graph.second]) | (labels[graph.first] == _NOISE)
-    first = np.concatenate([graph.first[is_across], *(a for a, _ in inside)]).astype(graph.first.dtype)
-    second = np.concatenate([graph.second[is_across], *(b for _, b in inside)]).astype(graph.second.dtype)
-    distance = np.zeros(len(first), graph.distance.dtype)
-    distance[: int(is_across.sum())] = graph.distance[is_across]
-    return NearPairs(DistanceGraph(graph.num_crops, first, second, distance, graph.far))
+def _split_where_apart(labels: IntArray, near: Any, apart: Apart, *, eps: float, min_crops: int) -> IntArray:
+    """Return clusters none of which holds two crops that are apart; see above."""
+    joined = apart.joined(labels)
+    if len(joined) == 0:
+        return labels
+    split, next_label = labels.copy(), int(labels.max()) + 1
+    for cluster in np.unique(labels[apart.first[joined]]):
+        members = np.flatnonzero(labels == cluster)
+        pairs = scipy.sparse.triu(near[members][:, members], k=1).tocoo()
+        # Any distance above eps would do for pairs that are not near: parts without a near pair are never joined.
+        graph = DistanceGraph(len(members), pairs.row.astype(np.int64), pairs.col.astype(np.int64), pairs.data, 2 * eps)
+        linkage = graph_linkage(graph, apart.among(members, len(labels)))
+        parts = cut_number(linkage, 1 + int(np.isinf(linkage[:, 2]).sum()))
+        is_large = np.bincount(parts)[parts] >= min_crops
+        split[members] = np.where(is_large, next_label + parts, -1)
+        next_label += len(members)
+    is_labelled = split >= 0
+    split[is_labelled] = number_by_first_appearance(split[is_labelled])
+    return split
 
 
 def _near_of_all(distances: AllPairs, eps: float) -> Any:
@@ -135,7 +121,7 @@ def _near_of_all(distances: AllPairs, eps: float) -> Any:
     num_crops = len(distances)
     counts = np.concatenate([is_near.sum(axis=1) for _, is_near in _blocks(distances.matrix, eps)])
     num_pairs = int(counts.sum())
-    _check_pairs_fit(num_pairs, num_crops, f"within clusters.eps {eps:g}")
+    check_pairs_fit(num_pairs, num_crops, f"within clusters.eps {eps:g}")
     data, columns = np.empty(num_pairs, np.float32), np.empty(num_pairs, np.int32)
     starts = np.concatenate([[0], np.cumsum(counts)])
     for rows, is_near in _blocks(distances.matrix, eps):
@@ -145,15 +131,6 @@ def _near_of_all(distances: AllPairs, eps: float) -> Any:
         block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0
         data[place] = block[is_near]
     return scipy.sparse.csr_matrix((data, columns, starts), shape=(num_crops, num_crops))
-
-
-def _check_pairs_fit(num_pairs: int, num_crops: int, where: str) -> None:
-    free = free_memory()
-    if free is not None and num_pairs * _BYTES_A_PAIR > free:
-        raise TrainingError(
-            f"{num_pairs:,} pairs of {num_crops:,} crops lie {where}; they need about "
-            f"{num_pairs * _BYTES_A_PAIR / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. Ask for a smaller eps."
-        )
 
 
 def _blocks(matrix: FloatArray, eps: float) -> Iterator[tuple[slice, BoolArray]]:

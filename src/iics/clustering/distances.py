@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from iics.arrays import FloatArray, IntArray
+from iics.clustering.known import Known
 from iics.clustering.merges import Linkage
 
 MOST_SAMPLED = 4000
@@ -26,7 +27,10 @@ class Memory(Protocol):
 
 
 class Distances(Memory, Protocol):
-    """Distances of n crops; smaller is closer."""
+    """Distances of n crops, or of n tracklets as one crop each; smaller is closer."""
+
+    known: Known
+    """What is known of them; `linkage` keeps apart what is apart."""
 
     def __len__(self) -> int:
         """Return the number of crops."""
@@ -47,7 +51,7 @@ class Distances(Memory, Protocol):
         """Return the merges of average linkage; overwrites the distances; takes one core and no interpreter lock."""
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return the number of parts between which no distance is known."""
+        """Return the number of parts that are never joined: no distance is known between them, or they are apart."""
 
 
 class Clustering(Protocol):

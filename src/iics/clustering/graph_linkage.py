@@ -2,8 +2,9 @@
 
 Equal to the average linkage of the matrix that holds each edge's distance and, for all other pairs, one distance
 `far`. With the closeness w = far - d, which is 0 without an edge, the mean distance of two clusters is far - sum(w)
-/ (size * size), and only edges add to sum(w). Nearest-neighbour chain as in `linkage_in_place`; memory grows
-linearly with the number of edges.
+/ (size * size), and only edges add to sum(w). Pairs that are apart have a closeness of minus infinity, and so has every
+sum that holds one: what is not closer than 0 is never joined. Nearest-neighbour chain as in `linkage_in_place`; memory
+grows linearly with the number of edges.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import DoubleArray, IndexArray
+from iics.clustering.apart import Apart
 from iics.clustering.merges import Linkage, in_order_of_height
 from iics.kernels import kernel
 from iics.similarity.distance_graph import DistanceGraph
@@ -19,11 +21,15 @@ _NONE = -1
 _RESOLUTION = 2.0**-24
 
 
-def graph_linkage(graph: DistanceGraph) -> Linkage:
+def graph_linkage(graph: DistanceGraph, apart: Apart | None = None) -> Linkage:
     """Return the merges of average-linkage clustering on a graph, in order of height.
 
-    Clusters that no edge joins merge at height `far`, in the order of their crops. Edges no closer than `far` count as
-    none. On ties the order of the crops decides.
+    Clusters that no edge joins merge at height `far`, in the order of their crops; at infinite height if pairs are
+    apart. Edges no closer than `far` count as none. On ties the order of the crops decides.
+
+    Args:
+        graph: The near pairs.
+        apart: Pairs that no cluster may hold, with or without an edge; None for none.
 
     Returns:
         Merges as scipy writes them: the two nodes, the height, the number of crops. Shape (n - 1, 4).
@@ -33,15 +39,19 @@ def graph_linkage(graph: DistanceGraph) -> Linkage:
     closeness = np.round((graph.far - graph.distance.astype(np.float64)) / _RESOLUTION) * _RESOLUTION
     is_close = closeness > 0
     first, second, closeness = graph.first[is_close], graph.second[is_close], closeness[is_close]
+    last = graph.far
+    if apart is not None and len(apart):
+        first, second = np.concatenate([first, apart.first]), np.concatenate([second, apart.second])
+        closeness, last = np.concatenate([closeness, np.full(len(apart), -np.inf)]), np.inf
     targets = np.empty(2 * len(first), np.int32)  # edge i of a cluster at 2i and, seen from the other end, at 2i + 1
     targets[0::2], targets[1::2] = second, first
-    merges = _merge_all(graph.num_crops, targets, np.repeat(closeness, 2), float(graph.far))
+    merges = _merge_all(graph.num_crops, targets, np.repeat(closeness, 2), float(graph.far), float(last))
     return in_order_of_height(*merges)
 
 
 @kernel()
 def _merge_all(
-    num_crops: int, targets: IndexArray, closeness: DoubleArray, far: float
+    num_crops: int, targets: IndexArray, closeness: DoubleArray, far: float, last: float
 ) -> tuple[IndexArray, IndexArray, DoubleArray]:
     """Return the merges in the order they are found: a crop of each cluster, and the height.
 
@@ -73,6 +83,7 @@ def _merge_all(
                 _gather_edges(cluster, parents, heads, tails, following, targets, closeness, edge_to)
                 nearest, best = _closest(cluster, heads, following, targets, closeness, sizes)
                 if nearest == _NONE:
+                    heads[cluster] = _NONE  # what edges are left lead to clusters that it is apart from
                     length -= 1
                 elif length > 1 and best <= steps[length - 2]:  # the way back is the shortest
                     a, b = min(chain[length - 2], cluster), max(chain[length - 2], cluster)
@@ -89,7 +100,7 @@ def _merge_all(
                     length += 1
     for crop in range(1, num_crops):
         if parents[crop] == crop:
-            first[merge], second[merge], heights[merge] = 0, crop, far
+            first[merge], second[merge], heights[merge] = 0, crop, last
             merge += 1
     return first, second, heights
 

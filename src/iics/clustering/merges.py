@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse
 
 from iics.arrays import DoubleArray, IndexArray
 from iics.kernels import kernel
@@ -32,6 +33,20 @@ def in_order_of_height(first: IndexArray, second: IndexArray, heights: DoubleArr
     linkage = np.empty((len(order), 4))
     _number(first[order], second[order], sorted_heights, np.arange(2 * len(order) + 1), linkage)
     return linkage
+
+
+def with_parts_last(
+    first: IndexArray, second: IndexArray, heights: DoubleArray, num_crops: int
+) -> tuple[IndexArray, IndexArray, DoubleArray]:
+    """Return merges followed by those of the parts that nothing may join, at infinite height, in the crops' order."""
+    if len(heights) == num_crops - 1:
+        return first, second, heights
+    merged = scipy.sparse.coo_array((np.ones(len(first)), (first, second)), shape=(num_crops, num_crops))
+    _, parts = scipy.sparse.csgraph.connected_components(merged, directed=False)
+    of_parts = np.unique(parts, return_index=True)[1]  # a crop of each
+    apart = len(of_parts) - 1
+    first = np.concatenate([first, np.full(apart, of_parts[0])])
+    return first, np.concatenate([second, of_parts[1:]]), np.concatenate([heights, np.full(apart, np.inf)])
 
 
 @kernel()

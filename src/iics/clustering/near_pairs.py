@@ -7,10 +7,15 @@ import numpy as np
 from iics.arrays import FloatArray, IntArray
 from iics.clustering.distances import MOST_SAMPLED
 from iics.clustering.graph_linkage import graph_linkage
+from iics.clustering.known import Known
 from iics.clustering.merges import ROUNDING, Linkage
+from iics.errors import TrainingError
+from iics.memory import free_memory
 from iics.similarity.distance_graph import CropDistance, DistanceGraph, evenly_spaced
 
 _SAMPLED_BYTES = 1e9
+BYTES_A_PAIR = 36
+"""Of a pair that is stored by itself: 8 here; the rest are scikit-learn's copies of them and lists of neighbours."""
 
 
 class NearPairs:
@@ -19,11 +24,13 @@ class NearPairs:
     Args:
         graph: Of the near pairs.
         between: Distances of any crops, for a sample of them; None if no sample is needed.
+        known: What is known of them.
     """
 
-    def __init__(self, graph: DistanceGraph, between: CropDistance | None = None) -> None:
+    def __init__(self, graph: DistanceGraph, between: CropDistance | None = None, known: Known | None = None) -> None:
         self.graph = graph
         self._between = between
+        self.known = known or Known()
 
     def __len__(self) -> int:
         return self.graph.num_crops
@@ -43,14 +50,14 @@ class NearPairs:
     def to_cluster(self) -> NearPairs:
         """Return the graph alone."""
         # Drops what the sample was computed from, before clustering needs memory.
-        return NearPairs(self.graph)
+        return NearPairs(self.graph, None, self.known)
 
     def linkage(self) -> Linkage:
         """See `Distances`."""
-        return graph_linkage(self.graph)
+        return graph_linkage(self.graph, self.known.apart)
 
     def num_parts(self, linkage: Linkage) -> int:
-        """Return the number of parts that no edge joins: they merge last, at `far`, in an arbitrary order."""
+        """Return the number of parts that no edge may join: they merge last, in an arbitrary order."""
         return 1 + int((linkage[:, 2] >= self.graph.far).sum())
 
     def _sampled_rows(self) -> tuple[IntArray, FloatArray]:
@@ -73,3 +80,17 @@ class NearPairs:
 def _num_sampled(num_crops: int) -> int:
     """Return the number of crops in the sample."""
     return min(num_crops, MOST_SAMPLED, max(1, int(_SAMPLED_BYTES / (4 * num_crops))))
+
+
+def check_pairs_fit(num_pairs: int, num_crops: int, where: str) -> None:
+    """Refuse pairs that do not fit into memory one by one.
+
+    Raises:
+        TrainingError: If they do not.
+    """
+    free = free_memory()
+    if free is not None and num_pairs * BYTES_A_PAIR > free:
+        raise TrainingError(
+            f"{num_pairs:,} pairs of {num_crops:,} crops lie {where}; they need about "
+            f"{num_pairs * BYTES_A_PAIR / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free. Ask for a smaller eps."
+        )

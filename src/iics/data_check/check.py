@@ -17,6 +17,7 @@ from iics.data_check.copies import find_copies
 from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
 from iics.data_check.scan import Scan, scan_crops
+from iics.data_check.tracklets import tracklet_table, tracklet_warnings
 from iics.pixels.images import describe_failures
 from iics.subjects import SubjectName
 
@@ -31,7 +32,7 @@ def check_data(
     Errors: crops that do not decode, copies or identities both in train and in query or gallery, splits that name their
     cameras differently. Warnings: copies elsewhere, crops of one camera, cameras too small for stage 1, queries without
     a valid match or with their own burst in the gallery, crops that do not look like the subject, cameras without
-    colour.
+    colour, tracklets that contradict frames or pause for long.
 
     Args:
         splits: The data set.
@@ -53,6 +54,8 @@ def check_data(
     bursts = find_bursts(splits.query, splits.gallery)
     unlikely = [warning for split, scan in scans.items() for warning in unlikely_crops(split, scan, subject)]
     colourless = [warning for split, scan in scans.items() for warning in colourless_cameras(split, scan)]
+    table = tracklet_table(splits)
+    of_tracklets = [warning for crops in splits.sets.values() for warning in tracklet_warnings(crops)]
     return DataReport(
         name=splits.name,
         splits=tuple(_split_report(split, scan) for split, scan in scans.items()),
@@ -65,7 +68,9 @@ def check_data(
             *bursts,
             *unlikely,
             *colourless,
+            *of_tracklets,
         ),
+        tables=() if table is None else (table,),
     )
 
 

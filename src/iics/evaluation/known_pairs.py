@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iics import pictures
 from iics.arrays import IntArray
 from iics.crops import CropSet
+from iics.pictures import UNKNOWN
 
 MAX_PAIRS = 1_000_000
-UNKNOWN = -1
 _MOST_REPEATED = 0.01
 
 
@@ -42,28 +43,18 @@ class CropPairs:
 
 
 def picture_ids(crops: CropSet) -> IntArray | None:
-    """Return the picture of each crop, -1 if it is not known; None if it is not known for any crop. Shape (n,).
+    """Return the picture of each crop as `iics.pictures` does; None, too, where times cannot tell pictures apart.
 
-    Crops with boxes are of one picture if they share a file; others if they share camera and time. Where more than
-    1 % of the crops repeat a tracklet in such a picture, times are too coarse to tell pictures apart.
+    They cannot without tracklets, nor where more than 1 % of the crops repeat a tracklet in such a picture.
     """
-    if crops.boxes is not None:
-        _, pictures = np.unique([str(path) for path in crops.paths], return_inverse=True)
-        return pictures.astype(np.int64)
-    if crops.times is None or crops.tracklet_ids is None:
+    found = pictures.picture_ids(crops)
+    if found is None or crops.boxes is not None:
+        return found
+    if crops.tracklet_ids is None:
         return None
-    is_known = ~np.isnan(crops.times)
-    if not is_known.any():
-        return None
-    moments = np.stack([crops.camera_ids[is_known].astype(np.float64), crops.times[is_known]])
-    _, found = np.unique(moments, axis=1, return_inverse=True)
-    pictures = np.full(len(crops), UNKNOWN, dtype=np.int64)
-    pictures[is_known] = found.reshape(-1)
-    tracked = is_known & (crops.tracklet_ids >= 0)
-    places = np.stack([pictures[tracked], crops.tracklet_ids[tracked]])
-    num_repeated = places.shape[1] - len(np.unique(places, axis=1).T)
-    is_coarse = num_repeated > _MOST_REPEATED * places.shape[1]
-    return None if is_coarse else pictures
+    num_tracked = int(((found != UNKNOWN) & (crops.tracklet_ids >= 0)).sum())
+    is_coarse = len(pictures.twice_in_a_picture(crops, found)) > _MOST_REPEATED * num_tracked
+    return None if is_coarse else found
 
 
 def same_tracklet_pairs(tracklet_ids: IntArray, generator: np.random.Generator) -> CropPairs:
@@ -96,22 +87,22 @@ def apart_pairs(crops: CropSet, generator: np.random.Generator) -> CropPairs:
         crops: The set; no pair if its pictures are not known.
         generator: Source of the choice if there are more.
     """
-    pictures = picture_ids(crops)
-    if pictures is None:
+    of_crops = picture_ids(crops)
+    if of_crops is None:
         return CropPairs.none()
     tracklets = crops.tracklet_ids
-    is_usable = pictures != UNKNOWN
+    is_usable = of_crops != UNKNOWN
     if tracklets is not None and (crops.boxes is None or (tracklets >= 0).any()):
         # Without a tracklet, two crops at one time may be one person, and we could not say which people a pair shows.
         is_usable &= tracklets >= 0
     else:
         tracklets = None
     usable = np.flatnonzero(is_usable)
-    order = usable[np.argsort(pictures[usable], kind="stable")]
-    starts, sizes = _runs(pictures[order])
+    order = usable[np.argsort(of_crops[usable], kind="stable")]
+    starts, sizes = _runs(of_crops[order])
     first, second = (order[side] for side in _pairs_within(starts, sizes, generator))
     if tracklets is None:
-        return CropPairs(first, second, num_independent=len(np.unique(pictures[first])))
+        return CropPairs(first, second, num_independent=len(np.unique(of_crops[first])))
     is_apart = tracklets[first] != tracklets[second]
     first, second = first[is_apart], second[is_apart]
     both = np.sort(np.stack([tracklets[first], tracklets[second]]), axis=0)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from iics.arrays import IntArray
 from iics.clustering.average_linkage import AllPairs
 from iics.clustering.by_name import CLUSTERINGS
 from iics.clustering.distances import Clustering, Distances
+from iics.clustering.known import Known
 from iics.clustering.near_pairs import NearPairs
 from iics.config import ClusterSettings, DistanceSettings, Settings
 from iics.errors import named
@@ -29,6 +30,12 @@ from iics.similarity.neighbour_graph import NeighbourGraph, NeighbourSearch, gra
 
 logger = logging.getLogger(__name__)
 
+Neighbours = TypeVar("Neighbours", DistanceSettings, ClusterSettings)
+
+_NEIGHBOURS = dict.fromkeys(("k1", "k2", "k1_intra", "k1_inter", "k2_intra", "k2_inter", "k2_first_round"), 1) | {
+    "min_crops": 2
+}
+"""Settings that count neighbours, with the least that each may be."""
 _SHARE_OF_MEMORY = 3
 _CROPS_WHERE_MEMORY_IS_UNKNOWN = 20_000
 _SHARE_UNCERTAIN = 0.1
@@ -66,26 +73,39 @@ class Labeller:
     search: NeighbourSearch
 
     def label(
-        self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None, min_number: int = 2
+        self,
+        similarity: CropSimilarity,
+        *,
+        camera_ids: IntArray | None = None,
+        min_number: int = 2,
+        known: Known | None = None,
     ) -> PseudoLabels:
-        """Return pseudo-labels of crops.
+        """Return pseudo-labels of crops, or of tracklets that are compared as crops are.
 
         Args:
             similarity: Larger is closer. Of n crops.
             camera_ids: Camera of each crop if there are several, for the automatic number and for distances by
                 camera. Shape (n,).
             min_number: Smallest automatic number.
+            known: What is known of tracklets.
 
         Raises:
             ValueError: If a similarity is not finite.
         """
-        return self.cluster(self.prepare(similarity, camera_ids=camera_ids), min_number=min_number)
+        prepared = self.prepare(similarity, camera_ids=camera_ids, known=known)
+        return self.cluster(prepared, min_number=min_number)
 
-    def prepare(self, similarity: CropSimilarity, *, camera_ids: IntArray | None = None) -> Prepared:
+    def prepare(
+        self,
+        similarity: CropSimilarity,
+        *,
+        camera_ids: IntArray | None = None,
+        known: Known | None = None,
+    ) -> Prepared:
         """Return the distances to cluster; see `label`."""
         distances: Distances
         if self.compares_all_pairs(len(similarity)):
-            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids))
+            distances = AllPairs(self.distance.all_pairs(similarity, camera_ids), known)
         else:
             graph = self.search.find(
                 similarity,
@@ -96,7 +116,7 @@ class Labeller:
             if self.search.is_exact:
                 _warn_of_uncertain_neighbours(graph, self.distance.num_neighbours(len(similarity)))
             between = self.distance.near(similarity, graph)
-            distances = NearPairs(distance_graph(between, graph), between)
+            distances = NearPairs(distance_graph(between, graph), between, known)
         # Looking uses every core, so it is done here; clustering may then run for several cameras at once.
         return Prepared(distances.to_cluster(), self.clustering.look(distances, camera_ids))
 
@@ -122,12 +142,20 @@ class Labeller:
         return needed + max(distance_graph_memory(num_crops), self.clustering.memory(NearPairs, num_crops))
 
 
-def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labeller:
+def labeller_of(distance: DistanceSettings, clusters: ClusterSettings, *, crops_a_unit: float = 1.0) -> Labeller:
     """Return the labeller that settings name.
+
+    Args:
+        distance: Its distance.
+        clusters: Its clustering.
+        crops_a_unit: How many crops what is compared has on average: 1 where crops are compared, more for tracklets.
+            Numbers of neighbours count crops, and are divided by it.
 
     Raises:
         SettingsError: If they name something that does not exist.
     """
+    if crops_a_unit > 1:
+        distance, clusters = _for_tracklets(distance, crops_a_unit), _for_tracklets(clusters, crops_a_unit)
     return Labeller(
         distance=named(DISTANCES, distance.kind, what="distance.kind")(distance),
         clustering=named(CLUSTERINGS, clusters.rule, what="clusters.rule")(clusters),
@@ -135,6 +163,15 @@ def labeller_of(distance: DistanceSettings, clusters: ClusterSettings) -> Labell
         num_neighbours=distance.graph_neighbours,
         search=named(SEARCHES, distance.neighbour_search, what="distance.neighbour_search"),
     )
+
+
+def _for_tracklets(settings: Neighbours, crops_a_unit: float) -> Neighbours:
+    """Return settings whose numbers of neighbours, which count crops, count tracklets of so many."""
+    changes: dict[str, Any] = {}
+    for name in {field.name for field in fields(settings)} & _NEIGHBOURS.keys():
+        num_crops = getattr(settings, name)
+        changes[name] = min(num_crops, max(_NEIGHBOURS[name], round(num_crops / crops_a_unit)))
+    return replace(settings, **changes)
 
 
 def stage2_distance(settings: Settings, *, round_index: int) -> DistanceSettings:

@@ -21,6 +21,8 @@ from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import Labeller, labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.units import Units, most_units_by_camera
+from iics.labelling.usable_tracklets import check_tracklets
 from iics.methods.adam import AdamSettings, adam, rate_factors
 from iics.methods.method import StageResult, State
 from iics.methods.trainable import check_comparison_fits, memory_of_features
@@ -111,7 +113,8 @@ def train_round(
     """
     raw = context.raw_features()
     features = l2_normalise(raw)
-    found = label_crops(context, features, labels)
+    units = context.units(raw)
+    found = label_crops(context, features, labels, units)
     if context.round_index == 0 and found.num_clusters < work.clusters_per_batch:
         # Said once: with few crops every round is so, and the record has its number of clusters.
         logger.info(
@@ -146,28 +149,33 @@ def train_round(
         **terms,
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
+        **units.record(found.labels, context.crops.camera_ids),
     }
     return StageResult({"optimiser": optimiser.state_dict()}, record, found.labels)
 
 
-def label_crops(context: TrainingContext, features: Tensor, settings: LabelSettings) -> PseudoLabels:
+def label_crops(context: TrainingContext, features: Tensor, settings: LabelSettings, units: Units) -> PseudoLabels:
     """Return pseudo-labels over all cameras, as the first process finds them.
 
     Args:
         context: The round's working place.
         features: L2-normalised. Shape (n, d).
         settings: How.
+        units: What is compared: tracklets, by the means of their crops' features, or the crops themselves.
 
     Raises:
         TrainingError: If there are fewer than two clusters.
     """
     context.report("cluster", 0, 1)
     camera_ids = context.crops.camera_ids
-    labeller = labeller_with(context.settings, settings, round_index=context.round_index)
+    labeller = labeller_with(
+        context.settings, settings, round_index=context.round_index, crops_a_unit=units.crops_a_unit
+    )
 
     def label() -> PseudoLabels:
-        similarity = CosineSimilarity(camera_centred(features, camera_ids, centring=settings.centring))
-        found = labeller.label(similarity, camera_ids=camera_ids)
+        centred = camera_centred(features, camera_ids, centring=settings.centring)
+        similarity, known = CosineSimilarity(units.mean_features(centred)), units.known(centred)
+        found = units.to_crops(labeller.label(similarity, camera_ids=camera_ids[units.first_crops], known=known))
         _check_found(found, settings, "cluster")
         if settings.one_camera_clusters == "drop":
             found = across_cameras(found, camera_ids)
@@ -179,13 +187,18 @@ def label_crops(context: TrainingContext, features: Tensor, settings: LabelSetti
     return found
 
 
-def labeller_with(settings: Settings, labels: LabelSettings, *, round_index: int) -> Labeller:
+def labeller_with(
+    settings: Settings, labels: LabelSettings, *, round_index: int, crops_a_unit: float = 1.0
+) -> Labeller:
     """Return the labeller of a round, from 0: the method's own distance and clusters, compared as --distance says.
+
+    `crops_a_unit` is as in `labeller_of`.
 
     Raises:
         SettingsError: If settings name something that does not exist.
     """
-    return labeller_of(stage2_distance(_as_stage2(settings, labels), round_index=round_index), labels.clusters)
+    distance = stage2_distance(_as_stage2(settings, labels), round_index=round_index)
+    return labeller_of(distance, labels.clusters, crops_a_unit=crops_a_unit)
 
 
 def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings) -> Settings:
@@ -217,15 +230,17 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
             f"All {len(crops)} crops of {crops.name} are of one camera, so --own.one-camera-clusters drop would leave "
             "no cluster to train on. Say keep."
         )
+    check_tracklets(crops, settings.tracklets)
+    compared = sum(most_units_by_camera(crops, settings.tracklets))
     width = backbone_spec(settings.model.backbone).num_features
 
     def needed(distance: DistanceSettings) -> int:
         given = replace(settings, distance=distance)
         labellers = [labeller_with(given, labels, round_index=index) for index in (0, 1)]
-        labelling = max(labeller.memory(len(crops), num_features=width) for labeller in labellers)
+        labelling = max(labeller.memory(compared, num_features=width) for labeller in labellers)
         return memory_of_features(len(crops), width) + labelling
 
-    check_comparison_fits(len(crops), settings.distance, needed)
+    check_comparison_fits(compared, settings.distance, needed)
 
 
 def batch_of(work: RoundSettings) -> StepBatch:

@@ -15,7 +15,7 @@ import torch
 from iics.arrays import IntArray
 from iics.config import Settings
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
-from iics.errors import TrainingError, named
+from iics.errors import TrainingError, check_setting, named
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.models.backbone_spec import backbone_spec
 from iics.training.context import TrainingContext
@@ -93,9 +93,14 @@ def check_identities(crops: CropSet, settings: Settings) -> None:
     """Refuse crops with fewer than two identities, and warn of crops that are left out.
 
     Raises:
-        SettingsError: If there is no such loss.
+        SettingsError: If there is no such loss, or tracklets are to be used.
         TrainingError: If there are no identities, or fewer than 2.
     """
+    check_setting(
+        not settings.tracklets.are_used,
+        "--tracklets.must-link and --tracklets.apart say how pseudo-labels are found; supervised training has none. "
+        "Leave them out.",
+    )
     named(LOSSES, settings.supervised.loss, what="loss")
     labels = identity_labels(crops)
     num_identities, num_left_out = int(labels.max()) + 1, int((labels == LEFT_OUT).sum())

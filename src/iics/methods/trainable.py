@@ -14,6 +14,8 @@ from iics.crops import CropSet
 from iics.device import processes_here
 from iics.errors import TrainingError, check_setting, named
 from iics.labelling.labeller import labeller_of, max_dense_crops, stage2_distance
+from iics.labelling.units import most_units_by_camera
+from iics.labelling.usable_tracklets import check_tracklets
 from iics.memory import free_memory
 from iics.methods.iics.stage1 import groups_that_fit
 from iics.models.backbone_spec import backbone_spec
@@ -41,10 +43,12 @@ def check_trainable(crops: CropSet, settings: Settings) -> None:
     if max(sizes) < 2:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")
     SEARCHES[settings.distance.neighbour_search].check()
-    compared = max(sizes) if settings.stages == "stage1" else len(crops)
+    check_tracklets(crops, settings.tracklets)
+    sizes = most_units_by_camera(crops, settings.tracklets)
+    compared = max(sizes) if settings.stages == "stage1" else sum(sizes)
 
     def needed(distance: DistanceSettings) -> int:
-        return predicted_memory(sizes, replace(settings, distance=distance))
+        return predicted_memory(sizes, replace(settings, distance=distance), num_crops=len(crops))
 
     check_comparison_fits(compared, settings.distance, needed)
 
@@ -126,7 +130,7 @@ def check_choices(settings: Settings) -> None:
     )
 
 
-def predicted_memory(sizes: list[int], settings: Settings) -> int:
+def predicted_memory(sizes: list[int], settings: Settings, *, num_crops: int | None = None) -> int:
     """Return the most bytes that features, comparing and clustering take on this machine.
 
     Pixels do not count: they are in a file that the kernel maps and drops as needed, or are decoded batch by batch.
@@ -135,15 +139,17 @@ def predicted_memory(sizes: list[int], settings: Settings) -> int:
     (`check_scores_fit`).
 
     Args:
-        sizes: Crops of each camera.
+        sizes: Crops of each camera, or tracklets where these are labelled.
         settings: Of the run, which is not supervised.
+        num_crops: Crops that have features; None for the sum of sizes.
     """
-    num_crops, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
+    num_compared, width = sum(sizes), backbone_spec(settings.model.backbone).num_features
     of_camera = labeller_of(settings.distance, settings.stage1.clusters)
     of_all = [labeller_of(distance, settings.stage2.clusters) for distance in _stage2_distances(settings)]
     groups = groups_that_fit(sizes, of_camera.max_dense_crops)
     stage1 = max(sum(of_camera.memory(sizes[camera], num_features=width) for camera in group) for group in groups)
-    stage2 = max(labeller.memory(num_crops, num_features=width) for labeller in of_all)
+    stage2 = max(labeller.memory(num_compared, num_features=width) for labeller in of_all)
+    num_crops = num_compared if num_crops is None else num_crops
     if settings.stages == "both":
         num_scores = sum(of_camera.clustering.expected_number(size) for size in sizes)
         stage2 += SIMILARITIES[settings.stage2.similarity].memory(num_crops, num_scores) * processes_here()

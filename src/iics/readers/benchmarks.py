@@ -191,9 +191,9 @@ SAMPLE_ARCHIVE = Path(__file__).with_name("people-dev.zip")
 
 
 def load_sample() -> DataSplits:
-    """Return the sample: 150 rendered people to train on, 150 others to test on, six cameras.
+    """Return the sample: 150 rendered people to train on, 150 others to test on, six cameras; tracklets and times.
 
     Raises:
         DataError: If the archive is missing from the installation or damaged.
     """
-    return load_market_layout(SAMPLE_ARCHIVE, name="sample")
+    return read_split_folders(SAMPLE_ARCHIVE, split_folders.SAMPLE, name="sample")

@@ -13,6 +13,8 @@ from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import LayoutPlace, listed
 
+FRAMES_A_SECOND = 25.0
+"""Of names that count frames: what matters is which frames are the same, and that times overlap."""
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 
 
@@ -23,7 +25,8 @@ class CropNames:
     Attributes:
         title: The data set, for messages.
         pattern: What a whole name matches, in any case, from the folder of its split on; with groups `identity` and
-            `camera`.
+            `camera`. With a group `sequence`, an identity's crops of one camera and sequence are a tracklet, and a
+            group `frame` counts frames on one clock.
         example: A name.
         parts: What its parts are.
         num_cameras: Cameras are numbered from 1 to this; None if any number will do.
@@ -41,12 +44,13 @@ class CropNames:
 
 
 class ListedCrop(NamedTuple):
-    """One crop: its file, who is on it, the number of the camera as the data set counts, and its tracklet if known."""
+    """One crop: its file, who is on it, its camera as the data set counts; tracklet and frame if known."""
 
     path: Path
     identity: int
     camera: int
     tracklet: int = -1
+    frame: int = -1
 
 
 def matched_files(
@@ -83,11 +87,19 @@ def crops_of(place: LayoutPlace, folder: str, names: CropNames, *, needed: str) 
         DataError: As `matched_files`, and if a camera does not exist.
     """
     crops = []
+    numbers: dict[tuple[str, ...], int] = {}
     for match, path in matched_files(place, folder, names, needed=needed):
         camera = int(match["camera"])
         if names.num_cameras is not None:
             check_camera(camera, num_cameras=names.num_cameras, file=f"{place.name}/{folder}/{match.string}")
-        crops.append(ListedCrop(path, int(match["identity"]) + 1 - names.first_identity, camera))
+        identity = int(match["identity"]) + 1 - names.first_identity
+        crop = ListedCrop(path, identity, camera)
+        if "sequence" in match.re.groupindex:
+            followed = match["identity"], match["camera"], match["sequence"]
+            # Junk and distractors are many, under one name.
+            tracklet = numbers.setdefault(followed, len(numbers)) if identity > DISTRACTOR_IDENTITY else -1
+            crop = crop._replace(tracklet=tracklet, frame=int(match["frame"]))
+        crops.append(crop)
     return crops
 
 
@@ -109,13 +121,14 @@ def splits_of(
     def crop_set(split: str, crops: list[ListedCrop]) -> CropSet | None:
         if not crops:
             return None
-        tracklets = np.array([crop.tracklet for crop in crops])
+        tracklets, frames = (np.array([getattr(crop, field) for crop in crops]) for field in ("tracklet", "frame"))
         return CropSet(
             paths=tuple(crop.path for crop in crops),
             camera_ids=np.array([indices[crop.camera] for crop in crops]),
             camera_names=tuple(map(str, cameras)),
             identity_ids=np.array([crop.identity for crop in crops]),
             tracklet_ids=tracklets if tracklets.max() >= 0 else None,
+            times=frames / FRAMES_A_SECOND if frames.max() >= 0 else None,
             archive=archive,
             name=f"{name} {split}",
         )

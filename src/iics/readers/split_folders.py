@@ -27,6 +27,11 @@ ANY_MARKET = CropNames(
     "identity, camera and sequence, frame, box",
 )
 MARKET1501 = replace(ANY_MARKET, num_cameras=6)
+SAMPLE = replace(
+    MARKET1501,
+    pattern=rf"{_IDENTITY}_{_CAMERA}s(?P<sequence>[0-9]+)_(?P<frame>[0-9]{{1,9}})_[0-9]+{_IMAGE}",
+    parts="identity, camera and sequence (a tracklet of that identity), frame on one clock, box",
+)
 DUKEMTMC = CropNames(
     "DukeMTMC-reID",
     rf"{_IDENTITY}_{_CAMERA}_f[0-9]+{_IMAGE}",

@@ -22,6 +22,8 @@ PURE_ENTROPY = 0.1
 """Of the most there could be: about the share of the pairs across cameras of a person that clusters hold."""
 SINGLETON_SHARE = 0.25
 """A crop alone in its cluster teaches nothing about what may change between crops of a person."""
+BROKEN_SHARE = 0.1
+"""Of the tracklets: a good tracker breaks a few in a hundred; of whole ones, 0.4 % are called broken on the sample."""
 FALL_FROM_BEST = 0.05
 """Of mAP, as a fraction; rounds differ by less at constant learning rates."""
 _MOST_NAMED = 8
@@ -250,6 +252,19 @@ def _accuracy(run: ToldRun) -> Iterator[RunWarning]:
         )
 
 
+def _broken_tracklets(run: ToldRun) -> Iterator[RunWarning]:
+    for stage, did in run.trained[-1].stages.items():
+        tracklets, broken = did.terms.get("tracklets") or 0, did.terms.get("broken_tracklets") or 0
+        if broken > BROKEN_SHARE * tracklets:
+            yield RunWarning(
+                "Many tracklets seem broken",
+                f"In {stage_title(stage)} of round {run.trained[-1].number}, {broken:.0f} of {tracklets:.0f} tracklets "
+                "look as if they jumped to another individual; they were not trusted.",
+                "Look at some of them, and at iics check-data. If the tracker is often wrong, label crops by "
+                "themselves (without --tracklets.must-link).",
+            )
+
+
 _FINDERS: Sequence[Callable[[ToldRun], Iterator[RunWarning]]] = (
     _giant_cluster,
     _camera_pure_clusters,
@@ -258,6 +273,7 @@ _FINDERS: Sequence[Callable[[ToldRun], Iterator[RunWarning]]] = (
     _loss,
     _cameras_that_sat_out,
     _accuracy,
+    _broken_tracklets,
 )
 
 

@@ -18,6 +18,7 @@ from iics.crops import DataSplits
 from iics.device import choose_device
 from iics.errors import TrainingError, check_setting
 from iics.labelling.labeller import labeller_of
+from iics.labelling.units import most_units_by_camera
 from iics.measure import measured
 from iics.memory import free_memory
 from iics.methods.by_name import method_of, settings_for, stages_of
@@ -145,11 +146,13 @@ def estimate_run(
     device = torch.device(choose_device(settings.device))
     engine = choose_engine(settings.engine, backbone=settings.model.backbone, device=device)
     sizes = [size for size in np.bincount(train.camera_ids).tolist() if size > 1]
+    whole = replace(settings.tracklets, broken="trust")  # few are broken
+    compared = [size for size in most_units_by_camera(train, whole) if size > 1]
     reading = probe_reading(train, settings)
     try:
         with at_work(engine):
             phases = _Phases.probe(settings, engine, len(sizes), seconds_a_phase)
-            clustering = _clusterings(settings, sizes, title)
+            clustering = _clusterings(settings, compared, title)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"A training step does not fit onto {device}: {str(error).split('. ')[0]}. Train with batches in parts "
@@ -166,7 +169,7 @@ def estimate_run(
         num_cores=os.cpu_count() or 1,
         works=tuple(_repeated(work, num_seeds) for work in works),
         start_seconds=sum(speed.first_seconds for speed in speeds),
-        clustering_bytes=predicted_memory(sizes, settings),
+        clustering_bytes=predicted_memory(compared, settings, num_crops=len(train)),
         step_bytes=phases.step_bytes(settings.engine.parts) if device.type == "cpu" else None,
         free_bytes=free_memory(),
         pixel_bytes=(len(train) + _num_tested(splits)) * size.height * size.width * 3,

@@ -207,15 +207,16 @@ def _state(folder: RunFolder) -> tuple[Settings, Checkpoint | None, RunCrops | N
 
 
 def _check_same_data(folder: RunFolder, crops: CropSet, pictures: RunCrops | None) -> None:
-    """Refuse other crops by their names where the run, of an older version, kept no contents; and other identities."""
+    """Refuse other crops by their names where an older version kept no contents; other identities or tracklets."""
     if pictures is None:
         folder.check_same_crops(crops)
     else:
         folder.check_same_identities(crops)
+    folder.check_same_tracklets(crops)
 
 
 def _check_same_crops_everywhere(crops: CropSet, processes: Processes) -> None:
-    if len(set(processes.gather(crops.fingerprint()))) > 1:
+    if len(set(processes.gather((crops.fingerprint(), crops.tracklet_fingerprint())))) > 1:
         raise TrainingError(
             f"The processes do not see the same crops as {crops.name}. Give every machine the same files, below the "
             "same folders."

@@ -17,7 +17,7 @@ MOMENTS = ("every-round", "end", "never")
 """When a run is measured, as `iics train --evaluate` has it."""
 
 _WAY_OUT = "Restore the file from a copy, or start a new run."
-_TEXTS = ("name", "fingerprint", "identities", "started", "run", "settings", "deciding_settings")
+_TEXTS = ("name", "fingerprint", "identities", "tracklets", "started", "run", "settings", "deciding_settings")
 
 
 @dataclass(frozen=True, eq=False)

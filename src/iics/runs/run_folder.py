@@ -105,6 +105,8 @@ class RunFolder:
             }
             if method.uses_identities:
                 data["identities"] = crops.identity_fingerprint()
+            if settings.tracklets.are_used:
+                data["tracklets"] = crops.tracklet_fingerprint()
             RunData(folder.path / "data.json", data).write()
             write_atomically(folder.path / "settings.json", to_json(settings))  # the last: now it is a run
         return folder
@@ -223,6 +225,18 @@ class RunFolder:
         if self.data().values.get("identities", crops.identity_fingerprint()) != crops.identity_fingerprint():
             raise RunFolderError(
                 f"{self.path} was trained on other identities of these crops, so the run cannot go on with them."
+            )
+
+    def check_same_tracklets(self, crops: CropSet) -> None:
+        """Refuse other tracklets or times than those that a run was started with, where it uses them.
+
+        Raises:
+            RunFolderError: If they are.
+        """
+        if self.data().values.get("tracklets", crops.tracklet_fingerprint()) != crops.tracklet_fingerprint():
+            raise RunFolderError(
+                f"{self.path} was started with other tracklets or times of these crops, which its labels depend on "
+                "(--tracklets), so the run cannot go on with them. Read the crops from the same table or pattern."
             )
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:

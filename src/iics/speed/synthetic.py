@@ -53,6 +53,7 @@ def synthetic_crops(
     num_features: int = 2048,
     noise: float = 1.0,
     temperature: float = 0.1,
+    crops_a_tracklet: int = 1,
     seed: int = 0,
 ) -> SyntheticCrops:
     """Return crops = identity + camera offset + noise, drawn in 64 dimensions and spread over all features.
@@ -66,6 +67,7 @@ def synthetic_crops(
         num_features: Length d of a feature vector.
         noise: Length of what is different in every crop.
         temperature: Divides the cosines before the softmax; small values make scores peaked.
+        crops_a_tracklet: Crops that follow each other are of one identity and camera, so many at a time.
         seed: Of everything drawn.
     """
     generator = np.random.default_rng(seed)
@@ -74,8 +76,9 @@ def synthetic_crops(
         return generator.standard_normal((count, _LATENT), dtype=np.float32) / np.float32(_LATENT**0.5)
 
     num_identities = max(1, num_crops // _CROPS_EACH)
-    identity_ids = generator.integers(num_identities, size=num_crops)
-    camera_ids = np.arange(num_crops) % num_cameras
+    tracklets = np.arange(num_crops) // crops_a_tracklet
+    identity_ids = generator.integers(num_identities, size=int(tracklets[-1]) + 1)[tracklets]
+    camera_ids = tracklets % num_cameras
     latent = directions(num_identities)[identity_ids] + _CAMERA_OFFSET * directions(num_cameras)[camera_ids]
     latent += noise * directions(num_crops)
     spread = generator.standard_normal((_LATENT, num_features), dtype=np.float32)

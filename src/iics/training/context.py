@@ -11,6 +11,7 @@ from torch import Tensor
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.device import wait_for
+from iics.labelling.units import Units, single_crops, units_of
 from iics.models.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel
 from iics.models.tuning import learning_groups
@@ -95,6 +96,16 @@ class TrainingContext:
             progress=count,
         )
         return self.processes.gather_rows(features, shares)
+
+    def units(self, raw: Tensor) -> Units:
+        """Return what crops are labelled by, tracklets or crops, as the first process finds it; see `units_of`.
+
+        Args:
+            raw: Raw features. Shape (n, d).
+        """
+        if not self.settings.tracklets.are_used:
+            return single_crops(len(self.crops))
+        return self.processes.from_first(lambda: units_of(self.crops, l2_normalise(raw), self.settings.tracklets))
 
     def compare_pairs(self, raw: Tensor) -> PairHistograms:
         """Return how similar pairs of crops are, by kind of pair, as the first process finds it.

@@ -17,8 +17,9 @@ from iics.crops import CropSet
 from iics.device import sent
 from iics.errors import TrainingError
 from iics.labelling.centring import camera_centred
-from iics.labelling.labeller import labeller_of
+from iics.labelling.labeller import Prepared, labeller_of
 from iics.labelling.pseudo_labels import NO_CLUSTER, PseudoLabels, describe_pseudo_labels
+from iics.labelling.units import Units
 from iics.methods.method import Stage, StageResult, State
 from iics.models.features import l2_normalise
 from iics.models.heads import BNNeckHead
@@ -49,7 +50,8 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
     raw = context.raw_features()
 
     features = camera_centred(l2_normalise(raw), context.crops.camera_ids, centring=settings.centring)
-    cameras, pseudo_labels = with_clusters(context, cameras, label_cameras(context, features, cameras))
+    units = context.units(raw)
+    cameras, pseudo_labels = with_clusters(context, cameras, label_cameras(context, features, cameras, units))
     similarity = context.compare_pairs(raw)
     heads = [
         BNNeckHead(raw.shape[1], labels.num_clusters, generator=context.generator).to(context.model.device)
@@ -73,6 +75,7 @@ def train_stage1(context: TrainingContext, _state: State) -> StageResult:
         "num_steps": num_steps,
         "pseudo_labels": {name: asdict(found) for name, found in zip(names, statistics, strict=True)},
         "similarity": asdict(similarity),
+        **units.record(labels, context.crops.camera_ids, in_cameras=True),
     }
     return StageResult({"heads": [dict(head.state_dict()) for head in heads]}, record, labels)
 
@@ -95,26 +98,34 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
     return cameras
 
 
-def label_cameras(context: TrainingContext, features: Tensor, cameras: list[IntArray]) -> list[PseudoLabels]:
+def label_cameras(
+    context: TrainingContext, features: Tensor, cameras: list[IntArray], units: Units
+) -> list[PseudoLabels]:
     """Return each camera's pseudo-labels: its crops clustered among themselves (Eq. 4). Processes share the cameras.
 
     Distances use every core, camera after camera. Linkage uses one core, so it runs for several cameras at once.
     """
-    labeller = labeller_of(context.settings.distance, context.settings.stage1.clusters)
-    processes = context.processes
+    clusters, processes = context.settings.stage1.clusters, context.processes
+    labeller = labeller_of(context.settings.distance, clusters, crops_a_unit=units.crops_a_unit)
+    in_camera = [units.of_crops(members) for members in cameras]
     # Time grows with the square of a camera's crops: the largest first, dealt out to the processes in turn.
-    largest_first = sorted(range(len(cameras)), key=lambda at: -len(cameras[at]))
+    largest_first = sorted(range(len(cameras)), key=lambda at: -len(in_camera[at]))
     own = largest_first[processes.rank :: processes.count]
     found: list[PseudoLabels] = []
+
+    def prepared(at: int) -> Prepared:
+        own_features, own_units = features[torch.from_numpy(cameras[at]).to(features.device)], in_camera[at]
+        similarity = CosineSimilarity(own_units.mean_features(own_features))
+        return labeller.prepare(similarity, known=own_units.known(own_features))
+
     # Threads are enough: linkage is compiled and holds no interpreter lock.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for group in groups_that_fit([len(cameras[at]) for at in own], labeller.max_dense_crops):
-            places = [torch.from_numpy(cameras[own[at]]).to(features.device) for at in group]
-            prepared = [labeller.prepare(CosineSimilarity(features[place])) for place in places]
-            for labels in pool.map(labeller.cluster, prepared):
-                found.append(labels)
+        for group in groups_that_fit([len(in_camera[at]) for at in own], labeller.max_dense_crops):
+            waiting = [prepared(own[at]) for at in group]
+            for labels in pool.map(labeller.cluster, waiting):
+                found.append(in_camera[own[len(found)]].to_crops(labels))
                 context.report("cluster", len(found), len(own))
-            del prepared  # before the next group's distances are made
+            del waiting  # before the next group's distances are made
     by_camera = {at: labels for pairs in processes.gather(list(zip(own, found, strict=True))) for at, labels in pairs}
     return [by_camera[at] for at in range(len(cameras))]
 

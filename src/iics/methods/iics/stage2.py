@@ -16,6 +16,7 @@ from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras, camera_weights
 from iics.labelling.pseudo_labels import PseudoLabels, describe_pseudo_labels
+from iics.labelling.units import Units
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.method import Stage, StageResult, State
 from iics.methods.trainable import check_scores_fit
@@ -62,9 +63,10 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         power=settings.mu_power,
     )
     raw = context.raw_features()
+    units = context.units(raw)
     heads = heads_of(state.get("heads", []), context.model.device)
     mu = mu if heads else 0.0  # a round without stage 1 has no scores: Eq. 5 is then the cosine
-    pseudo_labels = _labels_to_train_on(context, raw, heads, mu=mu)
+    pseudo_labels = _labels_to_train_on(context, raw, heads, mu=mu, units=units)
     if pseudo_labels.num_clusters < 2:
         num_labelled, num_crops = pseudo_labels.num_labelled, len(context.crops)
         found = (
@@ -95,16 +97,19 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
         "num_steps": num_steps,
         "pseudo_labels": asdict(statistics),
         "similarity": asdict(similarity),
+        **units.record(pseudo_labels.labels, context.crops.camera_ids),
     }
     # Nothing is kept: heads and optimiser are new in every stage (Sec. 4.2).
     return StageResult({}, record, pseudo_labels.labels)
 
 
-def _labels_to_train_on(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
+def _labels_to_train_on(
+    context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float, units: Units
+) -> PseudoLabels:
     """Return the pseudo-labels without the clusters that settings drop; see `label_all_crops`."""
     settings, camera_ids = context.settings.stage2, context.crops.camera_ids
     drops = settings.one_camera_clusters == "drop"
-    found = label_all_crops(context, raw, heads, mu=mu)
+    found = label_all_crops(context, raw, heads, mu=mu, units=units)
     is_dense, least = settings.clusters.rule == "density", settings.clusters.least
     num_kept = (across_cameras(found, camera_ids) if drops else found).num_clusters
     if not (is_dense and num_kept < least):
@@ -120,7 +125,8 @@ def _labels_to_train_on(context: TrainingContext, raw: Tensor, heads: list[BNNec
             least,
         )
     cut = replace(settings, clusters=replace(settings.clusters, rule="auto"))
-    return label_all_crops(replace(context, settings=replace(context.settings, stage2=cut)), raw, heads, mu=mu)
+    by_cut = replace(context, settings=replace(context.settings, stage2=cut))
+    return label_all_crops(by_cut, raw, heads, mu=mu, units=units)
 
 
 def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> PseudoLabels:
@@ -135,7 +141,9 @@ def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> P
     return kept
 
 
-def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float) -> PseudoLabels:
+def label_all_crops(
+    context: TrainingContext, raw: Tensor, heads: list[BNNeckHead], *, mu: float, units: Units
+) -> PseudoLabels:
     """Return pseudo-labels over all cameras. The first process clusters; the others help to compute Eq. 9.
 
     Args:
@@ -143,21 +151,23 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
         raw: Raw features. Shape (n, d).
         heads: The heads of stage 1; without any, features alone are compared.
         mu: Weight of the score overlap in Eq. 5.
+        units: What is compared: tracklets, by the means of their crops' features and scores, or the crops themselves.
     """
     context.report("cluster", 0, 1)
     settings, processes = context.settings.stage2, context.processes
-    labeller = labeller_of(stage2_distance(context.settings, round_index=context.round_index), settings.clusters)
+    distance = stage2_distance(context.settings, round_index=context.round_index)
+    labeller = labeller_of(distance, settings.clusters, crops_a_unit=units.crops_a_unit)
     kind = named(SIMILARITIES, settings.similarity if heads else "cnn", what="stage2.similarity")
-    camera_ids = context.crops.camera_ids
-    features = camera_centred(l2_normalise(raw), camera_ids, centring=settings.centring)
-    crops = ComparedCrops(features, torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
+    features = camera_centred(l2_normalise(raw), context.crops.camera_ids, centring=settings.centring)
+    camera_ids, known = context.crops.camera_ids[units.first_crops], units.known(features)
+    crops = ComparedCrops(units.mean_features(features), torch.from_numpy(camera_ids.copy()).to(raw.device), mu)
     shared = None
     if kind.needs_scores:
         check_scores_fit(len(raw), sum(len(head.weight) for head in heads))
-        shared = SharedOverlap(processes, classifier_scores(raw, heads), num_cameras=len(heads))
+        shared = SharedOverlap(processes, units.mean(classifier_scores(raw, heads)), num_cameras=len(heads))
         crops = replace(crops, scores=shared.scores, num_heads=len(heads), overlap=shared.matrix)
     similarity = kind.compare(crops)
-    is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(raw))
+    is_shared = similarity.compares_scores and labeller.compares_all_pairs(len(units))
     # The other processes compute their rows of Eq. 9 here, and then wait for the first one's clusters below.
     if shared is not None and is_shared and not processes.is_first:
         shared.help()
@@ -167,10 +177,11 @@ def label_all_crops(context: TrainingContext, raw: Tensor, heads: list[BNNeckHea
             camera_ids=camera_ids,
             # With few cameras and weak features, the automatic number would be below what one camera needs alone.
             min_number=max([2, *(len(head.weight) for head in heads)]),  # the clusters of the fullest camera
+            known=known,
         )
     )
     context.report("cluster", 1, 1)
-    return found
+    return units.to_crops(found)
 
 
 def _train(context: TrainingContext, features: Tensor, pseudo_labels: PseudoLabels) -> dict[str, float]:
