@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.cluster import DBSCAN
 
-from iics.clustering import density
+from iics.clustering import density, near_pairs
 from iics.clustering.average_linkage import AllPairs
 from iics.clustering.density import DensityClusters
 from iics.clustering.near_pairs import NearPairs
@@ -107,7 +107,7 @@ def test_an_eps_beyond_the_graph_is_refused():
 
 
 def test_pairs_that_do_not_fit_are_refused_before_they_are_kept(monkeypatch):
-    monkeypatch.setattr(density, "free_memory", lambda: 100)
+    monkeypatch.setattr(near_pairs, "free_memory", lambda: 100)
     with pytest.raises(TrainingError, match=r"16 pairs of 4 crops lie within clusters\.eps 1\.5; .* smaller eps"):
         clusters(line(0, 0.1, 0.2, 0.3), eps=1.5, min_crops=2)
 

@@ -41,7 +41,6 @@ def test_options_of_the_pages_are_those_of_the_help_text(name, kind, capsys):
 
 def test_settings_of_presets_stand_beside_the_default():
     assert set(BY_NAME) == {"market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"}
-    assert "| `--stage1.epochs`<br>1 to 1000 | `2`<br>msmt17: `12` |" in SETTINGS_PAGE
-    assert "| `2`<br>own-cameras, sample: `auto` |" not in SETTINGS_PAGE
+    assert "| `--stage1.epochs`<br>1 to 1000 | `2`<br>msmt17: `12`<br>own-cameras, own-cameras-offline: `1` |" in SETTINGS_PAGE
     assert "| `fixed`<br>own-cameras, sample, own-cameras-offline: `auto` |" in SETTINGS_PAGE
     assert "| `800`<br>msmt17: `1200`<br>own-cameras, sample, own-cameras-offline: `600` |" in SETTINGS_PAGE
