@@ -218,6 +218,7 @@ class Flags(list[str]):
 def tiny_flags() -> Flags:
     """`tiny_settings` as flags of `iics train`."""
     flags = {
+        "preset": "iics",
         "backbone": "test_efficientnet",
         "weights": "none",
         "height": _HEIGHT,

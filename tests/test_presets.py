@@ -110,5 +110,5 @@ def test_a_preset_survives_the_settings_file(name, tmp_path):
 
 
 def test_presets_are_found_by_name():
-    assert set(BY_NAME) == {"market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"}
+    assert set(BY_NAME) == {"market1501", "dukemtmc", "msmt17", "iics", "own-cameras", "own-cameras-offline", "sample"}
     assert BY_NAME["msmt17"] is MSMT17

@@ -29,26 +29,26 @@ MSMT17 = replace(
 )
 """Sec. 4.2: 12 epochs in stage 1, 1200 clusters in stage 2."""
 
-_IICS_WITHOUT_CONSTANTS = replace(
+IICS = replace(
     MARKET1501,
     stage1=Stage1Settings(steps_per_epoch="mean", clusters=ClusterSettings(rule="auto")),
     stage2=Stage2Settings(clusters=ClusterSettings(rule="auto")),
 )
-"""The paper's method for data of unknown size: numbers of clusters chosen without labels, small cameras cycled."""
+"""The paper's method on data of unknown size: numbers of clusters chosen without labels, small cameras cycled."""
 
 SAMPLE = replace(
-    _IICS_WITHOUT_CONSTANTS,
+    IICS,
     model=ModelSettings(backbone="efficientnet_lite0", height=128, width=64),
-    stage2=replace(_IICS_WITHOUT_CONSTANTS.stage2, mu=0.05),
+    stage2=replace(IICS.stage2, mu=0.05),
     rounds=4,
 )
 """Minutes on two cores, offline: efficientnet_lite0 on 128x64 crops, and a larger mu because the rounds are few."""
 
 OWN_CAMERAS = replace(
-    _IICS_WITHOUT_CONSTANTS,
+    IICS,
     distance=DistanceSettings(k1=15, k2=4, lambda_value=0.0),
     stage1=replace(
-        _IICS_WITHOUT_CONSTANTS.stage1,
+        IICS.stage1,
         epochs=1,
         backbone_learning_rate=0.001,
         head_learning_rate=0.01,
@@ -85,6 +85,7 @@ BY_NAME: dict[str, Settings] = {
     "market1501": MARKET1501,
     "dukemtmc": DUKEMTMC,
     "msmt17": MSMT17,
+    "iics": IICS,
     "own-cameras": OWN_CAMERAS,
     "sample": SAMPLE,
     "own-cameras-offline": OWN_CAMERAS_OFFLINE,

@@ -67,12 +67,12 @@ def test_training_fills_the_run_folder(trained, market_people):
 def test_flags_become_settings(trained, tiny_settings):
     out, _ = trained
     flags = with_resolved_settings(replace(tiny_settings, rounds=1))
-    # What no flag names comes from the preset that fits the data.
+    # What no flag names comes from the preset.
     assert RunFolder.open(out).settings() == replace(
         flags,
-        stage1=replace(flags.stage1, steps_per_epoch=presets.OWN_CAMERAS.stage1.steps_per_epoch),
+        stage1=replace(flags.stage1, steps_per_epoch=presets.IICS.stage1.steps_per_epoch),
         stage2=replace(
-            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.OWN_CAMERAS.stage2.clusters.quantile)
+            flags.stage2, clusters=replace(flags.stage2.clusters, quantile=presets.IICS.stage2.clusters.quantile)
         ),
     )
 
@@ -113,7 +113,8 @@ def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(
 def test_a_folder_alone_is_trained_on_with_settings_that_are_chosen_told_and_kept(
     iics, folder_people, tiny_flags, tmp_path
 ):
-    flags = [flag for flag in tiny_flags.but("--rounds=1") if not flag.startswith(("--height", "--width"))]
+    own = tiny_flags.but("--rounds=1", "--preset=own-cameras")
+    flags = [flag for flag in own if not flag.startswith(("--height", "--width"))]
     finished = iics("train", folder_people, "--out", tmp_path / "run", *flags)
     assert finished.code == 0, finished.stderr
     chosen, time, better, start = finished.stderr.splitlines()[:4]
@@ -347,16 +348,6 @@ def test_person_in_train_and_test_is_refused(train_refusal, damaged):
     crop = next((damaged / "bounding_box_train").glob("0003*"))
     shutil.copy(crop, damaged / "query" / crop.name)
     assert "identities both in train and in query or gallery: 1, e.g. 0003" in train_refusal("market-layout", damaged)
-
-
-def test_one_camera_only_is_refused(train_refusal, folder_people, tmp_path):
-    cameras = tmp_path / "cameras"
-    shutil.copytree(folder_people / "hall", cameras / "hall")
-    message = train_refusal("folder", cameras)
-    assert message == (
-        "All 18 crops of cameras train are of camera hall; learning the same person across cameras needs at least 2 "
-        "cameras."
-    )
 
 
 def test_camera_of_one_crop_is_warned_of_by_name(iics, folder_people, tiny_flags, tmp_path, caplog):

@@ -110,7 +110,7 @@ def test_quick_has_the_papers_clusters_per_identity():
         ("market1501", presets.MARKET1501),
         ("dukemtmc", presets.DUKEMTMC),
         ("msmt17", presets.MSMT17),
-        ("market-layout", presets.OWN_CAMERAS),
+        ("market-layout", presets.IICS),
     ],
 )
 def test_the_papers_preset_fits_the_data_and_compares_by_cosine(make_splits, name, preset):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from iics.runs.fitted_settings import FittedSettings
     from iics.training.distributed import Processes
 
-PresetName = Literal["market1501", "dukemtmc", "msmt17", "own-cameras", "own-cameras-offline", "sample"]
+PresetName = Literal["market1501", "dukemtmc", "msmt17", "iics", "own-cameras", "own-cameras-offline", "sample"]
 _SUPERVISED, _SUBJECT = "--supervised", "--subject"
 _CHOSEN = ("--backbone", "--height", "--width", "--rounds")
 _PRESET_OF_DATA: dict[str, PresetName] = {

@@ -88,7 +88,7 @@ def make_study(
     else:
         if other is not None:
             check_measurable(other)
-        settings = _PAPER_SETTINGS.get(splits.name, presets.OWN_CAMERAS)
+        settings = _PAPER_SETTINGS.get(splits.name, presets.IICS)
         supervised_rounds = settings.rounds
     model = replace(settings.model, weights=weights)
     distance = replace(settings.distance, kind="cosine")
