@@ -179,8 +179,8 @@ def test_too_few_dense_places_are_told_of_and_the_dendrogram_is_cut_instead(cont
     assert caplog.records == []
     assert same_partition(labelled(least=2), PEOPLE)
     assert [record.getMessage() for record in caplog.records] == [
-        "Round 1: density found 0 clusters to train on among 16 crops, fewer than stage2.clusters.least 2; the round "
-        "trains on all clusters of the rule auto."
+        "Round 1: density found 0 clusters to train on among 16 crops, fewer than stage2.clusters.least 2; this "
+        "round, and others like it, train on all clusters of the rule auto."
     ]
 
 

@@ -116,9 +116,10 @@ def _labels_to_train_on(
         return _without_one_camera_clusters(found, camera_ids) if drops else found
     # Few crops, or features that know nobody yet: hardly any place is dense, and a mean distance says more.
     if context.processes.is_first:
-        logger.warning(
-            "Round %d: density found %d clusters to train on among %d crops, fewer than stage2.clusters.least %d; the "
-            "round trains on all clusters of the rule auto.",
+        logger.log(
+            logging.WARNING if context.round_index == 0 else logging.DEBUG,  # said once; records have every round
+            "Round %d: density found %d clusters to train on among %d crops, fewer than stage2.clusters.least %d; this "
+            "round, and others like it, train on all clusters of the rule auto.",
             context.round_index + 1,
             num_kept,
             len(found.labels),
