@@ -74,7 +74,7 @@ def test_only_the_first_network_may_ask_the_server():
 
 @pytest.mark.parametrize(
     ("machine", "crops", "rounds"),
-    [(LAPTOP, 120, 10), (LAPTOP, 12_936, 6), (LAPTOP, 100_000, 4), (SERVER, 100_000, 10), (GPU, 100_000, 40)],
+    [(LAPTOP, 120, 10), (LAPTOP, 22_000, 8), (LAPTOP, 100_000, 6), (SERVER, 100_000, 10), (GPU, 100_000, 40)],
 )
 def test_more_crops_or_fewer_cores_mean_fewer_rounds_on_a_processor(machine, crops, rounds):
     assert fitted(machine, crops=crops).settings.rounds == rounds
