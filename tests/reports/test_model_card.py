@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from iics import presets
 from iics.errors import RunFolderError, WeightsError
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED
@@ -16,6 +17,7 @@ from iics.reports.model_card import RESPONSIBLE_USE, Markdown, escaped, model_ca
 from iics.reports.model_facts import ModelFacts
 from iics.reports.told_run import ToldRun
 from iics.runs.record import RoundRecord
+from iics.settings_json import to_json
 from iics.shown_name import shown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -193,12 +195,8 @@ def test_thresholds_are_a_table_and_a_limit():
 
 
 def test_a_preset_that_was_named_is_told_and_does_not_differ_by_what_it_chose():
-    from dataclasses import asdict, replace
-
-    from iics import presets
-
     chosen = replace(presets.OWN_CAMERAS, model=presets.SAMPLE.model, rounds=4)
-    settings = json.loads(json.dumps(asdict(chosen)))
+    settings = json.loads(to_json(chosen))
     fits = "which fits network, size and rounds to crops and machine."
     assert f"Those of the preset own-cameras, {fits}" in model_card(facts(settings=settings))
     named = model_card(facts(settings=settings, data={"preset": "own-cameras-offline"}))
@@ -305,3 +303,15 @@ def test_the_card_of_a_model_of_animals_speaks_of_animals():
     assert "crops of one animal lie close together" in text
     assert "name: animal re-identification" in text
     assert re.findall(r".{0,40}\b(?:person|people)\b.{0,40}", text) == []
+
+
+def test_what_a_run_took_beyond_the_paper_is_said():
+    def card_of(settings):
+        return model_card(facts(settings=json.loads(to_json(settings))))
+
+    assert "Beyond that paper" not in card_of(presets.IICS)
+    assert (
+        "Beyond that paper, this run took: labels from features less their camera's mean, density clusters that grow, "
+        "no clusters of one camera, batches of as many cameras as a cluster has, camera proxies, stage 1 in the first "
+        "round only, rates that fall in every round."
+    ) in card_of(presets.OWN_CAMERAS)

@@ -16,6 +16,7 @@ from iics.atomic import write_atomically
 from iics.models.backbone_spec import known_backbone
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.models.score_meaning import NOT_CALIBRATED, measured_elsewhere, rate_text, source_text, too_few
+from iics.reports.beyond_paper import beyond_paper
 from iics.reports.model_facts import ModelFacts
 from iics.shown_name import shown
 
@@ -85,6 +86,7 @@ def model_card(facts: ModelFacts) -> str:
         is_one_camera=facts.run.num_cameras == 1,
         rounds_are=_rounds_are(method := str(facts.run.settings.get("method", "iics")), facts),
         is_of_paper=facts.run.is_supervised or method == "iics",
+        beyond=", ".join(beyond_paper(facts.run.settings)) if method == "iics" else "",
         identities=facts.use_of_identities,
         data_note=_DATA_NOTES.get(facts.reader, ""),
         cameras=list((facts.run.crops_per_camera or {}).items()),
