@@ -63,6 +63,13 @@ def test_tracklets_are_numbered_within_what_stands_for_the_camera(table):
     assert load_csv(table(*ROWS), camera_by="none").train.tracklet_ids.tolist() == [0, 0, 0]
 
 
+def test_tracklets_of_one_name_in_two_cameras_stay_two_whatever_stands_for_the_camera(table, caplog):
+    rows = ("path,camera,site,tracklet", "a.png,x,s,7", "b.png,y,s,7", "c.png,x,s,7")
+    for rule in ("site", "none"):
+        assert load_csv(table(*rows), camera_by=rule).train.tracklet_ids.tolist() == [0, 1, 0]
+    assert "columns that are not used: 'camera'" not in caplog.text
+
+
 def test_boxes_of_one_frame_may_show_two_flanks(table):
     rows = ("path,flank,left,top,width,height", "a.png,left,0,0,5,9", "a.png,right,6,0,5,9")
     assert cameras_of(load_csv(table(*rows), camera_by="flank").train) == ["left", "right"]

@@ -66,7 +66,9 @@ def check_columns(
         raise DataError(f"{table} has no column path; it is needed. Found: {_listed(names)}.{hint}")
     if camera_by is None and not parts:
         _check_no_camera(names, table=table)
-    used = used_columns(box, parts) - ({"camera"} - set(parts))
+    used = used_columns(box, parts)
+    if "tracklet" not in names:  # whose names are unique within the camera that is told, whatever stands for it
+        used -= {"camera"} - set(parts)
     unused = [name for name in names if name not in used and name not in NOT_USED]
     if unused:
         logger.warning("%s: columns that are not used: %s.%s", table, _listed(unused), _renaming(unused, names, parts))

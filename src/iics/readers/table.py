@@ -108,17 +108,25 @@ def splits_of_table(table: CropTable) -> DataSplits:
         if column in table.columns
     }
     cameras = cameras_by(table.camera_parts, table.columns, table.places)
+    followed_by = _followed_by(cameras, table)
     table = replace(table, columns={**table.columns, **names, "camera": cameras})
     rows = _rows_of_splits(table)
     _check_files(table)
-    crops = _numbers(table)
+    crops = _numbers(table, followed_by)
     _check_listed_once(table, crops, rows)
     _check_identities_apart(table, crops, rows)
     sets = {split: _crop_set(table.name, split, crops, rows[split]) for split in SPLITS if rows[split]}
     return DataSplits(table.name, sets.get("train"), sets.get("query"), sets.get("gallery"))
 
 
-def _numbers(table: CropTable) -> _Crops:
+def _followed_by(cameras: Sequence[str], table: CropTable) -> Sequence[str]:
+    """Return what names of tracklets are unique within: also the camera that is told, where something stands for it."""
+    if "camera" in table.camera_parts or "camera" not in table.columns:
+        return cameras
+    return [" + ".join(pair) for pair in zip(cameras, table.columns["camera"], strict=True)]
+
+
+def _numbers(table: CropTable, followed_by: Sequence[str]) -> _Crops:
     cameras, identities = table.columns["camera"], table.column("identity")
     camera_names = tuple(natural_order(cameras))
     camera_of = {camera: number for number, camera in enumerate(camera_names)}
@@ -132,7 +140,7 @@ def _numbers(table: CropTable) -> _Crops:
         identity_ids=identity_numbers(identities, table.places),
         has_identity=np.array([value != "" for value in identities]),
         times=times_in_seconds(table.column("time"), table.places),
-        tracklet_ids=tracklet_numbers(table.column("tracklet"), cameras),
+        tracklet_ids=tracklet_numbers(table.column("tracklet"), followed_by),
         boxes=boxes,
     )
 
