@@ -117,6 +117,13 @@ def unbroken(people: DataSplits, tiny_settings: Settings, tmp_path_factory: pyte
     return UnbrokenRun(run, at_stage)
 
 
+@pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look at the crops and no report when training ends: they take longer than training in tests of neither."""
+    monkeypatch.setattr("iics.trained_run.judge", lambda *_: None)
+    monkeypatch.setattr("iics.trained_run.write_report", lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def as_first_version() -> Callable[[Path], None]:
     """Write a run folder's checkpoints, settings and data as versions before 2.0 did, which knew no methods."""

@@ -25,6 +25,7 @@ def decodings(monkeypatch):
 
     monkeypatch.setattr(reid_model, "load_pixels", count)
     monkeypatch.setattr(trained_run, "judge", lambda *_: None)  # looks at training crops, which are not counted here
+    monkeypatch.setattr(trained_run, "write_report", lambda _: None)  # takes longer than these trainings
     return sizes
 
 

@@ -267,6 +267,22 @@ def screen_after(sent):
     return [line.rstrip() for line in lines if line.strip()]
 
 
+def test_what_is_told_beside_a_live_line_stays_whole_and_the_cursor_comes_back(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with training_display() as show:
+        show(step(1, loss=2.5))
+        sys.stderr.write("WARNING: Camera 9 has 1 crop(s).\n")
+        show(step(2, loss=2.25))
+    sent = stream.getvalue()
+    assert "round 1/4  stage 1: loss 2.25" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
+    assert screen_after(sent) == ["WARNING: Camera 9 has 1 crop(s)."]
+    assert sent.rindex("\x1b[?25h") > sent.rindex("\x1b[?25l")
+
+
+@pytest.mark.slow
 def test_terminal_shows_a_live_line_and_leaves_whole_lines_behind(market_people, tiny_flags, tmp_path):
     crop = tmp_path / "market" / "bounding_box_train" / "0001_c9s1_000001_00.png"
     for split in ("bounding_box_train", "query", "bounding_box_test"):

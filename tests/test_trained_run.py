@@ -101,6 +101,7 @@ def test_a_finished_run_is_compared_with_the_query_it_was_measured_on(measured, 
         iics.resume(out, people.train, query=people.gallery, gallery=people.query)
 
 
+@pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize(("when", "expected"), [("end", [True, False, True]), ("never", [])])
 def test_a_run_is_measured_when_it_is_asked_to(people, tiny_settings, tmp_path, when, expected):
     settings = replace(tiny_settings, stages="stage1", rounds=2, loggers=())
@@ -116,6 +117,7 @@ def test_a_run_is_measured_when_it_is_asked_to(people, tiny_settings, tmp_path, 
     assert (run.model.header.match_thresholds is None) == (when == "never")
 
 
+@pytest.mark.usefixtures("unreported")
 def test_what_the_caller_measures_stands_beside_the_scores(people, tiny_settings, tmp_path):
     def own(model, round_number):
         return {"own": round_number} if round_number else None
@@ -142,6 +144,7 @@ def test_a_gallery_without_identities_is_refused(people, tiny_settings, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("unreported")
 def test_progress_is_shown_on_request(people, tiny_settings, tmp_path, monkeypatch):
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
@@ -172,6 +175,7 @@ def test_whatever_is_measured_and_whenever_there_is_a_report_and_a_card(people, 
     assert "| after round 4 | - | 75.0 | - | - | - |" in (run.folder / "model.md").read_text()
 
 
+@pytest.mark.usefixtures("unreported")
 def test_what_a_loss_names_is_recorded_and_drawn(people, tiny_settings, tmp_path, monkeypatch):
     class WithTerms(ClassifierAndTriplet):
         def forward(self, features, labels, crop_ids):

@@ -34,14 +34,28 @@ def train(people, settings):
 
 
 @pytest.fixture(scope="module")
-def unbroken(train, tmp_path_factory):
-    return train(tmp_path_factory.mktemp("seeds") / "both")
+def pictures_read():
+    """The names of the crops whose pictures `unbroken` read, in the order of their reading."""
+    return []
 
 
-@pytest.fixture
-def stopped(train, tmp_path):
-    """The same seeds, stopped in the second."""
-    out = tmp_path / "both"
+@pytest.fixture(scope="module")
+def unbroken(train, pictures_read, tmp_path_factory):
+    hashed = same_pictures.file_digests
+
+    def counted(crops, **how):
+        pictures_read.append(crops.name)
+        return hashed(crops, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(same_pictures, "file_digests", counted)
+        return train(tmp_path_factory.mktemp("seeds") / "both")
+
+
+@pytest.fixture(scope="module")
+def as_stopped(train, tmp_path_factory):
+    """The same seeds, stopped in the second; not to be changed."""
+    out = tmp_path_factory.mktemp("stopped") / "both"
     events = []
 
     def stop(event):
@@ -53,6 +67,12 @@ def stopped(train, tmp_path):
         train(out, progress=stop)
     assert {event.runs_left for event in events} == {1, 0}
     return out
+
+
+@pytest.fixture
+def stopped(as_stopped, tmp_path):
+    """A copy of `as_stopped` to go on with."""
+    return shutil.copytree(as_stopped, tmp_path / "both")
 
 
 def test_each_seed_is_the_run_that_it_would_be_alone(unbroken, people, settings, same_weights, tmp_path):
@@ -76,14 +96,8 @@ def test_the_scores_of_all_seeds_have_a_mean_and_the_deviation_of_a_sample(unbro
     assert rows[1].split()[1] == f"{100 * last[0]:.1f}"
 
 
-def test_all_seeds_together_read_each_picture_once(train, people, monkeypatch, tmp_path):
-    read = []
-    hashed = same_pictures.file_digests
-    monkeypatch.setattr(
-        same_pictures, "file_digests", lambda crops, **how: read.append(crops.name) or hashed(crops, **how)
-    )
-    train(tmp_path / "both")
-    assert sorted(read) == ["people gallery", "people query", "people train"]
+def test_all_seeds_together_read_each_picture_once(unbroken, pictures_read):
+    assert sorted(pictures_read) == ["people gallery", "people query", "people train"]
 
 
 def test_a_stopped_second_seed_goes_on_and_the_finished_one_is_not_trained_again(

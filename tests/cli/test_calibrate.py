@@ -92,6 +92,7 @@ def test_weights_of_others_have_no_file_to_write_into(refusal, market_people):
     assert message.startswith("--calibrate writes into a model file, and --weights are none of ours.")
 
 
+@pytest.mark.usefixtures("unreported")
 def test_never_measuring_leaves_the_model_uncalibrated(iics, market_people, tiny_flags, tmp_path):
     asked = "market-layout", "--data-dir", market_people, "--out", tmp_path / "run", "--evaluate=never"
     assert iics("train", *asked, *tiny_flags.but("--rounds=1")).code == 0
@@ -101,6 +102,7 @@ def test_never_measuring_leaves_the_model_uncalibrated(iics, market_people, tiny
     assert "This model is not calibrated" in card
 
 
+@pytest.mark.usefixtures("unreported")
 def test_resuming_a_finished_run_measures_thresholds_and_writes_the_card(iics, copied):
     (copied / "model.md").unlink()
     before = read_header(copied / "model.safetensors").match_thresholds

@@ -64,6 +64,7 @@ def test_the_folder_tells_what_it_holds(two_seeds, market_people):
     assert [RunFolder.open(two_seeds[0] / f"seed-{seed}").settings().seed for seed in (5, 6)] == [5, 6]
 
 
+@pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize("way", ["--resume", "the same command"])
 def test_a_stopped_folder_goes_on_without_the_finished_seed(iics, copied, arguments, two_seeds, same_weights, way):
     without_seed_6(copied)
@@ -75,6 +76,7 @@ def test_a_stopped_folder_goes_on_without_the_finished_seed(iics, copied, argume
     assert same_weights(copied / "seed-6", two_seeds[0] / "seed-6")
 
 
+@pytest.mark.usefixtures("unreported")
 def test_seeds_go_on_with_their_data_where_it_lies_now_and_all_remember_the_place(
     iics, copied, market_people, tmp_path
 ):

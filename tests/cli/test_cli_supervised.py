@@ -33,6 +33,7 @@ def test_training_on_identities_says_so_and_ends_with_the_table(supervised):
     assert (out / "contact_sheet.png").is_file()
 
 
+@pytest.mark.usefixtures("unreported")
 def test_finished_run_resumes(iics, supervised):
     out, _ = supervised
     finished = iics("train", "--resume", out)
@@ -40,6 +41,7 @@ def test_finished_run_resumes(iics, supervised):
     assert "after 1 round " in finished.stdout
 
 
+@pytest.mark.usefixtures("unreported")
 def test_iics_starts_from_a_run_given_as_weights(iics, supervised, folder_people, market_people, tiny_flags, tmp_path):
     out, _ = supervised
     finished = iics(

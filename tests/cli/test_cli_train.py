@@ -110,6 +110,7 @@ def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(
     assert _defaults(arguments).settings == expected
 
 
+@pytest.mark.usefixtures("unreported")
 def test_a_folder_alone_is_trained_on_with_settings_that_are_chosen_told_and_kept(
     iics, folder_people, tiny_flags, tmp_path
 ):
@@ -128,6 +129,7 @@ def test_a_folder_alone_is_trained_on_with_settings_that_are_chosen_told_and_kep
     assert (source["data"], source["data_dir"]) == ("folder", str(folder_people))
 
 
+@pytest.mark.usefixtures("unreported")
 def test_folder_without_identities_trains_and_is_not_measured(iics, folder_people, tiny_flags, tmp_path):
     finished = iics(
         "train", "folder", "--data-dir", folder_people, "--out", tmp_path / "run", *tiny_flags.but("--rounds=1")
@@ -140,6 +142,7 @@ def test_folder_without_identities_trains_and_is_not_measured(iics, folder_peopl
     assert record["stage2"]["pseudo_labels"]["adjusted_rand_index"] is None
 
 
+@pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize("place", ["{run}", "{run}/", "={run}"])
 def test_finished_run_resumes_from_any_spelling_of_its_folder(iics, trained, place):
     out, _ = trained
@@ -161,6 +164,7 @@ def test_resume_refuses_data(refusal, trained):
     assert message == "--resume takes data and settings from the run; leave out sample."
 
 
+@pytest.mark.usefixtures("unreported")
 def test_a_finished_run_goes_on_with_its_data_where_it_lies_now_and_remembers_the_place(
     iics, refusal, trained, market_people, tmp_path
 ):
@@ -262,6 +266,7 @@ def test_a_transformer_with_norms_that_it_has_not_or_a_size_that_its_patches_do_
     assert message.startswith("--engine.gradient-checkpointing cannot be: test_resnet has batch norms")
 
 
+@pytest.mark.usefixtures("unreported")
 def test_a_transformer_trains_with_its_own_norms_and_resumes_to_a_model_that_knows_its_weights(
     iics, folder_people, tiny_flags, tmp_path
 ):
@@ -350,6 +355,7 @@ def test_person_in_train_and_test_is_refused(train_refusal, damaged):
     assert "identities both in train and in query or gallery: 1, e.g. 0003" in train_refusal("market-layout", damaged)
 
 
+@pytest.mark.usefixtures("unreported")
 def test_camera_of_one_crop_is_warned_of_by_name(iics, folder_people, tiny_flags, tmp_path, caplog):
     cameras = shutil.copytree(folder_people, tmp_path / "cameras")
     (cameras / "yard").mkdir()

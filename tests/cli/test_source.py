@@ -67,6 +67,7 @@ def test_a_folder_of_cameras_is_checked_by_pattern_and_by_table(iics, folder_peo
     assert finished.stdout == by_folder.stdout
 
 
+@pytest.mark.usefixtures("unreported")
 def test_a_run_on_a_table_resumes_from_any_folder(iics, folder_people, tiny_flags, tmp_path, monkeypatch):
     rows = [f"{path.absolute()},{path.parent.name},{path.stem[0]}p" for path in sorted(folder_people.rglob("*.png"))]
     (tmp_path / "crops.csv").write_text("\n".join(["path,camera,identity", *rows]))
@@ -81,6 +82,7 @@ def test_a_run_on_a_table_resumes_from_any_folder(iics, folder_people, tiny_flag
     assert iics("train", "--resume", tmp_path / "run").code == 0
 
 
+@pytest.mark.usefixtures("unreported")
 def test_queries_without_identities_do_not_keep_from_training(iics, folder_people, tiny_flags, tmp_path):
     files = sorted(folder_people.rglob("*.png"))
     splits = ["query" if at == 0 else "gallery" if at == 20 else "" for at in range(len(files))]

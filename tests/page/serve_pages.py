@@ -11,13 +11,16 @@ import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iics.crops import CropSet
 from iics.readers.folders import load_folder
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 EVIL_CAMERA = "<script>document.title='evil'</script> ${1+1} {{value}}"
 USER, PASSWORD = "ada", "long enough"
@@ -34,6 +37,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def calm(page: gr.Blocks) -> None:
+    """Let a served page look for work every 20 ms; gradio does every millisecond, also when nobody visits."""
+    page._queue.sleep_when_free = 0.02
 
 
 def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
@@ -62,10 +70,11 @@ def main(model_file: Path, crops_folder: Path, run: Path, work: Path) -> None:
         }
         serve = stack.enter_context(page_server())
         audits = {name: AuditLog(work / f"{name}.jsonl") for name in pages}
-        addresses = {
-            name: serve(partial(search_page, searcher, browser, audits[name]), access, audits[name])
-            for name, (searcher, browser, access) in pages.items()
-        }
+        addresses = {}
+        for name, (searcher, browser, access) in pages.items():
+            page = search_page(searcher, browser, audits[name])
+            addresses[name] = serve(lambda page=page: page, access, audits[name])
+            calm(page)
         print(json.dumps(addresses), flush=True)  # noqa: T201
         sys.stdin.read()
 

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 import iics
 from iics.models.model_header import read_header
 from iics.models.score_meaning import NOT_CALIBRATED
 
 
+@pytest.mark.usefixtures("unreported")
 def test_calibrating_a_run_from_python_writes_its_model_and_its_card(people, tmp_path, tiny_settings):
     run = iics.train(people.train, settings=tiny_settings, out=tmp_path / "run")
     assert NOT_CALIBRATED in (tmp_path / "run" / "model.md").read_text()
@@ -17,6 +20,7 @@ def test_calibrating_a_run_from_python_writes_its_model_and_its_card(people, tmp
     assert (found.num_people, found.is_trained_on) == (3, False)
 
 
+@pytest.mark.usefixtures("unreported")
 def test_a_model_outside_of_a_run_is_calibrated_without_a_card(people, tmp_path, tiny_settings):
     iics.train(people.train, settings=replace(tiny_settings, rounds=1), out=tmp_path / "run")
     file = (tmp_path / "run" / "model.safetensors").rename(tmp_path / "model.safetensors")

@@ -200,6 +200,7 @@ def test_only_presets_of_own_cameras_are_fitted_and_only_what_is_left_open():
     )
 
 
+@pytest.mark.usefixtures("unreported")
 def test_the_estimate_before_training_leaves_no_trace_in_the_result(folder_people, tiny_settings, tmp_path):
     data = iics.load_folder(folder_people)
     settings = replace(tiny_settings, rounds=1)
