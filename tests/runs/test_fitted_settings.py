@@ -74,7 +74,7 @@ def test_only_the_first_network_may_ask_the_server():
 
 @pytest.mark.parametrize(
     ("machine", "crops", "rounds"),
-    [(LAPTOP, 120, 10), (LAPTOP, 22_000, 8), (LAPTOP, 100_000, 6), (SERVER, 100_000, 10), (GPU, 100_000, 40)],
+    [(LAPTOP, 120, 10), (LAPTOP, 15_000, 8), (LAPTOP, 100_000, 6), (SERVER, 100_000, 10), (GPU, 100_000, 40)],
 )
 def test_more_crops_or_fewer_cores_mean_fewer_rounds_on_a_processor(machine, crops, rounds):
     assert fitted(machine, crops=crops).settings.rounds == rounds
@@ -167,7 +167,7 @@ def test_the_method_is_the_presets_own():
 def test_better_and_dearer_is_told_with_flags_and_factors_and_not_where_it_was_decided():
     assert fitted(LAPTOP).better_line == (
         "Probably better, and dearer: --rounds 40 (4 times as long); --height 256 --width 128 (4 times); --backbone "
-        "resnet50 --height 256 --width 128 (about 12 times; needs its ImageNet weights); a GPU. Every flag overrules "
+        "resnet50 --height 256 --width 128 (about 13 times; needs its ImageNet weights); a GPU. Every flag overrules "
         "what was chosen."
     )
     kept = ["model.backbone", "model.height", "model.width", "rounds"]
