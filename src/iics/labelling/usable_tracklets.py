@@ -22,8 +22,8 @@ def check_tracklets(crops: CropSet, settings: TrackletSettings) -> None:
     if settings.must_link and len(np.unique(linked(crops))) == len(crops):
         raise TrainingError(
             f"--tracklets.must-link needs tracklets of two crops or more; {crops.name} has "
-            f"{'none' if crops.tracklet_ids is None else 'only tracklets of one crop'}. Read it from a table or a "
-            "pattern that names them (docs/tracklets.md), or leave the flag out."
+            f"{'none' if crops.tracklet_ids is None else 'only tracklets of one crop'}. Read it from a table, a "
+            "pattern or a tracker's text that names them (docs/tracklets.md), or leave the flag out."
         )
     if settings.apart == "off":
         return
