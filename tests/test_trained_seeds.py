@@ -4,10 +4,11 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import iics
-from iics.errors import RunFolderError, SettingsError
+from iics.errors import RunFolderError, SettingsError, TrainingError
 from iics.runs import same_pictures
 from iics.runs.seed_runs import SeedRuns
 from iics.trained_seeds import resume_seeds_on
@@ -155,8 +156,9 @@ def test_other_seeds_settings_or_data_are_refused_in_a_folder_that_has_begun(
 
 
 def test_a_folder_in_which_nothing_has_begun_may_be_started_anew(train, people, settings, tmp_path):
-    with pytest.raises(Exception, match="camera"):
-        iics.train_seeds(people.train.subset([0, 1]), settings=settings, seeds=2, out=tmp_path / "both")
+    one_of_each_camera = people.train.subset(np.unique(people.train.camera_ids, return_index=True)[1])
+    with pytest.raises(TrainingError, match="No camera has 2 crops or more"):
+        iics.train_seeds(one_of_each_camera, settings=settings, seeds=2, out=tmp_path / "both")
     assert len(train(tmp_path / "both", seeds=1).finished) == 1
 
 

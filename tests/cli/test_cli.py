@@ -57,7 +57,7 @@ assert not heavy, heavy
 def test_help_explains_every_setting(iics):
     text = " ".join(iics("train", "--help-all").stdout.split())
     assert "--stage2.mu 0..100" in text
-    assert "--norm {aibn,aibn-fixed,bn,in,ibn}" in text
+    assert "--norm {aibn,aibn-fixed,bn,in,ibn,own}" in text
     assert "--resume" in text
 
 
@@ -65,7 +65,8 @@ def test_unknown_flag_is_refused_with_the_nearest_one(iics):
     finished = iics("train", "sample", "--round", "3")
     assert finished.code == 2
     assert finished.stderr == (
-        "iics: error: iics train has no --round. Did you mean --rounds? All flags: iics train --help-all.\n"
+        "iics: error: iics train has no --round. Did you mean --stage1.rounds or --rounds? All flags: iics train "
+        "--help-all.\n"
     )
 
 

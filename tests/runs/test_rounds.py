@@ -250,17 +250,6 @@ def test_stages_get_the_crops_in_an_order_that_knows_no_identity(people, one_rou
     assert seen[0] != people.train.paths
 
 
-def test_one_camera_only_is_refused_before_anything_is_written(people, one_round, tmp_path):
-    crops = people.train.subset(people.train.camera_ids == 1)
-    with pytest.raises(TrainingError) as caught:
-        train(crops, settings=one_round, out=tmp_path / "run")
-    assert str(caught.value) == (
-        "All 18 crops of people train are of camera 2; learning the same person across cameras needs at least 2 "
-        "cameras."
-    )
-    assert not (tmp_path / "run").exists()
-
-
 def test_folder_in_use_is_refused_and_stays_as_it_is(unbroken, people, one_round):
     before = (unbroken.run.folder / "metrics.jsonl").read_bytes()
     with pytest.raises(RunFolderError, match="exists already"):

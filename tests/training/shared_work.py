@@ -56,7 +56,9 @@ def context_of(processes, *, dtype, num_parts=1, camera_sizes=CAMERA_SIZES):
     losses = []
     context = TrainingContext(
         model=SimpleNamespace(
-            backbone=network, device=torch.device("cpu"), header=SimpleNamespace(mean=(0.5,) * 3, std=(0.25,) * 3)
+            backbone=network,
+            device=torch.device("cpu"),
+            header=SimpleNamespace(mean=(0.5,) * 3, std=(0.25,) * 3, mirror=True),
         ),
         crops=CropSet(paths, camera_ids, tuple("abcdefgh"[: len(camera_sizes)])),
         pixels=np.random.default_rng(0).integers(0, 256, (len(camera_ids), 16, 8, 3), dtype=np.uint8),
