@@ -84,6 +84,7 @@ def test_your_own_cameras_take_what_the_study_found_best():
     assert stage2.clusters == ClusterSettings(rule="density", eps=0.5, min_crops=4, least=16)
     assert (stage2.centring, stage2.one_camera_clusters, stage2.camera_diverse) == ("mean", "drop", True)
     assert stage2.proxies.weight == 0.5
+    assert stage2.mu == 0.05
     assert OWN_CAMERAS.distance == DistanceSettings(lambda_value=0.0)
     assert OWN_CAMERAS.model == ModelSettings()
     assert OWN_CAMERAS.rounds == 40

@@ -59,6 +59,7 @@ OWN_CAMERAS = replace(
         backbone_learning_rate=0.002,
         head_learning_rate=0.02,
         rates="cosine",
+        mu=0.05,
         clusters=ClusterSettings(rule="density", eps=0.5, min_crops=4, least=16),
         centring="mean",
         one_camera_clusters="drop",
