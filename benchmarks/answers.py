@@ -20,12 +20,12 @@ import torch
 from iics.arrays import BoolArray, FloatArray
 from iics.cli.model_file import load_model_or_run
 from iics.cli.source import DataSource
-from iics.config import ModelSettings
 from iics.crops import CropSet
 from iics.evaluation.answer_estimates import answered_thresholds, rank_one
 from iics.evaluation.answers import AskedPair
 from iics.evaluation.drawn_pairs import PairsAcross, best_matches, draw_pairs
-from iics.evaluation.evaluate import rank_crops
+from iics.evaluation.ranked_features import rank_crops
+from iics.model_settings import ModelSettings
 from iics.models.match_thresholds import FALSE_MATCH_RATES
 from iics.models.reid_model import ReidModel, create_model
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iics.config import ModelSettings
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.indexing import CROPS_PER_FLUSH, CROPS_PER_WRITE
 from iics.gallery.stored_values import NUMBER_FIELDS
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 DIMENSION, CROPS_PER_IDENTITY, NUM_CAMERAS = 1280, 20, 6

@@ -21,7 +21,7 @@ import iics
 from iics.arrays import IntArray
 from iics.config import ClusterSettings, DistanceSettings
 from iics.crops import CropSet
-from iics.evaluation.evaluate import rank_crops
+from iics.evaluation.ranked_features import rank_crops
 from iics.labelling.labeller import labeller_of
 from iics.models.features import extract_features, l2_normalise
 from iics.models.reid_model import ReidModel, load_model

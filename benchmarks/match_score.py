@@ -25,8 +25,8 @@ import iics
 from iics.arrays import FloatArray, IntArray
 from iics.crops import CropSet
 from iics.evaluation.across_cameras import AcrossCameras, across_cameras
-from iics.evaluation.evaluate import rank_crops
 from iics.evaluation.metrics import numbers
+from iics.evaluation.ranked_features import rank_crops
 from iics.models.reid_model import ReidModel, create_model, load_model
 
 NUMBERS = ("score", "agreement", "near_other_cameras", "distinctness")

@@ -165,9 +165,9 @@ def make_gallery(work: Path) -> list[bytes]:
     """Make a gallery of noise, and return some of its pictures."""
     import torch
 
-    from iics.config import ModelSettings
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import index_crops
+    from iics.model_settings import ModelSettings
     from iics.models.reid_model import create_model
     from iics.readers.folders import load_folder
 

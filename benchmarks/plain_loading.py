@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from iics.config import AugmentSettings
 from iics.crops import CropSet
+from iics.model_settings import AugmentSettings
 from iics.pixels.crop_images import CropImages
 from iics.pixels.crop_reader import CropReader
 from iics.speed.training_speed import MEAN, STD

@@ -24,10 +24,10 @@ from benchmarks.plain_loading import PlainLoader, unpacked
 from benchmarks.plain_training import plain_work
 from iics.cli.machine import machine_line
 from iics.computing_settings import EngineSettings
-from iics.config import AugmentSettings
 from iics.crops import CropSet
 from iics.device import choose_device
 from iics.measure import seconds_in_turn
+from iics.model_settings import AugmentSettings
 from iics.pixels.pixel_cache import open_pixels
 from iics.speed.training_speed import finisher, loaded_epoch, stage2_batches, threads_line, variants
 from iics.speed.training_work import Phase, Work, Workload, our_work, training_context

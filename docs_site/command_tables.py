@@ -39,7 +39,7 @@ def _kind(module_name: str) -> type:
     found = [
         value
         for name, value in vars(module).items()
-        if inspect.isclass(value) and name.endswith("Command") and value.__module__ == module_name
+        if inspect.isclass(value) and name.endswith("Command") and value.__module__.startswith(module_name)
     ]
     if len(found) != 1:
         raise LookupError(f"{module_name} needs one class that is named ...Command, for its options, got {found}.")

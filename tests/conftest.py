@@ -20,7 +20,7 @@ from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 
 if TYPE_CHECKING:
     from iics.config import Settings
-    from iics.crops import DataSplits
+    from iics.data_splits import DataSplits
     from iics.models.reid_model import ReidModel
 
 pytest_plugins = ("tests.fixtures_data", "tests.fixtures_training", "tests.fixtures_reports")
@@ -184,7 +184,8 @@ def people(market_people: Path) -> DataSplits:
 @pytest.fixture(scope="session")
 def tiny_settings() -> Settings:
     """Two rounds of less than a second on `market_people`; timm's smallest network with batch norms, random weights."""
-    from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage1Settings, Stage2Settings
+    from iics.config import ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings
+    from iics.model_settings import ModelSettings
 
     return Settings(
         model=ModelSettings(backbone="test_efficientnet", weights="none", height=_HEIGHT, width=_WIDTH),
@@ -244,8 +245,8 @@ def tiny_flags() -> Flags:
 @pytest.fixture(scope="session")
 def aibn_model() -> ReidModel:
     """A resnet18 for crops of 64 x 32 pixels, with statistics and alphas as training might leave them."""
-    from iics.config import ModelSettings
     from iics.layers.normalization import norm_layers
+    from iics.model_settings import ModelSettings
     from iics.models.reid_model import create_model
 
     torch.manual_seed(0)

@@ -19,9 +19,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from iics.config import AugmentSettings, Settings
-from iics.crops import CropSet, DataSplits
+from iics.config import Settings
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.layers.normalization import GroupedBatchNorm2d
+from iics.model_settings import AugmentSettings
 from iics.models.reid_model import ModelHeader, ReidModel
 from iics.runs.checkpoint import Checkpoint, read_checkpoint
 from iics.runs.rounds import TrainingRun, train

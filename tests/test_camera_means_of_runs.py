@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iics.models.model_header import read_model_file
+from iics.models.model_file import read_model_file
 from iics.models.reid_model import load_model
 from iics.runs import run as run_module
 from iics.runs.rounds import resume

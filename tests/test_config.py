@@ -8,17 +8,9 @@ from pathlib import Path
 import pytest
 
 from iics.computing_settings import EngineSettings, PixelSettings
-from iics.config import (
-    AugmentSettings,
-    ClusterSettings,
-    DistanceSettings,
-    ModelSettings,
-    Settings,
-    Stage1Settings,
-    Stage2Settings,
-    SupervisedSettings,
-)
+from iics.config import ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings, SupervisedSettings
 from iics.errors import SettingsError
+from iics.model_settings import AugmentSettings, ModelSettings
 from iics.settings_json import from_json, to_json
 
 SOURCE = Path("run/settings.json")

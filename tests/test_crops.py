@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.crops import CropSet, DataSplits, natural_order
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
+from iics.natural_order import natural_order
 from iics.pixels.crop_reader import read_crop_bytes
 
 

@@ -19,8 +19,9 @@ from PIL import Image
 import iics
 import iics.readers.benchmarks
 from iics import cli
-from iics.config import ClusterSettings, ModelSettings
+from iics.config import ClusterSettings
 from iics.export.means_file import write_means
+from iics.model_settings import ModelSettings
 from iics.models.camera_means import CameraMeans
 from iics.models.reid_model import create_model
 from iics.pixels.images import load_pixels

@@ -20,7 +20,7 @@ from iics.cli.clear_cache import ClearCacheCommand
 from iics.cli.compare import CompareCommand
 from iics.cli.crop import CropCommand
 from iics.cli.embed import EmbedCommand
-from iics.cli.evaluate import EvaluateCommand
+from iics.cli.evaluate_command import EvaluateCommand
 from iics.cli.export import ExportCommand
 from iics.cli.forget import ForgetCommand
 from iics.cli.index import IndexCommand
@@ -29,7 +29,7 @@ from iics.cli.parse import parse
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
 from iics.cli.search import SearchCommand
-from iics.cli.train import TrainCommand
+from iics.cli.train_arguments import TrainCommand
 from iics.cli.watch import WatchCommand
 from iics.readers.column_names import NOT_USED, TABLE_COLUMNS
 from iics.readers.name_template import NameTemplate

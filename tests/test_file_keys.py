@@ -8,7 +8,7 @@ import pytest
 
 from iics.crops import CropSet
 from iics.errors import DataError, EvaluationError
-from iics.evaluation.evaluate import evaluation_labels
+from iics.evaluation.scored_crops import evaluation_labels
 from iics.file_keys import crop_places, file_key
 from iics.readers.csv_table import load_csv
 

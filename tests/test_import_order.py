@@ -25,6 +25,8 @@ GROUND = {
     "kernels",
     "measure",
     "memory",
+    "model_settings",
+    "natural_order",
     "plausible_times",
     "presets",
     "ranges",
@@ -41,6 +43,7 @@ GROUND = {
 }
 STEPS = [
     {"crops"},
+    {"data_splits"},
     {"file_keys", "pictures"},
     {"readers"},
     {"pixels"},
@@ -60,6 +63,7 @@ STEPS = [
     {"progress_display"},
     {"measuring"},
     {"judged_run"},
+    {"given_to_train"},
     {"trained_run"},
     {"trained_seeds"},
     {"gallery"},
@@ -150,7 +154,7 @@ def test_the_way_from_raw_features_to_pseudo_labels_is_six_files_each_further_do
 
 def test_the_scan_sees_imports():
     assert "iics.methods.by_name" in imported_by("iics.runs.run")
-    assert "iics.evaluation.evaluate" in imported_by("iics.evaluation.ranked_results")
+    assert "iics.evaluation.ranked_features" in imported_by("iics.evaluation.ranked_results")
     assert "iics.evaluation.ranked_results" in imported_by("iics.cli.evaluate")  # for type checking, or in a function
 
 

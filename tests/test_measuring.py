@@ -10,20 +10,20 @@ import pytest
 import iics
 from iics import trained_run
 from iics.cli import run
-from iics.models import reid_model
+from iics.models import images_to_embed
 
 
 @pytest.fixture
 def decodings(monkeypatch):
     """Numbers of crops that features were decoded for, each time."""
     sizes = []
-    load_pixels = reid_model.load_pixels
+    load_pixels = images_to_embed.load_pixels
 
     def count(crops, **options):
         sizes.append(len(crops))
         return load_pixels(crops, **options)
 
-    monkeypatch.setattr(reid_model, "load_pixels", count)
+    monkeypatch.setattr(images_to_embed, "load_pixels", count)
     monkeypatch.setattr(trained_run, "judge", lambda *_: None)  # looks at training crops, which are not counted here
     monkeypatch.setattr(trained_run, "write_report", lambda _: None)  # takes longer than these trainings
     return sizes
@@ -39,7 +39,7 @@ def measured(people, settings, out, folder, **options):
 def test_query_and_gallery_are_decoded_into_files_once_and_measure_to_the_same_bits(
     people, tiny_settings, tmp_path, decodings, monkeypatch
 ):
-    monkeypatch.setattr(reid_model, "CROPS_PER_BLOCK", 7)  # which batches of 5 do not divide
+    monkeypatch.setattr(images_to_embed, "CROPS_PER_BLOCK", 7)  # which batches of 5 do not divide
     folder = tmp_path / "pixels"
     kept = measured(people, tiny_settings, tmp_path / "kept", folder)
     assert decodings == []

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import iics
-from iics.config import ModelSettings
 from iics.errors import DataError, EvaluationError, SettingsError
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from iics.config import ClusterSettings, DistanceSettings, ModelSettings, Settings, Stage2Settings
+from iics.config import ClusterSettings, DistanceSettings, Settings, Stage2Settings
+from iics.model_settings import ModelSettings
 from iics.presets import BY_NAME, DUKEMTMC, MARKET1501, MSMT17, OWN_CAMERAS, SAMPLE
 from iics.settings_json import from_json, to_json
 

@@ -11,11 +11,11 @@ from PIL import Image, ImageCms, ImageOps
 from iics.crops import CropSet
 from iics.data_check.scan import scan_crops
 from iics.errors import DataError
-from iics.models.reid_model import resize_picture
+from iics.models.images_to_embed import resize_picture
 from iics.page.query_picture import read_query
 from iics.pixels.crop_images import CropImages, decode_image
 from iics.pixels.crop_reader import CropReader
-from iics.pixels.pixel_cache import cache_key
+from iics.pixels.pixel_file import cache_key
 from iics.readers.box_columns import BoxColumns
 from iics.readers.boxes import boxes_within_frames
 from iics.shown_picture import VERSION, as_shown, shown_size

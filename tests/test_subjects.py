@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from iics.cli.train import _defaults, _of_subject, given_settings, main
-from iics.config import ModelSettings
+from iics.cli.train import _of_subject, main
+from iics.cli.train_arguments import defaults_of, given_settings
 from iics.errors import SettingsError
+from iics.model_settings import ModelSettings
 from iics.presets import MARKET1501, SAMPLE, for_subject
 from iics.subjects import SUBJECTS
 
@@ -14,7 +15,7 @@ from iics.subjects import SUBJECTS
 def train_settings(*arguments):
     """Return the model's settings of `iics train` before data is read, as far as flags do not overrule them."""
     given = list(arguments)
-    return _of_subject(_defaults(given).settings, given_settings(given)).model
+    return _of_subject(defaults_of(given).settings, given_settings(given)).model
 
 
 def test_a_text_of_people_becomes_one_of_the_subject_and_names_stay():

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from iics import presets as presets
     from iics.config import Settings as Settings
     from iics.crops import CropSet as CropSet
-    from iics.crops import DataSplits as DataSplits
     from iics.data_check.check import check_data as check_data
+    from iics.data_splits import DataSplits as DataSplits
     from iics.errors import IicsError as IicsError
     from iics.evaluation.evaluate import evaluate as evaluate
     from iics.export.embed_detections import embed_detections as embed_detections
+    from iics.models.foreign_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import ReidModel as ReidModel
-    from iics.models.reid_model import load_foreign_weights as load_foreign_weights
     from iics.models.reid_model import load_model as load_model
     from iics.readers.benchmarks import load_cuhk03 as load_cuhk03
     from iics.readers.benchmarks import load_dukemtmc as load_dukemtmc
@@ -55,7 +55,7 @@ switch_off_reporting()
 
 _HOMES = {
     "CropSet": "iics.crops",
-    "DataSplits": "iics.crops",
+    "DataSplits": "iics.data_splits",
     "IicsError": "iics.errors",
     "ReidModel": "iics.models.reid_model",
     "SeedRuns": "iics.runs.seed_runs",
@@ -71,7 +71,7 @@ _HOMES = {
     "load_cuhk03": "iics.readers.benchmarks",
     "load_dukemtmc": "iics.readers.benchmarks",
     "load_folder": "iics.readers.folders",
-    "load_foreign_weights": "iics.models.reid_model",
+    "load_foreign_weights": "iics.models.foreign_model",
     "load_ltcc": "iics.readers.benchmarks",
     "load_market1501": "iics.readers.benchmarks",
     "load_market_layout": "iics.readers.benchmarks",

@@ -10,14 +10,16 @@ from typing import Any
 
 from iics.arrays import Pixels
 from iics.config import Settings
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.calibration import check_calibratable, measured_thresholds
-from iics.evaluation.evaluate import check_scorable, evaluation_labels, open_set_crops
 from iics.evaluation.metrics import numbers
+from iics.evaluation.ranked_features import open_set_crops
 from iics.evaluation.ranked_results import EvaluatedModel
+from iics.evaluation.scored_crops import check_scorable, evaluation_labels
 from iics.models.centre_choice import CentreChoice
-from iics.models.model_header import read_header
+from iics.models.model_file import read_header
 from iics.models.reid_model import ReidModel
 from iics.pixels.pixel_cache import kept_pixels
 from iics.reports.calibrated_model import store_thresholds

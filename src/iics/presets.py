@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from iics.config import (
-    ClusterSettings,
-    DistanceSettings,
-    ModelSettings,
-    ProxySettings,
-    Settings,
-    Stage1Settings,
-    Stage2Settings,
-)
+from iics.config import ClusterSettings, DistanceSettings, ProxySettings, Settings, Stage1Settings, Stage2Settings
+from iics.model_settings import ModelSettings
 from iics.subjects import SUBJECTS, SubjectName
 
 MARKET1501 = Settings()

@@ -17,30 +17,23 @@ from pathlib import Path
 from typing import cast
 
 from iics.config import Settings
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import RunFolderError, WriteError, check_setting
+from iics.given_to_train import as_data, given_crops, given_folder, given_settings
 from iics.methods.by_name import own_settings, settings_for
 from iics.ranges import shortened, whole
 from iics.reports.seeds_report import write_seeds_report
+from iics.runs.deciding_settings import settings_fingerprint
 from iics.runs.rounds import with_resolved_settings
 from iics.runs.run_crops import TRAIN
 from iics.runs.run_files import SEEDS
-from iics.runs.run_folder import RunFolder, settings_fingerprint
+from iics.runs.run_folder import RunFolder
 from iics.runs.run_hold import HOLDER, LOCK, held
 from iics.runs.same_pictures import HashedOnce, in_order_of_the_run
 from iics.runs.seed_runs import SeedRun, SeedRuns
 from iics.settings_json import from_json, to_json
-from iics.trained_run import (
-    When,
-    as_data,
-    given_crops,
-    given_folder,
-    given_settings,
-    listening,
-    measured_splits,
-    resume_on,
-    train_on,
-)
+from iics.trained_run import When, listening, measured_splits, resume_on, train_on
 from iics.training.distributed import Processes, joined_processes
 from iics.training.progress import ProgressCallback, ProgressEvent
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from benchmarks.plain_loading import PlainLoader, unpacked
-from iics.config import AugmentSettings
 from iics.crops import CropSet
+from iics.model_settings import AugmentSettings
 from iics.pixels.augment import normalise_pixels
 from iics.pixels.images import load_pixels
 from iics.readers.benchmarks import load_sample

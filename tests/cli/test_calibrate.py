@@ -8,7 +8,7 @@ import yaml
 from safetensors.torch import load_file
 
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.model_header import read_header, write_match_thresholds
+from iics.models.model_file import read_header, write_match_thresholds
 from iics.models.reid_model import load_model
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from iics import presets
-from iics.cli.train import _defaults
+from iics.cli.train_arguments import defaults_of
 
 FLAGS = ["--rounds=1", "--supervised.epochs=1", "--supervised.identities-per-batch=4"]
 
@@ -117,7 +117,7 @@ def test_the_method_by_its_name_is_the_same(refusal, folder_people, tiny_flags, 
     ],
 )
 def test_it_changes_the_stages_of_any_preset_and_nothing_else(arguments, preset):
-    assert _defaults(arguments).settings == replace(preset, method="supervised")
+    assert defaults_of(arguments).settings == replace(preset, method="supervised")
 
 
 def test_resuming_takes_it_from_the_run(refusal, supervised):

@@ -12,7 +12,8 @@ from PIL import Image
 
 from iics import presets
 from iics.cli.source import DataName
-from iics.cli.train import _defaults, with_absolute_weights
+from iics.cli.train import with_absolute_weights
+from iics.cli.train_arguments import defaults_of
 from iics.models.reid_model import load_model
 from iics.models.timm_networks import create_network
 from iics.runs.rounds import with_resolved_settings
@@ -107,7 +108,7 @@ def test_flags_become_settings(trained, tiny_settings):
     ],
 )
 def test_settings_start_from_the_preset_that_fits_the_data_wherever_it_is_named(arguments, expected):
-    assert _defaults(arguments).settings == expected
+    assert defaults_of(arguments).settings == expected
 
 
 @pytest.mark.usefixtures("unreported")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.export import comparison, onnx_file
 from iics.export.input_form import InputForm
 from iics.export.onnx_model import OnnxModel
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from iics.cli.evaluate import EvaluateCommand
+from iics.cli.evaluate_command import EvaluateCommand
 from iics.cli.flag_hints import _ALIKE, check_flags_known, hint
 from iics.cli.given_flags import flags_of
 from iics.cli.search import SearchCommand
-from iics.cli.train import TrainCommand
+from iics.cli.train_arguments import TrainCommand
 from iics.errors import SettingsError
 
 TRAIN, EVALUATE, SEARCH = (dict(flags_of(kind)) for kind in (TrainCommand, EvaluateCommand, SearchCommand))

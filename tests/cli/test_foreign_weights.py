@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from iics.evaluation.evaluate import evaluate
-from iics.models.reid_model import load_foreign_weights
+from iics.models.foreign_model import load_foreign_weights
 from iics.readers.benchmarks import load_market_layout
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from iics.cli import run
-from iics.config import ModelSettings
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 

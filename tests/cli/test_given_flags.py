@@ -8,7 +8,7 @@ from iics.cli.forget import ForgetCommand
 from iics.cli.given_flags import MAY_BE_EMPTY, flags_of, with_each_flag_once
 from iics.cli.parse import parse
 from iics.cli.search import SearchCommand
-from iics.cli.train import TrainCommand
+from iics.cli.train_arguments import TrainCommand
 from iics.errors import SettingsError
 
 COMMANDS = command_kinds()

@@ -10,7 +10,7 @@ from docs_site.command_tables import command_kinds
 from iics.cli import fitting
 from iics.cli.flag_texts import flags_of
 from iics.cli.help_text import SET_MOST, short_help
-from iics.runs.fitted_settings import Machine
+from iics.runs.machine import Machine
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 
 from iics.evaluation.answers import read_answers
 from iics.evaluation.marks import read_marks
-from iics.models.model_header import read_header
+from iics.models.model_file import read_header
 from iics.models.reid_model import create_model
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from iics.cli.match_tables import json_values, print_matches
-from iics.config import ModelSettings
 from iics.gallery.matches import Match
+from iics.model_settings import ModelSettings
 from iics.models.centre_choice import CentreChoice
 from iics.models.model_header import ModelHeader
 

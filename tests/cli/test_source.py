@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from iics.cli.source import DataName, DataSource
-from iics.cli.train import _PRESET_OF_DATA
+from iics.cli.train_arguments import _PRESET_OF_DATA
 from iics.errors import DataError
 
 PATTERN = "{camera}/{}.png"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from iics.cli.source import DataSource
-from iics.crops import DataSplits
-from iics.evaluation.evaluate import rank_crops
+from iics.data_splits import DataSplits
+from iics.evaluation.ranked_features import rank_crops
 from iics.models.reid_model import load_model
 
 

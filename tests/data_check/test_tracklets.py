@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
 from iics.data_check.tracklets import tracklet_table, tracklet_warnings
+from iics.data_splits import DataSplits
 
 
 def crops(tracklets, times=None):

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation import calibration
 from iics.evaluation.calibration import check_calibratable, identity_thresholds, measured_thresholds, moment_thresholds

@@ -11,7 +11,8 @@ import pytest
 from iics.crops import CropSet
 from iics.errors import WeightsError
 from iics.evaluation.centred_search import centre_search
-from iics.evaluation.evaluate import evaluate, rank_crops
+from iics.evaluation.evaluate import evaluate
+from iics.evaluation.ranked_features import rank_crops
 from iics.models.camera_means import CameraMeans
 
 NAMES = ("absent", "hall", "yard", "gate", "shed")

@@ -9,8 +9,9 @@ import pytest
 
 from iics.crops import CropSet
 from iics.evaluation.copied_queries import copied_pairs, warn_of_copies
-from iics.evaluation.evaluate import evaluate, evaluation_labels
+from iics.evaluation.evaluate import evaluate
 from iics.evaluation.protocol import MARKET1501
+from iics.evaluation.scored_crops import evaluation_labels
 
 
 def unit(rows, seed=0):

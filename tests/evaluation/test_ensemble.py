@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import iics
-from iics.config import ModelSettings
 from iics.errors import EvaluationError
 from iics.evaluation import distance_rows
 from iics.evaluation.distance_rows import CosineRows
@@ -15,6 +14,7 @@ from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.protocol import MARKET1501
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 WIDTHS = (3, 8, 5)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from iics.config import ModelSettings
 from iics.export.deployed_network import DeployedNetwork, PlainBatchNorm2d, PlainInstanceBatchNorm2d
 from iics.export.input_form import TOOLS, InputForm
 from iics.export.onnx_file import unmirrored_features
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight, norm_layers
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 

@@ -9,13 +9,13 @@ import onnx
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.errors import ExportError
 from iics.export import onnx_file, onnx_model
 from iics.export.input_form import TOOLS, InputForm
 from iics.export.onnx_file import OPSET, TOLERANCE, check_parity, drawn_crops, export_onnx
 from iics.export.onnx_model import OnnxModel
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, norm_layers
+from iics.model_settings import ModelSettings
 from iics.models.model_header import header_values
 from iics.models.network_parts import FeatureNorm, GeneralisedMean
 from iics.models.reid_model import create_model

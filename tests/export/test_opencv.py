@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.export.input_form import TOOLS
 from iics.export.onnx_file import TOLERANCE, export_onnx, unmirrored_features
 from iics.layers.normalization import norm_layers
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 cv2 = pytest.importorskip("cv2")

@@ -18,11 +18,11 @@ import pytest
 import torch
 
 from iics.cli.app import AppCommand, _browser
-from iics.config import ModelSettings
 from iics.errors import IicsError
 from iics.evaluation.marks import Mark, marks_table
 from iics.export.onnx_file import export_onnx
 from iics.export.onnx_model import OnnxModel
+from iics.model_settings import ModelSettings
 from iics.models.fingerprint import model_fingerprint
 from iics.models.reid_model import create_model, load_model
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iics.config import ModelSettings
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 pytestmark = pytest.mark.slow

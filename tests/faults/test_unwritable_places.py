@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from iics.config import ModelSettings
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import create_model
 
 pytestmark = pytest.mark.slow

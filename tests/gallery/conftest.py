@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.errors import GalleryError
 from iics.gallery.connection import connect, disconnect
 from iics.gallery.gallery import Gallery
 from iics.gallery.stored_values import NUMBER_FIELDS
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import ReidModel, create_model
 
 DIMENSION = 256

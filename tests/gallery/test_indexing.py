@@ -8,7 +8,7 @@ import pytest
 
 from iics.crops import CropSet
 from iics.errors import GalleryError
-from iics.evaluation.evaluate import rank_crops
+from iics.evaluation.ranked_features import rank_crops
 from iics.gallery import indexing
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.indexing import IndexResult, index_crops

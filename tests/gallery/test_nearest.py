@@ -7,10 +7,10 @@ import os
 import numpy as np
 import pytest
 
-from iics.crops import natural_order
 from iics.errors import GalleryError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.nearest import RERANKED_CANDIDATES
+from iics.natural_order import natural_order
 from iics.similarity.reranking import k_reciprocal_distance, published_distance
 
 HOSTILE = ['a"] or camera in ["b', "x' or '1' == '1", 'back\\slash"', "é ü 名前 😀", "50%_off", " ", "{camera}"]

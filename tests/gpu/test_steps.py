@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iics.config import AugmentSettings
+from iics.model_settings import AugmentSettings
 from iics.models.reid_model import ReidModel
 from iics.pixels.augment import augment, augment_in_torch
 from iics.pixels.augment_draws import draw_augmentation

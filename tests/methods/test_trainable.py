@@ -4,20 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from iics.config import (
-    ClusterSettings,
-    DistanceSettings,
-    ModelSettings,
-    ProxySettings,
-    Settings,
-    Stage1Settings,
-    Stage2Settings,
-)
+from iics.config import ClusterSettings, DistanceSettings, ProxySettings, Settings, Stage1Settings, Stage2Settings
 from iics.errors import SettingsError, TrainingError
 from iics.labelling.labeller import labeller_of
 from iics.methods import trainable
 from iics.methods.by_name import METHODS, settings_for, with_own_settings
 from iics.methods.trainable import BYTES_OF_PROCESS, check_choices, check_scores_fit, check_trainable, predicted_memory
+from iics.model_settings import ModelSettings
 from iics.training.losses import LOSSES, LabelLoss
 
 CNN = Stage2Settings(similarity="cnn")

@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from iics.config import ModelSettings
 from iics.errors import SettingsError
 from iics.export.deployed_network import DeployedNetwork
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d
+from iics.model_settings import ModelSettings
 from iics.models.backbone import build_network, create_backbone
 from iics.models.backbone_spec import backbone_spec
+from iics.models.foreign_model import load_foreign_weights
 from iics.models.norm_replacement import group_batch_norms
-from iics.models.reid_model import create_model, load_foreign_weights, load_model
+from iics.models.reid_model import create_model, load_model
 from iics.models.timm_networks import create_network
 
 EFFICIENT_LATER = ("blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")

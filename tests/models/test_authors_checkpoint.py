@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from iics.errors import WeightsError
 from iics.models.authors_checkpoint import from_authors_keys, is_authors_state
 from iics.models.backbone import alpha_by_block, create_backbone
-from iics.models.reid_model import load_foreign_weights
+from iics.models.foreign_model import load_foreign_weights
 
 DEPTHS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 

@@ -10,12 +10,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from iics.config import ModelSettings
 from iics.errors import WeightsError
+from iics.model_settings import ModelSettings
 from iics.models.camera_means import MOST_CROPS_PER_CAMERA, CameraMeans, spread_crops
 from iics.models.fingerprint import model_fingerprint
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.model_header import (
+from iics.models.model_file import (
     HEADER_KEY,
     header_text,
     read_header,

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from iics.cli import run
-from iics.config import ModelSettings
 from iics.errors import SettingsError
+from iics.model_settings import ModelSettings
 from iics.models import extraction_memory
 from iics.models.extraction_memory import _MOST_NUMBERS_A_PIXEL, check_extraction_fits
 from iics.models.map_memory import map_numbers

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iics.config import ModelSettings
+from iics.model_settings import ModelSettings
 from iics.models.fingerprint import _decisive_values, model_fingerprint
 from iics.models.network_parts import NetworkParts
 from iics.models.reid_model import ReidModel, create_model, load_model

@@ -9,7 +9,8 @@ import torch
 from iics.errors import WeightsError
 from iics.export.deployed_network import DeployedNetwork
 from iics.models.foreign_layouts import recognised
-from iics.models.reid_model import load_foreign_weights, load_model
+from iics.models.foreign_model import load_foreign_weights
+from iics.models.reid_model import load_model
 from tests.models.foreign_networks import (
     fast_reid,
     layumi,

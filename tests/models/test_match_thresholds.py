@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from iics.config import ModelSettings
 from iics.errors import WeightsError, WriteError
+from iics.model_settings import ModelSettings
 from iics.models.match_thresholds import MatchThreshold, MatchThresholds
-from iics.models.model_header import header_values, read_header, write_match_thresholds
+from iics.models.model_file import read_header, write_match_thresholds
+from iics.models.model_header import header_values
 from iics.models.reid_model import create_model, load_model
 
 

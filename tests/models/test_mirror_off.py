@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 import iics
-from iics.config import AugmentSettings, ModelSettings
+from iics.model_settings import AugmentSettings, ModelSettings
 from iics.models.features import extract_features
 from iics.models.fingerprint import model_fingerprint
-from iics.models.model_header import header_text
+from iics.models.model_file import header_text
 from iics.models.reid_model import ReidModel, create_model, load_model
 from iics.models.transfer import load_into
 from iics.pixels.augment import normalise_pixels

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from iics.config import ModelSettings
 from iics.errors import SettingsError, WeightsError
 from iics.layers.norm_groups import NormGroups
 from iics.layers.normalization import set_norm_groups
-from iics.models.model_header import read_header
+from iics.model_settings import ModelSettings
+from iics.models.model_file import read_header
 from iics.models.network_parts import (
     FeatureNorm,
     GeneralisedMean,

@@ -15,10 +15,10 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from iics.config import ModelSettings
 from iics.crops import CropSet
 from iics.errors import DataError, SettingsError, WeightsError
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
+from iics.model_settings import ModelSettings
 from iics.models.reid_model import FORMAT_VERSION, create_model, load_model
 
 SETTINGS = ModelSettings(backbone="test_resnet", weights="none", height=64, width=32)

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from iics.config import ModelSettings
 from iics.errors import WeightsError
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
-from iics.models.model_header import FORMAT_VERSION, HEADER_KEY, ModelHeader, header_text, is_model_file
+from iics.model_settings import ModelSettings
+from iics.models.model_file import HEADER_KEY, header_text, is_model_file
+from iics.models.model_header import FORMAT_VERSION, ModelHeader
 from iics.models.reid_model import create_model
 from iics.models.transfer import _check_fits, model_file_of, weights_file
 

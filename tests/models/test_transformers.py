@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.errors import SettingsError, WeightsError
 from iics.layers.normalization import GroupedBatchNorm2d
+from iics.model_settings import ModelSettings
 from iics.models.backbone import build_network, create_backbone
 from iics.models.backbone_spec import backbone_spec
-from iics.models.reid_model import create_model, load_foreign_weights, load_model
+from iics.models.foreign_model import load_foreign_weights
+from iics.models.reid_model import create_model, load_model
 from iics.models.timm_networks import _timm, create_network
 from iics.models.without_numbers import WithoutNumbers
 

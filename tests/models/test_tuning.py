@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from iics.computing_settings import EngineSettings
-from iics.config import ModelSettings
 from iics.errors import SettingsError
 from iics.methods.adam import AdamSettings, adam
+from iics.model_settings import ModelSettings
 from iics.models.backbone_spec import backbone_spec
 from iics.models.map_memory import map_numbers
 from iics.models.reid_model import create_model

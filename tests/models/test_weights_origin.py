@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iics.config import ModelSettings
 from iics.errors import WeightsError
-from iics.models.model_header import header_text, read_header
+from iics.model_settings import ModelSettings
+from iics.models.foreign_model import load_foreign_weights
+from iics.models.model_file import header_text, parse_header, read_header
 from iics.models.packaged_weights import EFFICIENTNET_LITE0
-from iics.models.reid_model import create_model, load_foreign_weights, load_model
+from iics.models.reid_model import create_model, load_model
 from iics.models.starting_weights import origin_of
 from iics.models.timm_networks import create_network, pretrained_input
 from iics.models.weights_origin import WeightsOrigin
@@ -70,7 +71,6 @@ def test_an_origin_that_is_none_is_a_damaged_header(tmp_path, damage):
     model.save(tmp_path / "m.safetensors")
     values = json.loads(header_text(tmp_path / "m.safetensors"))
     values["origin"] |= damage
-    from iics.models.model_header import _parse_header
 
     with pytest.raises(WeightsError, match="has a damaged iics header"):
-        _parse_header(json.dumps(values), tmp_path / "m.safetensors")
+        parse_header(json.dumps(values), tmp_path / "m.safetensors")

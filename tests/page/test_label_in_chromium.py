@@ -16,7 +16,7 @@ import pytest
 from iics.evaluation.answers import read_answers
 from iics.evaluation.drawn_pairs import best_matches
 from iics.evaluation.marks import read_marks
-from iics.models.model_header import read_header
+from iics.models.model_file import read_header
 from iics.models.reid_model import load_model
 from iics.readers.benchmarks import load_sample
 from iics.readers.folders import load_folder

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError, RunFolderError
 from iics.page.run_clusters import clusters_of, read_cluster_table, rounds_of
 from iics.runs.run_folder import RunFolder

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from iics import presets
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.paper.study import make_study, quick_settings
 from iics.paper.study_data import camera_halves, num_identities, with_fewer_identities

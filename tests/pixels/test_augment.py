@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iics.config import AugmentSettings
+from iics.model_settings import AugmentSettings
 from iics.pixels.augment import augment, augment_in_torch, erase_mask, normalise_in_torch, normalise_pixels
 from iics.pixels.augment_draws import AugmentDraws, draw_augmentation
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iics.config import AugmentSettings
+from iics.model_settings import AugmentSettings
 from iics.pixels.augment_draws import draw_augmentation, draw_rectangles
 
 PAPER = AugmentSettings()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
 from iics.data_check.check import check_data
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.pixels import crop_images
 from iics.pixels.crop_images import CropImages

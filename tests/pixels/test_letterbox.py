@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from iics.pixels.images import load_pixels, resized
-from iics.pixels.pixel_cache import cache_key, open_pixels
+from iics.pixels.pixel_cache import open_pixels
+from iics.pixels.pixel_file import cache_key
 from iics.readers.benchmarks import load_market_layout
 
 COLOUR = (1, 2, 3)

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from iics.errors import DataError, WriteError
-from iics.pixels import pixel_cache
+from iics.pixels import pixel_cache, pixel_file
 from iics.pixels.images import load_pixels
-from iics.pixels.pixel_cache import cache_key, open_pixels, pixels_kept_before
+from iics.pixels.pixel_cache import open_pixels, pixels_kept_before
 from iics.pixels.pixel_decoder import PixelDecoder
+from iics.pixels.pixel_file import cache_key
 from iics.readers.benchmarks import load_market_layout
 
 SIZE = {"height": 32, "width": 16}
@@ -24,11 +25,11 @@ OPEN = """
 import logging, sys, time
 from pathlib import Path
 logging.basicConfig(format="%(message)s")
-from iics.pixels import pixel_cache
+from iics.pixels import pixel_cache, pixel_file
 from iics.readers.benchmarks import load_market_layout
 
 decoded = []
-for_each_image = pixel_cache.for_each_image
+for_each_image = pixel_file.for_each_image
 
 def slowly(crops, use, **options):
     def use_slowly(index, crop):
@@ -38,7 +39,7 @@ def slowly(crops, use, **options):
         use(index, crop)
     return for_each_image(crops, use_slowly, **options)
 
-pixel_cache.for_each_image = slowly
+pixel_file.for_each_image = slowly
 crops = load_market_layout(Path(sys.argv[1])).train
 pixels = pixel_cache.open_pixels(crops, height=32, width=16, source="cache", cache_dir=sys.argv[2], num_threads=1)
 print("decoded", len(decoded), "sum", int(pixels.astype(int).sum()), flush=True)
@@ -59,13 +60,13 @@ def folder(tmp_path):
 def decoded(monkeypatch):
     """Count the crops that are decoded for the file."""
     counts = []
-    for_each_image = pixel_cache.for_each_image
+    for_each_image = pixel_file.for_each_image
 
     def count(crops, use, **options):
         counts.append(len(crops))
         return for_each_image(crops, use, **options)
 
-    monkeypatch.setattr(pixel_cache, "for_each_image", count)
+    monkeypatch.setattr(pixel_file, "for_each_image", count)
     return counts
 
 
@@ -175,10 +176,10 @@ def test_the_key_holds_everything_that_decides_pixels(monkeypatch):
         cache_key(digests[:1], height=4, width=8),
     ]
     for place, name, value in (
-        (pixel_cache, "FORMAT_VERSION", 2),
-        (pixel_cache.PIL, "__version__", "99.0"),
-        (pixel_cache.features, "version", lambda name: "99.0"),
-        (pixel_cache, "RESAMPLING", Image.Resampling.BILINEAR),
+        (pixel_file, "FORMAT_VERSION", 2),
+        (pixel_file.PIL, "__version__", "99.0"),
+        (pixel_file.features, "version", lambda name: "99.0"),
+        (pixel_file, "RESAMPLING", Image.Resampling.BILINEAR),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, value)
@@ -226,13 +227,13 @@ def test_all_bad_crops_are_named_and_nothing_is_left(crops, folder):
 
 
 def test_a_crop_that_changes_between_hashing_and_decoding_is_refused(crops, folder, make_image, monkeypatch):
-    for_each_image = pixel_cache.for_each_image
+    for_each_image = pixel_file.for_each_image
 
     def change_first(*arguments, **options):
         make_image(crops.paths[1])
         return for_each_image(*arguments, **options)
 
-    monkeypatch.setattr(pixel_cache, "for_each_image", change_first)
+    monkeypatch.setattr(pixel_file, "for_each_image", change_first)
     with pytest.raises(DataError) as caught:
         cached(crops, folder)
     assert str(caught.value) == (
@@ -271,7 +272,7 @@ def test_an_interrupted_build_leaves_nothing(crops, folder, monkeypatch):
         assert len(list(folder.glob(".*.tmp"))) == 1
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pixel_cache, "for_each_image", stop)
+    monkeypatch.setattr(pixel_file, "for_each_image", stop)
     with pytest.raises(KeyboardInterrupt):
         cached(crops, folder)
     assert files_in(folder) == []
@@ -315,7 +316,7 @@ def test_a_disk_that_fills_up_meanwhile_is_no_torn_file(crops, folder, monkeypat
     def fill(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pixel_cache, "for_each_image", fill)
+    monkeypatch.setattr(pixel_file, "for_each_image", fill)
     with pytest.raises(WriteError, match=r"^Pixels cannot be kept in .*No space left on device"):
         cached(crops, folder)
     assert files_in(folder) == []

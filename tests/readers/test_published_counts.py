@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.readers import published_counts
 from iics.readers.benchmarks import BENCHMARKS
 from iics.readers.published_counts import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import iics
-from iics.models.model_header import read_header
+from iics.models.model_file import read_header
 from iics.models.score_meaning import NOT_CALIBRATED
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from iics.computing_settings import EngineSettings
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import SettingsError, TrainingError
 from iics.methods.by_name import with_own_settings
 from iics.runs import estimate as run_estimate

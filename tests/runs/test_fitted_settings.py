@@ -10,13 +10,14 @@ import torch
 
 import iics
 from iics.cli.fitting import Fitting
-from iics.config import ModelSettings
 from iics.errors import WeightsError
+from iics.model_settings import ModelSettings
 from iics.models.backbone_spec import _ENTRIES
 from iics.models.packaged_weights import PACKAGE_OF
 from iics.models.reid_model import create_model
 from iics.presets import OWN_CAMERAS, OWN_CAMERAS_OFFLINE, for_subject
-from iics.runs.fitted_settings import Machine, fit_length, fit_network, installed_problem
+from iics.runs.fitted_settings import fit_length, fit_network, installed_problem
+from iics.runs.machine import Machine
 
 LAPTOP, SERVER = Machine(False, 2, 16 * 10**9), Machine(False, 64, 256 * 10**9)
 SMALL_GPU, GPU = Machine(True, 16, 6 * 10**9), Machine(True, 16, 80 * 10**9)

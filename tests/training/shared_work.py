@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from iics.config import AugmentSettings, ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings
+from iics.config import ClusterSettings, DistanceSettings, Settings, Stage1Settings, Stage2Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError
 from iics.layers.norm_groups import NormGroups
@@ -17,6 +17,7 @@ from iics.layers.normalization import AdaptiveInstanceBatchNorm2d, GroupedBatchN
 from iics.methods.iics.shared_overlap import SharedOverlap
 from iics.methods.iics.stage1 import _train_heads, label_cameras
 from iics.methods.iics.stage2 import train_stage2
+from iics.model_settings import AugmentSettings
 from iics.models.heads import BNNeckHead
 from iics.models.network_parts import FeatureNorm
 from iics.similarity.score_overlap import score_overlap

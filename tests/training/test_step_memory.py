@@ -6,9 +6,10 @@ import re
 import pytest
 import torch
 
-from iics.config import ModelSettings, Settings, Stage1Settings, Stage2Settings, SupervisedSettings
+from iics.config import Settings, Stage1Settings, Stage2Settings, SupervisedSettings
 from iics.errors import TrainingError
 from iics.methods.by_name import stages_of
+from iics.model_settings import ModelSettings
 from iics.models.map_memory import map_numbers
 from iics.models.reid_model import create_model
 from iics.training import step_memory

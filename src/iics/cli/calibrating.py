@@ -10,7 +10,8 @@ from iics.cli.model_file import path_of_model
 
 if TYPE_CHECKING:
     from iics.arrays import FloatArray
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import CropSet
+    from iics.data_splits import DataSplits
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
 

@@ -13,7 +13,7 @@ from iics import presets
 from iics.cli.fitting import Fitting
 from iics.cli.parse import parse
 from iics.cli.source import DataSource, SourceFlags
-from iics.cli.train import PresetName, fitting_preset
+from iics.cli.train_arguments import PresetName, fitting_preset
 from iics.errors import SettingsError
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_display, format_seconds
@@ -22,8 +22,9 @@ from iics.subjects import SubjectName
 
 if TYPE_CHECKING:
     from iics.config import Settings
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import CropSet
     from iics.data_check.findings import DataReport
+    from iics.data_splits import DataSplits
     from iics.runs.estimate import RepeatedWork, RunEstimate
     from iics.runs.fitted_settings import FittedSettings
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from iics.cli.protocol_choice import ProtocolChoice
-    from iics.crops import DataSplits
+    from iics.data_splits import DataSplits
     from iics.models.reid_model import ReidModel
 
 _LABEL_FREE = (

@@ -18,7 +18,8 @@ from iics.progress_display import count_display
 
 if TYPE_CHECKING:
     from iics.arrays import Pixels
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import CropSet
+    from iics.data_splits import DataSplits
     from iics.export.comparison import FormResult
     from iics.models.reid_model import ReidModel
 

@@ -13,7 +13,8 @@ from iics.errors import IicsError
 from iics.progress_display import format_seconds
 
 if TYPE_CHECKING:
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import CropSet
+    from iics.data_splits import DataSplits
     from iics.runs.fitted_settings import FittedSettings
 
 SECONDS_A_PHASE = 0.5
@@ -51,7 +52,8 @@ class Fitting:
             SettingsError: If there is no such device.
             WeightsError: If no weights can be had.
         """
-        from iics.runs.fitted_settings import Machine, fit_network, starting_problem_of
+        from iics.runs.fitted_settings import fit_network, starting_problem_of
+        from iics.runs.machine import Machine
 
         machine = Machine.here(self.settings.device)
         return fit_network(
@@ -74,7 +76,8 @@ class Fitting:
         Args:
             source: The data.
         """
-        from iics.runs.fitted_settings import Machine, fit_network, installed_problem
+        from iics.runs.fitted_settings import fit_network, installed_problem
+        from iics.runs.machine import Machine
 
         try:
             named = source.by_name()

@@ -15,9 +15,9 @@ from rich.console import Console
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import match_table
 from iics.cli.parse import parse
-from iics.crops import natural_order
 from iics.errors import SettingsError, check_setting
 from iics.gallery.moments import parse_moment
+from iics.natural_order import natural_order
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_of
 from iics.ranges import check_ranges, number, whole

@@ -16,7 +16,8 @@ from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.cli.source import DataName, DataSource
 from iics.config import Centre
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.progress_display import count_display, count_of
 from iics.ranges import BATCH, check_ranges

@@ -49,7 +49,7 @@ class ForeignWeights:
             SettingsError: If the backbone is unknown or the size too small.
             WeightsError: If the weights cannot be had or do not fit.
         """
-        from iics.models.reid_model import load_foreign_weights
+        from iics.models.foreign_model import load_foreign_weights
 
         return load_foreign_weights(
             self.weights or "imagenet",

@@ -11,7 +11,8 @@ from iics.errors import EvaluationError, check_setting
 
 if TYPE_CHECKING:
     from iics.arrays import DoubleArray
-    from iics.crops import CropSet, DataSplits
+    from iics.crops import CropSet
+    from iics.data_splits import DataSplits
     from iics.evaluation.camera_pairs import CameraPairs
     from iics.evaluation.metrics import RankingResult
     from iics.evaluation.ranked_results import EvaluatedModel
@@ -71,32 +72,32 @@ class ProtocolChoice:
 
     def check_scorable(self, query: CropSet, gallery: CropSet) -> None:
         """Refuse crops on which nothing can be measured, before any feature is computed."""
-        from iics.evaluation.evaluate import check_scorable
         from iics.evaluation.protocol import OTHER_CAMERAS, PROTOCOLS
+        from iics.evaluation.scored_crops import check_scorable
 
         check_scorable(query, gallery, PROTOCOLS.get(self.protocol, OTHER_CAMERAS))
 
     def check_memory(self, models: Sequence[ReidModel], query: CropSet, gallery: CropSet) -> None:
         """Refuse what will not fit into memory, before any feature is computed."""
-        from iics.evaluation.evaluate import check_memory
+        from iics.evaluation.scored_crops import check_memory
 
         check_memory(sum(model.num_features for model in models), query, gallery, self._reranking())
 
     def measure(self, evaluated: EvaluatedModel) -> RankingResult | SingleShotResult | CameraPairs:
         """Return the result; it prints itself."""
-        from iics.evaluation import evaluate
+        from iics.evaluation import ranked_features
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
         if self.protocol == "single-gallery-shot":
-            return evaluate.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
+            return ranked_features.rank_drawn_galleries(*crops, repeats=self.repeats, seed=self.seed)
         if self.protocol == "camera-pairs":
-            return evaluate.rank_camera_pairs(*crops, reranking=self._reranking())
+            return ranked_features.rank_camera_pairs(*crops, reranking=self._reranking())
         if self.protocol == "image-to-track":
-            return evaluate.rank_tracks(*crops, reranking=self._reranking())
-        result = evaluate.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
+            return ranked_features.rank_tracks(*crops, reranking=self._reranking())
+        result = ranked_features.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
         if result.num_unmatched == 0 or self.is_reranked:
             return result
-        return replace(result, open_set=evaluate.open_set_crops(*crops, protocol=self.protocol))
+        return replace(result, open_set=ranked_features.open_set_crops(*crops, protocol=self.protocol))
 
     def without_unknown(self, splits: DataSplits) -> DataSplits:
         """Return the data whose gallery lacks the individuals that are to be unknown; which is logged."""
@@ -116,8 +117,8 @@ class ProtocolChoice:
     def warn_of_copies(self, evaluated: EvaluatedModel) -> None:
         """Warn if copies of queries count in the gallery."""
         from iics.evaluation.copied_queries import warn_of_copies
-        from iics.evaluation.evaluate import evaluation_labels, fitting_protocol
         from iics.evaluation.protocol import MARKET1501, PROTOCOLS
+        from iics.evaluation.scored_crops import evaluation_labels, fitting_protocol
 
         crops = evaluated.query_features, evaluated.gallery_features, evaluated.query, evaluated.gallery
         labels = evaluation_labels(evaluated.query, evaluated.gallery)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast, get_args
 
 import tyro
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.path_kind import kind_of_path, unknown_data

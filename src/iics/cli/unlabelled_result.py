@@ -12,11 +12,12 @@ from iics.arrays import FloatArray
 from iics.cli.model_file import load_model_or_run
 from iics.crops import DISTRACTOR_IDENTITY, CropSet
 from iics.errors import EvaluationError
-from iics.evaluation.evaluate import check_scorable, rank_crops
 from iics.evaluation.label_free import LabelFreeReport, label_free_report
 from iics.evaluation.mark_agreement import MarkAgreement, mark_agreement
 from iics.evaluation.marks import read_marks
 from iics.evaluation.metrics import RankingResult
+from iics.evaluation.ranked_features import rank_crops
+from iics.evaluation.scored_crops import check_scorable
 from iics.models.fingerprint import model_fingerprint
 
 logger = logging.getLogger(__name__)

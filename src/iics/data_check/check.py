@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits, all_splits
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet
 from iics.data_check.bursts import find_bursts
 from iics.data_check.colour import colourless_cameras, colourless_per_camera
 from iics.data_check.copies import find_copies
@@ -18,6 +18,7 @@ from iics.data_check.crop_sizes import SizeDistribution, unlikely_crops
 from iics.data_check.findings import DataReport, SplitReport
 from iics.data_check.scan import Scan, scan_crops
 from iics.data_check.tracklets import tracklet_table, tracklet_warnings
+from iics.data_splits import DataSplits, all_splits
 from iics.pixels.images import describe_failures
 from iics.subjects import SubjectName
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import DoubleArray
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.pictures import picture_ids, twice_in_a_picture
 
 _LONG_PAUSE = 100

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from iics.arrays import BoolArray, FloatArray, IntArray
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
+from iics.crops import DISTRACTOR_IDENTITY, CropSet
+from iics.data_splits import DataSplits
 from iics.errors import EvaluationError
 from iics.evaluation.known_pairs import apart_pairs, same_tracklet_pairs
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs

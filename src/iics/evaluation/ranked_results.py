@@ -14,8 +14,9 @@ from iics.config import Centre
 from iics.crops import CropSet
 from iics.evaluation.centred_search import centre_search
 from iics.evaluation.contact_sheet import ranked_contact_sheet, spread_queries
-from iics.evaluation.evaluate import evaluation_labels, fitting_protocol, matching_protocol, rank_crops
 from iics.evaluation.metrics import RankingResult
+from iics.evaluation.ranked_features import rank_crops
+from iics.evaluation.scored_crops import evaluation_labels, fitting_protocol, matching_protocol
 from iics.evaluation.top_matches import top_matches
 from iics.models.camera_means import CameraMeans
 from iics.models.centre_choice import CentreChoice

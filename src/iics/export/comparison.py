@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from iics.arrays import Colour, FloatArray, Pixels
-from iics.crops import CropSet, DataSplits
-from iics.evaluation.evaluate import rank_crops
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
+from iics.evaluation.ranked_features import rank_crops
 from iics.measure import seconds_in_turn
 from iics.pixels.images import Interpolation, load_pixels
 

@@ -15,8 +15,8 @@ from iics.arrays import FloatArray, Pixels
 from iics.errors import ExportError
 from iics.export.input_form import InputForm
 from iics.export.own_hash import check_own_hash
+from iics.models.images_to_embed import resize_picture
 from iics.models.pixel_arrays import picture_of
-from iics.models.reid_model import resize_picture
 from iics.regular_file import open_regular
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

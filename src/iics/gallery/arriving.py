@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.crops import CropSet, natural_order
+from iics.crops import CropSet
 from iics.errors import DataError
+from iics.natural_order import natural_order
 from iics.readers.left_out import is_ignored, is_image
 
 logger = logging.getLogger(__name__)

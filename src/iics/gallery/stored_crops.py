@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from iics.arrays import FloatArray
-from iics.crops import natural_order
 from iics.gallery import connection
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
@@ -15,6 +14,7 @@ from iics.gallery.nearest import Nearest, nearest_rows
 from iics.gallery.opening import OpenCollection
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values
+from iics.natural_order import natural_order
 
 _ROWS_AT_ONCE = 1000
 

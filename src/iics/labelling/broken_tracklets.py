@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from iics.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, IntArray
-from iics.kernels import REORDERED, kernel, on_each_thread
+from iics.kernels import kernel, on_each_thread
+from iics.similarity.cosine import dot
 from iics.similarity.distance_graph import evenly_spaced
 
 LEAST_TRACKLETS = 20
@@ -146,20 +147,12 @@ def _robust(values: DoubleArray) -> tuple[float, float]:
     return centre, float(1.4826 * np.median(np.abs(values - centre)))
 
 
-@kernel(fastmath=REORDERED)
-def _dot(a: FloatArray, b: FloatArray) -> np.float32:
-    total = np.float32(0)
-    for k in range(len(a)):
-        total += a[k] * b[k]
-    return total
-
-
 @kernel()
 def _least_like(features: FloatArray, own: IndexArray, crop: FloatArray) -> int:
     """Return the place of the crop least like another one."""
     place, least = 0, np.float32(np.inf)
     for i in range(len(own)):
-        cosine = _dot(features[own[i]], crop)
+        cosine = dot(features[own[i]], crop)
         if cosine < least:
             place, least = i, cosine
     return place
@@ -185,10 +178,10 @@ def _split(
         other[:] = features[own[_least_like(features, own, one)]]
         is_new = np.zeros(len(own), np.bool_)
         for _ in range(_STEPS):
-            length, length_other = np.sqrt(_dot(one, one)), np.sqrt(_dot(other, other))
+            length, length_other = np.sqrt(dot(one, one)), np.sqrt(dot(other, other))
             num_other = 0
             for i in range(len(own)):
-                is_new[i] = _dot(features[own[i]], other) * length > _dot(features[own[i]], one) * length_other
+                is_new[i] = dot(features[own[i]], other) * length > dot(features[own[i]], one) * length_other
                 num_other += is_new[i]
             if num_other == 0 or num_other == len(own):
                 break
@@ -199,4 +192,4 @@ def _split(
                     other += features[own[i]]
                 else:
                     one += features[own[i]]
-            across[tracklet] = _dot(one, other) / (num_other * (len(own) - num_other))
+            across[tracklet] = dot(one, other) / (num_other * (len(own) - num_other))

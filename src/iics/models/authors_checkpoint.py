@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from iics.config import AlphaSharing, NormKind
 from iics.errors import WeightsError
+from iics.model_settings import AlphaSharing, NormKind
 
 _BACKBONE, _HEADS, _ALPHA = "model.", "classifier.", ".adaptive_weight"
 _BLOCK = re.compile(r"layer\d\.\d+")

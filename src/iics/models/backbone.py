@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError, WeightsError
 from iics.layers.depthwise import speed_up_depthwise
 from iics.layers.normalization import AdaptiveInstanceBatchNorm2d
+from iics.model_settings import AlphaSharing, NormKind
 from iics.models.backbone_spec import BackboneSpec, backbone_spec
 from iics.models.fitting_choices import check_choices
 from iics.models.foreign_checkpoint import ForeignCheckpoint
@@ -47,16 +47,7 @@ def create_backbone(
         SettingsError: If the name or a stage is unknown.
         WeightsError: If the weights cannot be had or do not fit.
     """
-    spec = backbone_spec(name)
-    check_choices(
-        name,
-        spec.structure,
-        norm=norm,
-        norm_stages=norm_stages,
-        last_stride=last_stride,
-        is_gem=parts.pooling == "gem",
-        size=size,
-    )
+    _checked_spec(name, norm, norm_stages, last_stride, parts, size)  # before weights are read or downloaded
     checkpoint = None
     if weights != "none":
         checkpoint = read_checkpoint(name, weights)
@@ -129,16 +120,7 @@ def build_network(
         SettingsError: If the name or a stage is unknown, or the network cannot be as it is asked for.
         WeightsError: If the weights do not fit.
     """
-    spec = backbone_spec(name)
-    check_choices(
-        name,
-        spec.structure,
-        norm=norm,
-        norm_stages=norm_stages,
-        last_stride=last_stride,
-        is_gem=parts.pooling == "gem",
-        size=size,
-    )
+    spec = _checked_spec(name, norm, norm_stages, last_stride, parts, size)
     backbone = _network(name, spec, size)
     if last_stride == 1:
         set_last_stride(backbone, spec.structure.strided)
@@ -229,3 +211,20 @@ def alpha_by_block(backbone: nn.Module) -> dict[str, float]:
         if isinstance(module, AdaptiveInstanceBatchNorm2d):
             alphas.setdefault(id(module.mix), (path, float(module.mix().detach().mean())))
     return dict(alphas.values())
+
+
+def _checked_spec(
+    name: str, norm: NormKind, norm_stages: tuple[str, ...], last_stride: int, parts: NetworkParts, size: Size
+) -> BackboneSpec:
+    """Return what is known of a backbone that can be as it is asked for; see `build_network`."""
+    spec = backbone_spec(name)
+    check_choices(
+        name,
+        spec.structure,
+        norm=norm,
+        norm_stages=norm_stages,
+        last_stride=last_stride,
+        is_gem=parts.pooling == "gem",
+        size=size,
+    )
+    return spec

@@ -11,8 +11,8 @@ from functools import cache
 
 from torch import nn
 
-from iics.config import NormKind
 from iics.errors import SettingsError
+from iics.model_settings import NormKind
 from iics.models.described_networks import described_network, is_described
 from iics.models.network_parts import LastStride
 from iics.models.packaged_weights import PACKAGE_OF, WeightsPackage

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from iics.errors import SettingsError
 from iics.memory import free_memory, free_on
+from iics.models.images_to_embed import CROPS_PER_BLOCK
 from iics.models.map_memory import map_numbers
-from iics.models.reid_model import CROPS_PER_BLOCK, ReidModel
+from iics.models.reid_model import ReidModel
 
 _MOST_NUMBERS_A_PIXEL = 512
 """The widest backbones have less (regnety_2560: 373) in their largest maps, for each pixel of a crop: so counting them,

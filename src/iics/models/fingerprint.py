@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from iics.models.model_header import ModelHeader, contents_hash
+from iics.models.model_file import contents_hash
+from iics.models.model_header import ModelHeader
 from iics.models.network_parts import OUR_PARTS
 from iics.models.reid_model import ReidModel
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from iics.config import NormKind
 from iics.errors import SettingsError
+from iics.model_settings import NormKind
 from iics.models.structure import BackboneStructure
 
 GEM_NEEDS_A_CNN = (

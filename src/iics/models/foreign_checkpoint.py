@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from iics.config import NormKind
+from iics.model_settings import NormKind
 from iics.models.network_parts import OUR_PARTS, LastStride, NetworkParts
 from iics.pixels.images import Interpolation
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from iics.config import AlphaSharing, NormKind
 from iics.errors import SettingsError
 from iics.layers.normalization import ALPHA_START, AdaptiveInstanceBatchNorm2d, GroupedBatchNorm2d, MixingWeight
+from iics.model_settings import AlphaSharing, NormKind
 from iics.models.network_parts import InstanceBatchNorm2d
 from iics.models.structure import NormPlace
 

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import nn
 
-from iics.arrays import Colour, FloatArray, Pixels
-from iics.config import ModelSettings
-from iics.crops import CropSet, DataSplits, one_split
-from iics.errors import DataError, SettingsError, WeightsError
-from iics.models.backbone import build_network, create_backbone, read_checkpoint
+from iics.arrays import FloatArray
+from iics.errors import SettingsError, WeightsError
+from iics.model_settings import ModelSettings
+from iics.models.backbone import build_network, create_backbone
 from iics.models.backbone_spec import backbone_spec
 from iics.models.camera_means import CameraMeans
 from iics.models.features import extract_features, l2_normalise
 from iics.models.foreign_checkpoint import ForeignCheckpoint
 from iics.models.imagenet_weights import imagenet_problem
-from iics.models.model_header import (
-    FORMAT_VERSION,
-    ModelHeader,
-    header_values,
-    read_header,
-    read_model_file,
-    write_model_file,
-)
-from iics.models.network_parts import LastStride
-from iics.models.pixel_arrays import checked_pixels, picture_of
-from iics.models.starting_weights import check_fits, origin_of
+from iics.models.images_to_embed import Images, pixel_blocks
+from iics.models.model_file import read_header, read_model_file, write_model_file
+from iics.models.model_header import FORMAT_VERSION, ModelHeader, header_values
+from iics.models.starting_weights import origin_of
 from iics.models.transfer import load_into, model_file_of, weights_file
 from iics.models.tuning import check_model, check_tuning, freeze_patch_embedding
 from iics.models.weights import file_problem
 from iics.models.weights_origin import WeightsOrigin
 from iics.models.without_numbers import WithoutNumbers
-from iics.pixels.images import Interpolation, load_pixels, resized
-from iics.shown_picture import as_shown
-
-logger = logging.getLogger(__name__)
-
-Images = CropSet | npt.NDArray[Any] | Image.Image | Sequence[Image.Image | npt.NDArray[Any] | Path | str]
-"""What can be embedded; see `ReidModel.embed`."""
-CROPS_PER_BLOCK = 4096
-"""Crops decoded at once by `ReidModel.embed`: 0.4 GB at 256x128."""
 
 
 class ReidModel:
@@ -112,7 +91,7 @@ class ReidModel:
                 device=self.device,
                 progress=progress,
             )
-            for pixels in self._pixel_blocks(images)
+            for pixels in pixel_blocks(images, self.header)
         ]
         features: FloatArray = l2_normalise(torch.cat(blocks)).cpu().numpy()
         is_finite = np.isfinite(features).all(axis=1)
@@ -136,68 +115,6 @@ class ReidModel:
             header |= {"camera_means": self.camera_means.values()}
             tensors |= self.camera_means.tensors()
         write_model_file(Path(path), header, tensors)
-
-    def _pixel_blocks(self, images: Images) -> Iterator[Pixels]:
-        """Yield the pixels of the images, a block of crops at a time: a gallery need not fit into memory."""
-        if images is None or isinstance(images, DataSplits):
-            images = one_split(images, what="What is embedded")
-        if isinstance(images, str | Path):
-            raise DataError(
-                f"A list of files is embedded, not one path: [{str(images)!r}] for a picture; for a folder, "
-                "load_folder(path).train."
-            )
-        if isinstance(images, Image.Image):
-            images = [images]
-        if isinstance(images, torch.Tensor):
-            raise ValueError("Pass a NumPy array, uint8 (n, h, w, 3), instead of a tensor: pixels.cpu().numpy().")
-        if not isinstance(images, np.ndarray | CropSet | Sequence) or isinstance(images, str) or len(images) == 0:
-            raise ValueError(f"Pass a crop set, or a list of at least one picture or file, got {images!r}.")
-        size = (self.header.height, self.header.width)
-        if isinstance(images, np.ndarray) and images.dtype != np.object_:
-            pixels = checked_pixels(images)
-            if pixels.shape[1:3] == size:
-                for start in range(0, len(pixels), CROPS_PER_BLOCK):  # the blocks, so the batches, of a crop set
-                    yield pixels[start : start + CROPS_PER_BLOCK]
-                return
-            images = list(pixels)
-        if not isinstance(images, CropSet):
-            pictures = [picture_of(image) for image in images if not isinstance(image, str | Path)]
-            if pictures and len(pictures) < len(images):
-                raise ValueError("Pass pictures and arrays, or files, not a mixture of both.")
-            if pictures:
-                how = self.header.interpolation, self.header.letterbox
-                yield np.stack([resize_picture(picture, *size, *how) for picture in pictures])
-                return
-            files = tuple(Path(image) for image in images if isinstance(image, str | Path))
-            images = CropSet(paths=files, camera_ids=np.zeros(len(files), dtype=np.int64), camera_names=("unknown",))
-        for start in range(0, len(images), CROPS_PER_BLOCK):
-            block = images.subset(np.arange(start, min(start + CROPS_PER_BLOCK, len(images))))
-            yield load_pixels(
-                block,
-                height=size[0],
-                width=size[1],
-                interpolation=self.header.interpolation,
-                letterbox=self.header.letterbox,
-            )
-
-
-def resize_picture(
-    picture: Image.Image,
-    height: int,
-    width: int,
-    interpolation: Interpolation = "bicubic",
-    letterbox: Colour | None = None,
-) -> Pixels:
-    """Return what is shown of a picture as the pixels the network takes: RGB, resized. Shape (height, width, 3).
-
-    Raises:
-        DataError: If nothing can be shown of it.
-    """
-    try:
-        shown = as_shown(picture)
-    except DataError as error:
-        raise DataError(f"A picture of {picture.width} x {picture.height} pixels cannot be used: {error}.") from error
-    return resized(shown, height=height, width=width, interpolation=interpolation, letterbox=letterbox)
 
 
 def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
@@ -226,11 +143,12 @@ def create_model(settings: ModelSettings, *, device: torch.device) -> ReidModel:
         load_into(backbone, header, model_file)
     if settings.freeze_patch_embedding:
         freeze_patch_embedding(backbone)
-    origin = read_header(model_file).origin if model_file is not None else _origin(settings.backbone, weights)
+    origin = read_header(model_file).origin if model_file is not None else started_from(settings.backbone, weights)
     return ReidModel(backbone, replace(header, origin=origin), device=device)
 
 
-def _origin(backbone: str, weights: str) -> WeightsOrigin | None:
+def started_from(backbone: str, weights: str) -> WeightsOrigin | None:
+    """Return the weights that a network starts from, None for random ones."""
     spec = backbone_spec(backbone)
     return None if weights == "none" else origin_of(weights, known=spec.pretrained, package=spec.weights_package)
 
@@ -250,67 +168,6 @@ def starting_problem(settings: ModelSettings, *, may_download: bool = True) -> s
     return None if settings.weights == "none" else file_problem(weights_file(settings.weights))
 
 
-def load_foreign_weights(
-    weights: Path | str,
-    *,
-    backbone: str,
-    height: int = 256,
-    width: int = 128,
-    last_stride: LastStride | None = None,
-    device: str | torch.device = "cpu",
-) -> ReidModel:
-    """Return a model with weights that others trained, to measure or use: it computes what their network computes.
-
-    Args:
-        weights: `imagenet` (what timm has for the backbone), a file in torchvision's or timm's key names, or a
-            checkpoint of the authors of IICS, reid-strong-baseline (BoT), fast-reid, layumi's
-            Person_reID_baseline_pytorch or torchreid.
-        backbone: By its timm name; or `hf-hub:OWNER/NAME`, `local-dir:FOLDER`.
-        height: Height that crops are resized to, in pixels.
-        width: Width that crops are resized to, in pixels.
-        last_stride: Stride of the last stage, 1 or 2; None for that of the program that trained the weights.
-        device: Where to compute.
-
-    Raises:
-        SettingsError: If the backbone is unknown, or the size or stride makes no sense.
-        WeightsError: If the weights cannot be had, do not fit, or are of a network that we cannot compute.
-    """
-    ours = None if weights == "imagenet" else model_file_of(str(weights))
-    if ours is not None:
-        raise WeightsError(
-            f"{ours} is a model of ours and knows what it is: load_model reads it (iics evaluate MODEL)."
-        )
-    checkpoint = read_checkpoint(backbone, str(weights))
-    settings = ModelSettings(
-        backbone=backbone,
-        weights=str(weights),
-        norm=checkpoint.norm,
-        norm_stages=checkpoint.norm_stages,
-        last_stride=checkpoint.last_stride if last_stride is None else last_stride,
-        height=height,
-        width=width,
-    )
-    header = replace(
-        ModelHeader.from_settings(settings),
-        interpolation=checkpoint.interpolation,
-        parts=checkpoint.parts,
-        origin=_origin(backbone, str(weights)),
-    )
-    if checkpoint.mean is not None and checkpoint.std is not None:
-        header = replace(header, mean=checkpoint.mean, std=checkpoint.std)
-    check_fits(
-        checkpoint,
-        backbone=backbone,
-        norm=header.norm,
-        norm_stages=settings.norm_stages,
-        alpha_sharing=header.alpha_sharing,
-        source=str(weights),
-    )
-    network = _network(header, checkpoint=checkpoint, source=str(weights))
-    logger.info("%s", checkpoint.described(header.last_stride))
-    return ReidModel(network.eval(), header, device=torch.device(device))
-
-
 def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidModel:
     """Return the model in a file that `ReidModel.save` wrote, or in a run folder; no other file is needed.
 
@@ -325,7 +182,7 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
     found = read_model_file(file)
     try:
         with WithoutNumbers():
-            backbone = _network(found.header)
+            backbone = network_of(found.header)
         backbone.load_state_dict(found.weights)
     except (RuntimeError, SettingsError) as error:
         reason = " ".join(str(error).split())  # torch breaks lines
@@ -339,7 +196,7 @@ def load_model(path: Path | str, *, device: str | torch.device = "cpu") -> ReidM
     return model
 
 
-def _network(header: ModelHeader, *, checkpoint: ForeignCheckpoint | None = None, source: str = "") -> nn.Module:
+def network_of(header: ModelHeader, *, checkpoint: ForeignCheckpoint | None = None, source: str = "") -> nn.Module:
     """Return the network that a header describes."""
     return build_network(
         header.backbone,

@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from iics.config import AlphaSharing, NormKind
 from iics.errors import WeightsError
+from iics.model_settings import AlphaSharing, NormKind
 from iics.models.authors_checkpoint import check_fits_authors
 from iics.models.described_networks import shown_backbone
 from iics.models.foreign_checkpoint import ForeignCheckpoint

@@ -11,7 +11,8 @@ from iics.errors import WeightsError
 from iics.home_folder import expanded
 from iics.models.backbone import fitted_weights
 from iics.models.backbone_spec import backbone_spec
-from iics.models.model_header import ModelHeader, is_model_file, read_model_file
+from iics.models.model_file import is_model_file, read_model_file
+from iics.models.model_header import ModelHeader
 from iics.models.network_parts import OUR_PARTS, tensors_of_parts, trained_as
 
 logger = logging.getLogger(__name__)

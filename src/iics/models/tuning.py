@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from iics.config import ModelSettings
 from iics.errors import SettingsError
+from iics.model_settings import ModelSettings
 from iics.models.backbone_spec import backbone_spec
 from iics.models.fitting_choices import check_choices
 from iics.models.timm_networks import block_of_each

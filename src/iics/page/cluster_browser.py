@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from iics.arrays import FloatArray, IntArray
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import SettingsError
 from iics.page.cluster_members import (
     Cluster,

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from iics.arrays import IntArray
-from iics.crops import BOX_COLUMNS, CropSet, DataSplits, natural_order
+from iics.crops import BOX_COLUMNS, CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError, RunFolderError
+from iics.natural_order import natural_order
 from iics.regular_file import MOST_TABLE_BYTES, read_regular
 from iics.runs.run_data import RunData
 from iics.runs.run_files import METRICS, labels_hash, read_records

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from iics.config import Settings
-from iics.crops import CropSet, DataSplits
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.paper.study import Study
 from iics.paper.variants import TargetName, variants_of
 from iics.settings_json import leaves

@@ -12,7 +12,7 @@ from typing import Literal
 
 from iics import presets
 from iics.config import ClusterSettings, Settings
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.paper.paper_results import WHOSE_NUMBERS
 from iics.paper.study_data import camera_halves, check_measurable, num_identities, with_fewer_identities
 from iics.paper.variants import TargetName

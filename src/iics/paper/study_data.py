@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from iics.arrays import IntArray
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits
+from iics.crops import DISTRACTOR_IDENTITY, CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 
 _SUBSET_SEED = 0  # the same people in the runs of all seeds

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iics.config import AugmentSettings
 from iics.device import sent
+from iics.model_settings import AugmentSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.readers import published_counts, split_folders
 from iics.readers.mars import read_mars
 from iics.readers.msmt17 import read_msmt17

@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from iics.crops import BOX_COLUMNS, DataSplits
+from iics.crops import BOX_COLUMNS
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.box_columns import BoxColumns

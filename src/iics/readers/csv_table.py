@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.camera_rule import warn_of_one_camera

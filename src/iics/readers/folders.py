@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from iics.crops import CropSet, DataSplits, natural_order
+from iics.crops import CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
+from iics.natural_order import natural_order
 from iics.readers.camera_rule import NONE, ONE_CAMERA, warn_of_one_camera
 from iics.readers.left_out import IMAGE_SUFFIXES, LeftOut, is_ignored
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from iics.crops import natural_order
 from iics.errors import DataError
 from iics.home_folder import expanded
+from iics.natural_order import natural_order
 from iics.readers.folders import files_below
 from iics.readers.left_out import LeftOut, is_ignored
 from iics.regular_file import MOST_TEXT_BYTES, check_regular, read_regular

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet, DataSplits
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import LayoutPlace, listed
 

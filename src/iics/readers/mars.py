@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iics.arrays import IntArray
-from iics.crops import JUNK_IDENTITY, DataSplits
+from iics.crops import JUNK_IDENTITY
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import Layout, LayoutPlace, find_layout
 from iics.readers.listed_crops import CropNames, ListedCrop, check_identities_apart, matched_files, splits_of

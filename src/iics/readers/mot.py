@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from iics.crops import BOX_COLUMNS, JUNK_IDENTITY, DataSplits
+from iics.crops import BOX_COLUMNS, JUNK_IDENTITY
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.box_columns import BoxColumns

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from iics.crops import natural_order
 from iics.errors import DataError
+from iics.natural_order import natural_order
 from iics.readers.left_out import is_ignored, is_image
 from iics.regular_file import MOST_TEXT_BYTES, open_regular, read_regular
 from iics.shown_picture import decoding, opened_picture, shown_size

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import Layout, LayoutPlace, find_layout, listed
 from iics.readers.listed_crops import ListedCrop, check_camera, splits_of

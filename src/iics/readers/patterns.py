@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
 from iics.readers.camera_rule import warn_of_one_camera

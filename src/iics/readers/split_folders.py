@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.readers.layout_place import Layout, LayoutPlace, find_layout
 from iics.readers.listed_crops import CropNames, ListedCrop, check_identities_apart, crops_of, splits_of
 

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from iics.arrays import BoolArray, DoubleArray, IntArray
-from iics.crops import DISTRACTOR_IDENTITY, CropSet, DataSplits, natural_order
+from iics.crops import DISTRACTOR_IDENTITY, CropSet
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.file_keys import file_key
+from iics.natural_order import natural_order
 from iics.readers.box_columns import BoxColumns
 from iics.readers.boxes import boxes_within_frames
 from iics.readers.camera_rule import cameras_by

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from iics.arrays import DoubleArray, IntArray
-from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY, natural_order
+from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.errors import DataError
+from iics.natural_order import natural_order
 from iics.plausible_times import compact_date, implausibility, seconds_of_date
 
 Column = Sequence[str]

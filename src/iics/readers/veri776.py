@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.readers.layout_place import LayoutPlace
 from iics.readers.listed_crops import ListedCrop, splits_of

@@ -18,9 +18,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from iics.crops import DataSplits, natural_order
+from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.home_folder import expanded
+from iics.natural_order import natural_order
 from iics.readers.box_columns import BoxColumns
 from iics.readers.csv_table import csv_rows
 from iics.readers.table import CropTable, splits_of_table

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iics.crops import DataSplits, all_splits
+from iics.data_splits import DataSplits, all_splits
 from iics.evaluation.calibration import measured_thresholds
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.model_header import write_match_thresholds
+from iics.models.model_file import write_match_thresholds
 from iics.models.reid_model import load_model
 from iics.models.transfer import weights_file
 from iics.reports.model_card import write_model_card

@@ -13,7 +13,7 @@ import numpy as np
 from iics.arrays import DoubleArray
 from iics.atomic import write_atomically
 from iics.errors import RunFolderError
-from iics.evaluation.evaluate import rank_camera_pairs
+from iics.evaluation.ranked_features import rank_camera_pairs
 from iics.evaluation.ranked_results import EvaluatedModel
 from iics.runs.run_files import read_json
 

@@ -12,7 +12,8 @@ from iics.evaluation.spread import Row, aligned
 from iics.reports.comparison import BY_ROUND, Comparison
 from iics.reports.picture import ACCURACY, CLUSTERS, ReportFigure
 from iics.reports.plot_curves import MOST_CURVES, Curve, curves_figure
-from iics.reports.report import Table, embedded, page_of
+from iics.reports.report import embedded, page_of
+from iics.reports.report_tables import Table
 from iics.shown_name import shown
 
 _TEMPLATE = "compare_template.html"

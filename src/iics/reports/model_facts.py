@@ -14,7 +14,7 @@ from typing import Any
 from iics import presets
 from iics.models.described_networks import shown_backbone
 from iics.models.match_thresholds import MatchThresholds
-from iics.models.model_header import header_text, read_header
+from iics.models.model_file import header_text, read_header
 from iics.models.weights_origin import WeightsOrigin
 from iics.reports.told_run import ToldRun, setting_text
 from iics.runs.fitted_settings import FITTED_FIELDS

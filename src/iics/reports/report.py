@@ -6,12 +6,10 @@ Pictures are embedded as data. The template escapes every text, because names of
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -19,13 +17,14 @@ from iics.atomic import write_atomically
 from iics.errors import RunFolderError
 from iics.reports.advice import Advice, advice_of
 from iics.reports.camera_pairs_file import CameraPairMatrices
-from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, NUMBERS, Judgement
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
-from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
-from iics.reports.warnings import RunWarning, nothing_found, run_warnings
-from iics.runs.record import stage_title
+from iics.reports.report_tables import across_table, data_rows, phase_table, round_table, tiles
+from iics.reports.run_warning import RunWarning
+from iics.reports.told_run import ToldRun, setting_text
+from iics.reports.warnings import nothing_found, run_warnings
 from iics.runs.run_files import read_bytes
 from iics.settings_json import leaves
 from iics.shown_name import shown
@@ -48,14 +47,6 @@ _SHEETS = {
         "and, after the gap, by the model before training. The middling rows are what to expect of a search.",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +140,7 @@ def report_html(
         name=run.name,
         data=run.data_name,
         progress=f"{kind}, {run.progress}",
-        tiles=[(told(name), value) for name, value in _tiles(run)],
+        tiles=[(told(name), value) for name, value in tiles(run)],
         warnings=[RunWarning(told(one.title), told(one.finding), told(one.advice)) for one in run_warnings(run)],
         nothing_found=told(nothing_found(run)),
         has_clusters=bool(run.clusterings),
@@ -158,7 +149,7 @@ def report_html(
         has_rounds=bool(run.trained),
         sections=embedded(run_figures(run, camera_pairs), told=told),
         ranked_lists=_as_jpeg(ranked_lists, "contact_sheet.png", way_out=_REMAKE_SHEET),
-        across=_across_table(judged.judgement),
+        across=across_table(judged.judgement),
         advice=[
             Advice(told(one.title), told(one.finding), told(one.advice)) for one in advice_of(run, judged.judgement)
         ],
@@ -166,9 +157,9 @@ def report_html(
             (heading, told(says), _as_jpeg(picture, heading, way_out=_REMAKE_CROPS))
             for heading, (says, picture) in judged.sheets.items()
         ],
-        rounds=_round_table(run),
-        data_rows=_data_rows(run),
-        phases=_phase_table(run),
+        rounds=round_table(run),
+        data_rows=data_rows(run),
+        phases=phase_table(run),
         settings=[(name, setting_text(value) or "-") for name, value in leaves(run.settings)],
     )
 
@@ -209,18 +200,6 @@ def _as_jpeg(picture: bytes | None, name: str, *, way_out: str) -> str | None:
     return data_uri(content.getvalue(), "image/jpeg")
 
 
-def _across_table(judgement: Judgement | None) -> Table | None:
-    """Return matches across cameras before and after training; None if they were not judged."""
-    if judgement is None:
-        return None
-    rows: list[tuple[str, ...]] = []
-    for name, (title, digits, factor) in NUMBERS.items():
-        moments = judgement.before, judgement.after
-        rows.append((title, *("-" if one is None else f"{factor * getattr(one, name):.{digits}f}" for one in moments)))
-    rows.append(("crops looked at", "", f"{judgement.after.num_crops:,}"))
-    return Table(("", "before training", f"after round {judgement.round_number}"), tuple(rows))
-
-
 def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = str) -> dict[str, list[dict[str, str]]]:
     """Return what the template shows of each figure, by the heading it stands under.
 
@@ -243,109 +222,3 @@ def _retell(drawn: ReportFigure, told: Callable[[str], str]) -> None:
     for text in drawn.figure.findobj(lambda artist: hasattr(artist, "set_text")):
         if told(text.get_text()) != text.get_text():
             text.set_text(told(text.get_text()))
-
-
-def _tiles(run: ToldRun) -> Iterator[tuple[str, str]]:
-    """Yield the few numbers that are asked for first: name and value."""
-    for key, name in (("mean_ap", "mAP"), ("rank1", "rank-1")):
-        measured = [record for record in run.records if key in record.scores]
-        if measured:
-            first, last = (_percent(record.scores[key]) for record in (measured[0], measured[-1]))
-            yield name, f"{first} → {last} %" if measured[0].number == 0 and len(measured) > 1 else f"{last} %"
-    scores = run.records[-1].scores if run.records else {}
-    for allowed in (1, 5, 10):  # the smallest that there are queries enough for
-        if (missed := scores.get(f"open_set_missed_at_{allowed}")) is not None:
-            yield f"missed, at most {allowed} % false claims", f"{_percent(missed)} %"
-            break
-    for one in run.over_all_cameras:
-        if (clusters := one.number("num_clusters")(run.records[-1])) is not None:
-            yield f"clusters{one.suffix}", f"{clusters}"
-    if (people := run.estimated_people) is not None:
-        yield "people, a guess without labels", f"about {people}"
-    if (num_crops := run.data.get("num_crops")) is not None:
-        yield "crops trained on", f"{num_crops}"
-    if run.crops_per_camera:
-        yield "cameras", f"{len(run.crops_per_camera)}"
-    if run.seconds:
-        yield "training time", duration(run.seconds)
-
-
-def _round_table(run: ToldRun) -> Table:
-    """Return the main numbers of each round; rounds and columns without a number are left out."""
-    is_one = len(run.stages) == 1
-    scores = {"mean_ap": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
-    scores |= {
-        f"{kind}_{key}": f"{scores[key]}, {kind}" for kind in ("centred", "plain") for key in ("mean_ap", "rank1")
-    }
-    columns: list[tuple[str, NumberOf, Callable[[float | None], str]]] = [
-        *((f"{name} %", score_of(key), _percent) for key, name in scores.items()),
-        *(
-            ("loss" if is_one and title == stage else f"loss, {title}", number_of, _number)
-            for stage in run.stages
-            for title, number_of in [run.loss_of(stage)]
-        ),
-    ]
-    for one in run.over_all_cameras:
-        columns += [
-            (f"clusters{one.suffix}", one.number("num_clusters"), _text),
-            (f"of one crop{one.suffix}", one.number("num_singletons"), _text),
-            (f"largest %{one.suffix}", one.number("largest_share"), _percent),
-            (f"labelled %{one.suffix}", one.number("labelled_share"), _percent),
-            (f"camera mix %{one.suffix}", one.number("camera_entropy_normalized"), _percent),
-            (f"stability{one.suffix}", one.stability, _number),
-        ]
-    columns += [
-        (f"ARI, {stage_title(one.stage)}", one.number("adjusted_rand_index"), _number) for one in run.clusterings
-    ]
-    rows = {record.number: [shown(number_of(record)) for _, number_of, shown in columns] for record in run.records}
-    has_number = [any(column) for column in zip(*rows.values(), strict=True)]
-    kept = tuple((str(number), *compress(cells, has_number)) for number, cells in rows.items() if any(cells))
-    return Table(("round", *compress([heading for heading, _, _ in columns], has_number)), kept)
-
-
-def _phase_table(run: ToldRun) -> Table:
-    """Return seconds and speed of each phase, in all rounds together and in the last."""
-    total: dict[str, float] = {}
-    for record in run.trained:
-        for phase, values in record.phases.items():
-            total[phase] = total.get(phase, 0.0) + (values.get("seconds") or 0.0)
-    last = run.trained[-1].phases if run.trained else {}
-    rows = tuple(
-        (_phase_name(phase, run.stages), duration(seconds), _number(last.get(phase, {}).get("images_per_second")))
-        for phase, seconds in total.items()
-    )
-    return Table(("phase", "all rounds", "crops per second, last round"), rows)
-
-
-def _phase_name(phase: str, stages: Sequence[str]) -> str:
-    """Return a phase for people: "stage 1: features" for stage1_features; names of stages may hold the same mark."""
-    # The longest: with stages a and a_b, the phase a_b_train is of a_b.
-    stage = max((stage for stage in stages if phase.startswith(f"{stage}_")), key=len, default=phase)
-    return stage_title(stage) + phase.removeprefix(stage).replace("_", ": ", 1)
-
-
-def _data_rows(run: ToldRun) -> list[tuple[str, str]]:
-    rows = [(name, str(value)) for name, value in run.data.items() if not isinstance(value, Mapping) and value != ""]
-    return rows + [(f"camera {name}", f"{count} crops") for name, count in (run.crops_per_camera or {}).items()]
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Return how long something took, as the tables of a report have it."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

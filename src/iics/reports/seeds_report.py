@@ -14,7 +14,8 @@ from iics.evaluation.spread import SCORES, Row, Spread, in_percent
 from iics.reports.picture import ACCURACY, CLUSTERS, PERCENT, TRAINING, ReportFigure
 from iics.reports.plot_seeds import seeds_figure
 from iics.reports.plot_style import save_figure
-from iics.reports.report import REPORT, Table, duration, embedded, page_of
+from iics.reports.report import REPORT, embedded, page_of
+from iics.reports.report_tables import Table, duration
 from iics.reports.told_run import NumberOf, ToldRun, score_of, setting_text
 from iics.runs.seed_runs import SeedRuns
 from iics.settings_json import leaves

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from iics.config import ClusterSettings, Settings
-from iics.crops import DataSplits
+from iics.data_splits import DataSplits
 from iics.device import choose_device
 from iics.errors import TrainingError, check_setting
 from iics.labelling.labeller import labeller_of

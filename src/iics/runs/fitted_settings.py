@@ -7,15 +7,15 @@ settings. Nothing here needs torch until weights are looked for, so that `--help
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iics.config import IMAGENET_GREY, ModelSettings, Settings
+from iics.config import Settings
 from iics.errors import WeightsError
-from iics.memory import total_memory
+from iics.model_settings import IMAGENET_GREY, ModelSettings
 from iics.presets import OWN_CAMERAS, shaped
+from iics.runs.machine import Machine
 from iics.subjects import Fit
 
 if TYPE_CHECKING:
@@ -40,50 +40,6 @@ _BYTES_OF_OTHERS = 64e6  # ResNet-50
 """Of feature maps that a training step keeps for a crop at 256x128, in float32."""
 _SHARE_OF_MEMORY = 0.6
 _MOST_PARTS = 8
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a run is computed on.
-
-    Attributes:
-        is_gpu: Whether that is a GPU.
-        num_cores: Cores that this process may use.
-        memory: All of the GPU's, or of the machine's or container's, in bytes; None where nobody tells.
-    """
-
-    is_gpu: bool
-    num_cores: int
-    memory: int | None
-
-    @classmethod
-    def processor(cls) -> Machine:
-        """Return this machine without its GPU."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return cls(False, cores or 1, total_memory())
-
-    @classmethod
-    def here(cls, device: str) -> Machine:
-        """Return this machine with the device that settings name.
-
-        Raises:
-            SettingsError: If there is no such device.
-        """
-        import torch
-
-        from iics.device import choose_device
-
-        chosen = torch.device(choose_device(device))
-        processor = cls.processor()
-        if chosen.type == "cpu":
-            return processor
-        memory = torch.cuda.get_device_properties(chosen).total_memory if chosen.type == "cuda" else None
-        return replace(processor, is_gpu=True, memory=memory)
-
-    def __str__(self) -> str:
-        if self.is_gpu:
-            return "a GPU" + ("" if self.memory is None else f" of {self.memory / 1e9:.0f} GB")
-        return f"a processor with {self.num_cores} core{'s' if self.num_cores > 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -170,7 +126,7 @@ def fit_settings(
         SettingsError: If the settings name no device of this machine, or no backbone.
         WeightsError: If no network's ImageNet weights can be had; all ways to have some are named.
     """
-    from iics.crops import one_split
+    from iics.data_splits import one_split
 
     crops = one_split(crops, what="What settings are fitted to")
     machine = machine or Machine.here(settings.device)
@@ -253,7 +209,7 @@ def _without_network(chosen: tuple[str, ...]) -> tuple[str, ...]:
 
 def _of_weights(model: ModelSettings, keeping: Collection[str]) -> ModelSettings:
     """Return the network of a model of ours that training starts from; of others' weights, the settings' own."""
-    from iics.models.model_header import read_header
+    from iics.models.model_file import read_header
     from iics.models.transfer import model_file_of
 
     file = model_file_of(model.weights)

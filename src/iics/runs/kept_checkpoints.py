@@ -10,8 +10,8 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from iics.crops import natural_order
 from iics.errors import RunFolderError
+from iics.natural_order import natural_order
 from iics.runs.checkpoint import Checkpoint, DamagedError, read_checkpoint, write_checkpoint
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from iics.methods.by_name import ends_round, remaining_stages, stages_of
 from iics.methods.method import Stage, State
 from iics.models.backbone import alpha_by_block
 from iics.models.camera_means import CameraMeans
-from iics.models.model_header import write_camera_means
+from iics.models.model_file import write_camera_means
 from iics.models.reid_model import ReidModel
 from iics.pixels.pixel_source import PixelSource
 from iics.runs.checkpoint import Checkpoint

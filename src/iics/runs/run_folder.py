@@ -19,12 +19,10 @@ wandb/, mlflow.db  likewise, unless the environment names another place
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,14 +38,13 @@ from iics.errors import RunFolderError, WriteError
 from iics.methods.by_name import method_of, own_settings
 from iics.models.reid_model import ReidModel
 from iics.runs.checkpoint import Checkpoint
+from iics.runs.deciding_settings import settings_fingerprint
 from iics.runs.kept_checkpoints import KeptCheckpoints
 from iics.runs.run_crops import RunCrops
 from iics.runs.run_data import RunData
 from iics.runs.run_files import SEEDS, check_is_run, is_unbegun, labels_hash, read_lines, read_text
 from iics.runs.run_hold import held
-from iics.settings_json import from_json, leaves, to_json
-
-_MAY_CHANGE = ("pixels.", "engine.", "device", "loggers")
+from iics.settings_json import from_json, to_json
 
 
 class RunFolder:
@@ -287,17 +284,3 @@ class RunFolder:
     def save_model(self, model: ReidModel) -> None:
         """Write the model as it is now."""
         model.save(self.model_path)
-
-
-def settings_fingerprint(settings: Settings) -> str:
-    """Return a short hash of the settings that decide a result and differ from the defaults.
-
-    What a machine decides may be changed in between, and a setting that is added later makes no run another one.
-    """
-    own = None if settings.own is None else type(settings.own)()
-    defaults = dict(leaves(asdict(Settings(own=own))))
-    differing = {name: value for name, value in leaves(asdict(settings)) if value != defaults.get(name)}
-    deciding = {name: value for name, value in differing.items() if not name.startswith(_MAY_CHANGE)}
-    if "model.weights" in deciding:
-        deciding["model.weights"] = Path(settings.model.weights).name
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]

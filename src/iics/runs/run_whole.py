@@ -9,7 +9,7 @@ from torch import Tensor
 from iics.errors import RunFolderError, SettingsError
 from iics.methods.by_name import remaining_stages
 from iics.models.camera_means import CameraMeans
-from iics.models.model_header import read_model_file
+from iics.models.model_file import read_model_file
 from iics.runs.checkpoint import Checkpoint
 from iics.runs.run_folder import RunFolder
 

@@ -106,7 +106,8 @@ def _of(features: Tensor, crops: Crops) -> Tensor:
 
 
 @kernel(fastmath=REORDERED)
-def _dot(a: FloatArray, b: FloatArray) -> np.float32:
+def dot(a: FloatArray, b: FloatArray) -> np.float32:
+    """Return the product of two rows, added in any order; for kernels."""
     total = np.float32(0)
     for k in range(len(a)):
         total += a[k] * b[k]
@@ -118,4 +119,4 @@ def _cosines(
     features: FloatArray, first: IndexArray, second: IndexArray, cosines: FloatArray, thread: int, num_threads: int
 ) -> None:
     for pair in range(thread, len(first), num_threads):
-        cosines[pair] = _dot(features[first[pair]], features[second[pair]])
+        cosines[pair] = dot(features[first[pair]], features[second[pair]])

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from iics.computing_settings import EngineSettings
-from iics.config import AugmentSettings, NormKind
 from iics.crops import CropSet
 from iics.device import wait_for
 from iics.measure import seconds_in_turn
+from iics.model_settings import AugmentSettings, NormKind
 from iics.models.backbone_spec import backbone_spec
 from iics.pixels.augment import augment
 from iics.pixels.augment_draws import draw_augmentation

@@ -16,16 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from iics.computing_settings import EngineSettings
-from iics.config import (
-    AugmentSettings,
-    ModelSettings,
-    NormKind,
-    Settings,
-    Stage1Settings,
-    Stage2Settings,
-)
+from iics.config import Settings, Stage1Settings, Stage2Settings
 from iics.crops import CropSet
 from iics.methods.iics.stage1 import sum_over_cameras
+from iics.model_settings import AugmentSettings, ModelSettings, NormKind
 from iics.models.backbone_spec import backbone_spec
 from iics.models.heads import BNNeckHead
 from iics.models.reid_model import create_model

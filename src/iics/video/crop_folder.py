@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from iics.atomic import write_atomically
-from iics.crops import natural_order
 from iics.errors import VideoError, WriteError
+from iics.natural_order import natural_order
 from iics.pixels.cache_folder import locked
 from iics.readers.left_out import is_ignored
 from iics.video.crop_table import COLUMNS, read_table, table_hash, table_text
