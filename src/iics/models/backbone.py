@@ -47,7 +47,7 @@ def create_backbone(
         SettingsError: If the name or a stage is unknown.
         WeightsError: If the weights cannot be had or do not fit.
     """
-    _checked_spec(name, norm, norm_stages, last_stride, parts, size)  # before weights are read or downloaded
+    spec = _checked_spec(name, norm, norm_stages, last_stride, parts, size)  # before weights are read or downloaded
     checkpoint = None
     if weights != "none":
         checkpoint = read_checkpoint(name, weights)
@@ -106,7 +106,7 @@ def build_network(
     """Return a network from images (n, 3, h, w) to raw pooled features (n, d).
 
     Args:
-        name: Of timm, or a key of `_ENTRIES`.
+        name: As `backbone_spec` takes it.
         norm: What normalises in the norm stages.
         norm_stages: Module paths whose batch norms are replaced; empty for the backbone's later half.
         alpha_sharing: Which layers share one alpha of Eq. 12.
