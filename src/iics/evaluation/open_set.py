@@ -27,10 +27,9 @@ import numpy as np
 
 from iics.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 from iics.errors import EvaluationError
-from iics.evaluation.distance_rows import CosineRows, query_blocks
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import MARKET1501, MatchingProtocol
-from iics.evaluation.right_ranks import closest, num_right_answers
+from iics.evaluation.right_ranks import num_right_answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +94,10 @@ def best_claims(
     Raises:
         EvaluationError: If the arrays do not belong together or rows are not normalised.
     """
-    distance_of = CosineRows(query_features, gallery_features, labels)
-    num_queries, num_gallery = len(labels.query_ids), len(labels.gallery_ids)
-    similarity = np.full(num_queries, -np.inf, np.float32)
-    is_right = np.zeros(num_queries, np.bool_)
-    for block in query_blocks(num_queries, num_gallery):
-        distance = distance_of(block)
-        found, right = closest(distance, labels.of(block), protocol, k=1)
-        nearest = -np.take_along_axis(distance, np.maximum(found, 0), axis=1)
-        similarity[block] = np.where(found >= 0, nearest, -np.inf)[:, 0]
-        is_right[block] = right[:, 0]
-    return Claims(similarity, is_right, num_right_answers(labels, protocol) > 0, labels.query_ids)
+    first = top_matches(query_features, gallery_features, labels, protocol=protocol, num_matches=1)
+    similarity = np.where(first.indices >= 0, first.similarities, -np.inf)[:, 0]  # nobody to claim: below all
+    is_known = num_right_answers(labels, protocol) > 0
+    return Claims(similarity, first.is_correct[:, 0], is_known, labels.query_ids)
 
 
 def check_open_set(claims: Claims) -> None:
