@@ -30,6 +30,7 @@ from iics.errors import EvaluationError
 from iics.evaluation.labels import EvaluationLabels
 from iics.evaluation.protocol import MARKET1501, MatchingProtocol
 from iics.evaluation.right_ranks import num_right_answers
+from iics.evaluation.top_matches import top_matches
 
 
 @dataclass(frozen=True, eq=False)
