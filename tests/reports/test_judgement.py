@@ -30,8 +30,9 @@ def titles(run, judgement):
 
 @pytest.fixture
 def unmeasured(make_run, make_record):
-    """A run without identities, of two rounds."""
-    return make_run(make_record(1, with_identities=False), make_record(2, with_identities=False))
+    """A run without identities, of two rounds, on crops enough."""
+    run = make_run(make_record(1, with_identities=False), make_record(2, with_identities=False))
+    return replace(run, data=run.data | {"num_crops": 1700})
 
 
 @pytest.mark.parametrize("before", [None, found(0.5)])
@@ -83,7 +84,7 @@ def test_clusters_that_still_change_ask_for_more_rounds(unmeasured):
 
 def test_one_round_is_told_to_say_little(make_run, make_record):
     run = make_run(make_record(1, with_identities=False))
-    once = replace(run, settings={**run.settings, "rounds": 1})
+    once = replace(run, settings={**run.settings, "rounds": 1}, data=run.data | {"num_crops": 1700})
     assert "One round says little" in titles(once, None)
 
 
@@ -109,3 +110,15 @@ def test_a_damaged_picture_of_crops_is_named(unmeasured):
     broken = JudgedCrops(None, {"Clusters of the last round": ("", picture()[:100])})
     with pytest.raises(RunFolderError, match="Clusters of the last round of the run is no whole picture"):
         report_html(unmeasured, judged=broken)
+
+
+def test_few_crops_are_told_of_instead_of_longer_training(unmeasured):
+    def of(num_crops):
+        told = replace(unmeasured, data=unmeasured.data | {"num_crops": num_crops})
+        return advice_of(told, Judgement(2, found(0.5), found(0.52)))
+
+    few = of(499)
+    assert [one.title for one in few[:1]] == ["Too few crops to learn from"]
+    assert few[0].finding.startswith("There are 499.")
+    assert not any("--rounds" in one.advice for one in few)
+    assert of(500)[0].title == "Training did little for matches across cameras"

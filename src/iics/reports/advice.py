@@ -17,6 +17,10 @@ SETTLED = 0.9
 LEAST_GAIN = 1.1
 """Of the match score by training: one round raised it by far more wherever mAP rose (docs/experiments.md)."""
 
+FEWEST_CROPS = 500
+"""To train on: with 120 and with 324 every way of training made other people harder to find, with 3,437 none did
+(docs/experiments.md). More rounds of the same are no help."""
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -37,7 +41,21 @@ def advice_of(run: ToldRun, judgement: Judgement | None) -> list[Advice]:
     """Return what to try next with a run; nothing before its first round."""
     if not run.trained:
         return []
+    if (few := list(_few_crops(run))) and not run.is_supervised:
+        return [*few, *_no_identities(run)]
     return [*_little_gained(judgement), *_clusters_still_change(run), *_one_round(run), *_no_identities(run)]
+
+
+def _few_crops(run: ToldRun) -> Iterator[Advice]:
+    num_crops = run.data.get("num_crops")
+    if isinstance(num_crops, int) and num_crops < FEWEST_CROPS:
+        yield Advice(
+            "Too few crops to learn from",
+            f"There are {num_crops:,}. On so few, training made features of other people worse in every trial, and the "
+            "match score did not tell.",
+            "Collect more before you rely on this model: many people, each in several cameras (iics crop makes crops "
+            "from video). More rounds do not help.",
+        )
 
 
 def _little_gained(judgement: Judgement | None) -> Iterator[Advice]:
