@@ -246,5 +246,5 @@ def test_a_torn_picture_is_refused_as_an_object_as_it_is_as_a_file():
 
 def test_pixels_kept_before_pictures_were_turned_are_not_used_again(monkeypatch):
     now = cache_key([b"a"], height=8, width=4)
-    monkeypatch.setattr("iics.pixels.pixel_cache.VERSION", VERSION - 1)
+    monkeypatch.setattr("iics.pixels.pixel_file.VERSION", VERSION - 1)
     assert cache_key([b"a"], height=8, width=4) != now
