@@ -1,30 +1,22 @@
-"""`iics evaluate`: the command as its arguments mean it: models, runs and data told apart."""
+"""`iics evaluate`: the command, and its arguments as they are meant: models, runs and data told apart."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import tyro
 
 from iics.cli.model_file import ForeignFlags, ForeignWeights
-from iics.cli.protocol_choice import (
-    DEFAULT_REPEATS,
-    ProtocolName,
-    RerankingForm,
-    check_reranking_form,
-)
+from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolName, RerankingForm, check_reranking_form
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
 from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.ranges import BATCH, SEED, check_ranges, number, whole
 from iics.readers.path_kind import TABLES
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

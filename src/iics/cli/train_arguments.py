@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -19,19 +19,9 @@ from iics.config import Settings
 from iics.ranges import check_ranges, whole
 from iics.subjects import SUBJECTS
 
-if TYPE_CHECKING:
-    pass
-
-
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "iics", "own-cameras", "own-cameras-offline", "sample"]
-
-
 _SUPERVISED, _SUBJECT = "--supervised", "--subject"
-
-
 _CHOSEN = ("--backbone", "--height", "--width", "--rounds")
-
-
 _PRESET_OF_DATA: dict[str, PresetName] = {
     **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",

@@ -16,10 +16,7 @@ from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.held_out import hold_out
 from iics.evaluation.metrics import RankingResult
-from iics.evaluation.ranked_features import (
-    open_set_crops,
-    rank_crops,
-)
+from iics.evaluation.ranked_features import open_set_crops, rank_crops
 from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.scored_crops import (
     check_memory,

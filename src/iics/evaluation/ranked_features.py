@@ -13,11 +13,7 @@ from iics.evaluation.open_set import best_claims
 from iics.evaluation.open_set_result import OpenSetResult
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking
-from iics.evaluation.scored_crops import (
-    evaluation_labels,
-    fitting_protocol,
-    matching_protocol,
-)
+from iics.evaluation.scored_crops import evaluation_labels, fitting_protocol, matching_protocol
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.tracks import GalleryTracks
 

@@ -33,9 +33,8 @@ HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 _CAMERA_MEANS = "camera_means"
-
-
-_LENGTH_BYTES = 8  # of a safetensors file: how long its JSON is
+_LENGTH_BYTES = 8
+"""Of a safetensors file: how long its JSON is."""
 
 
 def read_header(file: Path) -> ModelHeader:

@@ -19,7 +19,6 @@ _IMAGE = r"(\.(jpg|jpeg|png))+"  # some files of Market-1501 end in ".jpg.jpg"
 # Nine digits at most, so that every number fits its array.
 _IDENTITY, _CAMERA = r"(?P<identity>-1|[0-9]{1,9})", r"c(?P<camera>[0-9]{1,9})"
 
-
 ANY_MARKET = CropNames(
     "Market-1501",
     rf"{_IDENTITY}_{_CAMERA}s[0-9]+_[0-9]+_[0-9]+{_IMAGE}",
