@@ -31,11 +31,7 @@ from iics.shown_picture import VERSION
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-
-
 """Of the file; what its pixels are of is `shown_picture.VERSION`."""
-
-
 _DECODERS = ("libjpeg_turbo", "webp")
 _HEADER_BYTES = 128
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
