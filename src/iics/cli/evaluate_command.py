@@ -115,21 +115,6 @@ def with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
     return replace(command, models=models, source=replace(command.source, data=data))
 
 
-def _is_model_place(path: Path) -> bool:
-    """Return whether a model or runs are at a path, so that it is not meant as data."""
-    place = expanded(path)
-    return place.suffix == ".safetensors" or any(
-        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
-    )
-
-
-def _is_data(path: Path) -> bool:
-    """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
-    place = expanded(path)
-    is_own = place.is_dir() or (place.suffix in TABLES and place.is_file())
-    return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)
-
-
 def with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:
     """Return the command with every run that its models name, and what must be said of these, which is logged.
 
@@ -153,3 +138,18 @@ def with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[st
     for remark in found.remarks:
         logger.warning("%s", remark)
     return replace(command, models=found.paths), found.remarks
+
+
+def _is_model_place(path: Path) -> bool:
+    """Return whether a model or runs are at a path, so that it is not meant as data."""
+    place = expanded(path)
+    return place.suffix == ".safetensors" or any(
+        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
+    )
+
+
+def _is_data(path: Path) -> bool:
+    """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
+    place = expanded(path)
+    is_own = place.is_dir() or (place.suffix in TABLES and place.is_file())
+    return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)
