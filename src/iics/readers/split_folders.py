@@ -130,12 +130,11 @@ PREPARED = CropNames(
 )
 
 
-def read_pytorch_folders(data_dir: Path | str, *, name: str = "pytorch-folders") -> DataSplits:
+def read_pytorch_folders(data_dir: Path | str) -> DataSplits:
     """Return train, query and gallery of such folders; multi-query is left alone.
 
     Args:
         data_dir: Where they lie; see `find_layout`.
-        name: What to call the data set in messages.
 
     Raises:
         DataError: If a folder is missing or empty, a name does not parse or is not of its folder's identity, or an
@@ -149,4 +148,4 @@ def read_pytorch_folders(data_dir: Path | str, *, name: str = "pytorch-folders")
     query = crops("query") if has_train or "query" in place.files else []
     gallery = crops("gallery")
     check_identities_apart(place.name, train, query + gallery)
-    return splits_of(train, query, gallery, name=name, archive=place.archive)
+    return splits_of(train, query, gallery, name="pytorch-folders", archive=place.archive)
