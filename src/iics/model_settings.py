@@ -14,7 +14,6 @@ from iics.subjects import Fit, SubjectName
 NormKind = Literal["aibn", "aibn-fixed", "bn", "in", "ibn", "own"]
 AlphaSharing = Literal["none", "block", "stage"]
 
-
 IMAGENET_GREY = "7c7468"
 """ImageNet's mean colour: what a network takes for nothing."""
 

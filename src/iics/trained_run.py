@@ -197,6 +197,27 @@ def keep_report(folder: Path) -> None:
         )
 
 
+def measured_splits(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
+    """Return what is measured on, by name; nothing if it has no identities, or nothing is to be measured."""
+    query, gallery = data.query, data.gallery
+    if evaluate == "never" or query is None or gallery is None:
+        return {}
+    has_identities = query.identity_ids is not None and gallery.identity_ids is not None
+    return {"query": query, "gallery": gallery} if has_identities else {}
+
+
+@contextmanager
+def listening(progress: ProgressCallback | bool, processes: Processes) -> Iterator[ProgressCallback | None]:
+    """Yield who is told about every step; only the first of several processes shows anything."""
+    if not isinstance(progress, bool):
+        yield progress
+    elif progress and processes.is_first:
+        with training_display() as display:
+            yield display
+    else:
+        yield None
+
+
 def _report_while_at_work(num_rounds: int) -> Callable[[Path], None]:
     """Return what writes the report after a round, but for the last one: the end of the run writes that anyway."""
 
@@ -221,15 +242,6 @@ def _look_at_crops(run: TrainingRun, crops: CropSet) -> None:
             run.folder,
         )
     keep_report(run.folder)
-
-
-def measured_splits(data: DataSplits, evaluate: When) -> dict[str, CropSet]:
-    """Return what is measured on, by name; nothing if it has no identities, or nothing is to be measured."""
-    query, gallery = data.query, data.gallery
-    if evaluate == "never" or query is None or gallery is None:
-        return {}
-    has_identities = query.identity_ids is not None and gallery.identity_ids is not None
-    return {"query": query, "gallery": gallery} if has_identities else {}
 
 
 def _measuring(
@@ -261,15 +273,3 @@ def _end(measuring: Measuring | None, data: DataSplits, at_end: AtEnd | None) ->
             at_end(run)
 
     return end
-
-
-@contextmanager
-def listening(progress: ProgressCallback | bool, processes: Processes) -> Iterator[ProgressCallback | None]:
-    """Yield who is told about every step; only the first of several processes shows anything."""
-    if not isinstance(progress, bool):
-        yield progress
-    elif progress and processes.is_first:
-        with training_display() as display:
-            yield display
-    else:
-        yield None

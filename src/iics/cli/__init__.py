@@ -31,7 +31,6 @@ COMMANDS = {
     "benchmark": "time what training computes beside plain forms of it",
 }
 
-
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 

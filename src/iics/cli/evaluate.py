@@ -12,10 +12,7 @@ from iics.cli.calibrating import calibrate, shares_above_known, threshold_text, 
 from iics.cli.evaluate_command import EvaluateCommand, with_data_apart, with_runs_apart
 from iics.cli.model_file import load_model_or_run
 from iics.cli.parse import parse
-from iics.cli.protocol_choice import (
-    ProtocolChoice,
-    json_values,
-)
+from iics.cli.protocol_choice import ProtocolChoice, json_values
 from iics.cli.source import DataSource
 from iics.config import DEFAULT_CENTRE
 from iics.errors import SettingsError, check_setting

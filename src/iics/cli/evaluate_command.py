@@ -1,30 +1,22 @@
-"""`iics evaluate`: the command as its arguments mean it: models, runs and data told apart."""
+"""`iics evaluate`: the command, and its arguments as they are meant: models, runs and data told apart."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import tyro
 
 from iics.cli.model_file import ForeignFlags, ForeignWeights
-from iics.cli.protocol_choice import (
-    DEFAULT_REPEATS,
-    ProtocolName,
-    RerankingForm,
-    check_reranking_form,
-)
+from iics.cli.protocol_choice import DEFAULT_REPEATS, ProtocolName, RerankingForm, check_reranking_form
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import DEFAULT_CENTRE, Centre
 from iics.errors import SettingsError, check_setting
 from iics.home_folder import expanded
 from iics.ranges import BATCH, SEED, check_ranges, number, whole
 from iics.readers.path_kind import TABLES
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
@@ -123,21 +115,6 @@ def with_data_apart(command: EvaluateCommand) -> EvaluateCommand:
     return replace(command, models=models, source=replace(command.source, data=data))
 
 
-def _is_model_place(path: Path) -> bool:
-    """Return whether a model or runs are at a path, so that it is not meant as data."""
-    place = expanded(path)
-    return place.suffix == ".safetensors" or any(
-        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
-    )
-
-
-def _is_data(path: Path) -> bool:
-    """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
-    place = expanded(path)
-    is_own = place.is_dir() or (place.suffix in TABLES and place.is_file())
-    return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)
-
-
 def with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[str, ...]]:
     """Return the command with every run that its models name, and what must be said of these, which is logged.
 
@@ -161,3 +138,18 @@ def with_runs_apart(command: EvaluateCommand) -> tuple[EvaluateCommand, tuple[st
     for remark in found.remarks:
         logger.warning("%s", remark)
     return replace(command, models=found.paths), found.remarks
+
+
+def _is_model_place(path: Path) -> bool:
+    """Return whether a model or runs are at a path, so that it is not meant as data."""
+    place = expanded(path)
+    return place.suffix == ".safetensors" or any(
+        (place / name).exists() for name in ("settings.json", "model.safetensors", "seeds.json")
+    )
+
+
+def _is_data(path: Path) -> bool:
+    """Return whether a path can only be meant as data: a folder without a model, a table, a reader's name."""
+    place = expanded(path)
+    is_own = place.is_dir() or (place.suffix in TABLES and place.is_file())
+    return is_own and not _is_model_place(path) if place.exists() else str(path) in get_args(DataName)

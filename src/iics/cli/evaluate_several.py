@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from iics.cli.model_file import load_model_or_run
 from iics.cli.protocol_choice import json_values
 from iics.cli.unlabelled_result import UnlabelledResult
-from iics.config import Centre
 from iics.errors import check_setting
 from iics.evaluation.ensemble import MEAN_DISTANCE, SideBySide, check_different, ensemble_table
 from iics.evaluation.metrics import RankingResult, numbers
@@ -21,8 +20,7 @@ from iics.pixels.picture_file import check_picture_path
 from iics.progress_display import count_display
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from iics.cli.evaluate_command import EvaluateCommand
     from iics.cli.protocol_choice import ProtocolChoice
     from iics.data_splits import DataSplits
     from iics.models.reid_model import ReidModel
@@ -33,39 +31,9 @@ _LABEL_FREE = (
 )
 
 
-class Asked(Protocol):
-    """What of the command `evaluate` says how several models are measured."""
-
-    @property
-    def models(self) -> tuple[Path, ...]:
-        """Their files or run folders."""
-
-    @property
-    def protocol(self) -> str:
-        """Who may match whom."""
-
-    @property
-    def centre(self) -> Centre:
-        """Whether features are compared less their camera's mean."""
-
-    @property
-    def contact_sheet(self) -> Path | None:
-        """Picture of ranked results."""
-
-    @property
-    def batch_size(self) -> int:
-        """Crops that go through a network at once."""
-
-    @property
-    def device(self) -> str:
-        """Where."""
-
-    @property
-    def json(self) -> bool:
-        """Whether numbers are printed as JSON."""
-
-
-def evaluate_several(command: Asked, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]) -> int:
+def evaluate_several(
+    command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]
+) -> int:
     """Measure the models of a command and print what came of it."""
     names = [str(path) for path in command.models]
     query, gallery = splits.query, splits.gallery
@@ -105,7 +73,7 @@ def evaluate_several(command: Asked, choice: ProtocolChoice, splits: DataSplits,
     return 0
 
 
-def _models(command: Asked, num_crops: int) -> list[ReidModel]:
+def _models(command: EvaluateCommand, num_crops: int) -> list[ReidModel]:
     models = [load_model_or_run(path, device=command.device) for path in command.models]
     check_different(models, [str(path) for path in command.models])
     for model in models:
@@ -113,7 +81,9 @@ def _models(command: Asked, num_crops: int) -> list[ReidModel]:
     return models
 
 
-def _print_label_free(command: Asked, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]) -> int:
+def _print_label_free(
+    command: EvaluateCommand, choice: ProtocolChoice, splits: DataSplits, remarks: Sequence[str]
+) -> int:
     crops = splits.to_look_at()
     choice.check_nothing_ranked(crops)
     check_setting(

@@ -94,10 +94,7 @@ class ProtocolChoice:
             return ranked_features.rank_camera_pairs(*crops, reranking=self._reranking())
         if self.protocol == "image-to-track":
             return ranked_features.rank_tracks(*crops, reranking=self._reranking())
-        result = ranked_features.rank_crops(*crops, protocol=self.protocol, reranking=self._reranking())
-        if result.num_unmatched == 0 or self.is_reranked:
-            return result
-        return replace(result, open_set=ranked_features.open_set_crops(*crops, protocol=self.protocol))
+        return ranked_features.rank_open_crops(*crops, protocol=self.protocol, reranking=self._reranking())
 
     def without_unknown(self, splits: DataSplits) -> DataSplits:
         """Return the data whose gallery lacks the individuals that are to be unknown; which is logged."""

@@ -49,6 +49,28 @@ def resume(run_path: Path, data_dir: Path | None) -> int:
     return 0
 
 
+@contextmanager
+def display(processes: Processes) -> Iterator[ProgressCallback]:
+    """Show progress on the first process; the others keep to errors."""
+    if processes.is_first:
+        with training_display() as progress:
+            yield progress
+    else:
+        logging.getLogger("iics").setLevel(logging.ERROR)
+        yield lambda _: None
+
+
+@contextmanager
+def resume_hint(out: Path, processes: Processes) -> Iterator[None]:
+    """On Ctrl-C, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if processes.is_first and any((out / name).exists() for name in ("settings.json", "seeds.json")):
+            print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
+        raise
+
+
 def _resume_seeds(folder: Path, data_dir: Path | None, processes: Processes) -> int:
     from iics.cli.train_seeds import print_seed, print_seeds
     from iics.runs.seed_runs import SeedRuns
@@ -79,25 +101,3 @@ def _source_of_run(run: Path, values: dict[str, str], data_dir: Path | None, *, 
             f"{run / 'data.json'} is damaged: it has no evaluate. Restore it from a copy, or go on with {again}."
         )
     return source if data_dir is None else replace(source, data_dir=data_dir).absolute()
-
-
-@contextmanager
-def display(processes: Processes) -> Iterator[ProgressCallback]:
-    """Show progress on the first process; the others keep to errors."""
-    if processes.is_first:
-        with training_display() as progress:
-            yield progress
-    else:
-        logging.getLogger("iics").setLevel(logging.ERROR)
-        yield lambda _: None
-
-
-@contextmanager
-def resume_hint(out: Path, processes: Processes) -> Iterator[None]:
-    """On Ctrl-C, say how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if processes.is_first and any((out / name).exists() for name in ("settings.json", "seeds.json")):
-            print(f"\nStopped. {out} holds the model so far; go on with: iics train --resume {out}", file=sys.stderr)
-        raise

@@ -65,6 +65,17 @@ def main(arguments: list[str]) -> int:
         return _train(command, splits, source, processes, preset=preset_of(arguments) or "")
 
 
+def with_absolute_weights(settings: Settings) -> Settings:
+    """Return settings whose weights file, and folder of a backbone, are found from any folder, as resuming needs it."""
+    model = settings.model
+    if model.weights not in ("imagenet", "none"):
+        model = replace(model, weights=str(expanded(model.weights).absolute()))
+    kind, colon, folder = model.backbone.partition(":")
+    if kind == "local-dir":
+        model = replace(model, backbone=f"{kind}{colon}{expanded(folder).absolute()}")
+    return replace(settings, model=model)
+
+
 def _of_subject(settings: Settings, given: frozenset[str]) -> Settings:
     """Return settings whose input has the shape of its subject, a square if but one side is given.
 
@@ -165,14 +176,3 @@ def _resume(run_path: Path, data_dir: Path | None, arguments: list[str]) -> int:
     if others:
         raise SettingsError(f"--resume takes data and settings from the run; leave out {' '.join(others)}.")
     return resume(run_path, data_dir)
-
-
-def with_absolute_weights(settings: Settings) -> Settings:
-    """Return settings whose weights file, and folder of a backbone, are found from any folder, as resuming needs it."""
-    model = settings.model
-    if model.weights not in ("imagenet", "none"):
-        model = replace(model, weights=str(expanded(model.weights).absolute()))
-    kind, colon, folder = model.backbone.partition(":")
-    if kind == "local-dir":
-        model = replace(model, backbone=f"{kind}{colon}{expanded(folder).absolute()}")
-    return replace(settings, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -19,19 +19,9 @@ from iics.config import Settings
 from iics.ranges import check_ranges, whole
 from iics.subjects import SUBJECTS
 
-if TYPE_CHECKING:
-    pass
-
-
 PresetName = Literal["market1501", "dukemtmc", "msmt17", "iics", "own-cameras", "own-cameras-offline", "sample"]
-
-
 _SUPERVISED, _SUBJECT = "--supervised", "--subject"
-
-
 _CHOSEN = ("--backbone", "--height", "--width", "--rounds")
-
-
 _PRESET_OF_DATA: dict[str, PresetName] = {
     **dict.fromkeys(get_args(DataName), "own-cameras"),  # the paper has settings for three benchmarks only
     "sample": "sample",
@@ -96,21 +86,6 @@ def train_help(arguments: list[str], kind: type[TrainCommand]) -> str:
     return short_help(TrainCommand, command="train", defaults=base, instead=instead, note=f"{source}.", more=own)
 
 
-def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
-    """Return the data that arguments name, as far as that shows without parsing them."""
-    given = _given(arguments, kind)
-    values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
-    words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
-    data_dir = values.get("--data-dir")
-    return DataSource(
-        words[0] if words else None,
-        Path(data_dir) if data_dir else None,
-        values.get("--pattern"),
-        values.get("--camera-by"),
-        values.get("--classes"),
-    )
-
-
 def kind_of(arguments: list[str]) -> type[TrainCommand]:
     """Return the command as its method needs it: some methods have flags of their own.
 
@@ -168,10 +143,25 @@ def given_settings(arguments: list[str], kind: type[TrainCommand] = TrainCommand
     return frozenset(".".join(place[1:]) for place in places if place[0] == "settings")
 
 
-def _given(arguments: list[str], kind: type[TrainCommand]) -> list[Given]:
-    return given_flags(arguments, dict(flags_of(kind)))
-
-
 def fitting_preset(source: DataSource) -> PresetName:
     """Return the preset that fits what a source reads."""
     return _PRESET_OF_DATA[source.data or ""]
+
+
+def _source(arguments: list[str], kind: type[TrainCommand]) -> DataSource:
+    """Return the data that arguments name, as far as that shows without parsing them."""
+    given = _given(arguments, kind)
+    values = {piece.flag.name: piece.values[0] for piece in given if piece.flag is not None and piece.values}
+    words = [word for piece in given if piece.flag is None for word in piece.words if not looks_like_flag(word)]
+    data_dir = values.get("--data-dir")
+    return DataSource(
+        words[0] if words else None,
+        Path(data_dir) if data_dir else None,
+        values.get("--pattern"),
+        values.get("--camera-by"),
+        values.get("--classes"),
+    )
+
+
+def _given(arguments: list[str], kind: type[TrainCommand]) -> list[Given]:
+    return given_flags(arguments, dict(flags_of(kind)))

@@ -10,17 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from iics.arrays import Colour, IntArray
 from iics.crops import CropSet
 from iics.pixels.crop_images import ReadCrop
-from iics.pixels.drawing import (
-    FRAME,
-    GAP,
-    INK,
-    MARGIN,
-    WHITE,
-    camera_caption,
-    centred_text,
-    draw_cell,
-    line_height,
-)
+from iics.pixels.drawing import FRAME, GAP, INK, MARGIN, WHITE, camera_caption, centred_text, draw_cell, line_height
 from iics.pixels.images import for_each_image
 
 CROPS_PER_CAMERA = 12

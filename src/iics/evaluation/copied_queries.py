@@ -18,7 +18,6 @@ from iics.evaluation.protocol import IGNORED, MatchingProtocol
 
 logger = logging.getLogger(__name__)
 
-
 _APART = 1e-4
 """Distance of two features, far above last bits and far below that of two frames of one walk."""
 _NUM_PROJECTIONS = 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import overload
 
 from iics.arrays import FloatArray
@@ -16,10 +15,7 @@ from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.held_out import hold_out
 from iics.evaluation.metrics import RankingResult
-from iics.evaluation.ranked_features import (
-    open_set_crops,
-    rank_crops,
-)
+from iics.evaluation.ranked_features import rank_open_crops
 from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.scored_crops import (
     check_memory,
@@ -116,7 +112,7 @@ def evaluate(
     features = _features(model, query, gallery, progress, centre)
     labels = evaluation_labels(query, gallery)
     warn_of_copies(*features, query, gallery, labels, fitting_protocol(asked, labels))
-    return _ranked(*features, query, gallery, protocol=protocol, reranking=reranking)
+    return rank_open_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
 def _features(
@@ -146,27 +142,11 @@ def _evaluate_several(
     joined, each = SideBySide((len(query), len(gallery)), models), []
     for model in models:
         features = _features(model, query, gallery, progress, centre)
-        each.append(_ranked(*features, query, gallery, protocol=protocol, reranking=reranking))
+        each.append(rank_open_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
         joined.add(*features)
     query_features, gallery_features = joined.as_one()
     of_all = query_features, gallery_features
     labels = evaluation_labels(query, gallery)
     warn_of_copies(*of_all, query, gallery, labels, fitting_protocol(matching_protocol(protocol), labels))
-    together = _ranked(*of_all, query, gallery, protocol=protocol, reranking=reranking)
+    together = rank_open_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)
-
-
-def _ranked(
-    query_features: FloatArray,
-    gallery_features: FloatArray,
-    query: CropSet,
-    gallery: CropSet,
-    *,
-    protocol: str,
-    reranking: Reranking | None,
-) -> RankingResult:
-    """Return the metrics, with open-set figures where there are any."""
-    crops = query_features, gallery_features, query, gallery
-    result = rank_crops(*crops, protocol=protocol, reranking=reranking)
-    is_open = result.num_unmatched > 0 and reranking is None
-    return replace(result, open_set=open_set_crops(*crops, protocol=protocol)) if is_open else result

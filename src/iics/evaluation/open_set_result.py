@@ -21,7 +21,7 @@ ALLOWED = (0.01, 0.05, 0.1)
 """Shares of false claims that figures are given at."""
 LEAST_INDIVIDUALS = 5
 """Of either kind; below, draws of individuals say nothing of others, and no interval is given."""
-_DRAWS = 1000
+_DRAWS, _SEED = 1000, 0
 _WITHIN_95 = (2.5, 97.5)
 
 Interval = tuple[float, float]
@@ -67,19 +67,18 @@ class OpenSetResult:
     points: tuple[OpenSetPoint, ...]
 
     @classmethod
-    def of(cls, claims: Claims, *, seed: int = 0) -> OpenSetResult:
+    def of(cls, claims: Claims) -> OpenSetResult:
         """Return the figures of claims.
 
         Args:
             claims: Of queries of both kinds.
-            seed: Of the draws behind the intervals.
 
         Raises:
             EvaluationError: If every query has a right answer, or none has.
         """
         area, known = area_under_missed(claims), claims.is_known
         num_individuals = [len(np.unique(claims.individuals[is_kind])) for is_kind in (known, ~known)]
-        drawn = _Drawn.of(claims, seed) if min(num_individuals) >= LEAST_INDIVIDUALS else None
+        drawn = _Drawn.of(claims) if min(num_individuals) >= LEAST_INDIVIDUALS else None
         return cls(
             num_known=int(known.sum()),
             num_known_individuals=num_individuals[0],
@@ -154,9 +153,9 @@ class _Drawn:
         self.areas = np.array([self._area(below, *each) for each in weights])
 
     @classmethod
-    def of(cls, claims: Claims, seed: int) -> _Drawn:
+    def of(cls, claims: Claims) -> _Drawn:
         """Draw individuals; the weights of queries with an answer, and of those without as their similarities rise."""
-        generator, known = np.random.default_rng(seed), claims.is_known
+        generator, known = np.random.default_rng(_SEED), claims.is_known
         rising = np.argsort(claims.similarity[~known], kind="stable")
         kinds = claims.individuals[known], claims.individuals[~known][rising]
         of_query = [np.unique(each, return_inverse=True)[1] for each in kinds]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iics.arrays import FloatArray
 from iics.crops import CropSet
 from iics.errors import EvaluationError
@@ -13,11 +15,7 @@ from iics.evaluation.open_set import best_claims
 from iics.evaluation.open_set_result import OpenSetResult
 from iics.evaluation.ranking import rank
 from iics.evaluation.reranked_rows import RerankedRows, Reranking
-from iics.evaluation.scored_crops import (
-    evaluation_labels,
-    fitting_protocol,
-    matching_protocol,
-)
+from iics.evaluation.scored_crops import evaluation_labels, fitting_protocol, matching_protocol
 from iics.evaluation.single_shot import SingleShotResult, rank_single_shots
 from iics.evaluation.tracks import GalleryTracks
 
@@ -35,6 +33,23 @@ def rank_crops(
     labels = evaluation_labels(query, gallery)
     distance_of = _distance_of(query_features, gallery_features, labels, reranking)
     return rank(distance_of, labels, fitting_protocol(matching_protocol(protocol), labels))
+
+
+def rank_open_crops(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    *,
+    protocol: str = "market1501",
+    reranking: Reranking | None = None,
+) -> RankingResult:
+    """Return the metrics as `rank_crops`, with open-set figures where some query has no answer and the cosine ranks."""
+    crops = query_features, gallery_features, query, gallery
+    result = rank_crops(*crops, protocol=protocol, reranking=reranking)
+    if result.num_unmatched == 0 or reranking is not None:
+        return result
+    return replace(result, open_set=open_set_crops(*crops, protocol=protocol))
 
 
 def open_set_crops(

@@ -23,15 +23,7 @@ from iics.similarity.camera_jaccard import CameraLists, camera_weights
 from iics.similarity.cosine import CosineSimilarity
 from iics.similarity.neighbour_graph import graph_memory, neighbour_graph
 from iics.similarity.reciprocal import neighbours_needed, reciprocal_memory, reciprocal_weights
-from iics.similarity.reranking import (
-    K1,
-    K2,
-    LAMBDA,
-    RerankingForm,
-    check_reranking,
-    farthest_or_one,
-    jaccard_part,
-)
+from iics.similarity.reranking import K1, K2, LAMBDA, RerankingForm, check_reranking, farthest_or_one, jaccard_part
 from iics.similarity.sparse_overlap import SparseRows
 
 _TILES = 3 * 4 * 2048**2  # of the neighbour graph, transposed and compared

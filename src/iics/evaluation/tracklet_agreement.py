@@ -14,11 +14,15 @@ from sklearn.metrics import roc_auc_score
 from iics.arrays import BoolArray, FloatArray, IntArray
 from iics.crops import CropSet
 from iics.evaluation.explained import explained, explained_threshold, percent
-from iics.evaluation.known_pairs import CropPairs, apart_pairs, picture_ids, same_tracklet_pairs
+from iics.evaluation.known_pairs import CropPairs, apart_pairs, same_tracklet_pairs
 from iics.evaluation.similarity_blocks import similarity_blocks
 from iics.evaluation.thresholds_of_pairs import PersonPairs, match_thresholds, people_of_pairs
 from iics.models.match_thresholds import MatchThreshold
+from iics.pictures import picture_ids
 from iics.similarity.cosine import CosineSimilarity
+
+_MOST_CROPS = 5000
+"""Crops whose nearest is looked for among all; the work space is a block of them."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +88,19 @@ class TrackletAgreement:
         return lines
 
 
-def tracklet_agreement(
-    features: FloatArray, crops: CropSet, *, seed: int = 0, max_crops: int = 5000
-) -> TrackletAgreement:
+def tracklet_agreement(features: FloatArray, crops: CropSet, *, seed: int = 0) -> TrackletAgreement:
     """Return how well features agree with tracklets and pictures.
 
     Args:
         features: L2-normalised. Shape (n, d).
         crops: Of the features; without tracklets and boxes nothing is known.
         seed: Of what is drawn: crops, and one partner of a tracklet for each crop.
-        max_crops: Crops whose nearest is looked for among all; the work space is a block of them.
     """
     generator = np.random.default_rng(seed)
     nothing = CropPairs.none()
     same = nothing if crops.tracklet_ids is None else same_tracklet_pairs(crops.tracklet_ids, generator)
     apart = apart_pairs(crops, generator)
-    chosen = same.first if len(same) <= max_crops else generator.choice(same.first, max_crops, replace=False)
+    chosen = same.first if len(same) <= _MOST_CROPS else generator.choice(same.first, _MOST_CROPS, replace=False)
     is_own = _nearest_is_own_tracklet(features, crops, np.sort(chosen))
     similarity = CosineSimilarity(torch.from_numpy(np.ascontiguousarray(features)))
     of_same, of_apart = (similarity.pairs(pairs.first, pairs.second) for pairs in (same, apart))

@@ -22,13 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
-from iics.gallery.schema import (
-    FEATURE_FIELD,
-    ID_FIELD,
-    STORED_FIELDS,
-    CollectionHeader,
-    create_collection,
-)
+from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, CollectionHeader, create_collection
 from iics.gallery.stored_values import Row
 
 if TYPE_CHECKING:

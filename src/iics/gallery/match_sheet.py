@@ -19,6 +19,8 @@ from iics.regular_file import MOST_PICTURE_BYTES, read_regular
 
 QUERY_FRAME, MATCH_FRAME = (130, 130, 130), (60, 100, 170)
 _COLUMNS = 10
+_CROP_HEIGHT = 128
+"""In pixels; crops are fitted into boxes half as wide."""
 
 
 def match_image(match: Match) -> Image.Image:
@@ -41,13 +43,12 @@ def match_image(match: Match) -> Image.Image:
             raise DataError(f"Cannot show {match.place}: {error}") from error
 
 
-def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: int = 128) -> Image.Image:
+def match_sheet(query: Path | None, matches: Sequence[Match]) -> Image.Image:
     """Draw matches in order, from left to right and top to bottom, after the query if there is one.
 
     Args:
         query: The picture that was searched for.
         matches: What was found.
-        crop_height: Height of a crop in pixels; crops are fitted into boxes half as wide.
 
     Raises:
         DataError: If the query cannot be read.
@@ -55,8 +56,8 @@ def match_sheet(query: Path | None, matches: Sequence[Match], *, crop_height: in
     cells = [(_picture(match), MATCH_FRAME, _captions(match)) for match in matches]
     if query is not None:
         cells.insert(0, (_query(query), QUERY_FRAME, ["query"]))
-    font = ImageFont.load_default(max(11, crop_height // 10))
-    box = (crop_height // 2, crop_height)
+    font = ImageFont.load_default(max(11, _CROP_HEIGHT // 10))
+    box = (_CROP_HEIGHT // 2, _CROP_HEIGHT)
     step_x = box[0] + 2 * FRAME + GAP
     step_y = box[1] + 2 * FRAME + 2 * line_height(font) + GAP
     num_columns = max(1, min(_COLUMNS, len(cells)))

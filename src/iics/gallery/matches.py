@@ -40,11 +40,11 @@ class Match:
     archive: Path | None = None
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any], *, similarity: float = float("nan"), rank: int = 0) -> Match:
+    def from_row(cls, row: Mapping[str, Any], *, similarity: float = float("nan")) -> Match:
         """Return the match in a row of the database."""
         box = None if row["left"] is None else (row["left"], row["top"], row["width"], row["height"])
         return cls(
-            rank=rank,
+            rank=0,  # `ranked` numbers matches
             similarity=similarity,
             crop_id=row["crop_id"],
             path=local_path(row["path"]),

@@ -186,6 +186,15 @@ def fitted_weights(
         ) from error
 
 
+def alpha_by_block(backbone: nn.Module) -> dict[str, float]:
+    """Return the alpha in use (Eq. 12) of every sharing group, under the path of the group's first layer."""
+    alphas: dict[int, tuple[str, float]] = {}
+    for path, module in backbone.named_modules():
+        if isinstance(module, AdaptiveInstanceBatchNorm2d):
+            alphas.setdefault(id(module.mix), (path, float(module.mix().detach().mean())))
+    return dict(alphas.values())
+
+
 def _network(name: str, spec: BackboneSpec, size: Size) -> nn.Module:
     told = spec.size(*size)
     try:
@@ -202,15 +211,6 @@ def _network(name: str, spec: BackboneSpec, size: Size) -> nn.Module:
 
 def _fit_parts(backbone: nn.Module, parts: NetworkParts, spec: BackboneSpec) -> None:
     fit_parts(backbone, parts, num_features=spec.num_features, classifier=spec.pretrained.classifier)
-
-
-def alpha_by_block(backbone: nn.Module) -> dict[str, float]:
-    """Return the alpha in use (Eq. 12) of every sharing group, under the path of the group's first layer."""
-    alphas: dict[int, tuple[str, float]] = {}
-    for path, module in backbone.named_modules():
-        if isinstance(module, AdaptiveInstanceBatchNorm2d):
-            alphas.setdefault(id(module.mix), (path, float(module.mix().detach().mean())))
-    return dict(alphas.values())
 
 
 def _checked_spec(

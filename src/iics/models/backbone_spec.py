@@ -17,13 +17,7 @@ from iics.models.described_networks import described_network, is_described
 from iics.models.network_parts import LastStride
 from iics.models.packaged_weights import PACKAGE_OF, WeightsPackage
 from iics.models.structure import BackboneStructure, find_structure
-from iics.models.timm_networks import (
-    PretrainedInput,
-    Size,
-    check_timm_name,
-    create_network,
-    pretrained_input,
-)
+from iics.models.timm_networks import PretrainedInput, Size, check_timm_name, create_network, pretrained_input
 from iics.models.without_numbers import WithoutNumbers
 
 

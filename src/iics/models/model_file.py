@@ -33,9 +33,8 @@ HEADER_KEY = "iics"
 CONTENTS_KEY = "iics_contents"
 """The hash; files of older versions have none."""
 _CAMERA_MEANS = "camera_means"
-
-
-_LENGTH_BYTES = 8  # of a safetensors file: how long its JSON is
+_LENGTH_BYTES = 8
+"""Of a safetensors file: how long its JSON is."""
 
 
 def read_header(file: Path) -> ModelHeader:
@@ -91,16 +90,6 @@ def write_model_file(
     write_atomically(file, _in_order(save_tensors(tensors, metadata={**(metadata or {}), **ours})))
 
 
-def _in_order(content: bytes) -> bytes:
-    """Return a safetensors file with its metadata in order: the library's differs from process to process."""
-    size = int.from_bytes(content[:_LENGTH_BYTES], "little")
-    values = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + size])
-    values["__metadata__"] = dict(sorted(values["__metadata__"].items()))
-    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % _LENGTH_BYTES)  # the tensors begin at a multiple of it
-    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + content[_LENGTH_BYTES + size :]
-
-
 @dataclass(frozen=True, eq=False)
 class ModelFile:
     """What a model file of ours holds.
@@ -146,6 +135,51 @@ def header_text(file: Path) -> str | None:
     return _metadata(file).get(HEADER_KEY)
 
 
+def contents_hash(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of a text and weights, wherever they are: 64 hexadecimal digits."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def parse_header(text: str, file: Path) -> ModelHeader:
+    """Return the header in a text; the file is named in messages.
+
+    Raises:
+        WeightsError: If the text is damaged, or of a newer version.
+    """
+    try:
+        values: dict[str, Any] = json.loads(text)
+        if values.pop("format") > FORMAT_VERSION:
+            raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
+        values.pop("versions")
+        values.pop(_CAMERA_MEANS, None)  # checked with their tensors
+        if "parts" in values:
+            values["parts"] = NetworkParts(**{key: _immutable(value) for key, value in values["parts"].items()})
+        if values.get("origin") is not None:
+            values["origin"] = WeightsOrigin(**values["origin"])
+        if values.get("match_thresholds") is not None:
+            values["match_thresholds"] = MatchThresholds.from_values(values["match_thresholds"])
+        return ModelHeader(**{key: _immutable(value) for key, value in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{file} has a damaged iics header: {error!r:.300}. Take a copy of it that is whole."
+        ) from error
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order: the library's differs from process to process."""
+    size = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    values = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + size])
+    values["__metadata__"] = dict(sorted(values["__metadata__"].items()))
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # the tensors begin at a multiple of it
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + content[_LENGTH_BYTES + size :]
+
+
 def _metadata(file: Path) -> dict[str, str]:
     check_regular(file)
     with safe_open(file, framework="pt") as opened:
@@ -182,43 +216,8 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def contents_hash(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return a hash of a text and weights, wherever they are: 64 hexadecimal digits."""
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _damaged(file: Path, error: Exception) -> WeightsError:
     return WeightsError(f"{file} is no safetensors file or is damaged: {error}.")
-
-
-def parse_header(text: str, file: Path) -> ModelHeader:
-    """Return the header in a text; the file is named in messages.
-
-    Raises:
-        WeightsError: If the text is damaged, or of a newer version.
-    """
-    try:
-        values: dict[str, Any] = json.loads(text)
-        if values.pop("format") > FORMAT_VERSION:
-            raise WeightsError(f"{file} was written by a newer iics ({values.get('versions')}); upgrade to read it.")
-        values.pop("versions")
-        values.pop(_CAMERA_MEANS, None)  # checked with their tensors
-        if "parts" in values:
-            values["parts"] = NetworkParts(**{key: _immutable(value) for key, value in values["parts"].items()})
-        if values.get("origin") is not None:
-            values["origin"] = WeightsOrigin(**values["origin"])
-        if values.get("match_thresholds") is not None:
-            values["match_thresholds"] = MatchThresholds.from_values(values["match_thresholds"])
-        return ModelHeader(**{key: _immutable(value) for key, value in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            f"{file} has a damaged iics header: {error!r:.300}. Take a copy of it that is whole."
-        ) from error
 
 
 def _immutable(value: Any) -> Any:

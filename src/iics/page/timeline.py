@@ -13,13 +13,14 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _DAY = 86400
 _MARGIN = 0.03
 """Share of the span that is left free at either end."""
+_MOST_TICKS = 6
 
 
-def ticks(first: float, last: float, *, at_most: int = 6) -> list[tuple[float, str]]:
+def ticks(first: float, last: float) -> list[tuple[float, str]]:
     """Return moments at round times within a span, and their labels; none if no two fit."""
     span = last - first
-    step: float = next((step for step in _STEPS if span / step <= at_most - 1), 0)
-    step = step or _STEPS[-1] * math.ceil(span / _STEPS[-1] / (at_most - 1))
+    step: float = next((step for step in _STEPS if span / step <= _MOST_TICKS - 1), 0)
+    step = step or _STEPS[-1] * math.ceil(span / _STEPS[-1] / (_MOST_TICKS - 1))
     found = [number * step for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
     return [(moment, _tick_label(moment, step)) for moment in found] if len(found) > 1 else []
 

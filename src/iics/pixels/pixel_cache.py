@@ -19,10 +19,7 @@ from iics.crops import CropSet
 from iics.errors import WriteError
 from iics.pixels.cache_folder import cache_folder, cached_file
 from iics.pixels.digests import Digests, file_digests
-from iics.pixels.images import (
-    check_size,
-    checked_num_threads,
-)
+from iics.pixels.images import check_size, checked_num_threads
 from iics.pixels.pixel_decoder import PixelDecoder
 from iics.pixels.pixel_file import CannotKeepError, PixelFile, cache_key, has_size_of
 from iics.pixels.pixel_source import PixelSource

@@ -24,31 +24,16 @@ from iics.errors import DataError
 from iics.pixels.cache_folder import locked, remove_leftovers, temporary_of
 from iics.pixels.crop_images import ReadCrop
 from iics.pixels.digests import Digests
-from iics.pixels.images import (
-    CROPS_PER_TASK,
-    RESAMPLING,
-    describe_failures,
-    for_each_image,
-    resized,
-    tasks_of,
-)
+from iics.pixels.images import CROPS_PER_TASK, RESAMPLING, describe_failures, for_each_image, resized, tasks_of
 from iics.regular_file import UnfitFileError, check_regular
 from iics.shown_picture import VERSION
 
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-
-
 """Of the file; what its pixels are of is `shown_picture.VERSION`."""
-
-
 _DECODERS = ("libjpeg_turbo", "webp")
-
-
 _HEADER_BYTES = 128
-
-
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 

@@ -19,7 +19,6 @@ _IMAGE = r"(\.(jpg|jpeg|png))+"  # some files of Market-1501 end in ".jpg.jpg"
 # Nine digits at most, so that every number fits its array.
 _IDENTITY, _CAMERA = r"(?P<identity>-1|[0-9]{1,9})", r"c(?P<camera>[0-9]{1,9})"
 
-
 ANY_MARKET = CropNames(
     "Market-1501",
     rf"{_IDENTITY}_{_CAMERA}s[0-9]+_[0-9]+_[0-9]+{_IMAGE}",
@@ -131,12 +130,11 @@ PREPARED = CropNames(
 )
 
 
-def read_pytorch_folders(data_dir: Path | str, *, name: str = "pytorch-folders") -> DataSplits:
+def read_pytorch_folders(data_dir: Path | str) -> DataSplits:
     """Return train, query and gallery of such folders; multi-query is left alone.
 
     Args:
         data_dir: Where they lie; see `find_layout`.
-        name: What to call the data set in messages.
 
     Raises:
         DataError: If a folder is missing or empty, a name does not parse or is not of its folder's identity, or an
@@ -150,4 +148,4 @@ def read_pytorch_folders(data_dir: Path | str, *, name: str = "pytorch-folders")
     query = crops("query") if has_train or "query" in place.files else []
     gallery = crops("gallery")
     check_identities_apart(place.name, train, query + gallery)
-    return splits_of(train, query, gallery, name=name, archive=place.archive)
+    return splits_of(train, query, gallery, name="pytorch-folders", archive=place.archive)

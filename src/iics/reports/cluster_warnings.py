@@ -35,43 +35,11 @@ def giant_cluster(run: ToldRun) -> Iterator[RunWarning]:
         )
 
 
-def _is_giant(clusters: ClusterRecord) -> bool:
-    share, number = clusters.largest_share or 0, clusters.num_clusters or 1
-    return share > HALF or share >= max(GIANT_SHARE, GIANT_FACTOR / number)
-
-
 def camera_pure_clusters(run: ToldRun) -> Iterator[RunWarning]:
     """Warn of clusters that keep to one camera."""
     for one in run.last_clusters():
         if not one.in_camera and run.num_cameras != 1:
             yield from _camera_pure(run, one)
-
-
-def _camera_pure(run: ToldRun, found: FoundClusters) -> Iterator[RunWarning]:
-    entropy, across = found.clusters.camera_entropy_normalized, found.clusters.num_across_cameras
-    advice = (
-        flags_of_iics(run, "Raise the weight of the score overlap (--stage2.mu). ")
-        + "Ask for fewer clusters over all cameras"
-        + flags_of_iics(run, " (--stage2.clusters.rule fixed --stage2.clusters.number N)")
-        + ", keep --norm aibn, and train more rounds. If no person is seen by two cameras, there is nothing to find: "
-        "that is a property of the footage."
-    )
-    if entropy is None:
-        return
-    if across == 0 or (across is None and entropy < 1e-9):
-        yield RunWarning(
-            "No cluster spans two cameras",
-            f"All {found.clusters.num_clusters} clusters over {found.where} hold crops of a single camera each, so "
-            "nothing teaches the model to find people across cameras.",
-            advice,
-        )
-    elif entropy < PURE_ENTROPY:
-        yield RunWarning(
-            "Clusters keep to one camera",
-            f"The camera mix of the training clusters is {100 * entropy:.1f} % of the most there could be: nearly all "
-            "crops lie with crops of their own camera, and the model learns little about the others.",
-            advice,
-        )
 
 
 def many_singletons(run: ToldRun) -> Iterator[RunWarning]:
@@ -107,6 +75,38 @@ def as_many_clusters_as_allowed(run: ToldRun) -> Iterator[RunWarning]:
             "Use "
             + flags_of_iics(run, " and ".join(f"--{stage}.clusters.rule auto" for stage in _own_stages(run)) + ", or ")
             + "a number near that of the people, and check that each person has several crops in a camera.",
+        )
+
+
+def _is_giant(clusters: ClusterRecord) -> bool:
+    share, number = clusters.largest_share or 0, clusters.num_clusters or 1
+    return share > HALF or share >= max(GIANT_SHARE, GIANT_FACTOR / number)
+
+
+def _camera_pure(run: ToldRun, found: FoundClusters) -> Iterator[RunWarning]:
+    entropy, across = found.clusters.camera_entropy_normalized, found.clusters.num_across_cameras
+    advice = (
+        flags_of_iics(run, "Raise the weight of the score overlap (--stage2.mu). ")
+        + "Ask for fewer clusters over all cameras"
+        + flags_of_iics(run, " (--stage2.clusters.rule fixed --stage2.clusters.number N)")
+        + ", keep --norm aibn, and train more rounds. If no person is seen by two cameras, there is nothing to find: "
+        "that is a property of the footage."
+    )
+    if entropy is None:
+        return
+    if across == 0 or (across is None and entropy < 1e-9):
+        yield RunWarning(
+            "No cluster spans two cameras",
+            f"All {found.clusters.num_clusters} clusters over {found.where} hold crops of a single camera each, so "
+            "nothing teaches the model to find people across cameras.",
+            advice,
+        )
+    elif entropy < PURE_ENTROPY:
+        yield RunWarning(
+            "Clusters keep to one camera",
+            f"The camera mix of the training clusters is {100 * entropy:.1f} % of the most there could be: nearly all "
+            "crops lie with crops of their own camera, and the model learns little about the others.",
+            advice,
         )
 
 

@@ -6,14 +6,7 @@ from collections.abc import Iterator
 
 from iics.reports.camera_pairs_file import CameraPairMatrices
 from iics.reports.cluster_pictures import cluster_figures
-from iics.reports.picture import (
-    ACCURACY,
-    PAIRS,
-    PERCENT,
-    ReportFigure,
-    camera_pairs_figure,
-    note_of,
-)
+from iics.reports.picture import ACCURACY, PAIRS, PERCENT, ReportFigure, camera_pairs_figure, note_of
 from iics.reports.plot_curves import curves_figure
 from iics.reports.plot_similarities import SimilarityPanel, filled_range, similarity_figure
 from iics.reports.told_run import ToldRun, score_of

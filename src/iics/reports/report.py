@@ -176,6 +176,23 @@ def page_of(template: str, **content: object) -> str:
     return environment.get_template(template).render(**content)
 
 
+def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = str) -> dict[str, list[dict[str, str]]]:
+    """Return what the template shows of each figure, by the heading it stands under.
+
+    Args:
+        figures: Drawn.
+        told: What becomes of the texts in and below them.
+    """
+    sections: dict[str, list[dict[str, str]]] = {}
+    for drawn in figures:
+        _retell(drawn, told)
+        uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
+        sections.setdefault(drawn.section, []).append(
+            {"uri": uri, "alt": told(drawn.title), "caption": told(drawn.caption)}
+        )
+    return sections
+
+
 def _as_shown(value: object) -> object:
     """Return text of data with what would break or turn a line escaped; what the page is made of stays."""
     return shown(value) if type(value) is str else value  # markup that is safe already is a kind of str of its own
@@ -198,23 +215,6 @@ def _as_jpeg(picture: bytes | None, name: str, *, way_out: str) -> str | None:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # of damaged files
         raise RunFolderError(f"{name} of the run is no whole picture ({error}). {way_out}") from error
     return data_uri(content.getvalue(), "image/jpeg")
-
-
-def embedded(figures: Sequence[ReportFigure], *, told: Callable[[str], str] = str) -> dict[str, list[dict[str, str]]]:
-    """Return what the template shows of each figure, by the heading it stands under.
-
-    Args:
-        figures: Drawn.
-        told: What becomes of the texts in and below them.
-    """
-    sections: dict[str, list[dict[str, str]]] = {}
-    for drawn in figures:
-        _retell(drawn, told)
-        uri = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
-        sections.setdefault(drawn.section, []).append(
-            {"uri": uri, "alt": told(drawn.title), "caption": told(drawn.caption)}
-        )
-    return sections
 
 
 def _retell(drawn: ReportFigure, told: Callable[[str], str]) -> None:

@@ -104,17 +104,27 @@ def phase_table(run: ToldRun) -> Table:
     return Table(("phase", "all rounds", "crops per second, last round"), rows)
 
 
+def data_rows(run: ToldRun) -> list[tuple[str, str]]:
+    """Return what a run was trained on, by name."""
+    rows = [(name, str(value)) for name, value in run.data.items() if not isinstance(value, Mapping) and value != ""]
+    return rows + [(f"camera {name}", f"{count} crops") for name, count in (run.crops_per_camera or {}).items()]
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took, as the tables of a report have it."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
 def _phase_name(phase: str, stages: Sequence[str]) -> str:
     """Return a phase for people: "stage 1: features" for stage1_features; names of stages may hold the same mark."""
     # The longest: with stages a and a_b, the phase a_b_train is of a_b.
     stage = max((stage for stage in stages if phase.startswith(f"{stage}_")), key=len, default=phase)
     return stage_title(stage) + phase.removeprefix(stage).replace("_", ": ", 1)
-
-
-def data_rows(run: ToldRun) -> list[tuple[str, str]]:
-    """Return what a run was trained on, by name."""
-    rows = [(name, str(value)) for name, value in run.data.items() if not isinstance(value, Mapping) and value != ""]
-    return rows + [(f"camera {name}", f"{count} crops") for name, count in (run.crops_per_camera or {}).items()]
 
 
 def _percent(value: float | None) -> str:
@@ -127,13 +137,3 @@ def _number(value: float | None) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Return how long something took, as the tables of a report have it."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

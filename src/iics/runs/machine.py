@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from iics.memory import total_memory
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

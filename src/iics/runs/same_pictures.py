@@ -16,7 +16,6 @@ from iics.training.distributed import Processes
 
 _MOST_NAMED = 4
 
-
 Hashing = Callable[[CropSet, Settings], Digests]
 """What returns a hash of each crop's file and box, as `digests_of` does."""
 

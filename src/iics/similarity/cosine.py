@@ -101,10 +101,6 @@ def check_features(features: Tensor) -> int:
     return len(features)
 
 
-def _of(features: Tensor, crops: Crops) -> Tensor:
-    return features[crops] if isinstance(crops, slice) else features[torch.tensor(crops, device=features.device)]
-
-
 @kernel(fastmath=REORDERED)
 def dot(a: FloatArray, b: FloatArray) -> np.float32:
     """Return the product of two rows, added in any order; for kernels."""
@@ -112,6 +108,10 @@ def dot(a: FloatArray, b: FloatArray) -> np.float32:
     for k in range(len(a)):
         total += a[k] * b[k]
     return total
+
+
+def _of(features: Tensor, crops: Crops) -> Tensor:
+    return features[crops] if isinstance(crops, slice) else features[torch.tensor(crops, device=features.device)]
 
 
 @kernel()

@@ -12,14 +12,7 @@ from iics.crops import CropSet
 from iics.errors import TrainingError, check_setting
 from iics.methods.adam import AdamSettings
 from iics.methods.camera_proxies.loss import ProxyLoss
-from iics.methods.density_round import (
-    LabelSettings,
-    RoundSettings,
-    batch_of,
-    check_labelling,
-    costs_like,
-    train_round,
-)
+from iics.methods.density_round import LabelSettings, RoundSettings, batch_of, check_labelling, costs_like, train_round
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.training.context import TrainingContext
 from iics.training.step_memory import StepBatch

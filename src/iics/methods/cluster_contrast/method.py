@@ -10,14 +10,7 @@ import tyro
 from iics.config import Settings
 from iics.crops import CropSet
 from iics.methods.adam import AdamSettings
-from iics.methods.density_round import (
-    LabelSettings,
-    RoundSettings,
-    batch_of,
-    check_labelling,
-    costs_like,
-    train_round,
-)
+from iics.methods.density_round import LabelSettings, RoundSettings, batch_of, check_labelling, costs_like, train_round
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.ranges import check_ranges, number
 from iics.training.cluster_memory import ClusterMemory, Towards
