@@ -67,6 +67,7 @@ STEPS = [
     {"trained_run"},
     {"trained_seeds"},
     {"gallery"},
+    {"people"},
     {"page"},
     {"export"},
     {"paper"},
