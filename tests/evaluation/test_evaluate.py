@@ -9,9 +9,9 @@ import pytest
 from iics.crops import CropSet
 from iics.errors import EvaluationError
 from iics.evaluation.evaluate import evaluate
-from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.protocol import SAME_CAMERA
 from iics.evaluation.ranked_features import rank_crops
+from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.scored_crops import check_scorable, evaluation_labels, matching_protocol
 
 
