@@ -32,6 +32,7 @@ TRAIN, EVALUATE, SEARCH = (dict(flags_of(kind)) for kind in (TrainCommand, Evalu
         ("--fp16", "--engine.precision"),
         ("--mu", "--stage2.mu"),
         ("--backbon", "--backbone"),
+        ("--round", "--rounds or --stage1.rounds"),
         ("--triplet-weigth", "--stage2.triplet-weight"),
     ],
 )

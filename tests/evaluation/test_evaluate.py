@@ -11,6 +11,7 @@ from iics.errors import EvaluationError
 from iics.evaluation.evaluate import evaluate
 from iics.evaluation.protocol import SAME_CAMERA
 from iics.evaluation.ranked_features import rank_crops
+from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.scored_crops import check_scorable, evaluation_labels, matching_protocol
 
 
@@ -103,3 +104,8 @@ def test_individuals_that_are_held_out_give_the_result_open_set_figures():
         held_out
     )
     assert held_out.mean_ap == 1
+
+
+def test_open_set_figures_of_a_reranked_search_are_refused():
+    with pytest.raises(EvaluationError, match=r"^unknown=0.3 measures a threshold of the cosine, and reranking was"):
+        evaluate(Angles(), QUERY, QUERY, unknown=0.3, reranking=Reranking())

@@ -64,6 +64,17 @@ def test_ground_truth_gives_identities_times_and_boxes_and_counts_what_it_leaves
     )
 
 
+def test_text_beside_folders_of_sequences_is_named_as_not_read(sequence, tmp_path, caplog):
+    sequence("1,1,10,10,20,40,1,1,1.0")
+    (tmp_path / "data/lobby.txt").write_text("1,1,10,10,20,40\n")
+    load_mot(tmp_path / "data")
+    (told,) = [message for message in caplog.messages if "not read" in message]
+    assert told == (
+        "data: not read are lobby.txt, beside folders with gt/gt.txt or det/det.txt; boxes of a text file are read by "
+        "its path."
+    )
+
+
 def test_other_classes_are_read_when_asked_for(sequence):
     assert load_mot(sequence(*TRUTH), classes=("7",)).train.identity_ids.tolist() == [3]
     with pytest.raises(DataError, match="has no classes: they are the eighth of eight or nine columns, it has 6"):

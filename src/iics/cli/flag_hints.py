@@ -114,9 +114,9 @@ def hint(word: str, flags: Mapping[str, Flag]) -> str:
 
 
 def _nearest(name: str, flags: Mapping[str, Flag]) -> list[str]:
-    """Return flags whose name, or whose last part, is spelt nearly so."""
+    """Return flags whose name, or whose last part, is spelt nearly so; those without a group before those with one."""
     by_part: dict[str, list[str]] = {}
-    for flag in flags:
+    for flag in sorted(flags, key=lambda name: name.count(".")):  # stable: else as the command lists them
         for part in {flag.lstrip("-"), flag.lstrip("-").rpartition(".")[2]}:
             by_part.setdefault(part, []).append(flag)
     near = difflib.get_close_matches(name, by_part, n=3, cutoff=0.75)

@@ -92,10 +92,15 @@ def evaluate(
     Raises:
         DataError: If a crop cannot be read, or query or gallery is no CropSet.
         EvaluationError: If one of them is None or has no identities, no query can be scored, there is no such protocol,
-            re-ranking needs more memory than is free, one of several models is there twice, or nobody can be held out.
+            re-ranking needs more memory than is free or comes with `unknown`, one of several models is there twice, or
+            nobody can be held out.
         WeightsError: If features are to be centred and a model has no camera means.
     """
     asked = matching_protocol(protocol)
+    if unknown and reranking is not None:
+        raise EvaluationError(
+            f"unknown={unknown:g} measures a threshold of the cosine, and reranking was given. Leave one of them out."
+        )
     if unknown:
         held_out = hold_out(query, gallery, share=unknown, seed=seed)
         logger.info("%s", held_out)

@@ -9,6 +9,7 @@ lobby.txt                boxes of a tracker alone, beside a folder of frames, lo
 from __future__ import annotations
 
 import configparser
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from pathlib import Path
 
 from iics.errors import DataError
 from iics.natural_order import natural_order
+from iics.readers.layout_place import listed
 from iics.readers.left_out import is_ignored, is_image
 from iics.regular_file import MOST_TEXT_BYTES, open_regular, read_regular
+from iics.shown_name import shown
 from iics.shown_picture import decoding, opened_picture, shown_size
 from iics.video_pictures import VIDEO_SUFFIXES, VideoFacts, picture_path, video_facts
+
+logger = logging.getLogger(__name__)
 
 _INFO, _FRAMES = "seqinfo.ini", "img1"
 _TEXTS = ("gt/gt.txt", "det/det.txt")  # the first that is there
@@ -142,13 +147,14 @@ def find_sequences(data_dir: Path) -> list[Sequence]:
         return [_of_folder(data_dir)]
     entries = [entry for entry in data_dir.iterdir() if not is_ignored(entry.name)]
     folders = {entry.name: entry for entry in entries if entry.is_dir() and _text_of(entry) is not None}
+    texts = {entry.stem: entry for entry in entries if entry.suffix.lower() == ".txt" and entry.is_file()}
     if folders:
         _check_copies(list(folders), data_dir)
         _check_all_have_boxes(
             {entry.name for entry in entries if (entry / _FRAMES).is_dir()} - folders.keys(), data_dir
         )
+        _tell_not_read(texts, data_dir)
         return [_of_folder(folders[name]) for name in natural_order(folders)]
-    texts = {entry.stem: entry for entry in entries if entry.suffix.lower() == ".txt" and entry.is_file()}
     if not texts:
         raise DataError(f"{data_dir} holds no boxes. {_LAYOUT}, or a folder of several of these.")
     return [_of_file(texts[name]) for name in natural_order(texts)]
@@ -259,6 +265,17 @@ def _check_all_have_boxes(without: set[str], data_dir: Path) -> None:
         raise DataError(
             f"{data_dir / natural_order(without)[0]} has frames but neither {' nor '.join(_TEXTS)}, which other "
             f"folders in {data_dir} have. Add its boxes, or move it away."
+        )
+
+
+def _tell_not_read(texts: Mapping[str, Path], data_dir: Path) -> None:
+    """Warn of text files beside folders of sequences: they may be a tracker's boxes, or anybody's notes."""
+    if texts:
+        logger.warning(
+            "%s: not read are %s, beside folders with %s; boxes of a text file are read by its path.",
+            shown(data_dir.name),
+            shown(listed(text.name for text in texts.values())),
+            " or ".join(_TEXTS),
         )
 
 
