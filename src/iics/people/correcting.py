@@ -149,7 +149,8 @@ class Applied:
 def apply_corrections(store: PeopleStore, path: Path) -> Applied:
     """Do what a file of corrections says: add its new lines, undo those marked undone; in its order.
 
-    A line is new if it has no number, or one that was not given yet. All of it is done, or nothing.
+    A line is new if it has no number, or one that was not given yet, and does not say what an earlier one says: so a
+    file that is applied twice does the same as one that is applied once. All of it is done, or nothing.
 
     Args:
         store: Whose people they are.
@@ -184,11 +185,15 @@ def apply_corrections(store: PeopleStore, path: Path) -> Applied:
 def _with_line(store: PeopleStore, kept: Kept, line: CorrectionLine) -> Kept:
     """Return people with what a line says; themselves if it says nothing new."""
     known = None if line.number is None else kept.corrections.get(line.number)
+    said = {frozenset(line.first), frozenset(line.second)}
     if known is None:
-        if line.is_undone:
-            return kept  # it was never made here, so there is nothing to take back
+        is_said = any(
+            each.kind == line.kind and not each.is_undone and _sides(each) == said for each in kept.corrections.values()
+        )
+        if line.is_undone or is_said:
+            return kept  # undone before it was made here, there is nothing to take back
         return with_correction(store, kept, line.kind, line.first, line.second, line.by)
-    if (known.kind, set(known.first), set(known.second)) != (line.kind, set(line.first), set(line.second)):
+    if known.kind != line.kind or _sides(known) != said:
         raise PeopleError(
             f"Correction {known.number} is another one: it says that {known.first[0]} and {known.second[0]} are "
             f"{known.kind}. Leave the number empty for a new correction, or mark it undone as it is."
@@ -198,3 +203,7 @@ def _with_line(store: PeopleStore, kept: Kept, line: CorrectionLine) -> Kept:
     if not line.is_undone:
         raise PeopleError(f"Correction {known.number} is undone and stays so; leave the number empty to make it again.")
     return without_correction(kept, known.number)
+
+
+def _sides(correction: Correction) -> set[frozenset[str]]:
+    return {frozenset(correction.first), frozenset(correction.second)}
