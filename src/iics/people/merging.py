@@ -34,6 +34,10 @@ class Candidates:
     second: IntArray
     likeness: DoubleArray
 
+    def between(self, groups: IntArray) -> IntArray:
+        """Return the groups of each pair. Shape (m, 2)."""
+        return np.stack([groups[self.first], groups[self.second]], axis=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Merged:
@@ -74,19 +78,19 @@ def candidates(likeness: Likeness, *, floor: float) -> Candidates:
     return Candidates(codes // num, codes % num, value[chosen].astype(np.float64))
 
 
-def merge(likeness: Likeness, groups: IntArray, found: Candidates, apart: IntArray, *, threshold: float) -> Merged:
+def merge(likeness: Likeness, groups: IntArray, pairs: IntArray, apart: IntArray, *, threshold: float) -> Merged:
     """Return the groups after all merges of a mean likeness of at least `threshold`.
 
     Args:
         likeness: Of n sightings.
         groups: Group of each, 0..g-1, that stays together. Shape (n,).
-        found: Candidates.
-        apart: Pairs of groups that are never in one. Shape (p, 2).
+        pairs: Of groups that may be merged; those that they become may be, too. Shape (m, 2).
+        apart: Of groups that are never in one. Shape (p, 2).
         threshold: Mean likeness that two groups need.
     """
     num, labels = int(groups.max(initial=-1)) + 1, groups
     sums = likeness.sums(groups, num)
-    first, second = _distinct(groups[found.first], groups[found.second], num)
+    first, second = _distinct(pairs[:, 0], pairs[:, 1], num)
     kept = _is_allowed(first, second, apart, num)
     first, second = first[kept], second[kept]
     value = sums.mean(first, second)
