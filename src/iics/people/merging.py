@@ -1,9 +1,9 @@
 """Average linkage of groups by mean likeness, without a matrix of all pairs.
 
-Two groups are merged if each is the other's most alike, and their mean likeness reaches a floor; all such pairs of a
-round at once. Average linkage is reducible, so this gives the merges that joining the most alike pair first gives. Only
-pairs of groups with a candidate between them are looked at. With all pairs that reach the floor as candidates that loses
-nothing: a mean reaches the floor only if a pair does.
+Two groups are merged if each is the other's most alike, and their mean likeness reaches a threshold; all such pairs of
+a round at once. Average linkage is reducible, so this gives the merges that joining the most alike pair first gives.
+Only pairs of groups with a candidate between them are looked at. With all pairs that reach the threshold as candidates
+that loses nothing: a mean reaches it only if a pair does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which number a linked group keeps: that of the identity whose sightings it has most of, if none has more of them."""
+"""Where numbers stay: with the group that most of an identity's sightings were linked into."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ import numpy as np
 from iics.arrays import IntArray
 
 
-def kept_numbers(labels: IntArray, initial: IntArray) -> IntArray:
-    """Return the number that each group keeps, -1 for a new one; no number is kept twice.
+def home_of_numbers(labels: IntArray, initial: IntArray) -> dict[int, int]:
+    """Return the group of each number, by number: it has the most sightings of it; on a tie the first such group.
 
-    The pairs of group and identity that share most sightings come first; then the lower number, hence the older.
+    A group may be the home of several numbers: these identities are merged, and the lowest number, the oldest, stays. A
+    group that is the home of none gets a new one.
 
     Args:
         labels: Group of each sighting, 0..g-1. Shape (k,).
         initial: Number of each before; -1 for a new one. Shape (k,).
     """
-    kept = np.full(int(labels.max(initial=-1)) + 1, -1, np.int64)
     old = initial >= 0
-    pairs, shared = np.unique(np.stack([labels[old], initial[old]]), axis=1, return_counts=True)
-    taken: set[int] = set()
-    for pair in np.lexsort((pairs[1], -shared)):
-        group, number = int(pairs[0, pair]), int(pairs[1, pair])
-        if kept[group] < 0 and number not in taken:
-            kept[group] = number
-            taken.add(number)
-    return kept
+    pairs, shared = np.unique(np.stack([initial[old], labels[old]]), axis=1, return_counts=True)
+    order = np.lexsort((-pairs[1], shared))  # the last one of a number is its home
+    return {int(pairs[0, pair]): int(pairs[1, pair]) for pair in order}
