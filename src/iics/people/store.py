@@ -263,7 +263,8 @@ class Changing:
 
 
 def _used(kept: Kept) -> set[str]:
-    return {each.feature_id for each in (*kept.sightings.values(), *kept.centres.values())}
+    of_centres = {each.feature_id for each in kept.centres.values()}
+    return of_centres | {each.feature_id for each in kept.sightings.values()}
 
 
 def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:
