@@ -1,0 +1,100 @@
+"""Where people were when, and where they went next: sightings by camera and hour, transitions between cameras.
+
+A transition is two sightings of one person that follow each other, in two cameras. Its time is from the end of the
+first to the beginning of the second: negative where both cameras see the person at once.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from iics.gallery.moments import time_text
+from iics.natural_order import natural_order
+from iics.people.book import SeenPerson
+from iics.plausible_times import TEN_YEARS
+
+_HOUR, _HOURS_A_DAY = 3600, 24
+_MOST_HOURS = 48
+"""Of a span whose hours are told one by one; those of a longer one are told by the hour of the day."""
+
+
+@dataclass(frozen=True)
+class HourlySightings:
+    """How many sightings began in which hour (UTC).
+
+    Attributes:
+        hours: Labels, in order; every hour from the first to the last.
+        cameras: Their names, in natural order.
+        counts: Sightings by camera (rows) and hour (columns).
+        people: How many different people were seen in each hour.
+        is_by_day: Whether an hour is one of the day, of all days together.
+        num_untimed: Sightings whose time is not known; they are in no hour.
+    """
+
+    hours: tuple[str, ...]
+    cameras: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    people: tuple[int, ...]
+    is_by_day: bool
+    num_untimed: int
+
+
+def hourly_sightings(seen: Sequence[SeenPerson]) -> HourlySightings:
+    """Return how many sightings each camera had in each hour."""
+    timed = [(one, int(one.first // _HOUR)) for one in seen if one.first is not None]
+    first, last = min((hour for _, hour in timed), default=0), max((hour for _, hour in timed), default=-1)
+    is_by_day = last - first >= _MOST_HOURS
+    if is_by_day:
+        timed = [(one, hour % _HOURS_A_DAY) for one, hour in timed]
+        first, last = 0, _HOURS_A_DAY - 1
+    hours = range(first, last + 1)
+    cameras = tuple(natural_order({one.camera for one in seen}))
+    counts = Counter((one.camera, hour) for one, hour in timed)
+    people = Counter(hour for _, hour in {(one.person, hour) for one, hour in timed})
+    return HourlySightings(
+        hours=tuple(_label(hour, is_by_day=is_by_day) for hour in hours),
+        cameras=cameras,
+        counts=tuple(tuple(counts[camera, hour] for hour in hours) for camera in cameras),
+        people=tuple(people[hour] for hour in hours),
+        is_by_day=is_by_day,
+        num_untimed=len(seen) - len(timed),
+    )
+
+
+@dataclass(frozen=True)
+class Transition:
+    """How often people went from one camera to another, and the median seconds it took."""
+
+    count: int
+    median_seconds: float
+
+
+def transitions(seen: Sequence[SeenPerson]) -> Mapping[tuple[str, str], Transition]:
+    """Return the transitions between each two cameras, by (from, to), those that happened most often first.
+
+    Args:
+        seen: Sightings, in any order; those without a time are left out.
+    """
+    by_person: dict[int, list[tuple[float, float, str]]] = {}
+    for one in seen:
+        if one.first is not None and one.last is not None:
+            by_person.setdefault(one.person, []).append((one.first, one.last, one.camera))
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for passed in by_person.values():
+        for (_, left, camera), (arrived, _, other) in pairwise(sorted(passed)):
+            if camera != other:
+                seconds.setdefault((camera, other), []).append(arrived - left)
+    found = {pair: Transition(len(took), statistics.median(took)) for pair, took in seconds.items()}
+    return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0])))
+
+
+def _label(hour: int, *, is_by_day: bool) -> str:
+    """Return e.g. 03-01 08:00; 08:00 of any day; 2:00 since the start of a recording without a date."""
+    if is_by_day:
+        return f"{hour:02d}:00"
+    text = time_text(hour * _HOUR).removesuffix(":00")
+    return text if hour * _HOUR < TEN_YEARS else text.partition("-")[2]
