@@ -105,8 +105,8 @@ def _tiles(people: People) -> Iterator[tuple[str, str]]:
 def _notes(people: People, hourly: HourlySightings) -> Iterator[str]:
     if hourly.num_untimed:
         yield (
-            f"Without a time: {hourly.num_untimed:,} of {_count(len(people.seen), 'sighting')}. They are in no hour, and "
-            "in no way from camera to camera."
+            f"Without a time: {hourly.num_untimed:,} of {_count(len(people.seen), 'sighting')}. They are in no hour, "
+            "and in no way from camera to camera."
         )
     yield from people.dropped
 
