@@ -16,12 +16,12 @@ def seen(person, camera, first, last=None):
 
 def test_every_hour_from_the_first_to_the_last_is_told_and_people_are_counted_once_an_hour():
     found = hourly_sightings(
-        [seen(1, "a", EIGHT), seen(1, "b", EIGHT + 600), seen(2, "a", EIGHT + 2 * HOUR), seen(3, "a", None)]
+        [seen(1, "a", EIGHT), seen(1, "b", EIGHT + 600), seen(2, "a", EIGHT + 4 * HOUR), seen(3, "a", None)]
     )
-    assert found.hours == ("03-01 08:00", "03-01 09:00", "03-01 10:00")
+    assert found.periods == ("03-01 08:00", "03-01 09:00", "03-01 10:00", "03-01 11:00", "03-01 12:00")
     assert found.cameras == ("a", "b")
-    assert found.counts == ((1, 0, 1), (1, 0, 0))
-    assert found.people == (1, 0, 1)
+    assert found.counts == ((1, 0, 0, 0, 1), (1, 0, 0, 0, 0))
+    assert found.people == (1, 0, 0, 0, 1)
     assert found.num_untimed == 1
     assert not found.is_by_day
 
@@ -29,18 +29,30 @@ def test_every_hour_from_the_first_to_the_last_is_told_and_people_are_counted_on
 def test_more_than_two_days_are_told_by_the_hour_of_the_day():
     found = hourly_sightings([seen(1, "a", EIGHT), seen(1, "a", EIGHT + 7 * DAY), seen(2, "a", EIGHT + 3 * DAY + HOUR)])
     assert found.is_by_day
-    assert len(found.hours) == 24
+    assert len(found.periods) == 24
     assert found.counts[0][8:10] == (2, 1)
     assert found.people[8:10] == (1, 1)
 
 
+def test_a_few_hours_are_told_by_ten_minutes():
+    found = hourly_sightings([seen(1, "a", EIGHT + 599), seen(2, "a", EIGHT + 1200)])
+    assert found.periods == ("03-01 08:00", "03-01 08:10", "03-01 08:20")
+    assert found.counts == ((1, 0, 1),)
+
+
 def test_hours_of_a_recording_without_a_date_count_from_its_start():
-    assert hourly_sightings([seen(1, "a", 30.0), seen(1, "a", HOUR + 5.0)]).hours == ("0:00", "1:00")
+    assert hourly_sightings([seen(1, "a", 30.0), seen(1, "a", 4 * HOUR + 45.0)]).periods == (
+        "0:00",
+        "1:00",
+        "2:00",
+        "3:00",
+        "4:00",
+    )
 
 
 def test_no_times_are_no_hours():
     found = hourly_sightings([seen(1, "a", None)])
-    assert found.hours == ()
+    assert found.periods == ()
     assert found.num_untimed == 1
 
 

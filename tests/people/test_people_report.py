@@ -15,7 +15,7 @@ PICTURE = "data:image/jpeg;base64,AAAA"
 SEEN = (
     SeenPerson("t1", 1, 0.9, "lobby", EIGHT, EIGHT + 10, ("a", "b", "c", "d", "e")),
     SeenPerson("t2", 1, 0.4, "yard", EIGHT + 130, EIGHT + 140, ("f",)),
-    SeenPerson("t3", 2, 1.0, "lobby", EIGHT + 4000, EIGHT + 4010, ("g", "h")),
+    SeenPerson("t3", 2, 1.0, "lobby", EIGHT + 18000, EIGHT + 18010, ("g", "h")),
     SeenPerson("i", 3, 1.0, "yard", None, None, ("i",)),
 )
 PEOPLE = People(
@@ -54,9 +54,16 @@ def test_the_first_numbers_are_people_sightings_cameras_doubts_and_corrections_t
 
 def test_sightings_stand_by_camera_and_hour():
     found = section(page(), "Sightings by camera and hour")
-    assert re.findall(r'<th scope="col">(.*?)</th>', found) == ["camera", "03-01 08:00", "03-01 09:00"]
+    assert re.findall(r'<th scope="col">(.*?)</th>', found) == [
+        "camera",
+        *(f"03-01 {hour:02d}:00" for hour in range(8, 14)),
+    ]
     rows = [re.findall(r">([^<>]*)</t[dh]>", row) for row in re.findall(r"<tr><th scope=\"row\">.*?</tr>", found)]
-    assert rows == [["lobby", "1", "1"], ["yard", "1", ""], ["different people", "1", "1"]]
+    assert rows == [
+        ["lobby", "1", "", "", "", "", "1"],
+        ["yard", "1", "", "", "", "", ""],
+        ["different people", "1", "", "", "", "", "1"],
+    ]
     assert "Without a time: 1 of 4 sightings." in page()
 
 

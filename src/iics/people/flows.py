@@ -17,25 +17,28 @@ from iics.natural_order import natural_order
 from iics.people.book import SeenPerson
 from iics.plausible_times import TEN_YEARS
 
-_HOUR, _HOURS_A_DAY = 3600, 24
-_MOST_HOURS = 48
-"""Of a span whose hours are told one by one; those of a longer one are told by the hour of the day."""
+_HOUR, _TEN_MINUTES = 3600, 600
+_HOURS_A_DAY = 24
+_MOST_PERIODS = 48
+"""That are told one by one; a span of more hours is told by the hour of the day."""
+_SHORT_SPAN = 4 * _HOUR
+"""Seconds; a shorter span is told by ten minutes."""
 
 
 @dataclass(frozen=True)
 class HourlySightings:
-    """How many sightings began in which hour (UTC).
+    """How many sightings began in which hour (UTC); in which ten minutes, of a few hours.
 
     Attributes:
-        hours: Labels, in order; every hour from the first to the last.
+        periods: Labels, in order; every hour from the first to the last.
         cameras: Their names, in natural order.
-        counts: Sightings by camera (rows) and hour (columns).
-        people: How many different people were seen in each hour.
-        is_by_day: Whether an hour is one of the day, of all days together.
-        num_untimed: Sightings whose time is not known; they are in no hour.
+        counts: Sightings by camera (rows) and period (columns).
+        people: How many different people were seen in each period.
+        is_by_day: Whether a period is an hour of the day, of all days together.
+        num_untimed: Sightings whose time is not known; they are in no period.
     """
 
-    hours: tuple[str, ...]
+    periods: tuple[str, ...]
     cameras: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     people: tuple[int, ...]
@@ -45,21 +48,24 @@ class HourlySightings:
 
 def hourly_sightings(seen: Sequence[SeenPerson]) -> HourlySightings:
     """Return how many sightings each camera had in each hour."""
-    timed = [(one, int(one.first // _HOUR)) for one in seen if one.first is not None]
-    first, last = min((hour for _, hour in timed), default=0), max((hour for _, hour in timed), default=-1)
-    is_by_day = last - first >= _MOST_HOURS
+    moments = [one.first for one in seen if one.first is not None]
+    span = max(moments) - min(moments) if moments else 0.0
+    seconds = _TEN_MINUTES if span < _SHORT_SPAN else _HOUR
+    timed = [(one, int(one.first // seconds)) for one in seen if one.first is not None]
+    first, last = min((at for _, at in timed), default=0), max((at for _, at in timed), default=-1)
+    is_by_day = last - first >= _MOST_PERIODS
     if is_by_day:
-        timed = [(one, hour % _HOURS_A_DAY) for one, hour in timed]
+        timed = [(one, at % _HOURS_A_DAY) for one, at in timed]
         first, last = 0, _HOURS_A_DAY - 1
-    hours = range(first, last + 1)
+    periods = range(first, last + 1)
     cameras = tuple(natural_order({one.camera for one in seen}))
-    counts = Counter((one.camera, hour) for one, hour in timed)
-    people = Counter(hour for _, hour in {(one.person, hour) for one, hour in timed})
+    counts = Counter((one.camera, at) for one, at in timed)
+    people = Counter(at for _, at in {(one.person, at) for one, at in timed})
     return HourlySightings(
-        hours=tuple(_label(hour, is_by_day=is_by_day) for hour in hours),
+        periods=tuple(f"{at:02d}:00" if is_by_day else _label(at * seconds) for at in periods),
         cameras=cameras,
-        counts=tuple(tuple(counts[camera, hour] for hour in hours) for camera in cameras),
-        people=tuple(people[hour] for hour in hours),
+        counts=tuple(tuple(counts[camera, at] for at in periods) for camera in cameras),
+        people=tuple(people[at] for at in periods),
         is_by_day=is_by_day,
         num_untimed=len(seen) - len(timed),
     )
@@ -92,9 +98,7 @@ def transitions(seen: Sequence[SeenPerson]) -> Mapping[tuple[str, str], Transiti
     return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0])))
 
 
-def _label(hour: int, *, is_by_day: bool) -> str:
-    """Return e.g. 03-01 08:00; 08:00 of any day; 2:00 since the start of a recording without a date."""
-    if is_by_day:
-        return f"{hour:02d}:00"
-    text = time_text(hour * _HOUR).removesuffix(":00")
-    return text if hour * _HOUR < TEN_YEARS else text.partition("-")[2]
+def _label(moment: float) -> str:
+    """Return e.g. 03-01 08:00; 2:00 since the start of a recording without a date."""
+    text = time_text(moment).rpartition(":")[0]
+    return text if moment < TEN_YEARS else text.partition("-")[2]

@@ -74,7 +74,7 @@ def people_html(people: People, *, name: str, pictures: Pictures) -> str:
         tiles=list(_tiles(people)),
         notes=list(_notes(people, hourly)),
         by_cameras=_by_cameras(people),
-        hourly=_shaded(hourly) if hourly.hours else None,
+        hourly=_shaded(hourly) if hourly.periods else None,
         hourly_says=_hourly_says(hourly),
         passages=_matrix(found) if found else None,
         passages_say=_passages_say(found),
@@ -87,7 +87,7 @@ def people_html(people: People, *, name: str, pictures: Pictures) -> str:
 class _ShadedHours:
     """Sightings by camera and hour with how dark each cell is, 0 to 1."""
 
-    hours: tuple[str, ...]
+    periods: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
     people: tuple[int, ...]
 
@@ -123,11 +123,15 @@ def _shaded(hourly: HourlySightings) -> _ShadedHours:
         (camera, tuple((count, f"{_DARKEST * count / most:.2f}") for count in row))
         for camera, row in zip(hourly.cameras, hourly.counts, strict=True)
     )
-    return _ShadedHours(hourly.hours, rows, hourly.people)
+    return _ShadedHours(hourly.periods, rows, hourly.people)
 
 
 def _hourly_says(hourly: HourlySightings) -> str:
-    what = "Sightings that began in each hour of the day, all days together" if hourly.is_by_day else "By hour"
+    what = (
+        "Sightings that began in each hour of the day, all days together"
+        if hourly.is_by_day
+        else "Sightings by when they began"
+    )
     return f"{what}; UTC. A sighting is a tracklet of one camera, or a crop by itself."
 
 
