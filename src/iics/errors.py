@@ -55,6 +55,10 @@ class GalleryError(IicsError):
     """A gallery that is not there, cannot be reached, is of another model, or is asked for what it cannot give."""
 
 
+class PeopleError(IicsError):
+    """People that a gallery does not have, corrections that contradict each other, or two who change them at once."""
+
+
 class PageError(IicsError):
     """The page cannot be served."""
 

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError
-from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, STORED_FIELDS, CollectionHeader, create_collection
+from iics.gallery.schema import CROPS_LAYOUT, FEATURE_FIELD, ID_FIELD, CollectionHeader, Layout, create_collection
 from iics.gallery.stored_values import Row
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def is_milvus_lite(client: MilvusClient) -> bool:
     return "milvus_lite" in str(client.get_server_version())
 
 
-def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, seconds: float) -> bool:
+def erase(
+    client: MilvusClient, collection: str, crop_ids: Sequence[str], *, seconds: float, layout: Layout = CROPS_LAYOUT
+) -> bool:
     """Delete rows and remove them from the database's files; whatever interrupts it, `finish_deleting` goes on.
 
     Returns:
@@ -56,10 +58,10 @@ def erase(client: MilvusClient, collection: str, crop_ids: Sequence[str], *, sec
         _set_pending(client, collection, _YES, seconds=seconds)
         for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
             client.delete(collection, ids=list(crop_ids[start : start + _ROWS_AT_ONCE]), timeout=seconds)
-        return _off_the_disk(client, collection, seconds=seconds)
+        return _off_the_disk(client, collection, layout, seconds=seconds)
 
 
-def finish_deleting(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+def finish_deleting(client: MilvusClient, collection: str, *, seconds: float, layout: Layout = CROPS_LAYOUT) -> bool:
     """Remove what an interrupted erasure deleted from the database's files.
 
     Returns:
@@ -71,7 +73,7 @@ def finish_deleting(client: MilvusClient, collection: str, *, seconds: float) ->
     with _one_at_a_time:
         if not is_pending(client, collection, seconds=seconds):
             return False
-        _off_the_disk(client, collection, seconds=seconds)
+        _off_the_disk(client, collection, layout, seconds=seconds)
         return True
 
 
@@ -80,7 +82,7 @@ def is_pending(client: MilvusClient, collection: str, *, seconds: float) -> bool
     return _property(client, collection, _PENDING_PROPERTY, seconds=seconds) == _YES
 
 
-def _off_the_disk(client: MilvusClient, collection: str, *, seconds: float) -> bool:
+def _off_the_disk(client: MilvusClient, collection: str, layout: Layout, *, seconds: float) -> bool:
     client.flush(collection, timeout=seconds)
     if not is_milvus_lite(client):
         client.compact(collection, timeout=seconds)
@@ -88,8 +90,8 @@ def _off_the_disk(client: MilvusClient, collection: str, *, seconds: float) -> b
         return False
     token = uuid.uuid4().hex
     copy = f"{collection}{COPY}_{token}"
-    _write_anew(client, collection, copy, token=token, seconds=seconds)
-    _replace(client, collection, copy, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
+    _write_anew(client, collection, copy, layout, token=token, seconds=seconds)
+    _replace(client, collection, copy, layout, aside=f"{collection}{_ASIDE}_{token}", seconds=seconds)
     return True
 
 
@@ -116,18 +118,25 @@ def finish_erasure(client: MilvusClient, collection: str, *, seconds: float) -> 
     return bool(client.has_collection(collection, timeout=seconds))
 
 
-def _write_anew(client: MilvusClient, collection: str, copy: str, *, token: str, seconds: float) -> None:
+def _write_anew(
+    client: MilvusClient, collection: str, copy: str, layout: Layout, *, token: str, seconds: float
+) -> None:
     """Copy the living rows, after dropping what killed erasures left."""
     description = client.describe_collection(collection, timeout=seconds)
     for leftover in _names(client, collection, COPY, seconds=seconds):
         client.drop_collection(leftover, timeout=seconds)
-    header = CollectionHeader.of(description, collection)
+    header = CollectionHeader.of(description, collection, layout)
     properties = {**header.properties, TOKEN_PROPERTY: token, _PENDING_PROPERTY: _NO}
     create_collection(
-        client, copy, dimension=header.dimension, properties=properties, format_version=header.format_version
+        client,
+        copy,
+        dimension=header.dimension,
+        properties=properties,
+        format_version=header.format_version,
+        layout=layout,
     )
     for ids in _pages_of_ids(client, collection, seconds=seconds):
-        fields = [ID_FIELD, *STORED_FIELDS, FEATURE_FIELD]
+        fields = [ID_FIELD, *layout.fields, FEATURE_FIELD]
         found = client.get(collection, ids, output_fields=fields, timeout=seconds)
         rows = [dict(row) for row in found]
         if rows:
@@ -135,14 +144,14 @@ def _write_anew(client: MilvusClient, collection: str, copy: str, *, token: str,
     client.flush(copy, timeout=seconds)
 
 
-def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, seconds: float) -> None:
+def _replace(client: MilvusClient, collection: str, copy: str, layout: Layout, *, aside: str, seconds: float) -> None:
     """Give the copy the collection's name and drop the old one, if they are equal; else leave all as it was."""
     from pymilvus.exceptions import MilvusException
 
     client.rename_collection(collection, aside, timeout=seconds)
     try:
         client.load_collection(aside, timeout=seconds)
-        if not _are_equal(client, aside, copy, seconds=seconds):
+        if not _are_equal(client, aside, copy, layout, seconds=seconds):
             raise GalleryError(
                 "Crops were indexed while others were forgotten. Those forgotten are found no more but still in the "
                 "database's files; give the same command again when nobody indexes."
@@ -157,19 +166,19 @@ def _replace(client: MilvusClient, collection: str, copy: str, *, aside: str, se
     client.drop_collection(aside, timeout=seconds)
 
 
-def _are_equal(client: MilvusClient, old: str, copy: str, *, seconds: float) -> bool:
+def _are_equal(client: MilvusClient, old: str, copy: str, layout: Layout, *, seconds: float) -> bool:
     """Return whether two collections hold the same crops, and the same of each."""
     num_rows = 0
     for ids in _pages_of_ids(client, old, seconds=seconds):
-        if _stored(client, old, ids, seconds=seconds) != _stored(client, copy, ids, seconds=seconds):
+        if _stored(client, old, ids, layout, seconds=seconds) != _stored(client, copy, ids, layout, seconds=seconds):
             return False
         num_rows += len(ids)
     count = client.query(copy, filter="", output_fields=["count(*)"], timeout=seconds)[0]["count(*)"]
     return num_rows == int(count)
 
 
-def _stored(client: MilvusClient, collection: str, ids: list[str], *, seconds: float) -> dict[str, Row]:
-    rows = client.get(collection, ids, output_fields=[ID_FIELD, *STORED_FIELDS], timeout=seconds)
+def _stored(client: MilvusClient, collection: str, ids: list[str], layout: Layout, *, seconds: float) -> dict[str, Row]:
+    rows = client.get(collection, ids, output_fields=[ID_FIELD, *layout.fields], timeout=seconds)
     return {row[ID_FIELD]: dict(row) for row in rows}
 
 

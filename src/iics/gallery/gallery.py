@@ -113,6 +113,11 @@ class Gallery:
         self._opened.check_model(model)
 
     @property
+    def opened(self) -> OpenCollection:
+        """The collection and its connection, for what is kept beside it."""
+        return self._opened
+
+    @property
     def num_crops(self) -> int:
         """Number of crops in the gallery."""
         return self.count(GalleryFilters())

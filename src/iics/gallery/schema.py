@@ -31,6 +31,31 @@ STORED_FIELDS = (*TEXT_LENGTHS, "time", *NUMBER_FIELDS)
 """All fields but the id and the feature."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the rows of a collection hold beside an id and a vector.
+
+    Attributes:
+        formats: Formats that have it, the newest last.
+        texts: Text fields with the bytes they hold.
+        doubles: Fields of numbers.
+        integers: Fields of whole numbers.
+    """
+
+    formats: tuple[str, ...]
+    texts: Mapping[str, int]
+    doubles: tuple[str, ...] = ()
+    integers: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.texts, *self.doubles, *self.integers)
+
+
+CROPS_LAYOUT = Layout((FORMAT_WITH_NULLS, FORMAT_VERSION), TEXT_LENGTHS, ("time",), NUMBER_FIELDS)
+
+
 def create_collection(
     client: MilvusClient,
     name: str,
@@ -38,8 +63,17 @@ def create_collection(
     dimension: int,
     properties: Mapping[str, str],
     format_version: str = FORMAT_VERSION,
+    layout: Layout = CROPS_LAYOUT,
 ) -> None:
     """Make an empty collection.
+
+    Args:
+        client: Of the database.
+        name: Of the collection there.
+        dimension: Length of a vector.
+        properties: To be kept with it.
+        format_version: Of those of the layout.
+        layout: What its rows hold.
 
     Raises:
         GalleryError: If the database does not keep the properties, without which a gallery's model is not known.
@@ -49,11 +83,12 @@ def create_collection(
     schema = client.create_schema(enable_dynamic_field=False)
     schema.add_field(ID_FIELD, DataType.VARCHAR, is_primary=True, max_length=64)
     schema.add_field(FEATURE_FIELD, DataType.FLOAT_VECTOR, dim=dimension)
-    for field, length in TEXT_LENGTHS.items():
+    for field, length in layout.texts.items():
         schema.add_field(field, DataType.VARCHAR, max_length=length)
     has_nulls = format_version == FORMAT_WITH_NULLS
-    schema.add_field("time", DataType.DOUBLE, nullable=has_nulls)
-    for field in NUMBER_FIELDS:
+    for field in layout.doubles:
+        schema.add_field(field, DataType.DOUBLE, nullable=has_nulls)
+    for field in layout.integers:
         schema.add_field(field, DataType.INT64, nullable=has_nulls)
     index = client.prepare_index_params()
     index.add_index(FEATURE_FIELD, index_type="FLAT", metric_type="IP")  # of rows of length 1: the cosine
@@ -87,18 +122,21 @@ class CollectionHeader:
     properties: Mapping[str, str]
 
     @classmethod
-    def of(cls, description: Mapping[str, Any], name: str) -> CollectionHeader:
+    def of(cls, description: Mapping[str, Any], name: str, layout: Layout = CROPS_LAYOUT) -> CollectionHeader:
         """Return the header in a database's description of a collection.
 
         Raises:
-            GalleryError: If the collection is none of ours, or was made by a newer version.
+            GalleryError: If the collection is none of ours, of another kind, or was made by a newer version.
         """
         properties = description.get("properties", {})
         version = properties.get(FORMAT_PROPERTY)
         if version is None or MODEL_PROPERTY not in properties:
             raise GalleryError(f"The collection {name} was not made by iics; name another one with --collection.")
-        if version not in (FORMAT_WITH_NULLS, FORMAT_VERSION):
-            raise GalleryError(f"The collection {name} was made by a newer iics (format {version}); upgrade to use it.")
+        if version not in layout.formats:
+            raise GalleryError(
+                f"The collection {name} has the format {version}, and {' or '.join(layout.formats)} was needed: it "
+                "belongs to a gallery and is none itself, or a newer iics made it, which has to be used then."
+            )
         feature = next(field for field in description["fields"] if field["name"] == FEATURE_FIELD)
         dimension = int(feature["params"]["dim"])
         model_file = properties.get(MODEL_FILE_PROPERTY, "")

@@ -1,0 +1,148 @@
+"""Corrections as a table that people read, edit and give back: CSV with a line for each.
+
+Columns: number, kind (same, different), first and second (keys of sightings, with blanks between), a picture of one
+crop of each side, made (UTC), by, undone (yes or empty). Beside a gallery in a folder it is written anew after each
+change: `cameras.corrections.csv` for `cameras.db`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from iics.atomic import write_atomically
+from iics.csv_text import csv_text
+from iics.errors import PeopleError
+from iics.gallery.connection import is_server
+from iics.gallery.gallery import DEFAULT_COLLECTION, Gallery
+from iics.home_folder import expanded
+from iics.people.corrections import Correction
+from iics.people.kept import Kept
+from iics.people.store import PeopleStore
+from iics.regular_file import MOST_TEXT_BYTES, read_regular
+
+COLUMNS = ("number", "kind", "first", "second", "first_picture", "second_picture", "made", "by", "undone")
+_YES = ("yes", "true", "1", "x")
+
+
+@dataclass(frozen=True)
+class CorrectionLine:
+    """A line of the file.
+
+    Attributes:
+        line: Where it stands, from 1.
+        number: Of the correction; None for a new one.
+        kind: same or different.
+        first: Keys of sightings.
+        second: Keys of others.
+        by: Who says so.
+        is_undone: Whether it is undone.
+    """
+
+    line: int
+    number: int | None
+    kind: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    by: str
+    is_undone: bool
+
+
+def mirror_path(gallery: Gallery) -> Path | None:
+    """Return where corrections of a gallery in a folder stand; None with a server."""
+    if is_server(gallery.uri):
+        return None
+    folder = expanded(gallery.uri).absolute()
+    name = "" if gallery.collection == DEFAULT_COLLECTION else f".{gallery.collection}"
+    return folder.with_name(f"{folder.stem}{name}.corrections.csv")
+
+
+def mirror(store: PeopleStore) -> None:
+    """Write the file beside a gallery in a folder anew."""
+    path = mirror_path(store.gallery)
+    if path is not None:
+        write_corrections(store, path)
+
+
+def write_corrections(store: PeopleStore, path: Path) -> None:
+    """Write all corrections into a file.
+
+    Raises:
+        WriteError: If it cannot be written.
+    """
+    kept = store.kept()
+    corrections = [kept.corrections[number] for number in sorted(kept.corrections)]
+    shown_crops = {
+        key: kept.sightings[key].crop_ids[0]
+        for each in corrections
+        for side in (each.first, each.second)
+        for key in kept.present_keys(side)[:1]
+    }
+    rows = store.gallery.rows_by_id(list(shown_crops.values()))
+    pictures = {key: str(rows[crop]["path"]) for key, crop in shown_crops.items() if crop in rows}
+    write_atomically(path, csv_text([COLUMNS, *(_cells(kept, each, pictures) for each in corrections)]))
+
+
+def read_corrections(path: Path) -> list[CorrectionLine]:
+    """Return the lines of a file.
+
+    Raises:
+        PeopleError: If it cannot be read, or a line is none.
+    """
+    try:
+        text = read_regular(expanded(path), most_bytes=MOST_TEXT_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise PeopleError(f"Cannot read the corrections {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise PeopleError(f"The corrections {path} are no UTF-8 text; save them as CSV in UTF-8.") from error
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    missing = [name for name in ("kind", "first", "second") if name not in (reader.fieldnames or ())]
+    if missing:
+        raise PeopleError(
+            f"The corrections {path} need the columns kind, first and second, and {missing[0]} is missing; its first "
+            f"line has {', '.join(reader.fieldnames or ()) or 'nothing'}."
+        )
+    try:
+        return [_line(path, reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        raise PeopleError(f"The corrections {path} are no CSV at line {reader.line_num}: {error}.") from error
+
+
+def _line(path: Path, at: int, cells: dict[str, str | None]) -> CorrectionLine:
+    values = {name: (cell or "").strip() for name, cell in cells.items() if isinstance(name, str)}
+    where = f"Line {at} of the corrections {path}"
+    number = values.get("number", "")
+    if number and not number.isdecimal():
+        raise PeopleError(f"{where} has the number {number!r}; leave it empty for a new correction.")
+    if values["kind"] not in ("same", "different"):
+        raise PeopleError(f"{where} has the kind {values['kind']!r}; it must be same or different.")
+    first, second = (tuple(values[name].split()) for name in ("first", "second"))
+    if not first or not second:
+        raise PeopleError(f"{where} needs sightings in first and second, with blanks between.")
+    undone = values.get("undone", "").lower()
+    if undone not in (*_YES, "", "no", "false", "0"):
+        raise PeopleError(f"{where} has {undone!r} in undone; it must be yes or empty.")
+    return CorrectionLine(
+        at, int(number) if number else None, values["kind"], first, second, values.get("by", ""), undone in _YES
+    )
+
+
+def _cells(kept: Kept, correction: Correction, pictures: dict[str, str]) -> Sequence[object]:
+    def picture(side: tuple[str, ...]) -> str:
+        return next((pictures.get(key, "") for key in kept.present_keys(side)[:1]), "")
+
+    made = datetime.fromtimestamp(correction.made, UTC).isoformat(timespec="seconds")
+    return (
+        correction.number,
+        correction.kind,
+        " ".join(correction.first),
+        " ".join(correction.second),
+        picture(correction.first),
+        picture(correction.second),
+        made,
+        correction.by,
+        "yes" if correction.is_undone else "",
+    )

@@ -1,0 +1,269 @@
+"""The people of a gallery, kept in its own database, so that machines which share the database share them.
+
+What is changed together is written together: first all of it as a plan, then one row that says that the plan holds.
+From that row on everybody who reads sees the change, and whoever changes next carries it out if this process was
+killed. A kill before that row leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from iics.arrays import FloatArray
+from iics.errors import PeopleError
+from iics.gallery import connection
+from iics.gallery.gallery import Gallery
+from iics.people.book import People
+from iics.people.kept import Kept, kept_of, rows_of, values_of
+from iics.people.lock import Lock, locked
+from iics.people.tables import FEATURES_LAYOUT, MOST_TEXT, TEXTS_LAYOUT, Table
+
+_PEOPLE, _FEATURES = "_people", "_people_features"
+_PLAN, _VERSION = "plan", "version"
+_PIECE, _LONG = "piece", "long"
+_APART = ("lock", _PIECE, _VERSION, _PLAN)
+"""Kinds of rows that are no values of people."""
+_MOST_READS = 20
+Texts = dict[str, tuple[str, str]]
+"""Kind and text of rows by id."""
+
+
+class PeopleStore:
+    """The people of an open gallery; safe to use from threads. Use it as a context, or leave it by `close`.
+
+    Attributes:
+        gallery: Whose people they are.
+    """
+
+    def __init__(self, gallery: Gallery, texts: Table, features: Table) -> None:
+        self.gallery = gallery
+        self._texts, self._features = texts, features
+        self._known: tuple[str, Kept] | None = None
+
+    @classmethod
+    def open(cls, gallery: Gallery, *, must_exist: bool = True) -> PeopleStore:
+        """Return the people of a gallery.
+
+        Args:
+            gallery: Open as long as the store is used.
+            must_exist: Whether to refuse a gallery whose people were never looked for; else they are begun, empty.
+
+        Raises:
+            PeopleError: If there are none, or they were found by another model than the gallery's.
+            GalleryError: If the database fails.
+        """
+        store = cls(gallery, Table(gallery, _PEOPLE, TEXTS_LAYOUT), Table(gallery, _FEATURES, FEATURES_LAYOUT))
+        # The features first: where texts are, features are.
+        if not (store._features.open(must_exist=must_exist) and store._texts.open(must_exist=must_exist)):
+            raise PeopleError(f"The gallery {gallery.uri} has no people yet; `iics people {gallery.uri}` finds them.")
+        return store
+
+    @classmethod
+    def exists(cls, gallery: Gallery) -> bool:
+        """Return whether people of a gallery were ever looked for."""
+        return Table(gallery, _PEOPLE, TEXTS_LAYOUT).open(must_exist=True)
+
+    def __enter__(self) -> PeopleStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget what was read; the gallery stays open."""
+        self._known = None
+
+    @property
+    def num_sightings(self) -> int:
+        """Number of sightings."""
+        return len(self.kept().sightings)
+
+    def read(self) -> People:
+        """Return the people as they stand; quick if nothing changed since the last call."""
+        return self.kept().people()
+
+    def kept(self) -> Kept:
+        """Return what is kept; a plan that holds is read as if it were carried out."""
+        small = self._texts.texts_of([_VERSION, _PLAN])
+        for _ in range(_MOST_READS):
+            if self._known is not None and _PLAN not in small and self._known[0] == small.get(_VERSION, ""):
+                return self._known[1]
+            plan = self._plan(small)
+            rows = {row_id: (kind, text) for row_id, kind, text in self._texts.texts()}
+            again = self._texts.texts_of([_VERSION, _PLAN])
+            if again == small:
+                for row_id in plan["delete"]:
+                    rows.pop(row_id, None)
+                rows |= {row_id: (kind, text) for row_id, kind, text in plan["write"]}
+                kept = kept_of(
+                    {key: (kind, _whole(text, rows)) for key, (kind, text) in rows.items() if kind not in _APART}
+                )
+                self._known = (rows.get(_VERSION, ("", ""))[1], kept)
+                return kept
+            small = again  # somebody changed them between
+        raise PeopleError(f"The people of {self.gallery.uri} are being changed all the time; try again later.")
+
+    def sighting_features(self, keys: Sequence[str]) -> FloatArray:
+        """Return the mean features of sightings, L2-normalised and centred if the gallery's are. Shape (len(keys), d).
+
+        Raises:
+            PeopleError: If there is no such sighting.
+        """
+        sightings = self.kept().sightings
+        for key in keys:
+            if key not in sightings:
+                raise PeopleError(f"The people of {self.gallery.uri} have no sighting {key}.")
+        return self.vectors([sightings[key].feature_id for key in keys])
+
+    def vectors(self, feature_ids: Sequence[str]) -> FloatArray:
+        """Return vectors by their ids. Shape (len(feature_ids), d).
+
+        Raises:
+            PeopleError: If one is gone.
+        """
+        found = self._features.vectors_of(feature_ids)
+        missing = next((each for each in feature_ids if each not in found), None)
+        if missing is not None:
+            raise PeopleError(
+                f"The people of {self.gallery.uri} changed meanwhile: the feature {missing} is gone. Try again."
+            )
+        return np.stack([found[each] for each in feature_ids]) if feature_ids else self._no_vectors()
+
+    def write_vectors(self, feature_ids: Sequence[str], vectors: FloatArray) -> None:
+        """Store vectors by ids that nothing refers to yet."""
+        self._features.write_vectors(feature_ids, vectors)
+
+    @contextmanager
+    def changing(self, what: str, *, patience: float = 10.0) -> Iterator[Changing]:
+        """Hold the right to change these people within a block; what a kill left half done is carried out first.
+
+        Args:
+            what: What is done to them, for others to be told: "corrected".
+            patience: Seconds to wait for others.
+
+        Raises:
+            PeopleError: If another process has that right.
+        """
+        is_shared = connection.is_server(self.gallery.uri)
+        with locked(self._texts, self.gallery.uri, what, is_shared=is_shared, patience=patience) as lock:
+            self._finish()
+            yield Changing(self, lock)
+
+    def _commit(self, old: Kept, new: Kept, lock: Lock) -> None:
+        """Replace what is kept, as a whole."""
+        before, after = rows_of(old), rows_of(new)
+        written = {key: row for key, row in after.items() if key not in before or before[key][1] != row[1]}
+        if not written and before.keys() <= after.keys():
+            return
+        texts = _stored({**written, _VERSION: (_VERSION, uuid.uuid4().hex)})
+        replaced = {key: row for key, row in before.items() if key in written or key not in after}
+        gone = set(_stored(replaced)) - set(texts) - set(after)
+        plan = json.dumps({"write": [[key, *text] for key, text in texts.items()], "delete": sorted(gone)})
+        rows = _in_pieces(f"{_PLAN}/{uuid.uuid4().hex}", _PLAN, plan)
+        holds = rows.pop(next(reversed(rows)))
+        self._texts.write_texts(rows)
+        lock.check()
+        self._texts.write_texts({_PLAN: holds})
+        self._known = None
+        self._finish()
+
+    def _finish(self) -> None:
+        """Carry out the plan that holds, and delete what is left of plans that do not."""
+        plan = self._plan(self._texts.texts_of([_PLAN]))
+        if plan["write"] or plan["delete"]:
+            self._texts.write_texts({key: (kind, text) for key, kind, text in plan["write"]})
+            self._texts.delete(plan["delete"])
+        left = [key for key, _, _ in self._texts.texts(f'kind == "{_PIECE}"') if key.startswith(f"{_PLAN}/")]
+        self._texts.delete([_PLAN])
+        self._texts.delete(left)
+
+    def _plan(self, small: Mapping[str, str]) -> dict[str, list[Any]]:
+        nothing: dict[str, list[Any]] = {"write": [], "delete": []}
+        if _PLAN not in small:
+            return nothing
+        value = json.loads(small[_PLAN])
+        if not (isinstance(value, dict) and _LONG in value):
+            return dict(value)
+        pieces = self._texts.texts_of(value[_LONG])
+        if len(pieces) < len(value[_LONG]):
+            return nothing  # it was carried out meanwhile
+        return dict(json.loads("".join(pieces[key] for key in value[_LONG])))
+
+    def _no_vectors(self) -> FloatArray:
+        return np.empty((0, self.gallery.dimension), dtype=np.float32)
+
+
+class Changing:
+    """The right to change the people of a store; see `PeopleStore.changing`.
+
+    Attributes:
+        store: Whose people they are.
+        kept: What is kept now.
+    """
+
+    def __init__(self, store: PeopleStore, lock: Lock) -> None:
+        self.store, self._lock = store, lock
+        self.kept = store.kept()
+
+    def commit(self, new: Kept) -> None:
+        """Replace what is kept, as a whole: a kill leaves the old or the new."""
+        self.store._commit(self.kept, new, self._lock)
+        self.kept = new
+
+    def sweep(self, *, is_forgetting: bool = False) -> bool:
+        """Delete features that nothing refers to any more.
+
+        Args:
+            is_forgetting: Whether they, and texts that were replaced, have to be out of the database's files.
+
+        Returns:
+            Whether they are gone from the files; False if the server removes them by its own schedule.
+        """
+        features = self.store._features
+        used = {each.feature_id for each in self.kept.sightings.values()}
+        used |= {each.feature_id for each in self.kept.centres.values()}
+        unused = [each for each in features.ids() if each not in used]
+        if is_forgetting:
+            return features.erase(unused) and self.store._texts.erase([])
+        features.delete(unused)
+        return False
+
+
+def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:
+    """Return values as texts; long ones in pieces, which are named by what they hold."""
+    texts: Texts = {}
+    for key, (kind, value) in rows.items():
+        text = json.dumps(values_of(kind, value))
+        if len(text) <= MOST_TEXT:
+            texts[key] = (kind, text)
+            continue
+        name = hashlib.sha256(f"{key} {text}".encode()).hexdigest()[:32]
+        pieces = _in_pieces(f"{_PIECE}/{name}", kind, text)
+        last = pieces.pop(next(reversed(pieces)))
+        texts |= {**pieces, key: last}
+    return texts
+
+
+def _in_pieces(name: str, kind: str, text: str) -> Texts:
+    """Return a text as rows of pieces, and at last one that names them; short, it is that one."""
+    if len(text) <= MOST_TEXT:
+        return {name: (kind, text)}
+    pieces = {
+        f"{name}/{at}": (_PIECE, text[start : start + MOST_TEXT])
+        for at, start in enumerate(range(0, len(text), MOST_TEXT))
+    }
+    return {**pieces, name: (kind, json.dumps({_LONG: list(pieces)}))}
+
+
+def _whole(text: str, rows: Mapping[str, tuple[str, str]]) -> Any:
+    value = json.loads(text)
+    if isinstance(value, dict) and _LONG in value:
+        return json.loads("".join(rows[key][1] for key in value[_LONG]))
+    return value
