@@ -76,7 +76,7 @@ def test_links_in_doubt_are_shown_with_first_middle_and_last_crop():
     assert drawn_crops(PEOPLE) == ["a", "c", "e", "f", "g", "h"]
     html = page(f=PICTURE, g=PICTURE, h=None)
     found = section(html, "Likely links that were not made")
-    assert "45% sure that 1 and 2 are one person" in found
+    assert "45 % sure that 1 and 2 are one person" in found
     assert found.count(PICTURE) == 2
     assert found.count("file gone") == 1
 
@@ -84,7 +84,7 @@ def test_links_in_doubt_are_shown_with_first_middle_and_last_crop():
 def test_the_least_sure_of_people_seen_twice_stands_beside_the_surest():
     found = section(page(), "Least sure links that were made")
     titles = re.findall(r"<h3>(.*?)</h3>", found)
-    assert titles == ["40% sure that this is person 1", "90% sure that this is person 1"]
+    assert titles == ["40 % sure that this is person 1", "90 % sure that this is person 1"]
 
 
 def test_no_more_links_than_a_reader_looks_at_are_shown():

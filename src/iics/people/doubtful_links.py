@@ -42,7 +42,7 @@ def links_not_made(people: People, pictures: Pictures) -> list[DoubtfulLink]:
     """Return the likeliest links between people that stay apart."""
     return [
         DoubtfulLink(
-            f"{certainty:.0%} sure that {first.person} and {second.person} are one person",
+            f"{100 * certainty:.0f} % sure that {first.person} and {second.person} are one person",
             _side(first, pictures),
             _side(second, pictures),
         )
@@ -54,7 +54,7 @@ def least_sure_links(people: People, pictures: Pictures) -> list[DoubtfulLink]:
     """Return the sightings that are least sure to be of their person, each beside the surest other of that person."""
     return [
         DoubtfulLink(
-            f"{one.certainty:.0%} sure that this is person {one.person}", _side(one, pictures), _side(other, pictures)
+            f"{100 * one.certainty:.0f} % sure that this is person {one.person}", _side(one, pictures), _side(other, pictures)
         )
         for one, other in _least_sure(people)
     ]
@@ -84,7 +84,7 @@ def _least_sure(people: People) -> list[tuple[SeenPerson, SeenPerson]]:
 def _side(one: SeenPerson, pictures: Pictures) -> LinkSide:
     time = "" if one.first is None else time_text(one.first)
     crops = tuple(pictures.get(crop_id) for crop_id in _drawn(one))
-    return LinkSide(one.person, one.camera, time, f"{one.certainty:.0%} sure", crops)
+    return LinkSide(one.person, one.camera, time, f"{100 * one.certainty:.0f} % sure", crops)
 
 
 def _drawn(one: SeenPerson) -> list[str]:
