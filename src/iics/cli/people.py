@@ -1,0 +1,76 @@
+"""`iics people`: who in a gallery is whom, across cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from iics.cli.gallery_model import model_of_gallery
+from iics.cli.parse import parse
+from iics.cli.people_told import told_people, told_update
+from iics.errors import check_setting
+from iics.home_folder import expanded
+from iics.progress_display import count_of
+from iics.ranges import check_ranges, number, whole
+
+if TYPE_CHECKING:
+    from iics.gallery.gallery import Gallery
+    from iics.people.store import PeopleStore
+
+
+@dataclass(frozen=True)
+class PeopleCommand:
+    """Link the tracklets of a gallery's cameras into people, and tell who was where.
+
+    Each person has a number that stays. Run again, the command takes in what is new, and changes nothing if nothing is.
+    Some links are wrong: look at the crops (--report, iics app) before anything follows from one (docs/people.md,
+    docs/responsible_use.md). Needs the extra gallery.
+    """
+
+    gallery: tyro.conf.Positional[str]
+    """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
+    wrong_links: Annotated[float, number(0, 0.5, above=True)] | None = None
+    """Share of links that may be wrong, e.g. 0.02, as far as that can be told without labels. By default the threshold
+    is taken from the model's file and from the gallery's own crops."""
+    travel_times: str | None = None
+    """Whether the time that people take between two cameras narrows links down: on learns it from links that are sure;
+    off; or a table (CSV) of it. It is never the only reason for a link. By default on if the crops have times."""
+    table: Path | None = None
+    """Write a row for each sighting here (.csv or .parquet): person, camera, tracklet, from, to, certainty."""
+    report: Path | None = None
+    """Write a page here (.html): how many people, where and when, ways and their times, doubtful links with crops."""
+    measure: bool = False
+    """Compare with the identities that the gallery knows: precision, recall and F of pairs, B-cubed, IDF1."""
+    apply: Path | None = None
+    """Take corrections from this file: lines without a number are added, lines marked undone are undone. It is written
+    like the one beside the gallery."""
+    undo: Annotated[int, whole(1, 2**31 - 1)] | None = None
+    """Undo the correction of this number, and what only it caused."""
+    corrections: Path | None = None
+    """Write all corrections here (.csv); of a gallery in a folder they stand beside it anyway."""
+    keep_days: Annotated[float, number(0.01, 36500)] | None = None
+    """First delete crops that were taken more than so many days ago, and what is known of people by them."""
+    update: bool = True
+    """Link what is new in the gallery; --no-update tells of the people as they stand, and needs no model."""
+    model: Path | None = None
+    """Model of the gallery's features, or its run folder; by default the file that the gallery was indexed with."""
+    collection: str = "iics"
+    """Name of the gallery within its database."""
+    device: str = "auto"
+    """Device to compute on: auto, cpu, cuda."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, prefix="--")
+        check_setting(
+            self.update or (self.wrong_links is None and self.travel_times is None and self.model is None),
+            "--no-update links nothing, so --wrong-links, --travel-times and --model have no use; leave them out.",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    command = parse(PeopleCommand, arguments, command="people")
+    raise NotImplementedError
