@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from iics.atomic import check_folder_of
 from iics.cli.gallery_model import model_of_gallery
 from iics.cli.parse import parse
-from iics.cli.people_told import told_people, told_update
+from iics.cli.people_told import told_applied, told_old, told_people, told_update
 from iics.errors import check_setting
 from iics.home_folder import expanded
-from iics.progress_display import count_of
+from iics.progress_display import step_display
 from iics.ranges import check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
     from iics.people.store import PeopleStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,5 +76,81 @@ class PeopleCommand:
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
-    command = parse(PeopleCommand, arguments, command="people")
-    raise NotImplementedError
+    command = _checked(parse(PeopleCommand, arguments, command="people"))
+    from iics.gallery.gallery import Gallery
+    from iics.people.store import PeopleStore
+
+    with Gallery.open(command.gallery, collection=command.collection) as gallery:
+        _forget_old(gallery, command.keep_days)
+        if command.update:
+            _update(command, gallery)
+        with PeopleStore.open(gallery) as store:
+            if _correct(command, store) and command.update:
+                _update(command, gallery)
+            _write(command, store)
+    return 0
+
+
+def _checked(command: PeopleCommand) -> PeopleCommand:
+    """Refuse files that cannot be read or written before anything is computed."""
+    from iics.people.corrections_file import read_corrections
+    from iics.people.report import check_report_path
+    from iics.people.table import check_table_path
+
+    if command.table is not None:
+        check_table_path(expanded(command.table))
+    if command.report is not None:
+        check_report_path(expanded(command.report))
+    if command.corrections is not None:
+        check_folder_of(expanded(command.corrections))
+    if command.apply is not None:
+        read_corrections(expanded(command.apply))
+    return command
+
+
+def _forget_old(gallery: Gallery, days: float | None) -> None:
+    from iics.people.forgetting import forget_older_than
+
+    if days is not None:
+        print("\n".join(told_old(forget_older_than(gallery, days), days)))
+
+
+def _update(command: PeopleCommand, gallery: Gallery) -> None:
+    from iics.people.update import update_people
+
+    model = model_of_gallery(gallery, command.model, device=command.device)
+    with step_display() as progress:
+        result = update_people(gallery, model, wrong_links=command.wrong_links, progress=progress)
+    for note in result.notes:
+        logger.warning("%s", note)
+    print("\n".join(told_update(result)))
+
+
+def _correct(command: PeopleCommand, store: PeopleStore) -> bool:
+    """Make and undo corrections; return whether there were any."""
+    from iics.people.correcting import apply_corrections, undo
+
+    if command.undo is not None:
+        undo(store, command.undo)
+        print(f"Correction {command.undo} is undone.")
+    if command.apply is not None:
+        print(told_applied(apply_corrections(store, expanded(command.apply))))
+    return command.undo is not None or command.apply is not None
+
+
+def _write(command: PeopleCommand, store: PeopleStore) -> None:
+    from iics.page.thumbnails import match_thumbnails
+    from iics.people.corrections_file import write_corrections
+    from iics.people.report import write_people_report
+    from iics.people.table import write_table
+
+    people = store.read()
+    for sentence in people.dropped:
+        logger.warning("%s", sentence)
+    print("\n".join(told_people(people)))
+    if command.corrections is not None:
+        write_corrections(store, expanded(command.corrections))
+    if command.table is not None:
+        write_table(people.seen, expanded(command.table))
+    if command.report is not None:
+        write_people_report(people, store.gallery, expanded(command.report), thumbnails=match_thumbnails)

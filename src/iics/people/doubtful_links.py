@@ -54,7 +54,9 @@ def least_sure_links(people: People, pictures: Pictures) -> list[DoubtfulLink]:
     """Return the sightings that are least sure to be of their person, each beside the surest other of that person."""
     return [
         DoubtfulLink(
-            f"{100 * one.certainty:.0f} % sure that this is person {one.person}", _side(one, pictures), _side(other, pictures)
+            f"{100 * one.certainty:.0f} % sure that this is person {one.person}",
+            _side(one, pictures),
+            _side(other, pictures),
         )
         for one, other in _least_sure(people)
     ]
