@@ -85,8 +85,8 @@ def look_at(
     features = np.concatenate([found.features, of_singles.features])[[place[key] for key in gathered.pending]]
     if broken:
         notes.append(
-            f"{len(broken)} tracklets jump from one person to another, e.g. {broken[0][1:]}: each of their crops "
-            "counts by itself."
+            f"{len(broken)} tracklet{'s jump' if len(broken) > 1 else ' jumps'} from one person to another, e.g. "
+            f"{broken[0][1:]}: each of {'their' if len(broken) > 1 else 'its'} crops counts by itself."
         )
     return LookedAt(replace(kept, broken=gathered.broken), gathered, features, (*gathered.notes, *notes))
 
