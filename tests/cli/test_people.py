@@ -190,6 +190,7 @@ def correct(*lines, header="number,kind,first,second,undone", file="corrections.
     return file
 
 
+@pytest.mark.slow
 def test_corrections_go_out_into_a_file_and_come_back(home, iics):
     lines = said(iics("people", "people.db", "--apply", correct(",different,t1,t0,", ",same,t1,t21,")))
     assert "Corrections: 2 new, 0 undone, 0 known." in lines
@@ -208,6 +209,7 @@ def test_corrections_go_out_into_a_file_and_come_back(home, iics):
     assert found["t1"] not in (found["t0"], found["t21"])
 
 
+@pytest.mark.slow
 def test_a_split_survives_reruns_and_undoing_takes_it_back(home, iics):
     said(iics("people", "people.db", "--apply", correct(",different,t1,t0,")))
     split = persons(iics)
@@ -245,6 +247,7 @@ def test_files_that_are_no_corrections_are_refused(home, refusal):
     assert "are no UTF-8 text" in refusal("people", "people.db", "--apply", "latin.csv")
 
 
+@pytest.mark.slow
 def test_a_correction_of_a_crop_that_was_deleted_is_told_and_kept(home, iics, caplog):
     said(iics("people", "people.db", "--apply", correct(",different,t0,t10,")))
     said(iics("forget", "people.db", "--tracklet", "10", "--yes"))
@@ -294,6 +297,7 @@ def test_an_earlier_sighting_that_comes_late_joins_without_a_number_changing(hom
     assert persons(iics) == {"t0": 1, "t1": 1, "t10": 2, "t11": 2, "t20": 3, "t21": 3, "t70": 3}
 
 
+@pytest.mark.slow
 def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay(home, iics):
     write([crop(4, "door", 0, tracklet=80, time=12.0), crop(5, "door", 0, tracklet=81, time=2_000_000_000.0)])
     said(iics("people", "people.db"))
@@ -303,6 +307,13 @@ def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay
         "1 crop without a date stay: nothing says how old they are.",
     ]
     assert set(persons(iics)) == {"t80", "t81"}
+
+
+def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
+    said(iics("people", "people.db", "--keep-days", "36500"))
+    assert said(iics("people", "people.db"))[0] == "Older than 36500 days: 0 crops forgotten, 0 people with them."
+    assert said(iics("people", "people.db", "--keep-days", "0")) == ["Nothing is new.", ALL_THREE]
+    assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
 
 
 def test_a_person_is_forgotten_with_all_crops_and_the_number_is_not_given_again(home, iics, refusal):
@@ -324,12 +335,14 @@ def test_a_number_that_was_never_given_is_refused(home, refusal):
     assert "--person must be " in refusal("forget", "people.db", "--person", "0", "--yes")
 
 
+@pytest.mark.slow
 def test_an_old_number_leads_to_the_person_that_it_was_merged_into(home, iics):
     with Gallery.open("people.db") as gallery, PeopleStore.open(gallery) as store:
         join(store, ["t0"], ["t20"])
     assert said(iics("forget", "people.db", "--person", "3", "--yes"))[0] == "8 crops to forget (4 of door, 4 of hall):"
 
 
+@pytest.mark.slow
 def test_flags_of_forget_narrow_a_person_down(home, iics):
     lines = said(iics("forget", "people.db", "--person", "1", "--camera", "hall", "--yes"))
     assert lines[0] == "2 crops to forget (2 of hall):"
@@ -337,6 +350,7 @@ def test_flags_of_forget_narrow_a_person_down(home, iics):
     assert set(persons(iics)) == {"t0", "t10", "t11", "t20", "t21"}
 
 
+@pytest.mark.slow
 def test_crops_that_are_forgotten_by_camera_are_out_of_the_people_at_once(home, iics):
     said(iics("forget", "people.db", "--camera", "hall", "--yes"))
     assert persons(iics) == {"t0": 1, "t10": 2, "t20": 3}

@@ -55,8 +55,9 @@ class PeopleCommand:
     """Undo the correction of this number, and what only it caused."""
     corrections: Path | None = None
     """Write all corrections here (.csv); of a gallery in a folder they stand beside it anyway."""
-    keep_days: Annotated[float, number(0.01, 36500)] | None = None
-    """First delete crops that were taken more than so many days ago, and what is known of people by them."""
+    keep_days: Annotated[float, number(0, 36500)] | None = None
+    """Delete crops that were taken so many days ago or longer, and what is known of people by them: now, and whenever
+    this command runs again. The gallery keeps the limit; 0 ends it."""
     update: bool = True
     """Link what is new in the gallery; --no-update tells of the people as they stand, and needs no model."""
     model: Path | None = None
@@ -78,6 +79,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     command = _checked(parse(PeopleCommand, arguments, command="people"))
     from iics.gallery.gallery import Gallery
+    from iics.people.keeping import keep_for
     from iics.people.store import PeopleStore
 
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
@@ -87,6 +89,8 @@ def main(arguments: list[str]) -> int:
         with PeopleStore.open(gallery) as store:
             if _correct(command, store) and command.update:
                 _update(command, gallery)
+            if command.keep_days is not None:
+                keep_for(store, command.keep_days)
             _write(command, store)
     return 0
 
@@ -109,9 +113,15 @@ def _checked(command: PeopleCommand) -> PeopleCommand:
 
 
 def _forget_old(gallery: Gallery, days: float | None) -> None:
+    """Delete what is too old, by the limit given or by the one that the gallery has."""
     from iics.people.forgetting import forget_older_than
+    from iics.people.keeping import kept_days
+    from iics.people.store import PeopleStore
 
-    if days is not None:
+    if days is None and PeopleStore.exists(gallery):
+        with PeopleStore.open(gallery) as store:
+            days = kept_days(store)
+    if days:
         print("\n".join(told_old(forget_older_than(gallery, days), days)))
 
 
