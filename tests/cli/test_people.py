@@ -229,16 +229,26 @@ def test_a_split_survives_reruns_and_undoing_takes_it_back(home, iics):
         ([",different,t0,t10,", ",same,t0,t10,"], "contradicts correction 1"),
         ([",same,t0,t999,"], "have no sighting t999"),
         ([",same,t0,t0,"], "The sighting t0 is on both sides"),
-        ([",like,t0,t1,"], "has the kind 'like'; it must be same or different."),
-        ([",same,t0,,"], "needs sightings in first and second"),
-        (["one,same,t0,t10,"], "has the number 'one'"),
-        ([",same,t0,t10,perhaps"], "has 'perhaps' in undone"),
     ],
 )
 def test_a_file_of_corrections_that_cannot_be_followed_changes_nothing(home, iics, refusal, lines, message):
     before = persons(iics)
     assert message in refusal("people", "people.db", "--apply", correct(*lines))
     assert persons(iics) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (",like,t0,t1,", "has the kind 'like'; it must be same or different."),
+        (",same,t0,,", "needs sightings in first and second"),
+        ("one,same,t0,t10,", "has the number 'one'"),
+        (",same,t0,t10,perhaps", "has 'perhaps' in undone"),
+    ],
+)
+def test_a_line_that_is_no_correction_is_refused_before_a_gallery_is_opened(tmp_path, refusal, line, message):
+    file = correct(line, file=tmp_path / "corrections.csv")
+    assert message in refusal("people", tmp_path / "missing.db", "--apply", file)
 
 
 def test_files_that_are_no_corrections_are_refused(home, refusal):
