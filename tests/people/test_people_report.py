@@ -111,7 +111,7 @@ def test_what_is_not_known_is_said(people):
     html = page(people)
     assert "No sighting has a time." in html
     assert "Nobody was seen by two cameras at known times." in html
-    assert "None: nobody was seen twice." in html
+    assert "None: nobody was seen twice, or all are sure." in html
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path):

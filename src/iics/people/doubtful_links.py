@@ -76,10 +76,11 @@ def _not_made(people: People) -> list[tuple[SeenPerson, SeenPerson, float]]:
 
 def _least_sure(people: People) -> list[tuple[SeenPerson, SeenPerson]]:
     of = people.by_person()
-    several = sorted((one for one in people.seen if len(of[one.person]) > 1), key=lambda one: (one.certainty, one.key))
+    unsure = (one for one in people.seen if one.certainty < 1 and len(of[one.person]) > 1)
+    least_sure = sorted(unsure, key=lambda one: (one.certainty, one.key))
     return [
         (one, max((other for other in of[one.person] if other is not one), key=lambda other: other.certainty))
-        for one in several[:MOST_LINKS]
+        for one in least_sure[:MOST_LINKS]
     ]
 
 

@@ -19,6 +19,7 @@ from iics.natural_order import natural_order
 from iics.people.book import People, SeenPerson
 from iics.people.doubtful_links import Pictures, drawn_crops, least_sure_links, links_not_made
 from iics.people.flows import HourlySightings, Transition, hourly_sightings, transitions
+from iics.plausible_times import TEN_YEARS
 from iics.reports.report import page_of
 from iics.reports.report_tables import Table, duration
 
@@ -132,7 +133,7 @@ def _hourly_says(hourly: HourlySightings) -> str:
         if hourly.is_by_day
         else "Sightings by when they began"
     )
-    return f"{what}; UTC. A sighting is a tracklet of one camera, or a crop by itself."
+    return f"{what} (UTC, where times have a date). A sighting is a tracklet of one camera, or a crop by itself."
 
 
 def _matrix(found: Mapping[tuple[str, str], Transition]) -> Table:
@@ -168,7 +169,10 @@ def _passages_say(found: Mapping[tuple[str, str], Transition]) -> str:
 
 def _span(seen: Sequence[SeenPerson]) -> str:
     times = [time for one in seen for time in (one.first, one.last) if time is not None]
-    return f"{time_text(min(times))} to {time_text(max(times))} (UTC)" if times else "no times"
+    if not times:
+        return "no times"
+    span = f"{time_text(min(times))} to {time_text(max(times))}"
+    return f"{span} (UTC)" if min(times) >= TEN_YEARS else f"{span} from the start of the recording"
 
 
 def _count(number: int, noun: str) -> str:
