@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from iics.gallery.gallery import Gallery
 from iics.gallery.stored_values import NUMBER_FIELDS
@@ -120,7 +119,7 @@ def test_new_crops_join_the_people_that_there_are_or_found_new_ones(home, iics):
     later = [crop(person, "door", 7, tracklet=100 + person, time=MORNING + 9000 + person) for person in (1, 3)]
     write(later)
     lines = said(iics("people", "people.db", "--table", "people.csv"))
-    assert lines[0] == "Sightings: 2 new. 1 person new."
+    assert lines[:2] == ["Sightings: 2 new.", "1 person new."]
     assert {row["sighting"]: row["person"] for row in table()} == {
         "t0": "1",
         "t1": "1",
@@ -176,12 +175,8 @@ def test_flags_that_cannot_be_followed_are_refused(home, refusal, flags, message
 
 def test_report_and_parquet_are_written(home, iics):
     pytest.importorskip("pyarrow")
-    for person in range(3):
-        Image.new("RGB", (32, 64), "red").save(f"{person}.png")
-    write([crop(person, "door", 0, path=str(home / f"{person}.png")) for person in range(3)])
     said(iics("people", "people.db", "--table", "people.parquet", "--report", "people.html"))
-    page = (home / "people.html").read_text()
-    assert page.count('src="data:image/jpeg;base64,') >= 3
+    assert "<dt>people</dt><dd>3</dd>" in (home / "people.html").read_text()
     assert (home / "people.parquet").read_bytes()[:4] == b"PAR1"
 
 

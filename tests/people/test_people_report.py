@@ -1,14 +1,17 @@
 """The page of people, from made-up people."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from iics.errors import WriteError
+from iics.page.thumbnails import match_thumbnails
 from iics.people.book import People, PossibleLink, SeenPerson
 from iics.people.corrections import Correction
 from iics.people.doubtful_links import MOST_LINKS, drawn_crops
-from iics.people.report import check_report_path, people_html
+from iics.people.report import check_report_path, people_html, write_people_report
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00:00
 PICTURE = "data:image/jpeg;base64,AAAA"
@@ -119,3 +122,25 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path):
         check_report_path(tmp_path / "people.pdf")
     with pytest.raises(WriteError, match="There is no folder"):
         check_report_path(tmp_path / "missing" / "people.html")
+
+
+def test_pictures_of_the_crops_are_read_from_their_files(tmp_path):
+    Image.new("RGB", (32, 64), "red").save(tmp_path / "f.png")
+    rows = {
+        "f": {"crop_id": "f", "path": str(tmp_path / "f.png")},
+        "g": {"crop_id": "g", "path": str(tmp_path / "gone.png")},
+    }
+    others = {"archive": "", "camera": "yard", "time": None, "tracklet": None, "identity": None}
+    others |= dict.fromkeys(("left", "top", "width", "height"))
+    asked = []
+
+    def rows_by_id(ids):
+        asked.extend(ids)
+        return {crop_id: row | others for crop_id, row in rows.items()}
+
+    gallery = SimpleNamespace(uri=str(tmp_path / "people.db"), rows_by_id=rows_by_id)
+    write_people_report(PEOPLE, gallery, tmp_path / "people.html", thumbnails=match_thumbnails)
+    html = (tmp_path / "people.html").read_text()
+    assert asked == drawn_crops(PEOPLE)
+    assert "<h1>people.db</h1>" in html
+    assert html.count('src="data:image/jpeg;base64,') == 3  # f stands in both lists

@@ -20,6 +20,7 @@ from iics.ranges import check_ranges, number, whole
 
 if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
+    from iics.models.reid_model import ReidModel
     from iics.people.store import PeopleStore
 
 logger = logging.getLogger(__name__)
@@ -83,12 +84,12 @@ def main(arguments: list[str]) -> int:
     from iics.people.store import PeopleStore
 
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
+        model = model_of_gallery(gallery, command.model, device=command.device) if command.update else None
         _forget_old(gallery, command.keep_days)
-        if command.update:
-            _update(command, gallery)
+        _update(command, gallery, model)
         with PeopleStore.open(gallery) as store:
-            if _correct(command, store) and command.update:
-                _update(command, gallery)
+            if _correct(command, store):
+                _update(command, gallery, model)
             if command.keep_days is not None:
                 keep_for(store, command.keep_days)
             _write(command, store)
@@ -125,10 +126,11 @@ def _forget_old(gallery: Gallery, days: float | None) -> None:
         print("\n".join(told_old(forget_older_than(gallery, days), days)))
 
 
-def _update(command: PeopleCommand, gallery: Gallery) -> None:
+def _update(command: PeopleCommand, gallery: Gallery, model: ReidModel | None) -> None:
     from iics.people.update import update_people
 
-    model = model_of_gallery(gallery, command.model, device=command.device)
+    if model is None:
+        return
     with step_display() as progress:
         result = update_people(gallery, model, wrong_links=command.wrong_links, progress=progress)
     for note in result.notes:
@@ -143,9 +145,11 @@ def _correct(command: PeopleCommand, store: PeopleStore) -> bool:
     if command.undo is not None:
         undo(store, command.undo)
         print(f"Correction {command.undo} is undone.")
-    if command.apply is not None:
-        print(told_applied(apply_corrections(store, expanded(command.apply))))
-    return command.undo is not None or command.apply is not None
+    if command.apply is None:
+        return command.undo is not None
+    applied = apply_corrections(store, expanded(command.apply))
+    print(told_applied(applied))
+    return command.undo is not None or applied.num_new + applied.num_undone > 0
 
 
 def _write(command: PeopleCommand, store: PeopleStore) -> None:

@@ -33,18 +33,17 @@ def told_persons(numbers: Sequence[int]) -> str:
 
 def told_update(result: UpdateResult) -> Iterator[str]:
     """Yield what linking did."""
-    if not result.num_linked and not result.num_gone:
-        yield "Nothing is new."
-        return
-    changes = {
+    counts = {
         "new": result.num_new,
         "made from other crops": result.num_changed,
         "gone": result.num_gone,
     }
-    told = ", ".join(f"{count:,} {name}" for name, count in changes.items() if count or name == "new")
-    merged = f"; {people_of(result.num_merged)} merged into older ones" if result.num_merged else ""
-    yield f"Sightings: {told}. {people_of(result.num_new_people)} new{merged}."
-    if result.rule:
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    yield f"Sightings: {told}." if told else "Nothing is new."
+    if result.num_new_people or result.num_merged:
+        merged = f"; {people_of(result.num_merged)} merged into older ones" if result.num_merged else ""
+        yield f"{people_of(result.num_new_people)} new{merged}."
+    if told and result.rule:
         yield f"Linked by this rule: {result.rule}"
 
 
