@@ -181,7 +181,7 @@ def _with_rule(
     num = len(kept.sightings)
     known = kept.settings.get(_RULE)
     if known is not None and not is_anew and num < _GROWTH * kept.settings[_RULE_FROM]:
-        return kept, LinkRule(**known, background=sample.features)
+        return kept, LinkRule(**known, background=sample)
     wrong_links = kept.settings.get(_WRONG_LINKS) if settings.wrong_links is None else settings.wrong_links
     rule = find_rule(sample, num_sightings=num, thresholds=settings.thresholds, wrong_links=wrong_links)
     found = {_RULE: rule.values(), _RULE_FROM: num, _WRONG_LINKS: wrong_links}
