@@ -29,9 +29,9 @@ def test_every_hour_from_the_first_to_the_last_is_told_and_people_are_counted_on
 def test_more_than_two_days_are_told_by_the_hour_of_the_day():
     found = hourly_sightings([seen(1, "a", EIGHT), seen(1, "a", EIGHT + 7 * DAY), seen(2, "a", EIGHT + 3 * DAY + HOUR)])
     assert found.is_by_day
-    assert len(found.periods) == 24
-    assert found.counts[0][8:10] == (2, 1)
-    assert found.people[8:10] == (1, 1)
+    assert found.periods == ("08:00", "09:00")
+    assert found.counts == ((2, 1),)
+    assert found.people == (1, 1)
 
 
 def test_a_few_hours_are_told_by_ten_minutes():

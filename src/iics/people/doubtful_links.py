@@ -25,7 +25,6 @@ class LinkSide:
     person: int
     camera: str
     time: str
-    certainty: str
     crops: tuple[str | None, ...]
 
 
@@ -51,7 +50,7 @@ def links_not_made(people: People, pictures: Pictures) -> list[DoubtfulLink]:
 
 
 def least_sure_links(people: People, pictures: Pictures) -> list[DoubtfulLink]:
-    """Return the sightings that are least sure to be of their person, each beside the surest other of that person."""
+    """Return the sighting of each person that is least sure, beside the surest other of that person."""
     return [
         DoubtfulLink(
             f"{100 * one.certainty:.0f} % sure that this is person {one.person}",
@@ -75,19 +74,19 @@ def _not_made(people: People) -> list[tuple[SeenPerson, SeenPerson, float]]:
 
 
 def _least_sure(people: People) -> list[tuple[SeenPerson, SeenPerson]]:
-    of = people.by_person()
-    unsure = (one for one in people.seen if one.certainty < 1 and len(of[one.person]) > 1)
-    least_sure = sorted(unsure, key=lambda one: (one.certainty, one.key))
-    return [
-        (one, max((other for other in of[one.person] if other is not one), key=lambda other: other.certainty))
-        for one in least_sure[:MOST_LINKS]
-    ]
+    """Return the least certain sighting of each person seen twice, the least first, and the surest other one."""
+    found = []
+    for seen in people.by_person().values():
+        by_certainty = sorted(seen, key=lambda one: (one.certainty, one.key))
+        if len(seen) > 1 and by_certainty[0].certainty < 1:
+            found.append((by_certainty[0], by_certainty[-1]))
+    return sorted(found, key=lambda pair: (pair[0].certainty, pair[0].key))[:MOST_LINKS]
 
 
 def _side(one: SeenPerson, pictures: Pictures) -> LinkSide:
     time = "" if one.first is None else time_text(one.first)
     crops = tuple(pictures.get(crop_id) for crop_id in _drawn(one))
-    return LinkSide(one.person, one.camera, time, f"{100 * one.certainty:.0f} % sure", crops)
+    return LinkSide(one.person, one.camera, time, crops)
 
 
 def _drawn(one: SeenPerson) -> list[str]:

@@ -56,7 +56,7 @@ def hourly_sightings(seen: Sequence[SeenPerson]) -> HourlySightings:
     is_by_day = last - first >= _MOST_PERIODS
     if is_by_day:
         timed = [(one, at % _HOURS_A_DAY) for one, at in timed]
-        first, last = 0, _HOURS_A_DAY - 1
+        first, last = min(at for _, at in timed), max(at for _, at in timed)
     periods = range(first, last + 1)
     cameras = tuple(natural_order({one.camera for one in seen}))
     counts = Counter((one.camera, at) for one, at in timed)
