@@ -53,6 +53,9 @@ def told_people(people: People) -> Iterator[str]:
     num_crops = sum(len(one.crop_ids) for one in people.seen)
     cameras = len({one.camera for one in people.seen})
     several = sum(len({one.camera for one in seen}) > 1 for seen in of.values())
+    if not people.seen:
+        yield "Nobody: the gallery has no crops."
+        return
     yield (
         f"{people_of(len(of))}, {several:,} of them seen by several cameras: {count_of(len(people.seen), 'sighting')} "
         f"({count_of(num_crops, 'crop')}) of {count_of(cameras, 'camera')}."
