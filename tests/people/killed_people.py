@@ -27,7 +27,7 @@ from tests.people.conftest import plain_link
 
 MODEL = model_of(0)
 update.link = plain_link
-update.find_rule = lambda sample, **_: LinkRule(0.7, 0.05, "A cosine of 0.7.", sample.features)
+update.find_rule = lambda sample, **_: LinkRule(0.7, 0.05, "A cosine of 0.7.", sample)
 
 
 def updated(gallery):
