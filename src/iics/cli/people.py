@@ -12,7 +12,7 @@ import tyro
 from iics.atomic import check_folder_of
 from iics.cli.gallery_model import model_of_gallery
 from iics.cli.parse import parse
-from iics.cli.people_told import told_applied, told_old, told_people, told_update
+from iics.cli.people_told import told_agreement, told_applied, told_old, told_people, told_update
 from iics.errors import check_setting
 from iics.home_folder import expanded
 from iics.progress_display import step_display
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
     from iics.models.reid_model import ReidModel
     from iics.people.store import PeopleStore
+    from iics.people.travel_times import TravelTimes
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,10 @@ class PeopleCommand:
     wrong_links: Annotated[float, number(0, 0.5, above=True)] | None = None
     """Share of links that may be wrong, e.g. 0.02, as far as that can be told without labels. By default the threshold
     is taken from the model's file and from the gallery's own crops."""
-    travel_times: str | None = None
-    """Whether the time that people take between two cameras narrows links down: on learns it from links that are sure;
-    off; or a table (CSV) of it. It is never the only reason for a link. By default on if the crops have times."""
+    travel_times: str = "on"
+    """Whether the time that people take from one camera to another keeps sightings apart: on learns it from people as
+    they stand, where crops have times; off; or a table (CSV) with the columns from, to and seconds, the shortest time
+    that anybody needs. It is never a reason for a link."""
     table: Path | None = None
     """Write a row for each sighting here (.csv or .parquet): person, camera, tracklet, from, to, certainty."""
     report: Path | None = None
@@ -71,8 +73,8 @@ class PeopleCommand:
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
         check_setting(
-            self.update or (self.wrong_links is None and self.travel_times is None and self.model is None),
-            "--no-update links nothing, so --wrong-links, --travel-times and --model have no use; leave them out.",
+            self.update or (self.wrong_links is None and self.model is None),
+            "--no-update links nothing, so --wrong-links and --model have no use; leave them out.",
         )
 
 
@@ -85,11 +87,12 @@ def main(arguments: list[str]) -> int:
 
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device) if command.update else None
+        travel = _travel_times(command.travel_times, gallery)
         _forget_old(gallery, command.keep_days)
-        _update(command, gallery, model)
+        _update(command, gallery, model, travel)
         with PeopleStore.open(gallery) as store:
             if _correct(command, store):
-                _update(command, gallery, model)
+                _update(command, gallery, model, travel)
             if command.keep_days is not None:
                 keep_for(store, command.keep_days)
             _write(command, store)
@@ -126,16 +129,29 @@ def _forget_old(gallery: Gallery, days: float | None) -> None:
         print("\n".join(told_old(forget_older_than(gallery, days), days)))
 
 
-def _update(command: PeopleCommand, gallery: Gallery, model: ReidModel | None) -> None:
+def _update(command: PeopleCommand, gallery: Gallery, model: ReidModel | None, travel: TravelTimes | None) -> None:
     from iics.people.update import update_people
 
     if model is None:
         return
     with step_display() as progress:
-        result = update_people(gallery, model, wrong_links=command.wrong_links, progress=progress)
+        result = update_people(gallery, model, wrong_links=command.wrong_links, travel=travel, progress=progress)
     for note in result.notes:
         logger.warning("%s", note)
     print("\n".join(told_update(result)))
+
+
+def _travel_times(wanted: str, gallery: Gallery) -> TravelTimes | None:
+    """Return travel times: learned from people as they stand, or of a table; None if there are none, or none wanted."""
+    from iics.people.store import PeopleStore
+    from iics.people.travel_times import learned_travel_times, read_travel_times
+
+    if wanted not in ("on", "off"):
+        return read_travel_times(expanded(wanted), gallery.camera_names())
+    if wanted == "off" or not PeopleStore.exists(gallery):
+        return None
+    with PeopleStore.open(gallery) as store:
+        return learned_travel_times(store.read().seen)
 
 
 def _correct(command: PeopleCommand, store: PeopleStore) -> bool:
@@ -155,6 +171,7 @@ def _correct(command: PeopleCommand, store: PeopleStore) -> bool:
 def _write(command: PeopleCommand, store: PeopleStore) -> None:
     from iics.page.thumbnails import match_thumbnails
     from iics.people.corrections_file import write_corrections
+    from iics.people.measured import measured_people
     from iics.people.report import write_people_report
     from iics.people.table import write_table
 
@@ -162,6 +179,8 @@ def _write(command: PeopleCommand, store: PeopleStore) -> None:
     for sentence in people.dropped:
         logger.warning("%s", sentence)
     print("\n".join(told_people(people)))
+    if command.measure:
+        print("\n".join(told_agreement(measured_people(store.gallery, people))))
     if command.corrections is not None:
         write_corrections(store, expanded(command.corrections))
     if command.table is not None:

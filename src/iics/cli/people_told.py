@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from iics.evaluation.spread import aligned
 from iics.progress_display import count_of
 
 if TYPE_CHECKING:
+    from iics.people.agreement import Agreement
     from iics.people.book import People
     from iics.people.correcting import Applied
     from iics.people.forgetting import Forgotten
@@ -82,3 +84,22 @@ def told_old(forgotten: Forgotten, days: float) -> Iterator[str]:
         yield f"{count_of(forgotten.num_undated, 'crop')} without a date stay: nothing says how old they are."
     if forgotten.num_crops and not forgotten.is_gone:
         yield "They are found no more; the server removes them from its files by its own schedule."
+
+
+def told_agreement(found: Agreement) -> Iterator[str]:
+    """Yield how well people agree with known identities, in %."""
+    yield (
+        f"Beside {found.num_identities:,} known identities, whose {found.num_crops:,} crops are of "
+        f"{people_of(found.num_people)}, in %:"
+    )
+    rows = [
+        ("", "precision", "recall", "F"),
+        ("pairs", *_percents(found.pairwise_precision, found.pairwise_recall, found.pairwise_f)),
+        ("B-cubed", *_percents(found.bcubed_precision, found.bcubed_recall, found.bcubed_f)),
+        ("IDF1", "", "", *_percents(found.idf1)),
+    ]
+    yield aligned(rows)
+
+
+def _percents(*shares: float) -> tuple[str, ...]:
+    return tuple(f"{100 * share:.1f}" for share in shares)
