@@ -57,7 +57,7 @@ class Lock:
     def others(self) -> dict[str, dict[str, Any]]:
         """Return the rows of others by token."""
         return {
-            token: json.loads(text) for token, _, text in self._table.texts(f'kind == "{_KIND}"') if token != self.token
+            token: json.loads(text) for token, _, text in self._table.texts_of_kind(_KIND) if token != self.token
         }
 
     def check(self) -> None:

@@ -173,6 +173,7 @@ class PeopleStore:
         self._texts.write_texts({_PLAN: holds})
         self._known = None
         self._finish()
+        self._known = (texts[_VERSION][1], new)  # reading it all again would take as long as writing it
 
     def _finish(self) -> None:
         """Carry out the plan that holds, and delete what is left of plans that do not."""
@@ -180,7 +181,7 @@ class PeopleStore:
         if plan["write"] or plan["delete"]:
             self._texts.write_texts({key: (kind, text) for key, kind, text in plan["write"]})
             self._texts.delete(plan["delete"])
-        left = [key for key, _, _ in self._texts.texts(f'kind == "{_PIECE}"') if key.startswith(f"{_PLAN}/")]
+        left = [key for key, _, _ in self._texts.texts_of_kind(_PIECE) if key.startswith(f"{_PLAN}/")]
         self._texts.delete([_PLAN])
         self._texts.delete(left)
 

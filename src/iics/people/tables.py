@@ -92,6 +92,15 @@ class Table:
             finally:
                 pages.close()
 
+    def texts_of_kind(self, kind: str) -> list[tuple[str, str, str]]:
+        """Return id, kind and text of the rows of a kind of which there are few: one look at all rows, not three."""
+        fields = [ID_FIELD, KIND_FIELD, TEXT_FIELD]
+        with self._asking():
+            rows = self._client.query(
+                self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=fields, timeout=self._seconds
+            )
+        return [(row[ID_FIELD], row[KIND_FIELD], row[TEXT_FIELD]) for row in rows]
+
     def texts_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of those ids that are there."""
         found: dict[str, str] = {}
