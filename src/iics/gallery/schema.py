@@ -40,12 +40,14 @@ class Layout:
         texts: Text fields with the bytes they hold.
         doubles: Fields of numbers.
         integers: Fields of whole numbers.
+        id_length: Bytes of an id.
     """
 
     formats: tuple[str, ...]
     texts: Mapping[str, int]
     doubles: tuple[str, ...] = ()
     integers: tuple[str, ...] = ()
+    id_length: int = 64
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -81,7 +83,7 @@ def create_collection(
     from pymilvus import DataType
 
     schema = client.create_schema(enable_dynamic_field=False)
-    schema.add_field(ID_FIELD, DataType.VARCHAR, is_primary=True, max_length=64)
+    schema.add_field(ID_FIELD, DataType.VARCHAR, is_primary=True, max_length=layout.id_length)
     schema.add_field(FEATURE_FIELD, DataType.FLOAT_VECTOR, dim=dimension)
     for field, length in layout.texts.items():
         schema.add_field(field, DataType.VARCHAR, max_length=length)

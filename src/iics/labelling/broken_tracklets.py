@@ -62,10 +62,9 @@ def find_broken(features: FloatArray, tracklets: IntArray, camera_ids: IntArray)
     parts, was_broken = tracklets.astype(np.int64), np.zeros(len(tracklets), dtype=np.bool_)
     if len(known) < LEAST_TRACKLETS:
         return Broken(parts, was_broken, 0, spread)
-    glued, _ = split_each(features, *_glued(rows, starts, camera_ids))
-    if len(glued) == 0:
+    threshold = _threshold(features, rows, starts, camera_ids, known)
+    if threshold is None:
         return Broken(parts, was_broken, 0, spread)
-    threshold = broken_below(known, glued)
     num_parts = len(starts) - 1
     for _ in range(_MOST_SPLITS):
         broken = np.flatnonzero((across < threshold) & (np.diff(starts) > 1))
@@ -81,6 +80,17 @@ def find_broken(features: FloatArray, tracklets: IntArray, camera_ids: IntArray)
         rows, starts = _runs(parts)
         across, is_other = split_each(features, rows, starts)
     return Broken(parts, was_broken, len(np.unique(tracklets[was_broken])), spread)
+
+
+def broken_threshold(features: FloatArray, tracklets: IntArray, camera_ids: IntArray) -> float | None:
+    """Return the mean cosine across a split below which tracklets like these are called broken; None if too few tell.
+
+    Arguments are those of `find_broken`; a sample of tracklets is enough.
+    """
+    rows, starts = _runs(tracklets)
+    across, _ = split_each(features, rows, starts)
+    known = across[np.diff(starts) > 1]
+    return _threshold(features, rows, starts, camera_ids, known) if len(known) >= LEAST_TRACKLETS else None
 
 
 def broken_below(known: DoubleArray, glued: DoubleArray) -> float:
@@ -116,6 +126,13 @@ def split_each(features: FloatArray, rows: IndexArray, starts: IndexArray) -> tu
     across, is_other = np.ones(len(starts) - 1), np.zeros(len(rows), dtype=np.bool_)
     on_each_thread(_split, np.ascontiguousarray(features), rows, starts, across, is_other)
     return across, is_other
+
+
+def _threshold(
+    features: FloatArray, rows: IndexArray, starts: IndexArray, camera_ids: IntArray, known: DoubleArray
+) -> float | None:
+    glued, _ = split_each(features, *_glued(rows, starts, camera_ids))
+    return broken_below(known, glued) if len(glued) else None
 
 
 def _runs(tracklets: IntArray) -> tuple[IndexArray, IndexArray]:

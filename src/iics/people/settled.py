@@ -175,7 +175,8 @@ def _tied_sentence(
     numbers = [str(each.number) for each, keys, _ in counted(kept, "same") if any(ties[key] == tie for key in keys)]
     return (
         f"{_said(correction)} contradicts correction{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}: {one} and "
-        f"{other} are the same person by what was said before. Undo {'one of those' if len(numbers) > 1 else 'it'} first."
+        f"{other} are the same person by what was said before. Undo {'one of these' if len(numbers) > 1 else 'it'} "
+        "first."
     )
 
 

@@ -21,8 +21,8 @@ from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MODEL_PROPERTY, Collect
 KIND_FIELD, TEXT_FIELD = "kind", "text"
 MOST_TEXT = 60_000
 """Bytes of a text in one row; a database holds 65,535."""
-TEXTS_LAYOUT = Layout(("people 1",), {KIND_FIELD: 16, TEXT_FIELD: 65_535})
-FEATURES_LAYOUT = Layout(("people features 1",), {})
+TEXTS_LAYOUT = Layout(("people 1",), {KIND_FIELD: 16, TEXT_FIELD: 65_535}, id_length=128)
+FEATURES_LAYOUT = Layout(("people features 1",), {}, id_length=128)
 _DUMMY = (1.0, 0.0)
 _ROWS_AT_ONCE = 500
 """A server takes 64 MB at once."""
