@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from iics.atomic import write_atomically
 from iics.csv_text import csv_text
@@ -19,7 +20,7 @@ from iics.errors import PeopleError
 from iics.gallery.connection import is_server
 from iics.gallery.gallery import DEFAULT_COLLECTION, Gallery
 from iics.home_folder import expanded
-from iics.people.corrections import Correction
+from iics.people.corrections import Correction, Kind
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
 from iics.regular_file import MOST_TEXT_BYTES, read_regular
@@ -44,7 +45,7 @@ class CorrectionLine:
 
     line: int
     number: int | None
-    kind: str
+    kind: Kind
     first: tuple[str, ...]
     second: tuple[str, ...]
     by: str
@@ -61,9 +62,9 @@ def mirror_path(gallery: Gallery) -> Path | None:
 
 
 def mirror(store: PeopleStore) -> None:
-    """Write the file beside a gallery in a folder anew."""
+    """Write the file beside a gallery in a folder anew, once there is a correction."""
     path = mirror_path(store.gallery)
-    if path is not None:
+    if path is not None and store.kept().corrections:
         write_corrections(store, path)
 
 
@@ -117,7 +118,8 @@ def _line(path: Path, at: int, cells: dict[str, str | None]) -> CorrectionLine:
     number = values.get("number", "")
     if number and not number.isdecimal():
         raise PeopleError(f"{where} has the number {number!r}; leave it empty for a new correction.")
-    if values["kind"] not in ("same", "different"):
+    kind = next((each for each in get_args(Kind) if each == values["kind"]), None)
+    if kind is None:
         raise PeopleError(f"{where} has the kind {values['kind']!r}; it must be same or different.")
     first, second = (tuple(values[name].split()) for name in ("first", "second"))
     if not first or not second:
@@ -126,7 +128,7 @@ def _line(path: Path, at: int, cells: dict[str, str | None]) -> CorrectionLine:
     if undone not in (*_YES, "", "no", "false", "0"):
         raise PeopleError(f"{where} has {undone!r} in undone; it must be yes or empty.")
     return CorrectionLine(
-        at, int(number) if number else None, values["kind"], first, second, values.get("by", ""), undone in _YES
+        at, int(number) if number else None, kind, first, second, values.get("by", ""), undone in _YES
     )
 
 

@@ -40,7 +40,7 @@ class Gathered:
     Attributes:
         found: All that there are, by key; those that are not kept have the number 0.
         pending: Keys of those that are not kept, or were made from something else, in order.
-        gone: Keys of those that are kept and are no more, in order.
+        gone: Keys of those that are no more, in order.
         crops: Of the pending tracklets, which may turn out broken, by key.
         broken: Mark of each tracklet that was found broken before and is as it was, by key.
         notes: What is to be told, each a sentence.
@@ -124,15 +124,13 @@ def without_broken(gathered: Gathered, broken: Iterable[str], kept: Kept, *, is_
     )
 
 
-def without(gathered: Gathered, keys: Iterable[str], kept: Kept) -> Gathered:
-    """Return the sightings without some, whose crops were deleted just now."""
-    deleted = set(keys)
-    return replace(
-        gathered,
-        found={key: each for key, each in gathered.found.items() if key not in deleted},
-        pending=tuple(key for key in gathered.pending if key not in deleted),
-        gone=tuple(sorted({*gathered.gone, *(deleted & kept.sightings.keys())})),
-    )
+def without(gathered: Gathered, keys: Iterable[str], *, are_gone: bool = False) -> Gathered:
+    """Return the sightings without some pending ones: they stay as they are kept, or are gone."""
+    left = set(keys)
+    found = {key: each for key, each in gathered.found.items() if key not in left}
+    pending = tuple(key for key in gathered.pending if key not in left)
+    gone = tuple(sorted({*gathered.gone, *(left if are_gone else ())}))
+    return replace(gathered, found=found, pending=pending, gone=gone)
 
 
 def _crop(row: Mapping[str, object]) -> SeenCrop:

@@ -28,6 +28,8 @@ SECONDS_TO_EXPIRE = 300.0
 SECONDS_TO_RENEW = 30.0
 _PAUSE = 0.2
 _KIND = "lock"
+_held_here: set[str] = set()
+"""Tokens of this process's threads: another one that bears its number is of a process that was killed."""
 
 
 class Lock:
@@ -41,6 +43,7 @@ class Lock:
 
     def __init__(self, table: Table, token: str, what: str) -> None:
         self._table, self.token, self._what = table, token, what
+        _held_here.add(token)
         self._is_over = threading.Event()
 
     def put(self, state: str) -> None:
@@ -57,7 +60,7 @@ class Lock:
     def others(self) -> dict[str, dict[str, Any]]:
         """Return the rows of others by token."""
         return {
-            token: json.loads(text) for token, _, text in self._table.texts_of_kind(_KIND) if token != self.token
+            token: json.loads(text) for token, text in self._table.texts_of_kind(_KIND).items() if token != self.token
         }
 
     def check(self) -> None:
@@ -68,7 +71,7 @@ class Lock:
         """
         if not self._table.texts_of([self.token]):
             raise PeopleError(
-                f"Another process took over while this one {self._what}, since its lock had not been renewed for "
+                f"Another process took over while people were being {self._what} here, since the lock had not been renewed for "
                 f"{SECONDS_TO_EXPIRE:.0f} seconds. Nothing was changed; give the command again."
             )
 
@@ -84,6 +87,7 @@ class Lock:
     def give_back(self) -> None:
         """Take the row back."""
         self._is_over.set()
+        _held_here.discard(self.token)
         self._table.delete([self.token])
 
 
@@ -138,10 +142,10 @@ def _acquired(table: Table, uri: str, what: str, *, is_shared: bool, patience: f
 
 def _without_dead(table: Table, others: dict[str, dict[str, Any]], *, is_shared: bool) -> dict[str, dict[str, Any]]:
     """Return the rows of holders that may live, and delete the others."""
-    dead = {token: other for token, other in others.items() if _is_dead(other, is_shared=is_shared)}
+    dead = {token: other for token, other in others.items() if _is_dead(token, other, is_shared=is_shared)}
     for other in dead.values():
         logger.warning(
-            "Process %s of %s was killed, or came to a stop, while it %s these people; going on without it.",
+            "Process %s of %s was killed, or came to a stop, while these people were being %s; going on without it.",
             other["process"],
             other["host"],
             other["what"],
@@ -151,17 +155,18 @@ def _without_dead(table: Table, others: dict[str, dict[str, Any]], *, is_shared:
     return {token: other for token, other in others.items() if token not in dead}
 
 
-def _is_dead(other: dict[str, Any], *, is_shared: bool) -> bool:
-    if not is_shared:
-        return bool(other["process"] != os.getpid())  # a folder serves one process
-    if time.time() - other["renewed"] > SECONDS_TO_EXPIRE:
-        return True
+def _is_dead(token: str, other: dict[str, Any], *, is_shared: bool) -> bool:
+    if token in _held_here:
+        return False
+    is_own = other["host"] == socket.gethostname() and other["process"] == os.getpid()
+    if not is_shared or is_own or time.time() - other["renewed"] > SECONDS_TO_EXPIRE:
+        return True  # a folder serves one process
     if other["host"] != socket.gethostname():
         return False
     try:
         os.kill(other["process"], 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except OSError:  # it is another user's
         return False
     return False

@@ -15,6 +15,8 @@ from iics.people.kept import Kept
 from iics.people.mean_features import learned_threshold, mean_features
 from iics.people.store import PeopleStore
 
+IS_CENTRED = "is_centred"
+"""Setting: whether features are centred."""
 _BROKEN_BELOW, _BROKEN_FROM = "broken_below", "broken_from"
 _ENOUGH_TRACKLETS = 1000
 Progress = Callable[[str, int, int], None]
@@ -75,7 +77,7 @@ def look_at(
     )
     broken = [key for key, is_broken in zip(before, found.is_broken, strict=True) if is_broken]
     deleted = [key for key, is_there in zip(before, found.is_there, strict=True) if not is_there]
-    gathered = without_broken(without(gathered, deleted, kept), broken, kept, is_centred=is_centred)
+    gathered = without_broken(without(gathered, deleted, are_gone=True), broken, kept, is_centred=is_centred)
     known = set(before)
     singles = [key for key in gathered.pending if key not in known]
     of_singles = mean_features(gallery, [gathered.found[key] for key in singles], centres, broken_below=None)
@@ -83,8 +85,8 @@ def look_at(
     features = np.concatenate([found.features, of_singles.features])[[place[key] for key in gathered.pending]]
     if broken:
         notes.append(
-            f"{len(broken)} tracklets jump from one person to another, e.g. {broken[0][1:]}: each of their crops "
-            "counts by itself."
+            f"{len(broken)} tracklet{'s jump' if len(broken) > 1 else ' jumps'} from one person to another, e.g. "
+            f"{broken[0][1:]}: each of {'their' if len(broken) > 1 else 'its'} crops counts by itself."
         )
     return LookedAt(replace(kept, broken=gathered.broken), gathered, features, (*gathered.notes, *notes))
 

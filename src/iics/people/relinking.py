@@ -29,7 +29,8 @@ def carried_over(kept: Kept, gathered: Gathered) -> dict[str, int]:
 
     It is that of most of these crops. Crops of broken tracklets carry nothing: who they are is open again.
     """
-    was = {crop: key for key in gathered.gone if key not in gathered.broken for crop in kept.sightings[key].crop_ids}
+    gone = [key for key in gathered.gone if key in kept.sightings and key not in gathered.broken]
+    was = {crop: key for key in gone for crop in kept.sightings[key].crop_ids}
     found = {}
     for key in gathered.pending if was else ():
         if key not in kept.sightings:
@@ -50,7 +51,7 @@ def with_found(kept: Kept, gathered: Gathered, *, now: float) -> Kept:
     for key, number in carried.items():
         sightings[key] = replace(sightings[key], person=number)
     for key in gathered.gone:
-        del sightings[key]
+        sightings.pop(key, None)
     moved = {**kept.moved, **_moved(kept, gathered)}
     after = replace(kept, sightings=sightings, moved=moved)
     gone = set(kept.persons().values()) - set(after.persons().values())
@@ -126,7 +127,9 @@ def with_links(kept: Kept, keys: Sequence[str], linked: Linked, *, now: float) -
 def _moved(kept: Kept, gathered: Gathered) -> dict[str, tuple[str, ...]]:
     named = {key for each in kept.corrections.values() for key in (*each.first, *each.second)}
     named |= {key for keys in kept.moved.values() for key in keys}
-    was = {crop: key for key in gathered.gone if key in named for crop in kept.sightings[key].crop_ids}
+    was = {
+        crop: key for key in kept.sightings.keys() & named & set(gathered.gone) for crop in kept.sightings[key].crop_ids
+    }
     found: dict[str, dict[str, None]] = {}
     for key in gathered.pending if was else ():
         for crop in gathered.found[key].crop_ids:

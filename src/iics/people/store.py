@@ -156,12 +156,12 @@ class PeopleStore:
             self._finish()
             yield Changing(self, lock)
 
-    def _commit(self, old: Kept, new: Kept, lock: Lock) -> None:
-        """Replace what is kept, as a whole."""
+    def _commit(self, old: Kept, new: Kept, lock: Lock) -> bool:
+        """Replace what is kept, as a whole, and return whether that changed anything."""
         before, after = rows_of(old), rows_of(new)
         written = {key: row for key, row in after.items() if key not in before or before[key][1] != row[1]}
         if not written and before.keys() <= after.keys():
-            return
+            return False
         texts = _stored({**written, _VERSION: (_VERSION, uuid.uuid4().hex)})
         replaced = {key: row for key, row in before.items() if key in written or key not in after}
         gone = set(_stored(replaced)) - set(texts) - set(after)
@@ -174,6 +174,7 @@ class PeopleStore:
         self._known = None
         self._finish()
         self._known = (texts[_VERSION][1], new)  # reading it all again would take as long as writing it
+        return True
 
     def _finish(self) -> None:
         """Carry out the plan that holds, and delete what is left of plans that do not."""
@@ -181,7 +182,7 @@ class PeopleStore:
         if plan["write"] or plan["delete"]:
             self._texts.write_texts({key: (kind, text) for key, kind, text in plan["write"]})
             self._texts.delete(plan["delete"])
-        left = [key for key, _, _ in self._texts.texts_of_kind(_PIECE) if key.startswith(f"{_PLAN}/")]
+        left = [key for key in self._texts.ids_of_kind(_PIECE) if key.startswith(f"{_PLAN}/")]
         self._texts.delete([_PLAN])
         self._texts.delete(left)
 
@@ -212,10 +213,11 @@ class Changing:
     def __init__(self, store: PeopleStore, lock: Lock) -> None:
         self.store, self._lock = store, lock
         self.kept = store.kept()
+        self._has_written = False
 
     def commit(self, new: Kept) -> None:
         """Replace what is kept, as a whole: a kill leaves the old or the new."""
-        self.store._commit(self.kept, new, self._lock)
+        self._has_written |= self.store._commit(self.kept, new, self._lock)
         self.kept = new
 
     def sweep(self, *, is_forgetting: bool = False) -> bool:
@@ -231,10 +233,10 @@ class Changing:
         used = {each.feature_id for each in self.kept.sightings.values()}
         used |= {each.feature_id for each in self.kept.centres.values()}
         unused = [each for each in features.ids() if each not in used]
-        if is_forgetting:
+        if is_forgetting and (unused or self._has_written):
             return features.erase(unused) and self.store._texts.erase([])
         features.delete(unused)
-        return False
+        return not unused
 
 
 def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:

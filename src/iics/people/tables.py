@@ -17,6 +17,7 @@ from iics.gallery import connection
 from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MODEL_PROPERTY, CollectionHeader, Layout, create_collection
+from iics.gallery.stored_values import Row
 
 KIND_FIELD, TEXT_FIELD = "kind", "text"
 MOST_TEXT = 60_000
@@ -92,14 +93,20 @@ class Table:
             finally:
                 pages.close()
 
-    def texts_of_kind(self, kind: str) -> list[tuple[str, str, str]]:
-        """Return id, kind and text of the rows of a kind of which there are few: one look at all rows, not three."""
-        fields = [ID_FIELD, KIND_FIELD, TEXT_FIELD]
+    def texts_of_kind(self, kind: str) -> dict[str, str]:
+        """Return the texts of the rows of a kind of which there are few, by id: one look at all rows, not three."""
+        return {row[ID_FIELD]: row[TEXT_FIELD] for row in self._of_kind(kind, TEXT_FIELD)}
+
+    def ids_of_kind(self, kind: str) -> list[str]:
+        """Return the ids of the rows of a kind."""
+        return [row[ID_FIELD] for row in self._of_kind(kind, KIND_FIELD)]
+
+    def _of_kind(self, kind: str, field: str) -> list[Row]:
         with self._asking():
-            rows = self._client.query(
-                self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=fields, timeout=self._seconds
+            rows: list[Row] = self._client.query(
+                self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=[ID_FIELD, field], timeout=self._seconds
             )
-        return [(row[ID_FIELD], row[KIND_FIELD], row[TEXT_FIELD]) for row in rows]
+        return rows
 
     def texts_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of those ids that are there."""

@@ -21,7 +21,7 @@ from iics.people.kept import Kept
 from iics.people.kept_sightings import as_sightings
 from iics.people.link_rule import MOST_BACKGROUND, LinkRule, find_rule
 from iics.people.linking import link
-from iics.people.looked_at import LookedAt, Progress, look_at
+from iics.people.looked_at import IS_CENTRED, LookedAt, Progress, look_at
 from iics.people.neighbours import nearest_sightings
 from iics.people.relinking import constraints, touched_since, with_corrections_linked, with_found, with_links
 from iics.people.sightings import Sightings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from iics.models.match_thresholds import MatchThresholds
     from iics.models.reid_model import ReidModel
 
-_IS_CENTRED, _RULE, _RULE_FROM = "is_centred", "rule", "rule_from"
+_RULE, _RULE_FROM = "rule", "rule_from"
 _WRONG_LINKS = "wrong_links"
 _ROWS_AT_ONCE = 4096
 _GROWTH = 1.5
@@ -109,8 +109,8 @@ class _Settings:
 
 def _is_centred(gallery: Gallery, model: ReidModel, kept: Kept) -> bool:
     """Return the gallery's choice; where it has none, what was chosen when its people were first looked for."""
-    if gallery.centre_choice is None and _IS_CENTRED in kept.settings:
-        return bool(kept.settings[_IS_CENTRED])
+    if gallery.centre_choice is None and IS_CENTRED in kept.settings:
+        return bool(kept.settings[IS_CENTRED])
     choice = gallery_choice(gallery, model.camera_means, None)
     choice.log()
     return choice.is_centred
@@ -119,7 +119,7 @@ def _is_centred(gallery: Gallery, model: ReidModel, kept: Kept) -> bool:
 def _updated(changing: Changing, looked: LookedAt, settings: _Settings, *, is_centred: bool) -> UpdateResult:
     store, before, gathered = changing.store, changing.kept, looked.gathered
     now = time.time()
-    kept = with_found(looked.kept.with_setting(_IS_CENTRED, is_centred), gathered, now=now)
+    kept = with_found(looked.kept.with_setting(IS_CENTRED, is_centred), gathered, now=now)
     touched = touched_since(kept)
     known = set(before.sightings)
     keys: list[str] = []
@@ -158,7 +158,7 @@ def _write(changing: Changing, kept: Kept, looked: LookedAt) -> None:
         changing.store.write_vectors(ids, looked.features)
     changing.commit(kept)
     if gathered.pending or gathered.gone:
-        changing.sweep()
+        changing.sweep(is_forgetting=bool(gathered.gone))
 
 
 def _to_link(store: PeopleStore, kept: Kept, looked: LookedAt, touched: set[str]) -> list[str]:

@@ -1,0 +1,153 @@
+"""People that are brought up to date: what is new joins or founds, what is known keeps its number."""
+
+import numpy as np
+import pytest
+
+from iics.errors import GalleryError, PeopleError
+from iics.gallery.gallery import Gallery
+from iics.people.correcting import split, undo
+from iics.people.store import PeopleStore
+from iics.people.update import update_people
+from tests.gallery.conftest import model_of
+from tests.people.conftest import CROPS, PEOPLE, feature_of, write
+
+
+def test_sightings_of_a_person_get_one_number_in_order_of_time(store, numbers):
+    assert numbers(store) == PEOPLE
+
+
+def test_a_sighting_tells_its_camera_times_and_crops(store):
+    seen = store.read().seen[0]
+    assert (seen.key, seen.person, seen.camera) == ("t1", 1, "door")
+    assert (seen.first, seen.last, seen.crop_ids, seen.certainty) == (100.0, 101.0, ("a1", "a2"), 0.9)
+
+
+def test_the_feature_of_a_tracklet_is_the_normalised_mean_of_its_crops(store):
+    mean = feature_of("a1", 0) + feature_of("a2", 0)
+    np.testing.assert_allclose(store.sighting_features(["t1"])[0], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_a_rerun_without_anything_new_writes_nothing(store, gallery, model, monkeypatch):
+    before = store.kept()
+    written = []
+    monkeypatch.setattr(type(store), "write_vectors", lambda *_: written.append("vectors"))
+    monkeypatch.setattr(store._texts.__class__, "write_texts", _without_lock(store, written))
+    result = update_people(gallery, model)
+    assert (result.num_new, result.num_linked, written) == (0, 0, [])
+    assert PeopleStore.open(gallery).kept().sightings == before.sightings
+
+
+def _without_lock(store, written):
+    write_texts = store._texts.__class__.write_texts
+
+    def write(table, texts):
+        written.extend(key for key in texts if not key.startswith("lock/"))
+        write_texts(table, texts)
+
+    return write
+
+
+def test_new_crops_join_an_identity_or_found_one_and_no_number_changes(store, gallery, model, numbers):
+    write(gallery, [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None)])
+    result = update_people(gallery, model)
+    assert numbers(store) == {1: ["t1", "t2", "t4"], 2: ["b2", "t3"], 3: ["c1"], 4: ["d1"]}
+    assert (result.num_new, result.num_new_people, result.num_merged) == (2, 1, 0)
+
+
+def test_a_tracklet_that_goes_on_keeps_its_number(store, gallery, model, numbers):
+    write(gallery, [("a9", 0, "door", 102.0, 1)])
+    result = update_people(gallery, model)
+    assert (result.num_new, result.num_changed) == (0, 1)
+    assert numbers(store) == PEOPLE
+    assert store.read().seen[0].crop_ids == ("a1", "a2", "a9")
+
+
+def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store, gallery, model, numbers, monkeypatch):
+    split(store, ["t2"])
+    undo(store, 1)  # merged back already, so linking finds nothing to do
+    assert numbers(store) == PEOPLE
+    between = feature_of("a1", 0) + feature_of("c1", 2)
+    rows = [{**gallery.rows_by_id(["c1"])["c1"], "crop_id": "x1", "path": "/crops/x1"}]
+    gallery.write(rows, (between / np.linalg.norm(between))[None])
+    update_people(gallery, model)
+    assert numbers(store) == {1: ["c1", "t1", "t2", "x1"], 2: ["b2", "t3"]}
+    people = store.read()
+    assert people.present_number(3) == 1
+    assert [(change.kind, change.person, change.into) for change in people.changes[-1:]] == [("merged", 3, 1)]
+
+
+def test_a_split_survives_ten_reruns_with_more_of_the_same_person(store, gallery, model, numbers):
+    new = split(store, ["t2"])
+    for number in range(10):
+        write(gallery, [(f"more{number}", 0, "stairs", 400.0 + number, None)])
+        update_people(gallery, model)
+        people = numbers(store)
+        assert "t2" in people[new]
+        assert "t1" in people[1]
+
+
+def test_a_gallery_of_another_model_is_refused(store, gallery):
+    with pytest.raises(GalleryError, match="holds features of model"):
+        update_people(gallery, model_of(1))
+
+
+def test_a_tracklet_of_two_cameras_is_refused_and_nothing_is_lost(store, gallery, model, numbers):
+    write(gallery, [("a8", 0, "gate", 103.0, 1)])
+    with pytest.raises(PeopleError, match=r"Tracklet 1 of .* has crops of the cameras door and gate"):
+        update_people(gallery, model)
+    assert numbers(store) == PEOPLE
+
+
+def test_a_renamed_camera_is_told_and_its_people_stay(store, gallery, model, numbers):
+    write(gallery, [(name, person, camera.replace("door", "gate"), *rest) for name, person, camera, *rest in CROPS])
+    result = update_people(gallery, model)
+    assert result.notes == ("Camera door is called gate now: its sightings stay whose they are.",)
+    assert numbers(store) == PEOPLE
+    assert {seen.camera for seen in store.read().seen} == {"gate", "hall"}
+
+
+def test_a_new_tracker_numbers_anew_and_people_stay(store, gallery, model, numbers):
+    write(gallery, [(*crop[:4], None if crop[4] is None else crop[4] + 70) for crop in CROPS])
+    result = update_people(gallery, model)
+    assert (result.num_new, result.num_gone, result.num_new_people) == (3, 3, 0)
+    assert numbers(store) == {1: ["t71", "t72"], 2: ["b2", "t73"], 3: ["c1"]}
+
+
+def test_times_of_two_kinds_are_told(store, gallery, model):
+    write(gallery, [("e1", 5, "door", 1.7e9, None)])
+    (note,) = update_people(gallery, model).notes
+    assert note.startswith("The times of 6 crops count from the start of a recording, and those of 1 are dates")
+
+
+def test_a_tracklet_that_lasts_for_days_is_told(store, gallery, model):
+    write(gallery, [("a5", 0, "door", 100.0 + 3 * 86400, 1)])
+    (note,) = update_people(gallery, model).notes
+    assert note.startswith("Tracklet 1 of camera door lasts 72 hours: its times are out of order")
+
+
+def test_ten_portions_give_the_numbers_of_all_at_once(made, model, tmp_path, linked_plainly, numbers):
+    crops = [(f"p{k}", k % 4, ("door", "hall")[k % 2], 1000.0 + k, None) for k in range(40)]
+    found = []
+    for name, portions in (("once", 1), ("portions", 10)):
+        with Gallery.open_or_create(str(tmp_path / f"{name}.db"), model=model) as gallery:
+            for portion in range(portions):
+                write(gallery, crops[portion * 40 // portions : (portion + 1) * 40 // portions])
+                update_people(gallery, model)
+            found.append(numbers(PeopleStore.open(gallery)))
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+
+
+def test_a_broken_tracklet_counts_as_crops_by_themselves_and_stays_so(model, tmp_path, linked_plainly, numbers):
+    whole = [(f"w{k}", k // 4 % 5, "door", float(k), 10 + k // 4) for k in range(120)]
+    broken = [(f"x{k}", 6 if k < 2 else 7, "hall", 500.0 + k, 999) for k in range(4)]
+    with Gallery.open_or_create(str(tmp_path / "b.db"), model=model) as gallery:
+        write(gallery, [*whole, *broken])
+        result = update_people(gallery, model)
+        assert result.notes == (
+            "1 tracklet jumps from one person to another, e.g. 999: each of its crops counts by itself.",
+        )
+        people = numbers(PeopleStore.open(gallery)).values()
+        assert ["x0", "x1"] in people
+        assert ["x2", "x3"] in people
+        assert update_people(gallery, model).num_new == 0
