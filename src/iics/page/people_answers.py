@@ -10,7 +10,7 @@ from iics.errors import SettingsError
 from iics.page.audit_log import AuditLog
 from iics.page.lookalikes import Lookalikes
 from iics.page.people_browser import Browsing, PeopleBrowser
-from iics.page.people_questions import Identity, identities_of, present_numbers
+from iics.page.people_questions import Identity, present_numbers
 from iics.page.visitors import Visitor
 from iics.people import correcting
 
@@ -77,9 +77,11 @@ class PeopleAnswers:
         identity, own, others = self._asked(told)
         if len(others) == 1:  # about a sighting: with any other one of its identity
             theirs = self._key(told, "theirs", identity)
-            return self._same(visitor, browsing, [own], [theirs], f"The sighting stays with person {identity.number}.")
+            return self._same(
+                visitor, browsing, [own], [theirs], f"Kept: the sighting stays with person {identity.number}."
+            )
         other = others[1]
-        text = f"Person {max(identity.number, other.number)} is now person {min(identity.number, other.number)}."
+        text = _joined(identity, other)
         return self._same(visitor, browsing, [own], [self._key(told, "theirs", other)], text)
 
     def _set_apart(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
@@ -90,23 +92,20 @@ class PeopleAnswers:
         theirs = self._key(told, "theirs", other)
         self._note(visitor, "people-different", [own], [theirs], persons=[identity.number, other.number])
         correction = correcting.set_apart(self._store, [own], [theirs], by=visitor.user)
-        return Done(
-            _made(browsing, correction.number), f"Persons {identity.number} and {other.number} stay two people."
-        )
+        text = f"Told apart: person {identity.number} and person {other.number} are two people."
+        return Done(_made(browsing, correction.number), text)
 
     def _join_number(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
-        people = self._store.read()
-        identities = identities_of(people)
+        people, identities = self._browser.now()
         identity, wanted = self._identity(identities, told, "person", "version"), whole(told, "number")
         other = identities.get(present_numbers(people.changes)(wanted))
         if other is None:
             raise SettingsError(f"There is no person {wanted}.")
         if other.number == identity.number:
-            raise SettingsError(f"Person {wanted} is this one already.")
+            raise SettingsError(f"That is person {wanted} already.")
         own, theirs = identity.sightings[0].key, other.sightings[0].key
-        kept = min(identity.number, other.number)
-        text = f"Person {max(identity.number, other.number)} is now person {kept}."
-        return replace(self._same(visitor, browsing, [own], [theirs], text), focus=kept)
+        done = self._same(visitor, browsing, [own], [theirs], _joined(identity, other))
+        return replace(done, focus=min(identity.number, other.number))
 
     def _same(
         self, visitor: Visitor, browsing: Browsing, first: Sequence[str], second: Sequence[str], text: str
@@ -116,7 +115,7 @@ class PeopleAnswers:
         return Done(_made(browsing, correction.number), text)
 
     def _split(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
-        identity = self._identity(identities_of(self._store.read()), told, "person", "version")
+        identity = self._identity(self._browser.now()[1], told, "person", "version")
         wanted = told.get("keys")
         own = {seen.key for seen in identity.sightings}
         keys = [key for key in wanted if isinstance(key, str) and key in own] if isinstance(wanted, list) else []
@@ -127,11 +126,13 @@ class PeopleAnswers:
     def _split_off(self, visitor: Visitor, browsing: Browsing, identity: Identity, keys: list[str]) -> Done:
         self._note(visitor, "people-split", keys, [], persons=[identity.number])
         number = correcting.split(self._store, keys, by=visitor.user)
-        made = self._store.read().corrections[-1].number
+        changes = self._browser.now()[0].changes
+        made = next(change.correction for change in changes if (change.kind, change.into) == ("split", number))
         numbers = list(browsing.numbers)
         if identity.number in numbers:
             numbers.insert(numbers.index(identity.number) + 1, number)
-        text = f"{_count(len(keys))} of person {identity.number} became person {number}."
+        count = f"{len(keys)} sighting{'' if len(keys) == 1 else 's'}"
+        text = f"Split: {count} of person {identity.number} {'is' if len(keys) == 1 else 'are'} now person {number}."
         return Done(_made(replace(browsing, numbers=tuple(numbers)), made), text)
 
     def _undo(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
@@ -139,13 +140,13 @@ class PeopleAnswers:
         self._audit.note("people-undo", visitor, correction=number)
         undone = correcting.undo(self._store, number)
         made = tuple(each for each in browsing.made if each != number)
-        person_of = {seen.key: seen.person for seen in self._store.read().seen}
+        person_of = {seen.key: seen.person for seen in self._browser.now()[0].seen}
         focus = next((person_of[key] for key in undone.second if key in person_of), 0)
         return Done(_next(replace(browsing, made=made)), f"Correction {number} is undone.", focus)
 
     def _alike(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
-        people = self._store.read()
-        identity = self._identity(identities_of(people), told, "person", "version")
+        people, identities = self._browser.now()
+        identity = self._identity(identities, told, "person", "version")
         found = self._lookalikes.of(identity, people)
         self._audit.note("people-alike", visitor, persons=[str(identity.number)], matches=len(found))
         text = "" if found else f"Nobody else looks like person {identity.number}, or all were said to be other people."
@@ -156,9 +157,9 @@ class PeopleAnswers:
 
     def _open(self, _: Visitor, browsing: Browsing, told: Told) -> Done:
         wanted = whole(told, "number")
-        people = self._store.read()
+        people, identities = self._browser.now()
         number = present_numbers(people.changes)(wanted)
-        if number not in people.by_person():
+        if number not in identities:
             raise SettingsError(f"There is no person {wanted}." + (" They are forgotten." if number == 0 else ""))
         return Done(_next(replace(browsing, alone=number, alike=())), focus=number)
 
@@ -167,25 +168,25 @@ class PeopleAnswers:
 
     def _asked(self, told: Told) -> tuple[Identity, str, list[Identity]]:
         """Return the identity that a question is about, its sighting, and all identities that it is about."""
-        identities = identities_of(self._store.read())
+        identities = self._browser.now()[1]
         identity = self._identity(identities, told, "person", "version")
         own = self._key(told, "own", identity)
         if not told.get("other"):
             if len(identity.sightings) < 2:
-                raise SettingsError(f"Person {identity.number} has no other sighting.")
+                raise SettingsError(f"There is no other sighting of person {identity.number}.")
             return identity, own, [identity]
         return identity, own, [identity, self._identity(identities, told, "other", "otherVersion")]
 
     def _identity(self, identities: Mapping[int, Identity], told: Told, name: str, version: str) -> Identity:
         number = whole(told, name)
         if number not in identities or identities[number].version != told.get(version):
-            raise SettingsError(f"Person {number} has changed since this page was shown; look again.")
+            raise SettingsError(f"What is shown of person {number} has changed meanwhile; look again.")
         return identities[number]
 
     def _key(self, told: Told, name: str, identity: Identity) -> str:
         key = str(told.get(name, ""))
         if all(seen.key != key for seen in identity.sightings):
-            raise SettingsError(f"Person {identity.number} has no sighting {key!r:.40}.")
+            raise SettingsError(f"There is no sighting {key!r:.40} of person {identity.number}.")
         return key
 
     def _note(
@@ -215,5 +216,5 @@ def _next(browsing: Browsing) -> Browsing:
     return replace(browsing, answers=browsing.answers + 1)
 
 
-def _count(sightings: int) -> str:
-    return f"{sightings} sighting{'' if sightings == 1 else 's'}"
+def _joined(one: Identity, other: Identity) -> str:
+    return f"Joined: person {max(one.number, other.number)} is now person {min(one.number, other.number)}."

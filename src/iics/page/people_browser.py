@@ -15,6 +15,7 @@ from iics.page.people_corrections import corrections_html, page_of
 from iics.page.people_questions import ORDERS, Identity, PeopleOrder, Question, identities_of, present_numbers
 from iics.page.thumbnails import CropPictures
 from iics.people.book import People
+from iics.people.kept import Kept
 from iics.people.store import PeopleStore
 from iics.subjects import SUBJECTS, SubjectName
 
@@ -53,6 +54,7 @@ class PeopleBrowser:
 
     Attributes:
         store: Where they are kept.
+        told: Makes a text that speaks of people one that speaks of what crops show.
 
     Args:
         store: Open.
@@ -61,7 +63,9 @@ class PeopleBrowser:
 
     def __init__(self, store: PeopleStore, subject: SubjectName = "person") -> None:
         self.store, self._subject = store, SUBJECTS[subject]
+        self.told = self._subject.told
         self._pictures = CropPictures(store.gallery)
+        self._known: tuple[Kept, People, Mapping[int, Identity]] | None = None
 
     @classmethod
     def of(cls, gallery: Gallery, subject: SubjectName = "person") -> PeopleBrowser | None:
@@ -73,6 +77,18 @@ class PeopleBrowser:
         """
         return cls(PeopleStore.open(gallery), subject) if PeopleStore.exists(gallery) else None
 
+    def now(self) -> tuple[People, Mapping[int, Identity]]:
+        """Return the people as they stand, and their identities; quick if nothing changed since the last call.
+
+        Raises:
+            GalleryError: If the database fails.
+        """
+        kept = self.store.kept()
+        if self._known is None or self._known[0] is not kept:
+            people = kept.people()
+            self._known = kept, people, identities_of(people)
+        return self._known[1:]
+
     def list(self, shown: str, camera: str, made: tuple[int, ...] = ()) -> Browsing:
         """Return a list from its beginning.
 
@@ -83,7 +99,7 @@ class PeopleBrowser:
         known: dict[str, Shown] = {"corrections": "corrections", **{name: name for name in ORDERS}}
         if shown not in known:
             raise SettingsError(f"People are sorted {' or '.join(ORDERS)}, got {shown!r:.40}.")
-        numbers = sorted_numbers(identities_of(self.store.read()), known[shown], camera)
+        numbers = sorted_numbers(self.now()[1], known[shown], camera)
         return Browsing(known[shown], camera, numbers=numbers, made=made)
 
     def html(self, browsing: Browsing, focus: int = 0) -> str:
@@ -96,18 +112,17 @@ class PeopleBrowser:
         Raises:
             GalleryError: If the database fails.
         """
-        people = self.store.read()
+        people, identities = self.now()
         undoes, answer = browsing.made[-1] if browsing.made else 0, browsing.answers
         if browsing.shown == "corrections" and not browsing.alone:
             return corrections_html(
-                people, self._pictures, told=self._subject.told, page=browsing.page, undoes=undoes, answer=answer
+                people, self._pictures, told=self.told, page=browsing.page, undoes=undoes, answer=answer
             )
-        identities = identities_of(people)
         present = present_numbers(people.changes)
         numbers = [browsing.alone] if browsing.alone else browsing.numbers
         numbers = [each for each in dict.fromkeys(map(present, numbers)) if each in identities]
         start, page, num_pages = page_of(browsing.page, len(numbers), IDENTITIES_AT_ONCE)
-        maker = CardMaker(identities, self._pictures, told=self._subject.told)
+        maker = CardMaker(identities, self._pictures, told=self.told)
         more = {
             question.person: [each for each in browsing.alike if each.person == question.person]
             for question in browsing.alike
@@ -120,7 +135,7 @@ class PeopleBrowser:
         )
         return template("people.html").render(
             cards=cards,
-            told=self._subject.told,
+            told=self.told,
             summary=self._summary(identities, numbers, browsing),
             page=page,
             num_pages=num_pages,
@@ -153,7 +168,7 @@ def history_of(people: People, number: int) -> tuple[str, ...]:
         why = f"correction {change.correction}" if change.correction else "linking"
         when = f"{time_text(change.when)}, {why}"
         if change.kind == "merged" and present(change.into) == number:
-            lines.append(f"Person {change.person} became person {change.into} ({when}).")
+            lines.append(f"Joined: person {change.person} into person {change.into} ({when}).")
         elif change.kind == "split" and number in (present(change.person), present(change.into)):
-            lines.append(f"Person {change.into} was split off person {change.person} ({when}).")
+            lines.append(f"Split: person {change.into} off person {change.person} ({when}).")
     return tuple(lines[:_HISTORY_SHOWN])

@@ -53,8 +53,8 @@ class PeopleTab:
             done = self._answers.tell(visitor, browsing, told)
         except IicsError as error:
             browsing = replace(browsing, answers=browsing.answers + 1)
-            return self._shown(browsing, status=toast_html(f"Not done: {error}", is_error=True))
-        status = toast_html(done.text, is_error=False) if done.text else ""
+            return self._shown(browsing, status=toast_html(self._browser.told(f"Not done: {error}"), is_error=True))
+        status = toast_html(self._browser.told(done.text), is_error=False) if done.text else ""
         return self._shown(done.browsing, done.focus, status)
 
     def _shown(self, browsing: Browsing, focus: int = 0, status: str = "") -> Answer:
