@@ -1,4 +1,4 @@
-"""The people of a gallery as HTML: pages of identities and of corrections, names as text, pictures while there are crops."""
+"""The people of a gallery as HTML: pages of identities and of corrections, names as text, pictures of crops there are."""
 
 from __future__ import annotations
 
