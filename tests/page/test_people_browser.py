@@ -1,4 +1,4 @@
-"""The people of a gallery as HTML: pages of identities and of corrections, names as text, pictures of crops there are."""
+"""The people of a gallery as HTML: pages of identities and corrections, names as text, pictures of crops there are."""
 
 from __future__ import annotations
 

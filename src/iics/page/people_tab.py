@@ -73,11 +73,15 @@ def build_people_tab(browser: PeopleBrowser | None, lookalikes: Lookalikes, audi
         return
     tab = PeopleTab(browser, lookalikes, audit)
     state = gr.State(Browsing(), time_to_live=_SECONDS_KEPT)
-    names = [*ORDERS, "corrections"]
+    names, cameras = [*ORDERS, "corrections"], lookalikes.gallery.camera_names()
     with gr.Row():
         shown = gr.Dropdown(names, value=names[0], label="Show", elem_id="iics-people-shown")
         camera = gr.Dropdown(
-            [("all", ""), *lookalikes.gallery.camera_names()], value="", label="Seen by", elem_id="iics-people-camera"
+            [("all", ""), *cameras],
+            value="",
+            label="Seen by",
+            elem_id="iics-people-camera",
+            visible=len(cameras) > 1,
         )
         number = gr.Textbox(label="Number", placeholder="e.g. 12", max_lines=1, elem_id="iics-people-number")
     people = gr.HTML("", elem_id="iics-people-list", js_on_load=_script())
