@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,6 +128,18 @@ def mortal_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Se
         return
     with _started(Server.milvus_lite(tmp_path / "mortal.db")) as started:
         yield started
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_creation() -> Iterator[None]:
+    """Let pymilvus look after a moment, not after half a second, whether a collection that it made is ready."""
+    from pymilvus.client import grpc_handler
+
+    clock = SimpleNamespace(**vars(time))
+    clock.sleep = lambda seconds: time.sleep(min(seconds, 0.01))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpc_handler, "time", clock)
+        yield
 
 
 def model_of(seed: int) -> ReidModel:

@@ -16,7 +16,9 @@ from iics.people import update
 from iics.people.link_rule import LinkRule
 from iics.people.linked import Linked
 from iics.people.store import PeopleStore
-from tests.gallery.conftest import DIMENSION, model_of, row
+from tests.gallery.conftest import DIMENSION, model_of, quick_creation, row
+
+__all__ = ["quick_creation"]  # a fixture for all of these tests
 
 THRESHOLD = 0.7
 # Name, person, camera, time, tracklet.
@@ -72,20 +74,29 @@ def model() -> ReidModel:
 
 
 @pytest.fixture
-def linked_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+def linked_plainly() -> Iterator[None]:
     """Link by `plain_link`: what is tested is what becomes of its answer."""
-    monkeypatch.setattr(update, "link", plain_link)
-    monkeypatch.setattr(
+    with pytest.MonkeyPatch.context() as patch:
+        link_plainly(patch)
+        yield
+
+
+def link_plainly(patch: pytest.MonkeyPatch) -> None:
+    """Replace linking by `plain_link`."""
+    patch.setattr(update, "link", plain_link)
+    patch.setattr(
         update, "find_rule", lambda sample, **_: LinkRule(THRESHOLD, 0.05, "A cosine of 0.7.", sample.features)
     )
 
 
 @pytest.fixture(scope="session")
 def made(model: ReidModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gallery of six crops of three people, whose people nobody has looked for."""
+    """A gallery of six crops and their three people."""
     folder = tmp_path_factory.mktemp("made") / "people.db"
-    with Gallery.open_or_create(str(folder), model=model) as gallery:
+    with Gallery.open_or_create(str(folder), model=model) as gallery, pytest.MonkeyPatch.context() as patch:
+        link_plainly(patch)
         write(gallery, CROPS)
+        update.update_people(gallery, model)
     return folder
 
 
@@ -101,9 +112,8 @@ def gallery(folder: Path) -> Iterator[Gallery]:
 
 
 @pytest.fixture
-def store(gallery: Gallery, model: ReidModel, linked_plainly: None) -> PeopleStore:
-    """The people of the gallery, linked."""
-    update.update_people(gallery, model)
+def store(gallery: Gallery, linked_plainly: None) -> PeopleStore:
+    """The people of the gallery."""
     return PeopleStore.open(gallery)
 
 

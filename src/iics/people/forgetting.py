@@ -136,9 +136,11 @@ def _made_without(changing: Changing) -> bool:
     gathered = without(gathered, left)
     pending = [gathered.found[key] for key in gathered.pending]
     found = mean_features(store.gallery, pending, centres, broken_below=None)
-    store.write_vectors([each.feature_id for each in pending], found.features)
-    changing.commit(with_found(kept, gathered, now=time.time()))
-    return changing.sweep(is_forgetting=True)
+    if not (pending or gathered.gone):
+        return True
+    ids = [each.feature_id for each in pending]
+    without_them = with_found(kept, gathered, now=time.time())
+    return changing.commit_features(without_them, ids, found.features, is_forgetting=True)
 
 
 def _no_person(kept: Kept, number: int, uri: str) -> str:

@@ -1,9 +1,10 @@
-"""One at a time changes a gallery's people, from however many machines: a row of the store says who.
+"""One at a time changes a gallery's people.
 
-Each puts down a row of its own and reads all: if another one has the lock, or wants it with a smaller token, it takes
-its row back. Whoever is left marks its row as held and reads once more, since a smaller token may have come between; so
-of two, never both go on, and sometimes neither, which tries again. The holder renews its row; one that was not renewed
-for `SECONDS_TO_EXPIRE`, or whose process is seen to be gone, is taken away.
+A folder serves one process, whose threads take turns. With a server, from however many machines, a row of the store
+says who is at it. Each puts down a row of its own and reads all: if another one has the lock, or wants it with a
+smaller token, it takes its row back. Whoever is left marks its row as held and reads once more, since a smaller token
+may have come between; so of two, never both go on, and sometimes neither, which tries again. The holder renews its row;
+one that was not renewed for `SECONDS_TO_EXPIRE`, or whose process is seen to be gone, is taken away.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +30,8 @@ SECONDS_TO_EXPIRE = 300.0
 SECONDS_TO_RENEW = 30.0
 _PAUSE = 0.2
 _KIND = "lock"
-_held_here: set[str] = set()
-"""Tokens of this process's threads: another one that bears its number is of a process that was killed."""
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By what the threads of this process change."""
 
 
 class Lock:
@@ -43,7 +45,6 @@ class Lock:
 
     def __init__(self, table: Table, token: str, what: str) -> None:
         self._table, self.token, self._what = table, token, what
-        _held_here.add(token)
         self._is_over = threading.Event()
 
     def put(self, state: str) -> None:
@@ -71,8 +72,8 @@ class Lock:
         """
         if not self._table.texts_of([self.token]):
             raise PeopleError(
-                f"Another process took over while people were being {self._what} here, since the lock had not been renewed for "
-                f"{SECONDS_TO_EXPIRE:.0f} seconds. Nothing was changed; give the command again."
+                f"Another process took over while people were being {self._what} here, since the lock had not been "
+                f"renewed for {SECONDS_TO_EXPIRE:.0f} seconds. Nothing was changed; give the command again."
             )
 
     def keep_renewing(self) -> None:
@@ -87,13 +88,12 @@ class Lock:
     def give_back(self) -> None:
         """Take the row back."""
         self._is_over.set()
-        _held_here.discard(self.token)
         self._table.delete([self.token])
 
 
 @contextmanager
-def locked(table: Table, uri: str, what: str, *, is_shared: bool, patience: float) -> Iterator[Lock]:
-    """Hold the lock within a block.
+def locked(table: Table, uri: str, what: str, *, is_shared: bool, patience: float) -> Iterator[Callable[[], None]]:
+    """Hold the right to change within a block, and give what refuses to go on if it was taken away.
 
     Args:
         table: Where its rows are.
@@ -105,23 +105,32 @@ def locked(table: Table, uri: str, what: str, *, is_shared: bool, patience: floa
     Raises:
         PeopleError: If another one has it and keeps it.
     """
-    lock = _acquired(table, uri, what, is_shared=is_shared, patience=patience)
-    renewing = threading.Thread(target=lock.keep_renewing, daemon=True)
-    renewing.start()
+    turn = _turns[f"{uri} {table.name}"]
+    if not turn.acquire(timeout=patience):
+        raise PeopleError(f"The people of {uri} are being changed by another part of this program; try again.")
     try:
-        yield lock
+        if not is_shared:
+            yield lambda: None
+            return
+        lock = _acquired(table, uri, what, patience=patience)
+        renewing = threading.Thread(target=lock.keep_renewing, daemon=True)
+        renewing.start()
+        try:
+            yield lock.check
+        finally:
+            lock.give_back()
+            renewing.join()
     finally:
-        lock.give_back()
-        renewing.join()
+        turn.release()
 
 
-def _acquired(table: Table, uri: str, what: str, *, is_shared: bool, patience: float) -> Lock:
+def _acquired(table: Table, uri: str, what: str, *, patience: float) -> Lock:
     deadline = time.monotonic() + patience
     while True:
         lock = Lock(table, f"lock/{uuid.uuid4().hex}", what)
         lock.put("wanted")
         try:
-            living = _without_dead(table, lock.others(), is_shared=is_shared)
+            living = _without_dead(table, lock.others())
             if not any(other["state"] == "held" or token < lock.token for token, other in living.items()):
                 lock.put("held")
                 living = {token: other for token, other in lock.others().items() if token < lock.token}
@@ -140,9 +149,9 @@ def _acquired(table: Table, uri: str, what: str, *, is_shared: bool, patience: f
         time.sleep(_PAUSE * (1 + random.random()))
 
 
-def _without_dead(table: Table, others: dict[str, dict[str, Any]], *, is_shared: bool) -> dict[str, dict[str, Any]]:
+def _without_dead(table: Table, others: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the rows of holders that may live, and delete the others."""
-    dead = {token: other for token, other in others.items() if _is_dead(token, other, is_shared=is_shared)}
+    dead = {token: other for token, other in others.items() if _is_dead(other)}
     for other in dead.values():
         logger.warning(
             "Process %s of %s was killed, or came to a stop, while these people were being %s; going on without it.",
@@ -155,14 +164,13 @@ def _without_dead(table: Table, others: dict[str, dict[str, Any]], *, is_shared:
     return {token: other for token, other in others.items() if token not in dead}
 
 
-def _is_dead(token: str, other: dict[str, Any], *, is_shared: bool) -> bool:
-    if token in _held_here:
-        return False
-    is_own = other["host"] == socket.gethostname() and other["process"] == os.getpid()
-    if not is_shared or is_own or time.time() - other["renewed"] > SECONDS_TO_EXPIRE:
-        return True  # a folder serves one process
+def _is_dead(other: dict[str, Any]) -> bool:
+    if time.time() - other["renewed"] > SECONDS_TO_EXPIRE:
+        return True
     if other["host"] != socket.gethostname():
         return False
+    if other["process"] == os.getpid():
+        return True  # its threads take turns: this one's number was a killed one's before
     try:
         os.kill(other["process"], 0)
     except ProcessLookupError:

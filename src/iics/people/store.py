@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from iics.gallery import connection
 from iics.gallery.gallery import Gallery
 from iics.people.book import People
 from iics.people.kept import Kept, kept_of, rows_of, values_of
-from iics.people.lock import Lock, locked
+from iics.people.lock import locked
 from iics.people.tables import FEATURES_LAYOUT, MOST_TEXT, TEXTS_LAYOUT, Table
 
 _PEOPLE, _FEATURES = "_people", "_people_features"
@@ -30,6 +31,8 @@ _PLAN, _VERSION = "plan", "version"
 _PIECE, _LONG = "piece", "long"
 _APART = ("lock", _PIECE, _VERSION, _PLAN)
 """Kinds of rows that are no values of people."""
+_UNSWEPT, _DELETE, _ERASE = "unswept", "delete", "erase"
+"""Setting: features are left that nothing refers to, and how they have to go."""
 _MOST_READS = 20
 Texts = dict[str, tuple[str, str]]
 """Kind and text of rows by id."""
@@ -152,11 +155,13 @@ class PeopleStore:
             PeopleError: If another process has that right.
         """
         is_shared = connection.is_server(self.gallery.uri)
-        with locked(self._texts, self.gallery.uri, what, is_shared=is_shared, patience=patience) as lock:
+        with locked(self._texts, self.gallery.uri, what, is_shared=is_shared, patience=patience) as check:
             self._finish()
-            yield Changing(self, lock)
+            changing = Changing(self, check)
+            changing.sweep()
+            yield changing
 
-    def _commit(self, old: Kept, new: Kept, lock: Lock) -> bool:
+    def _commit(self, old: Kept, new: Kept, check: Callable[[], None]) -> bool:
         """Replace what is kept, as a whole, and return whether that changed anything."""
         before, after = rows_of(old), rows_of(new)
         written = {key: row for key, row in after.items() if key not in before or before[key][1] != row[1]}
@@ -169,7 +174,7 @@ class PeopleStore:
         rows = _in_pieces(f"{_PLAN}/{uuid.uuid4().hex}", _PLAN, plan)
         holds = rows.pop(next(reversed(rows)))
         self._texts.write_texts(rows)
-        lock.check()
+        check()
         self._texts.write_texts({_PLAN: holds})
         self._known = None
         self._finish()
@@ -210,33 +215,52 @@ class Changing:
         kept: What is kept now.
     """
 
-    def __init__(self, store: PeopleStore, lock: Lock) -> None:
-        self.store, self._lock = store, lock
+    def __init__(self, store: PeopleStore, check: Callable[[], None]) -> None:
+        self.store, self._check = store, check
         self.kept = store.kept()
-        self._has_written = False
 
     def commit(self, new: Kept) -> None:
         """Replace what is kept, as a whole: a kill leaves the old or the new."""
-        self._has_written |= self.store._commit(self.kept, new, self._lock)
+        self.store._commit(self.kept, new, self._check)
         self.kept = new
 
-    def sweep(self, *, is_forgetting: bool = False) -> bool:
-        """Delete features that nothing refers to any more.
+    def commit_features(
+        self, new: Kept, feature_ids: Sequence[str], vectors: FloatArray, *, is_forgetting: bool
+    ) -> bool:
+        """Write features, replace what is kept, and delete the features that nothing refers to any more.
 
         Args:
-            is_forgetting: Whether they, and texts that were replaced, have to be out of the database's files.
+            new: What is kept then.
+            feature_ids: Of new features.
+            vectors: Of each. Shape (len(feature_ids), d).
+            is_forgetting: Whether what is deleted, and texts that were replaced, must be out of the database's files.
 
         Returns:
-            Whether they are gone from the files; False if the server removes them by its own schedule.
+            Whether they are; False if a server removes them by its own schedule.
         """
+        how = _ERASE if is_forgetting else _DELETE
+        # Noted before the first write: whoever comes after a kill then deletes what came of it.
+        self.commit(self.kept.with_setting(_UNSWEPT, how))
+        self.store.write_vectors(feature_ids, vectors)
+        self.commit(new.with_setting(_UNSWEPT, how))
+        return self.sweep()
+
+    def sweep(self) -> bool:
+        """Delete the features that nothing refers to, if that is still to be done; see `commit_features`."""
+        how = self.kept.settings.get(_UNSWEPT)
+        if how is None:
+            return True
         features = self.store._features
         used = {each.feature_id for each in self.kept.sightings.values()}
         used |= {each.feature_id for each in self.kept.centres.values()}
         unused = [each for each in features.ids() if each not in used]
-        if is_forgetting and (unused or self._has_written):
-            return features.erase(unused) and self.store._texts.erase([])
-        features.delete(unused)
-        return not unused
+        is_gone = not unused
+        if how == _ERASE:
+            is_gone = features.erase(unused) and self.store._texts.erase([])
+        else:
+            features.delete(unused)
+        self.commit(replace(self.kept, settings={k: v for k, v in self.kept.settings.items() if k != _UNSWEPT}))
+        return is_gone
 
 
 def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:

@@ -6,6 +6,7 @@ collection needs one. `<collection>_people_features` holds vectors.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -28,6 +29,8 @@ _DUMMY = (1.0, 0.0)
 _ROWS_AT_ONCE = 500
 """A server takes 64 MB at once."""
 _ROWS_PER_PAGE = 8192
+_one_write_at_a_time = threading.Lock()
+"""Of a lock that is renewed and of what it is held for: milvus-lite's log of writes takes no two of one process."""
 
 
 class Table:
@@ -124,7 +127,7 @@ class Table:
                 {ID_FIELD: key, KIND_FIELD: texts[key][0], TEXT_FIELD: texts[key][1], FEATURE_FIELD: _DUMMY}
                 for key in block
             ]
-            with self._asking("Cannot write to"):
+            with _one_write_at_a_time, self._asking("Cannot write to"):
                 self._client.upsert(self.name, rows, timeout=self._seconds)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, FloatArray]:
@@ -145,7 +148,7 @@ class Table:
             rows = [
                 {ID_FIELD: key, FEATURE_FIELD: vector} for key, vector in zip(ids[block], vectors[block], strict=True)
             ]
-            with self._asking("Cannot write to"):
+            with _one_write_at_a_time, self._asking("Cannot write to"):
                 self._client.upsert(self.name, rows, timeout=self._seconds)
 
     def ids(self) -> list[str]:
@@ -165,7 +168,7 @@ class Table:
     def delete(self, ids: Sequence[str]) -> None:
         """Delete rows; they may stay in the database's files."""
         for block in _blocks(ids):
-            with self._asking("Cannot write to"):
+            with _one_write_at_a_time, self._asking("Cannot write to"):
                 self._client.delete(self.name, ids=block, timeout=self._seconds)
 
     def erase(self, ids: Sequence[str]) -> bool:

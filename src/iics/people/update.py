@@ -153,12 +153,11 @@ def _updated(changing: Changing, looked: LookedAt, settings: _Settings, *, is_ce
 def _write(changing: Changing, kept: Kept, looked: LookedAt) -> None:
     """Write features first, then everything else at one moment, then delete the features of what is no more."""
     gathered = looked.gathered
-    if gathered.pending:
-        ids = [gathered.found[key].feature_id for key in gathered.pending]
-        changing.store.write_vectors(ids, looked.features)
-    changing.commit(kept)
     if gathered.pending or gathered.gone:
-        changing.sweep(is_forgetting=bool(gathered.gone))
+        ids = [gathered.found[key].feature_id for key in gathered.pending]
+        changing.commit_features(kept, ids, looked.features, is_forgetting=bool(gathered.gone))
+    else:
+        changing.commit(kept)
 
 
 def _to_link(store: PeopleStore, kept: Kept, looked: LookedAt, touched: set[str]) -> list[str]:

@@ -1,0 +1,216 @@
+"""How people are kept: what is written together is seen together, after a kill too; one at a time changes them."""
+
+import json
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from iics.errors import GalleryError, PeopleError
+from iics.gallery.gallery import Gallery
+from iics.people import lock
+from iics.people.correcting import join, split
+from iics.people.kept import KeptSighting
+from iics.people.store import PeopleStore
+from iics.people.update import update_people
+from tests.people.conftest import PEOPLE, write
+
+
+def test_a_gallery_without_people_says_how_to_find_them(gallery):
+    with Gallery.open_or_create(gallery.uri, model=_model(gallery), collection="other") as other:
+        assert not PeopleStore.exists(other)
+        with pytest.raises(PeopleError, match=r"has no people yet; `iics people .*` finds them"):
+            PeopleStore.open(other)
+
+
+def _model(gallery):
+    from tests.gallery.conftest import model_of
+
+    return model_of(0)
+
+
+def test_the_collections_of_people_are_no_galleries(store, gallery):
+    with pytest.raises(GalleryError, match="belongs to a gallery and is none itself"):
+        Gallery.open(gallery.uri, collection="iics_people")
+
+
+def test_long_texts_are_kept_whole_and_leave_nothing_when_replaced(store):
+    long = KeptSighting("t1", 1, 0.9, "door", 100.0, 101.0, tuple(f"{k:064x}" for k in range(3000)), "m")
+    with store.changing("corrected") as changing:
+        old = changing.kept.sightings["t1"]
+        changing.commit(replace(changing.kept, sightings={**changing.kept.sightings, "t1": long}))
+        assert PeopleStore.open(store.gallery).kept().sightings["t1"] == long
+        assert len(store._texts.ids_of_kind("piece")) > 2
+        changing.commit(replace(changing.kept, sightings={**changing.kept.sightings, "t1": old}))
+    assert store._texts.ids_of_kind("piece") == []
+    assert PeopleStore.open(store.gallery).kept().sightings["t1"] == old
+
+
+def test_an_unknown_sighting_has_no_feature(store):
+    with pytest.raises(PeopleError, match="have no sighting t9"):
+        store.sighting_features(["t9"])
+    assert store.sighting_features([]).shape == (0, 256)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def killed_at(number, client, patch):
+    """Let a client die at its n-th write, before it, and stay dead; return how many writes there were."""
+    seen = [0]
+
+    def dying(ask):
+        def call(*arguments, **options):
+            seen[0] += 1
+            if seen[0] >= number:
+                raise Killed
+            return ask(*arguments, **options)
+
+        return call
+
+    for name in ("upsert", "delete"):
+        patch.setattr(client, name, dying(getattr(client, name)))
+    return seen
+
+
+def _killed(folder, number, action):
+    """Do something to people until the n-th write; return whether it was killed."""
+    with Gallery.open(str(folder)) as gallery, pytest.MonkeyPatch.context() as patch:
+        killed_at(number, gallery.opened.client, patch)
+        try:
+            action(gallery)
+        except Killed:
+            return True
+    return False
+
+
+def _split(gallery):
+    split(PeopleStore.open(gallery), ["t2"])
+
+
+def test_a_split_killed_at_any_write_is_whole_or_not_there(folder, linked_plainly, numbers):
+    found = []
+    for number in range(1, 100):
+        was_killed = _killed(folder, number, _split)
+        with Gallery.open(str(folder)) as gallery:
+            store = PeopleStore.open(gallery)
+            now, corrections = numbers(store), store.read().corrections
+            found.append(now)
+            new = max(now)
+            if len(corrections) == 0:
+                assert now == PEOPLE
+            else:
+                assert now == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], new: ["t2"]}
+                break
+        assert was_killed
+    assert len(found) >= 3
+    assert was_killed
+    with Gallery.open(str(folder)) as gallery:  # whoever comes next carries it out, and is not locked out
+        store = PeopleStore.open(gallery)
+        join(store, ["c1"], ["b2"])
+        assert numbers(store) == {1: ["t1"], 2: ["b2", "c1", "t3"], 4: ["t2"]}
+        assert store._texts.texts_of(["plan"]) == {}
+
+
+def test_an_update_killed_at_any_write_ends_as_one_that_was_not(folder, model, linked_plainly, numbers):
+    crops = [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None), ("b9", 1, "door", 111.0, 3)]
+    with Gallery.open(str(folder)) as gallery:
+        write(gallery, crops)
+    for number in range(1, 100):
+        was_killed = _killed(folder, number, lambda gallery: update_people(gallery, model))
+        with Gallery.open(str(folder)) as gallery:
+            found = numbers(PeopleStore.open(gallery))
+            assert found in (PEOPLE, {1: ["t1", "t2", "t4"], 2: ["b2", "t3"], 3: ["c1"], 4: ["d1"]})
+        if not was_killed:
+            break
+    assert number > 4
+    with Gallery.open(str(folder)) as gallery:
+        store = PeopleStore.open(gallery)
+        assert update_people(gallery, model).num_new == 0
+        assert sorted(store._features.ids()) == sorted(each.feature_id for each in store.kept().sightings.values())
+
+
+def test_only_one_at_a_time_changes_people(store):
+    with store.changing("linked"), pytest.raises(PeopleError, match="are being changed by another part of this"):
+        store.changing("corrected", patience=0.1).__enter__()
+    join(store, ["b2"], ["c1"])
+
+
+def test_threads_take_turns(store, numbers):
+    errors = []
+
+    def correct(keys):
+        try:
+            join(store, *keys)
+        except PeopleError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=correct, args=(keys,)) for keys in ((["b2"], ["c1"]), (["t1"], ["t3"]))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert numbers(store) == {1: ["b2", "c1", "t1", "t2", "t3"]}
+    assert [each.number for each in store.read().corrections] == [1, 2]
+
+
+def test_a_reader_sees_a_plan_that_holds_and_is_not_carried_out(folder, linked_plainly, numbers):
+    with Gallery.open(str(folder)) as gallery, pytest.MonkeyPatch.context() as patch:
+        store = PeopleStore.open(gallery)
+        patch.setattr(PeopleStore, "_finish", lambda _: None)
+        split(store, ["t2"])
+        assert "plan" in store._texts.texts_of(["plan"])
+        assert numbers(PeopleStore.open(gallery)) == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], 4: ["t2"]}
+
+
+@pytest.fixture
+def shared(store, monkeypatch):
+    """The table of the store's texts, as if it were a server's."""
+    return store._texts
+
+
+def _row_of(token, **values):
+    own = {"state": "held", "what": "linked", "host": socket.gethostname(), "process": os.getpid()}
+    return {token: ("lock", json.dumps({**own, "renewed": time.time(), **values}))}
+
+
+def test_whoever_lost_the_lock_is_told_before_it_writes(shared):
+    with _locked(shared) as check:
+        check()
+        shared.delete(list(shared.texts_of_kind("lock")))
+        with pytest.raises(PeopleError, match="Another process took over while people were being corrected here"):
+            check()
+
+
+def test_a_lock_of_another_machine_is_respected_until_it_expires(shared, caplog):
+    shared.write_texts(_row_of("lock/x", host="elsewhere"))
+    with pytest.raises(PeopleError, match=r"by process .* of elsewhere"), _locked(shared, patience=0):
+        pass
+    shared.write_texts(_row_of("lock/x", host="elsewhere", renewed=0))
+    with _locked(shared):
+        assert set(shared.texts_of_kind("lock")) - {"lock/x"}
+        assert "of elsewhere was killed, or came to a stop, while these people were being linked" in caplog.text
+
+
+def test_a_lock_of_a_process_that_is_gone_is_taken_over_at_once(shared):
+    shared.write_texts(_row_of("lock/x", process=2**22 + 1))
+    with _locked(shared):
+        assert len(shared.texts_of_kind("lock")) == 1
+
+
+def test_of_two_that_want_the_lock_the_smaller_token_goes_on(shared):
+    shared.write_texts(_row_of("lock/zz", host="elsewhere", state="wanted"))
+    with _locked(shared, patience=0):
+        pass
+    shared.write_texts(_row_of("lock/0", host="elsewhere", state="wanted"))
+    with pytest.raises(PeopleError, match="one at a time"), _locked(shared, patience=0):
+        pass
+
+
+def _locked(table, patience=5.0):
+    return lock.locked(table, "the gallery", "corrected", is_shared=True, patience=patience)
