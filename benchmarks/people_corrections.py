@@ -3,8 +3,9 @@
 Run: python benchmarks/people_corrections.py GALLERY.db MODEL [NUM_CORRECTIONS [NUM_RERUNS]]
 
 GALLERY.db is copied; identities of its crops must be known. Its people are found anew. Then the questions of the tab
-"People" are answered from the top of its list, as the page sends answers, by what is true of the two pictures that a
-question shows first. Questions about people that the source marks as none (junk, distractors) are passed over.
+"People" are answered down its list, one of each identity, as the page sends answers, by what is true of the two
+pictures that a question shows first. Questions about people that the source marks as none (junk, distractors) are
+passed over, and so are wrong look-alikes of who was split off: a user presses C.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from iics.arrays import IntArray
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
+from iics.models.camera_means import CameraMeans
 from iics.models.reid_model import load_model
 from iics.page.audit_log import AuditLog
 from iics.page.lookalikes import Lookalikes
 from iics.page.people_answers import PeopleAnswers
-from iics.page.people_browser import Browsing, PeopleBrowser
+from iics.page.people_browser import PeopleBrowser
 from iics.page.people_questions import Question
 from iics.page.visitors import Visitor
 from iics.people.book import People
@@ -47,7 +49,7 @@ def main() -> None:
             browser = PeopleBrowser.of(gallery)
             assert browser is not None
             print(f"before: {told(browser.now()[0], truth)}")
-            correct(browser, truth, num_corrections)
+            correct(browser, truth, num_corrections, model.camera_means)
             people = browser.now()[0]
             print(f"after {num_corrections} corrections: {told(people, truth)}")
             splits = [each for each in people.corrections if each.kind == "different"]
@@ -65,36 +67,40 @@ def main() -> None:
                 print(f"rerun {number}: {told(people, truth)}; broken corrections: {broken or 'none'}")
 
 
-def correct(browser: PeopleBrowser, truth: Mapping[str, int], wanted: int) -> None:
-    """Answer questions from the top of the list until so many are answered."""
-    answers = PeopleAnswers(browser, Lookalikes(browser.store.gallery, None), AuditLog(None))
-    browsing, skipped, said = browser.list("doubtful first", ""), set[str](), Counter[str]()
-    while said.total() < wanted:
-        question = next_question(browser, browsing, skipped)
-        known = None if question is None else true_answer(browser, truth, question)
-        if question is None:
-            break
-        if known is None:
-            skipped.add(question.name)
+def correct(browser: PeopleBrowser, truth: Mapping[str, int], wanted: int, camera_means: CameraMeans | None) -> None:
+    """Answer the first question of each identity, down the list, until so many are answered."""
+    means = camera_means if browser.store.kept().settings.get("is_centred") else None
+    answers = PeopleAnswers(browser, Lookalikes(browser.store.gallery, means), AuditLog(None))
+    browsing, said = browser.list("doubtful first", ""), Counter[str]()
+
+    def answer(question: Question, known: bool, what: str) -> None:
+        nonlocal browsing
+        browsing = answers.tell(_NOBODY, browsing, message(browser, question, known)).browsing
+        said[f"{what}: {'yes' if known else 'no'}"] += 1
+
+    for number in browsing.numbers:
+        identity = browser.now()[1].get(number)
+        if said.total() == wanted or identity is None or not identity.questions:
             continue
-        identities = browser.now()[1]
-        told = {"do": "yes" if known else "no", "own": question.own, "person": str(question.person)}
-        told |= {"version": identities[question.person].version, "theirs": typical(browser, question)}
-        if question.other:
-            told |= {"other": str(question.other), "otherVersion": identities[question.other].version}
-        browsing = answers.tell(_NOBODY, browsing, told).browsing
-        said[f"{'two identities' if question.other else 'a sighting'}: {told['do']}"] += 1
+        question = identity.questions[0]
+        known = true_answer(browser, truth, question)
+        if known is None:
+            continue
+        answer(question, known, "two identities" if question.other else "a sighting")
+        who = next((each for each in browsing.alike if true_answer(browser, truth, each)), None)
+        if who is not None and said.total() < wanted:
+            answer(who, True, "who was split off")
     print(f"answered: {dict(said)}")
 
 
-def next_question(browser: PeopleBrowser, browsing: Browsing, skipped: set[str]) -> Question | None:
-    """Return the first question of the list that is not skipped; the page shows one of an identity at a time."""
+def message(browser: PeopleBrowser, question: Question, known: bool) -> dict[str, str]:
+    """Return what the page sends for an answer."""
     identities = browser.now()[1]
-    for number in browsing.numbers:
-        for question in identities[number].questions[:1] if number in identities else ():
-            if question.name not in skipped:
-                return question
-    return None
+    told = {"do": "yes" if known else "no", "own": question.own, "theirs": typical(browser, question)}
+    told |= {"person": str(question.person), "version": identities[question.person].version}
+    if question.other:
+        told |= {"other": str(question.other), "otherVersion": identities[question.other].version}
+    return told
 
 
 def typical(browser: PeopleBrowser, question: Question) -> str:

@@ -83,6 +83,10 @@ def test_no_to_a_sighting_splits_it_off_beside_where_it_was(window):
     assert window.persons()[3] == {"t10", "t11", "t12"}
     assert window.persons()[8] == {"t20"}
     assert window.browsing.numbers[at : at + 2] == (3, 8)
+    asked = [(question.person, question.own) for question in window.browsing.alike]
+    assert (asked, done.focus) == ([(8, "t20")] * len(asked), 8)  # who it is, then
+    assert 0 < len(asked) <= 3
+    assert 3 not in {question.other for question in window.browsing.alike}
     window.tell("join", **window.about(8), number="4")
     assert window.persons()[4] == {"t20", "t21", "t22"}
     assert window.browsing.made == (1, 2)
@@ -181,6 +185,7 @@ def test_who_else_looks_alike_leaves_out_those_said_to_be_others(window):
     assert 0 < len(found) <= 5
     first = found[0]
     window.tell("no", **window.about(1, first.other), own=first.own, theirs=first.theirs)
+    assert window.browsing.alike == found[1:]
     again = window.tell("alike", **window.about(1)).browsing.alike
     assert first.other not in {question.other for question in again}
 

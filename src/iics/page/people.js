@@ -1,6 +1,6 @@
 // Corrections by button, tap or key. One identity and one question of it are the marked ones, which keys act on. What
 // was sent is waited for: a key that is pressed meanwhile would answer a question that nobody has seen.
-let person = '', question = '', next = '', answered = '', last = null, isSent = false;
+let person = '', question = '', next = [], answered = '', last = null, isSent = false;
 const all = (selector, within = element) => [...within.querySelectorAll(selector)];
 const card = () => element.querySelector(`.iics-person[data-person="${CSS.escape(person)}"]`);
 const asked = () => element.querySelector('.iics-ask-one[data-here]');
@@ -48,9 +48,8 @@ const send = (told) => {
   if (isSent) return;
   isSent = true;
   const questions = all('.iics-ask-one');
-  const following = questions[questions.indexOf(asked()) + 1];
-  next = following ? following.dataset.question : '';
-  if (told.do === 'page') person = question = next = '';
+  next = questions.slice(questions.indexOf(asked()) + 1).map((each) => each.dataset.question);
+  if (told.do === 'page') { person = question = ''; next = []; }
   element.setAttribute('data-sent', '');
   last = told;
   setTimeout(() => { if (told === last) isSent = false; }, 20000); // refused, or lost: it may be sent again
@@ -133,10 +132,10 @@ const settle = () => {
   isSent = false;
   element.removeAttribute('data-sent');
   all('[data-join] input').forEach((field) => { field.value = ''; });
-  if (!wasSent) person = question = next = ''; // another list
+  if (!wasSent) { person = question = ''; next = []; } // another list
   const wanted = shown.dataset.focus;
   const target = (wanted && element.querySelector(`.iics-person[data-person="${CSS.escape(wanted)}"]`))
-    || all('.iics-ask-one').find((each) => each.dataset.question === next)
+    || next.map((name) => all('.iics-ask-one').find((each) => each.dataset.question === name)).find((each) => each)
     || all('.iics-ask-one').find((each) => each.dataset.question === question)
     || card() || element.querySelector('.iics-person');
   goTo(target);

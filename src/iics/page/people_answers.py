@@ -10,11 +10,13 @@ from iics.errors import SettingsError
 from iics.page.audit_log import AuditLog
 from iics.page.lookalikes import Lookalikes
 from iics.page.people_browser import Browsing, PeopleBrowser
-from iics.page.people_questions import Identity, present_numbers
+from iics.page.people_questions import Identity, Question, present_numbers
 from iics.page.visitors import Visitor
 from iics.people import correcting
 
 _MOST_DIGITS = 9
+_ASKED_AFTER_A_SPLIT = 3
+"""Others that who was split off may be."""
 _KEYS_NOTED = 50
 """Of a correction, in the audit log; its number leads to the others."""
 Told = Mapping[str, Any]
@@ -93,7 +95,9 @@ class PeopleAnswers:
         self._note(visitor, "people-different", [own], [theirs], persons=[identity.number, other.number])
         correction = correcting.set_apart(self._store, [own], [theirs], by=visitor.user)
         text = f"Told apart: person {identity.number} and person {other.number} are two people."
-        return Done(_made(browsing, correction.number), text)
+        # Who else looks alike goes on being asked.
+        alike = tuple(each for each in browsing.alike if {each.own, each.theirs} != {own, theirs})
+        return Done(_made(browsing, correction.number, alike), text)
 
     def _join_number(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         people, identities = self._browser.now()
@@ -133,7 +137,9 @@ class PeopleAnswers:
             numbers.insert(numbers.index(identity.number) + 1, number)
         count = f"{len(keys)} sighting{'' if len(keys) == 1 else 's'}"
         text = f"Split: {count} of person {identity.number} {'is' if len(keys) == 1 else 'are'} now person {number}."
-        return Done(_made(replace(browsing, numbers=tuple(numbers)), made), text)
+        people, identities = self._browser.now()
+        alike = self._lookalikes.of(identities[number], people)[:_ASKED_AFTER_A_SPLIT]
+        return Done(_made(replace(browsing, numbers=tuple(numbers)), made, alike), text, number if alike else 0)
 
     def _undo(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         number = whole(told, "number")
@@ -142,7 +148,7 @@ class PeopleAnswers:
         made = tuple(each for each in browsing.made if each != number)
         person_of = {seen.key: seen.person for seen in self._browser.now()[0].seen}
         focus = next((person_of[key] for key in undone.second if key in person_of), 0)
-        return Done(_next(replace(browsing, made=made)), f"Correction {number} is undone.", focus)
+        return Done(_next(replace(browsing, made=made, alike=())), f"Correction {number} is undone.", focus)
 
     def _alike(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         people, identities = self._browser.now()
@@ -208,8 +214,8 @@ def whole(told: Told, name: str) -> int:
     return int(text)
 
 
-def _made(browsing: Browsing, number: int) -> Browsing:
-    return _next(replace(browsing, made=(*browsing.made, number)))
+def _made(browsing: Browsing, number: int, alike: tuple[Question, ...] = ()) -> Browsing:
+    return _next(replace(browsing, made=(*browsing.made, number), alike=alike))
 
 
 def _next(browsing: Browsing) -> Browsing:

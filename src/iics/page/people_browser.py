@@ -123,10 +123,10 @@ class PeopleBrowser:
         numbers = [each for each in dict.fromkeys(map(present, numbers)) if each in identities]
         start, page, num_pages = page_of(browsing.page, len(numbers), IDENTITIES_AT_ONCE)
         maker = CardMaker(identities, self._pictures, told=self.told)
-        more = {
-            question.person: [each for each in browsing.alike if each.person == question.person]
-            for question in browsing.alike
-        }
+        more: dict[int, list[Question]] = {}
+        for question in browsing.alike:
+            if {question.person, question.other} <= identities.keys():
+                more.setdefault(question.person, []).append(question)
         cards = maker.cards(
             numbers[start : start + IDENTITIES_AT_ONCE],
             history=lambda number: history_of(people, number),

@@ -108,7 +108,7 @@ class CardMaker:
         """
         shown = [self._identities[number] for number in numbers]
         most = QUESTIONS_OF_ONE if is_alone else QUESTIONS_SHOWN
-        asked = {each.number: (*more.get(each.number, ()), *each.questions[:most]) for each in shown}
+        asked = {each.number: _asked(each, more.get(each.number, ()), most) for each in shown}
         lanes = {each.number: lanes_of(each, is_alone=is_alone) for each in shown}
         wanted = [seen for of_one in lanes.values() for _, kept, _ in of_one for seen in kept]
         wanted += [seen for each in shown for question in asked[each.number] for seen in self._sides(question)]
@@ -214,3 +214,9 @@ class CardMaker:
             label=", ".join(part for part in (seen.camera, moment, crops, f"{percent} % certain") if part),
             picture=self._pictures.get(face(seen)),
         )
+
+
+def _asked(identity: Identity, more: Sequence[Question], most: int) -> tuple[Question, ...]:
+    """Return what is asked besides, and up to so many questions of the identity; about another identity once."""
+    others = {question.other for question in more}
+    return (*more, *[each for each in identity.questions if not each.other or each.other not in others][:most])
