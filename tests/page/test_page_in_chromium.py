@@ -117,6 +117,9 @@ def test_an_empty_gallery_says_how_to_fill_it(visit, pages, timed_crops):
     window = visit(pages.empty)
     wait_for(window, "The gallery is empty")
     assert "iics index" in shown(window)
+    window.get_by_text("Filters").click()
+    window.wait_for_selector("#iics-since")
+    assert window.locator("#iics-only, #iics-not, #iics-by-camera").count() == 0  # there are no two cameras
     drop(window, timed_crops.paths[0])
     window.wait_for_selector(".iics-query img")
     assert "The gallery is empty" in shown(window)

@@ -118,6 +118,7 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
     """Lay out the tab and connect its events; within a `gr.Blocks`."""
     tab = SearchTab(searcher, audit)
     cameras = searcher.gallery.camera_names()
+    has_several = len(cameras) > 1  # what tells cameras apart says nothing of one
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=260):
@@ -129,9 +130,9 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
             order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")
             top = gr.Slider(1, MAX_TOP, value=24, step=1, label="Matches at most", elem_id="iics-top")
             with gr.Accordion("Filters", open=False):
-                only = gr.Dropdown(cameras, value=[], multiselect=True, label="Only these cameras", elem_id="iics-only")
-                without = gr.Dropdown(
-                    cameras, value=[], multiselect=True, label="Not these cameras", elem_id="iics-not"
+                only, without = (
+                    gr.Dropdown(cameras, value=[], multiselect=True, label=label, elem_id=elem_id, visible=has_several)
+                    for label, elem_id in (("Only these cameras", "iics-only"), ("Not these cameras", "iics-not"))
                 )
                 moment = "2026-03-01 08:30 (UTC), or seconds"
                 since = gr.Textbox(label="Since", placeholder=moment, max_lines=1, elem_id="iics-since")
@@ -144,6 +145,7 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
                     label="Re-rank by camera",
                     info="Likewise, with neighbours of a crop's own camera and of the others apart.",
                     elem_id="iics-by-camera",
+                    visible=has_several,
                 )
         with gr.Column(scale=4, min_width=300):
             found = gr.HTML("", elem_id="iics-found", js_on_load=_script())
