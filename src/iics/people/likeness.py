@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from iics.arrays import DoubleArray, FloatArray, IntArray
 from iics.people.sightings import Sightings
@@ -116,10 +117,15 @@ class GroupSums:
 
     def merged(self, groups: IntArray, num_groups: int) -> GroupSums:
         """Return the sums over groups of groups; `groups` is the new group of each. Shape (g,)."""
-        order = np.argsort(groups, kind="stable")
-        starts = np.searchsorted(groups[order], np.arange(num_groups))
-        rows = (np.add.reduceat(a[order], starts) for a in (self.plain, self.weighted, self.levels, self.cameras))
-        return GroupSums(*rows, np.bincount(groups, weights=self.sizes, minlength=num_groups).astype(np.int64))
+        shape = (num_groups, len(groups))
+        membership = csr_matrix((np.ones(len(groups), np.float32), (groups, np.arange(len(groups)))), shape=shape)
+        return GroupSums(
+            membership @ self.plain,
+            membership @ self.weighted,
+            membership @ self.levels,
+            membership @ self.cameras,
+            np.bincount(groups, weights=self.sizes, minlength=num_groups).astype(np.int64),
+        )
 
 
 def likeness_of(

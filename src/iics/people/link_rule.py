@@ -106,7 +106,7 @@ def find_rule(
     likeness = likeness_of(sample, sample, is_plain=False, nearest=nearest).block(slice(0, len(sample)))
     np.fill_diagonal(likeness, 0)
     highest = float(likeness.max())
-    distances = np.ascontiguousarray(highest - np.minimum(likeness, likeness.T))
+    distances = (highest - np.minimum(likeness, likeness.T)).astype(np.float32)
     linkage = AllPairs(distances, Known(at_one_time(sample))).linkage()
     heights = highest - linkage[:, 2]
     threshold = _threshold(linkage, heights)
