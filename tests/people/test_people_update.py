@@ -172,3 +172,20 @@ def test_travel_times_are_learned_from_the_people_that_there_are_and_kept(store,
     write(gallery, [("a6", 0, "stairs", 500.0, 6)])
     update_people(gallery, model)
     assert asked[1] is None
+
+
+def test_a_camera_whose_files_moved_is_told_and_nobody_is_lost(store, gallery, model, numbers):
+    write(gallery, [(f"moved-{name}", person, "gate", time, None) for name, person, _, time, _ in CROPS[:2]])
+    for prefix in ("", "moved-"):
+        rows = gallery.rows_by_id([f"{prefix}a1", f"{prefix}a2"], with_features=True)
+        changed = [{**row, "digest": crop[-2:]} for crop, row in rows.items()]
+        gallery.write([{k: v for k, v in row.items() if k != "feature"} for row in changed], _features(changed))
+    (note,) = update_people(gallery, model).notes
+    assert note.startswith(
+        "2 crops of the new camera gate are the same pictures as crops of camera door, and count twice"
+    )
+    assert {"t1", "moved-a1", "moved-a2"} <= set(numbers(store)[1])
+
+
+def _features(rows):
+    return np.array([row["feature"] for row in rows], dtype=np.float32)
