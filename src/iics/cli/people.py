@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,10 +90,11 @@ def main(arguments: list[str]) -> int:
         model = model_of_gallery(gallery, command.model, device=command.device) if command.update else None
         travel = _travel_times(command.travel_times, gallery)
         _forget_old(gallery, command.keep_days)
-        _update(command, gallery, model, travel)
+        update = partial(_update, command, gallery, model, travel)
+        update()
         with PeopleStore.open(gallery) as store:
             if _correct(command, store):
-                _update(command, gallery, model, travel)
+                update(is_after_corrections=True)
             if command.keep_days is not None:
                 keep_for(store, command.keep_days)
             _write(command, store)
@@ -129,7 +131,14 @@ def _forget_old(gallery: Gallery, days: float | None) -> None:
         print("\n".join(told_old(forget_older_than(gallery, days), days)))
 
 
-def _update(command: PeopleCommand, gallery: Gallery, model: ReidModel | None, travel: TravelTimes | None) -> None:
+def _update(
+    command: PeopleCommand,
+    gallery: Gallery,
+    model: ReidModel | None,
+    travel: TravelTimes | None,
+    *,
+    is_after_corrections: bool = False,
+) -> None:
     from iics.people.update import update_people
 
     if model is None:
@@ -138,7 +147,8 @@ def _update(command: PeopleCommand, gallery: Gallery, model: ReidModel | None, t
         result = update_people(gallery, model, wrong_links=command.wrong_links, travel=travel, progress=progress)
     for note in result.notes:
         logger.warning("%s", note)
-    print("\n".join(told_update(result)))
+    for line in told_update(result, is_after_corrections=is_after_corrections):
+        print(line)
 
 
 def _travel_times(wanted: str, gallery: Gallery) -> TravelTimes | None:

@@ -33,18 +33,20 @@ def told_persons(numbers: Sequence[int]) -> str:
     return f"people {', '.join(first)} and {last}"
 
 
-def told_update(result: UpdateResult) -> Iterator[str]:
-    """Yield what linking did."""
+def told_update(result: UpdateResult, *, is_after_corrections: bool = False) -> Iterator[str]:
+    """Yield what linking did; after corrections only what they led to."""
     counts = {
         "new": result.num_new,
         "made from other crops": result.num_changed,
         "gone": result.num_gone,
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    yield f"Sightings: {told}." if told else "Nothing is new."
-    if result.num_new_people or result.num_merged:
-        merged = f"; {people_of(result.num_merged)} merged into older ones" if result.num_merged else ""
-        yield f"{people_of(result.num_new_people)} new{merged}."
+    if told or not is_after_corrections:
+        yield f"Sightings: {told}." if told else "Nothing is new."
+    changes = {"new": result.num_new_people, "merged into older ones": result.num_merged}
+    changed = "; ".join(f"{people_of(count)} {name}" for name, count in changes.items() if count)
+    if changed:
+        yield f"Linked again with these corrections: {changed}." if is_after_corrections else f"{changed}."
     if told and result.rule:
         yield f"Linked by this rule: {result.rule}"
 
