@@ -84,9 +84,7 @@ def linked_plainly() -> Iterator[None]:
 def link_plainly(patch: pytest.MonkeyPatch) -> None:
     """Replace linking by `plain_link`."""
     patch.setattr(update, "link", plain_link)
-    patch.setattr(
-        update, "find_rule", lambda sample, **_: LinkRule(THRESHOLD, 0.05, "A cosine of 0.7.", sample.features)
-    )
+    patch.setattr(update, "find_rule", lambda sample, **_: LinkRule(THRESHOLD, 0.05, "A cosine of 0.7.", sample))
 
 
 @pytest.fixture(scope="session")

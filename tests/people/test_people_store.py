@@ -3,9 +3,12 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +217,33 @@ def test_of_two_that_want_the_lock_the_smaller_token_goes_on(shared):
 
 def _locked(table, patience=5.0):
     return lock.locked(table, "the gallery", "corrected", is_shared=True, patience=patience)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "people"),
+    [
+        ("update", [{"1": ["t1", "t2", "t4"], "2": ["t3", "b2"], "3": ["c1"], "4": ["d1"]}]),
+        (
+            "split",
+            [
+                {"1": ["t1", "t2", "t4"], "2": ["t3", "b2"], "3": ["c1"], "4": ["d1"]},
+                {"1": ["t1", "t4"], "2": ["t3", "b2"], "3": ["c1"], "4": ["t2"], "5": ["d1"]},
+            ],
+        ),
+        ("forget", [{"2": ["t3", "b2"], "3": ["c1"], "4": ["t4"], "5": ["d1"]}]),
+    ],
+)
+def test_a_process_killed_at_any_change_of_a_file_loses_nothing(folder, action, people):
+    with Gallery.open(str(folder)) as gallery:
+        write(gallery, [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None)])
+    harness = Path(__file__).with_name("killed_people.py")
+    command = [sys.executable, str(harness), str(folder), "5", action]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=1500)
+    steps = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert steps[-1]["killed"] == 0, answer.stderr
+    assert len(steps) > 5
+    for step in steps:
+        assert step["next"] == 0, step
+        assert step["people"] in people, step
+        assert step["unused"] == [], step

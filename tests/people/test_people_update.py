@@ -7,11 +7,12 @@ import pytest
 
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
+from iics.people import travel_times, update
 from iics.people.correcting import split, undo
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
 from tests.gallery.conftest import model_of
-from tests.people.conftest import CROPS, PEOPLE, feature_of, write
+from tests.people.conftest import CROPS, PEOPLE, feature_of, plain_link, write
 
 
 def test_sightings_of_a_person_get_one_number_in_order_of_time(store, numbers):
@@ -152,3 +153,39 @@ def test_a_broken_tracklet_counts_as_crops_by_themselves_and_stays_so(store, gal
     assert ["x0", "x1"] in people
     assert ["x2", "x3"] in people
     assert update_people(gallery, model).num_new == 0
+
+
+def test_travel_times_are_learned_from_the_people_that_there_are_and_kept(store, gallery, model, monkeypatch):
+    asked = []
+
+    def link(sightings, *, travel, **others):
+        asked.append(travel)
+        return plain_link(sightings, travel=travel, **others)
+
+    monkeypatch.setattr(update, "link", link)
+    monkeypatch.setattr(travel_times, "CONFIDENT", 0.5)
+    write(gallery, [("a4", 0, "stairs", 300.0, 4)])
+    update_people(gallery, model, travel="learned")
+    (times,) = asked
+    assert times.by_cameras() == {("door", "hall"): (99.5, 2)}
+    assert store.read().travel_times == {("door", "hall"): (99.5, 2), ("hall", "stairs"): (100.0, 1)}
+    write(gallery, [("a6", 0, "stairs", 500.0, 6)])
+    update_people(gallery, model)
+    assert asked[1] is None
+
+
+def test_a_camera_whose_files_moved_is_told_and_nobody_is_lost(store, gallery, model, numbers):
+    write(gallery, [(f"moved-{name}", person, "gate", time, None) for name, person, _, time, _ in CROPS[:2]])
+    for prefix in ("", "moved-"):
+        rows = gallery.rows_by_id([f"{prefix}a1", f"{prefix}a2"], with_features=True)
+        changed = [{**row, "digest": crop[-2:]} for crop, row in rows.items()]
+        gallery.write([{k: v for k, v in row.items() if k != "feature"} for row in changed], _features(changed))
+    (note,) = update_people(gallery, model).notes
+    assert note.startswith(
+        "2 crops of the new camera gate are the same pictures as crops of camera door, and count twice"
+    )
+    assert {"t1", "moved-a1", "moved-a2"} <= set(numbers(store)[1])
+
+
+def _features(rows):
+    return np.array([row["feature"] for row in rows], dtype=np.float32)

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_ANSWER = 60.0
 """After this a server that does not answer, or comes back in vain, is given up."""
+SECONDS_TO_LOAD = 600.0
+"""For the first look into a folder: milvus-lite then reads all that is in it, 100,000 crops in 10 to 20 seconds."""
 OLDEST_SERVER = (2, 3)
 """Version of a Milvus server from which collections keep properties and rows can be replaced."""
 TOKEN_VARIABLE = "IICS_GALLERY_TOKEN"
@@ -168,9 +170,15 @@ def check_server_version(version: str, uri: str) -> None:
         )
 
 
+def seconds_to_look(uri: str) -> float:
+    """Return how long to wait for the first answer."""
+    return SECONDS_TO_CONNECT if is_server(uri) else SECONDS_TO_LOAD
+
+
 @contextmanager
 def database_errors(what: str) -> Iterator[None]:
     """Turn what pymilvus raises into a `GalleryError` that begins with `what`."""
+    from grpc import Call, RpcError
     from pymilvus.exceptions import MilvusException
 
     try:
@@ -178,6 +186,9 @@ def database_errors(what: str) -> Iterator[None]:
     except MilvusException as error:
         reason = " ".join(str(error.message).split()).rstrip(".") or type(error).__name__
         raise GalleryError(f"{what}: {reason}.") from error
+    except RpcError as error:  # pymilvus passes on what is late
+        reason = error.details() if isinstance(error, Call) else str(error)
+        raise GalleryError(f"{what}: {' '.join(str(reason).split()).rstrip('.')}.") from error
     except ValueError as error:  # an address that grpc cannot read
         raise GalleryError(f"{what}: {' '.join(str(error).split()).rstrip('.')}.") from error
 

@@ -134,7 +134,7 @@ def open_collection(uri: str, *, name: str) -> OpenCollection:
     client = connect(uri, is_new=False)
     try:
         with database_errors(f"Cannot look into {uri}"):
-            is_there = finish_erasure(client, name, seconds=connection.SECONDS_TO_CONNECT)
+            is_there = finish_erasure(client, name, seconds=connection.seconds_to_look(uri))
         if not is_there:
             raise GalleryError(
                 f"{uri} holds no gallery named {name}; `iics index {uri} CROPS --model MODEL` makes one."
@@ -152,7 +152,7 @@ def open_or_create_collection(uri: str, *, model: ReidModel, model_file: Path | 
     client = connect(uri, is_new=True)
     try:
         with database_errors(f"Cannot make a gallery in {uri}"):
-            if not finish_erasure(client, name, seconds=connection.SECONDS_TO_CONNECT):
+            if not finish_erasure(client, name, seconds=connection.seconds_to_look(uri)):
                 properties = {MODEL_PROPERTY: fingerprint, MODEL_FILE_PROPERTY: file, TOKEN_PROPERTY: uuid.uuid4().hex}
                 create_collection(client, name, dimension=model.num_features, properties=properties)
         opened = OpenCollection(client, uri, name)

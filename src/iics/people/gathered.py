@@ -25,12 +25,13 @@ _FIELDS = ("digest", "camera", "time", "tracklet")
 
 @dataclass(frozen=True)
 class SeenCrop:
-    """A crop of the gallery: its id, camera and time, and a hash of all that decides its sighting."""
+    """A crop of the gallery: id, camera, time; hashes of all that decides its sighting, and of its picture."""
 
     crop_id: str
     camera: str
     time: float | None
     mark: bytes
+    picture: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,9 @@ def gather(gallery: Gallery, kept: Kept, *, is_centred: bool) -> Gathered:
     pending = sorted(key for key, each in found.items() if not _is_kept(each, kept))
     gone = sorted(kept.sightings.keys() - found.keys())
     crops_of = {key: tracklets[key] for key in pending if key in tracklets}
-    return Gathered(found, tuple(pending), tuple(gone), crops_of, broken, tuple(_notes(tracklets, singles)))
+    all_crops = [*singles, *(crop for crops in tracklets.values() for crop in crops)]
+    notes = (*_notes(tracklets, all_crops), *_copied_cameras(kept, all_crops))
+    return Gathered(found, tuple(pending), tuple(gone), crops_of, broken, notes)
 
 
 def sighting_of(key: str, crops: list[SeenCrop], *, is_centred: bool) -> KeptSighting:
@@ -137,7 +140,8 @@ def _crop(row: Mapping[str, object]) -> SeenCrop:
     time = row["time"]
     text = "\0".join(str(row[name]) for name in (ID_FIELD, *_FIELDS))
     mark = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-    return SeenCrop(str(row[ID_FIELD]), str(row["camera"]), time if isinstance(time, float) else None, mark)
+    picture = hash(row["digest"] or row[ID_FIELD])
+    return SeenCrop(str(row[ID_FIELD]), str(row["camera"]), time if isinstance(time, float) else None, mark, picture)
 
 
 def _as_kept(sighting: KeptSighting, kept: Kept) -> KeptSighting:
@@ -162,9 +166,8 @@ def _check_cameras(gallery: Gallery, tracklets: Mapping[str, list[SeenCrop]]) ->
             )
 
 
-def _notes(tracklets: Mapping[str, list[SeenCrop]], singles: list[SeenCrop]) -> list[str]:
+def _notes(tracklets: Mapping[str, list[SeenCrop]], all_crops: list[SeenCrop]) -> list[str]:
     notes = []
-    all_crops = [*singles, *(crop for crops in tracklets.values() for crop in crops)]
     kinds = Counter(crop.time >= TEN_YEARS for crop in all_crops if crop.time is not None)
     if len(kinds) > 1:
         notes.append(
@@ -181,3 +184,20 @@ def _notes(tracklets: Mapping[str, list[SeenCrop]], singles: list[SeenCrop]) -> 
             )
             break
     return notes
+
+
+def _copied_cameras(kept: Kept, all_crops: list[SeenCrop]) -> list[str]:
+    """Return what is to be told of new cameras most of whose pictures are there by another camera's name as well."""
+    known = {sighting.camera for sighting in kept.sightings.values()}
+    new = [crop for crop in all_crops if crop.camera not in known]
+    if not known or not new:
+        return []
+    of_picture = {crop.picture: crop.camera for crop in all_crops if crop.camera in known}
+    sizes = Counter(crop.camera for crop in new)
+    copies = Counter((crop.camera, of_picture[crop.picture]) for crop in new if crop.picture in of_picture)
+    return [
+        f"{number} crops of the new camera {shown(name)} are the same pictures as crops of camera {shown(old)}, and "
+        f"count twice. If {shown(old)} was renamed, forget what is there by its old name (iics forget --camera)."
+        for (name, old), number in sorted(copies.items())
+        if number > sizes[name] / 2
+    ]

@@ -135,6 +135,7 @@ class Kept:
         seen = [
             SeenPerson(each.key, persons[each.key], each.certainty, each.camera, each.first, each.last, each.crop_ids)
             for each in self.sightings.values()
+            if each.person
         ]
         seen.sort(key=lambda each: (each.person, each.first is None, each.first or 0.0, each.key))
         doubts = tuple(

@@ -1,8 +1,9 @@
 """How alike sightings are: their cosine, measured against how alike each is to sightings of others.
 
 A cosine of 0.5 means much for a sighting that stands alone, and little for one in grey that is as near to a hundred
-others. So it is compared with the sighting's own background, a sample of all: with the cosine that 7 % of the background
-of a camera exceed (the level), in units of the tail above it (the scale b). For sightings i and j of cameras c(i), c(j):
+others. So it is compared with the sighting's own background, a sample of all: with the cosine that 7 % of the
+background of a camera exceed (the level), in units of the tail above it (the scale b). For sightings i and j of cameras
+c(i) and c(j):
 
     likeness(i, j) = ((f_i . f_j - level(i, c(j))) / b_i + (f_i . f_j - level(j, c(i))) / b_j) / 2
 

@@ -1,9 +1,9 @@
 """The rule of linking, found without labels: how alike two groups of sightings of one person are.
 
-The sample is linked by average linkage, the most alike groups first. Down to each likeness t the groups have a likeness
-within: the mean, over sightings that are not alone, of their likeness to the others of their group. The threshold is the
-highest t that is no more than `SHARE_OF_WITHIN` of it: groups that are only half as alike as those of one person mostly
-are stay apart. Likeness within does not fall with t as t does, so there is one such place.
+The sample is linked by average linkage, the most alike groups first. Down to each likeness t the groups have a
+likeness within: the mean, over sightings that are not alone, of their likeness to the others of their group. The
+threshold is the highest t that is no more than `SHARE_OF_WITHIN` of it: groups that are only half as alike as sightings
+of one person mostly are stay apart. Likeness within falls more slowly than t, so there is such a place.
 
 What it says of certainty is measured at that threshold: how alike sightings are to their own group, beside how alike to
 the nearest other one.

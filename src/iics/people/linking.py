@@ -36,28 +36,42 @@ def link(
 ) -> Linked:
     """Return which sightings are one person; O(k^2 d) time, memory for 50 pairs of each and twice the features.
 
-    What must stay together wins over times: a tracklet of another's time that a correction joined to it stays joined.
+    A link that a few sightings spoke for may be wrong when more are known. So sightings are linked as if all were new.
+    The parts of an identity that this finds are joined again where their mean likeness still reaches the threshold;
+    with these together all are linked once more. So an identity is split only where its own parts would not be linked
+    today. Never splitting costs ten portions 7 points of F; splitting freely gives twice as many sightings another
+    number (docs/linking.md).
+
+    Corrections win over times: two tracklets of one time that a correction joined stay joined.
 
     Args:
         sightings: k of them: all, or the new ones with their neighbours and all members of these one's identities.
         rule: When groups are one person.
-        initial: Group of each that stays together, e.g. its identity's number; -1 for a new one. None if all are new.
-            Shape (k,).
-        same: Pairs that are one person, by corrections; may join groups. Shape (m, 2).
-        apart: Pairs that are two people, by corrections; the caller has taken out what contradicts `same` and has given
-            groups that a correction splits as separate ones.
+        initial: Identity of each; -1 for a new one. None if all are new. Shape (k,).
+        same: Pairs that are one person, by corrections: they stay together. Shape (m, 2).
+        apart: Pairs that are two people, by corrections; the caller has taken out what contradicts `same`.
         travel: Travel times between cameras; None takes no account of them.
     """
     if len(sightings) == 0:
         return Linked(np.empty(0, np.int64), np.empty(0), ())
     likeness = likeness_of(sightings, rule.background, is_plain=rule.is_plain)
-    together = _together(len(sightings), initial, same)
+    found = candidates(likeness, floor=rule.doubted_from(LEAST_DOUBTED))
     kept_apart = [apart or Apart.none(), at_one_time(sightings)]
     if travel is not None:
         kept_apart.append(too_far(sightings, travel))
-    pairs = np.concatenate([np.stack([together[each.first], together[each.second]], axis=1) for each in kept_apart])
-    found = candidates(likeness, floor=rule.doubted_from(LEAST_DOUBTED))
-    merged = merge(likeness, together, found, pairs[pairs[:, 0] != pairs[:, 1]], threshold=rule.threshold)
+    pairs_apart = np.concatenate([np.stack([each.first, each.second], axis=1) for each in kept_apart])
+
+    def merged_from(groups: IntArray, pairs: IntArray) -> Merged:
+        not_joined = groups[pairs_apart]
+        not_joined = not_joined[not_joined[:, 0] != not_joined[:, 1]]
+        return merge(likeness, groups, pairs, not_joined, threshold=rule.threshold)
+
+    together = _together(len(sightings), same)
+    merged = merged_from(together, found.between(together))
+    if initial is not None and (initial >= 0).any():
+        parts = _parts(initial, merged.labels, together)
+        whole = merged_from(parts, _of_one_identity(initial, parts)).labels
+        merged = merged_from(whole, found.between(whole))
     return Linked(
         number_by_first_appearance(merged.labels),
         _certainty(likeness, merged, rule),
@@ -65,25 +79,46 @@ def link(
     )
 
 
-def _together(num: int, initial: IntArray | None, same: IntArray | None) -> IntArray:
-    """Return the group that each is in for sure, 0..g-1. Shape (num,)."""
-    first, second = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    if initial is not None:
-        old = np.flatnonzero(initial >= 0)
-        _, place, of_old = np.unique(initial[old], return_index=True, return_inverse=True)
-        first.append(old)
-        second.append(old[place][of_old])
-    if same is not None and len(same):
-        first.append(same[:, 0])
-        second.append(same[:, 1])
-    one, other = np.concatenate(first), np.concatenate(second)
-    graph = coo_matrix((np.ones(len(one)), (one, other)), shape=(num, num))
+def _together(num: int, same: IntArray | None) -> IntArray:
+    """Return the group that each is in by corrections, 0..g-1. Shape (num,)."""
+    pairs = np.empty((0, 2), np.int64) if same is None else same
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
     labels: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
     return labels
 
 
+def _parts(initial: IntArray, labels: IntArray, together: IntArray) -> IntArray:
+    """Return the part of each, 0..p-1: sightings of one identity that were linked; what is together; or it alone.
+
+    Args:
+        initial: Identity of each; -1 for a new one. Shape (k,).
+        labels: What was linked. Shape (k,).
+        together: Groups that corrections join. Shape (k,).
+    """
+    old = np.flatnonzero(initial >= 0)
+    of_old = np.unique(np.stack([initial[old], labels[old]]), axis=1, return_inverse=True)[1].reshape(-1)
+    _, place = np.unique(of_old, return_index=True)
+    linked = np.stack([old, old[place][of_old]], axis=1)
+    _, first = np.unique(together, return_index=True)
+    joined = np.stack([np.arange(len(initial)), first[together]], axis=1)
+    return _together(len(initial), np.concatenate([linked, joined]))
+
+
+def _of_one_identity(initial: IntArray, parts: IntArray) -> IntArray:
+    """Return all pairs of parts that have sightings of one identity. Shape (m, 2)."""
+    found = [np.empty((0, 2), np.int64)]
+    old = np.flatnonzero(initial >= 0)
+    held = np.unique(np.stack([initial[old], parts[old]], axis=1), axis=0)
+    several = np.flatnonzero(np.bincount(held[:, 0]) > 1)
+    for identity in several:
+        own = held[held[:, 0] == identity, 1]
+        one, other = np.triu_indices(len(own), 1)
+        found.append(np.stack([own[one], own[other]], axis=1))
+    return np.concatenate(found)
+
+
 def _certainty(likeness: Likeness, merged: Merged, rule: LinkRule) -> DoubleArray:
-    """Return how sure it is that each is of its group, by its mean likeness to the others of it; 1 where it is alone."""
+    """Return how sure it is that each is of its group, by its likeness to the others of it; 1 where it is alone."""
     sizes = merged.sums.sizes[merged.labels].astype(np.float64)
     certainty = rule.certainty(likeness.to_others(merged.labels, merged.sums))
     return np.where(sizes > 1, certainty, 1.0)

@@ -1,9 +1,9 @@
 """Average linkage of groups by mean likeness, without a matrix of all pairs.
 
-Two groups are merged if each is the other's most alike, and their mean likeness reaches a floor; all such pairs of a
-round at once. Average linkage is reducible, so this gives the merges that joining the most alike pair first gives. Only
-pairs of groups with a candidate between them are looked at. With all pairs that reach the floor as candidates that loses
-nothing: a mean reaches the floor only if a pair does.
+Two groups are merged if each is the other's most alike, and their mean likeness reaches a threshold; all such pairs of
+a round at once. Average linkage is reducible, so this gives the merges that joining the most alike pair first gives.
+Only pairs of groups with a candidate between them are looked at. With all pairs that reach the threshold as candidates
+that loses nothing: a mean reaches it only if a pair does.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Candidates:
     first: IntArray
     second: IntArray
     likeness: DoubleArray
+
+    def between(self, groups: IntArray) -> IntArray:
+        """Return the groups of each pair. Shape (m, 2)."""
+        return np.stack([groups[self.first], groups[self.second]], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +78,19 @@ def candidates(likeness: Likeness, *, floor: float) -> Candidates:
     return Candidates(codes // num, codes % num, value[chosen].astype(np.float64))
 
 
-def merge(likeness: Likeness, groups: IntArray, found: Candidates, apart: IntArray, *, threshold: float) -> Merged:
+def merge(likeness: Likeness, groups: IntArray, pairs: IntArray, apart: IntArray, *, threshold: float) -> Merged:
     """Return the groups after all merges of a mean likeness of at least `threshold`.
 
     Args:
         likeness: Of n sightings.
         groups: Group of each, 0..g-1, that stays together. Shape (n,).
-        found: Candidates.
-        apart: Pairs of groups that are never in one. Shape (p, 2).
+        pairs: Of groups that may be merged; those that they become may be, too. Shape (m, 2).
+        apart: Of groups that are never in one. Shape (p, 2).
         threshold: Mean likeness that two groups need.
     """
     num, labels = int(groups.max(initial=-1)) + 1, groups
     sums = likeness.sums(groups, num)
-    first, second = _distinct(groups[found.first], groups[found.second], num)
+    first, second = _distinct(pairs[:, 0], pairs[:, 1], num)
     kept = _is_allowed(first, second, apart, num)
     first, second = first[kept], second[kept]
     value = sums.mean(first, second)

@@ -1,7 +1,8 @@
 """Kept people and what linking found of some sightings -> people as they are from then on.
 
-Identities that were linked into one are merged: the oldest number stays. Sightings of no identity get the number of the
-one that they were linked to, or a new one. Numbers are given in order of time.
+A number stays with the group that most of its sightings were linked into. Identities that were linked into one are
+merged: the oldest number stays. Sightings that were linked away from their number get that of their group, or a new
+one: a split. New numbers are given in order of time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from iics.people.book import Change, PossibleLink
 from iics.people.gathered import Gathered
 from iics.people.kept import Kept, KeptSighting
 from iics.people.linked import Linked
+from iics.people.numbering import home_of_numbers
 from iics.people.settled import counted
 
 _MOST_DOUBTS = 1000
@@ -61,7 +63,8 @@ def with_found(kept: Kept, gathered: Gathered, *, now: float) -> Kept:
 def constraints(kept: Kept, keys: Sequence[str]) -> tuple[IntArray, IntArray, Apart]:
     """Return the identity of each sighting, -1 if it has none; pairs that are one person; pairs that are two.
 
-    Members of an identity are linked together, so one pair stands for two identities that are apart.
+    An identity may be split, so each pair of sightings that a correction keeps apart counts, not only one of two
+    identities.
 
     Args:
         kept: With all sightings.
@@ -75,16 +78,8 @@ def constraints(kept: Kept, keys: Sequence[str]) -> tuple[IntArray, IntArray, Ap
         for other in (*first[1:], *second)
         if first[0] in place and other in place
     ]
-    stands_for: dict[int, int] = {}
-    for at, person in enumerate(initial.tolist()):
-        stands_for.setdefault(person, at)
-
-    def representative(key: str) -> int:
-        at = place[key]
-        return at if initial[at] < 0 else stands_for[int(initial[at])]
-
     pairs = {
-        (representative(a), representative(b))
+        (place[a], place[b])
         for _, first, second in counted(kept, "different")
         for a in first
         if a in place
@@ -105,23 +100,41 @@ def with_links(kept: Kept, keys: Sequence[str], linked: Linked, *, now: float) -
         now: In seconds since 1970.
     """
     persons = kept.persons()
-    groups: dict[int, list[int]] = {}
-    for at, label in enumerate(linked.labels.tolist()):
-        groups.setdefault(label, []).append(at)
-    in_order = sorted(groups.values(), key=lambda group: min(_moment(kept.sightings[keys[at]]) for at in group))
-    highest, changes, sightings = kept.highest, [], dict(kept.sightings)
-    for group in in_order:
-        numbers = sorted({persons[keys[at]] for at in group} - {0})
-        if not numbers:
-            highest += 1
-            numbers = [highest]
-        changes += [Change("merged", number, numbers[0], now) for number in numbers[1:]]
-        for at in group:
-            before = sightings[keys[at]]
-            certainty = round(float(linked.certainty[at]), _CERTAINTY_DIGITS)
-            sightings[keys[at]] = replace(before, person=before.person or numbers[0], certainty=certainty)
+    before = np.array([persons[key] or -1 for key in keys], dtype=np.int64)
+    home = home_of_numbers(linked.labels, before)
+    numbers, highest = _numbers(kept, keys, linked.labels, home)
+    changes = [
+        Change("merged", number, numbers[group], now)
+        for number, group in sorted(home.items())
+        if numbers[group] != number
+    ]
+    led = {change.person: change.into for change in changes}
+    sightings, split = dict(kept.sightings), dict[tuple[int, int], None]()
+    for key, number, label, certainty in zip(
+        keys, before.tolist(), linked.labels.tolist(), linked.certainty, strict=True
+    ):
+        person = sightings[key].person
+        if numbers[label] != led.get(number, number):
+            person = numbers[label]
+            if number > 0:
+                split[number, person] = None
+        sightings[key] = replace(sightings[key], person=person, certainty=round(float(certainty), _CERTAINTY_DIGITS))
+    changes += [Change("split", number, into, now) for number, into in split]
     kept = replace(kept, sightings=sightings, doubts=_doubts(kept, keys, linked))
     return kept.with_setting("highest", highest).with_changes(changes)
+
+
+def _numbers(kept: Kept, keys: Sequence[str], labels: IntArray, home: Mapping[int, int]) -> tuple[dict[int, int], int]:
+    """Return the number of each group: the oldest whose home it is, or a new one in order of time; and the highest."""
+    numbers: dict[int, int] = {}
+    for number, group in home.items():
+        numbers[group] = min(number, numbers.get(group, number))
+    moments: dict[int, tuple[bool, float, str]] = {}
+    for key, label in zip(keys, labels.tolist(), strict=True):
+        moment = _moment(kept.sightings[key])
+        moments[label] = min(moment, moments.get(label, moment))
+    new = sorted((label for label in moments if label not in numbers), key=moments.__getitem__)
+    return numbers | {label: kept.highest + 1 + at for at, label in enumerate(new)}, kept.highest + len(new)
 
 
 def _moved(kept: Kept, gathered: Gathered) -> dict[str, tuple[str, ...]]:

@@ -158,7 +158,7 @@ class PeopleStore:
         with locked(self._texts, self.gallery.uri, what, is_shared=is_shared, patience=patience) as check:
             self._finish()
             changing = Changing(self, check)
-            changing.sweep()
+            changing.sweep_after_kill()
             yield changing
 
     def _commit(self, old: Kept, new: Kept, check: Callable[[], None]) -> bool:
@@ -242,25 +242,29 @@ class Changing:
         # Noted before the first write: whoever comes after a kill then deletes what came of it.
         self.commit(self.kept.with_setting(_UNSWEPT, how))
         self.store.write_vectors(feature_ids, vectors)
+        replaced = _used(self.kept) - _used(new)
         self.commit(new.with_setting(_UNSWEPT, how))
-        return self.sweep()
+        return self._sweep(sorted(replaced))
 
-    def sweep(self) -> bool:
-        """Delete the features that nothing refers to, if that is still to be done; see `commit_features`."""
-        how = self.kept.settings.get(_UNSWEPT)
-        if how is None:
-            return True
-        features = self.store._features
-        used = {each.feature_id for each in self.kept.sightings.values()}
-        used |= {each.feature_id for each in self.kept.centres.values()}
-        unused = [each for each in features.ids() if each not in used]
-        is_gone = not unused
-        if how == _ERASE:
+    def sweep_after_kill(self) -> None:
+        """Delete what a killed `commit_features` left; all features are looked through for it."""
+        if _UNSWEPT in self.kept.settings:
+            used = _used(self.kept)
+            self._sweep([each for each in self.store._features.ids() if each not in used])
+
+    def _sweep(self, unused: list[str]) -> bool:
+        features, is_gone = self.store._features, not unused
+        if self.kept.settings[_UNSWEPT] == _ERASE:
             is_gone = features.erase(unused) and self.store._texts.erase([])
         else:
             features.delete(unused)
         self.commit(replace(self.kept, settings={k: v for k, v in self.kept.settings.items() if k != _UNSWEPT}))
         return is_gone
+
+
+def _used(kept: Kept) -> set[str]:
+    of_centres = {each.feature_id for each in kept.centres.values()}
+    return of_centres | {each.feature_id for each in kept.sightings.values()}
 
 
 def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:

@@ -28,7 +28,7 @@ def at_one_time(sightings: Sightings) -> Apart:
 
 
 def too_far(sightings: Sightings, travel: TravelTimes) -> Apart:
-    """Return the pairs of two cameras that nobody can have been at, by the times: at once, or one so soon after the other.
+    """Return the pairs of two cameras that nobody can have been at, by the times: at once, or so soon afterwards.
 
     Args:
         sightings: Some.
@@ -49,7 +49,7 @@ def too_far(sightings: Sightings, travel: TravelTimes) -> Apart:
 
 
 def _between(sightings: Sightings, before: IntArray, after: IntArray, *, shortest: float) -> IntArray:
-    """Return the pairs of which the second comes sooner after the first than `shortest`, or is there with it. (m, 2)."""
+    """Return the pairs whose second comes sooner than `shortest` after the first, or while it is there. (m, 2)."""
     first, last = sightings.first, sightings.last
     after = after[np.argsort(first[after], kind="stable")]
     longest = float((last[after] - first[after]).max(initial=0.0))

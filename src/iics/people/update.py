@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from iics.people.neighbours import nearest_sightings
 from iics.people.relinking import constraints, touched_since, with_corrections_linked, with_found, with_links
 from iics.people.sightings import Sightings
 from iics.people.store import Changing, PeopleStore
-from iics.people.travel_times import TravelTimes
+from iics.people.travel_times import TravelTimes, learned_travel_times
 
 if TYPE_CHECKING:
     from iics.models.match_thresholds import MatchThresholds
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _RULE, _RULE_FROM = "rule", "rule_from"
 _WRONG_LINKS = "wrong_links"
 _ROWS_AT_ONCE = 4096
+Travel = TravelTimes | Literal["learned"] | None
 _GROWTH = 1.5
 """The rule is found anew when there are so many times the sightings that it was found by."""
 
@@ -73,7 +74,7 @@ def update_people(
     model: ReidModel,
     *,
     wrong_links: float | None = None,
-    travel: TravelTimes | None = None,
+    travel: Travel = None,
     progress: Progress | None = None,
 ) -> UpdateResult:
     """Bring the people of a gallery up to date.
@@ -83,7 +84,8 @@ def update_people(
         model: The gallery's.
         wrong_links: Share of links that may be wrong; None for what was wanted last, or else leaves it to the data.
             Another one than last links all sightings again; who is one person already stays so.
-        travel: Travel times between cameras; None takes no account of them.
+        travel: Travel times between cameras, or "learned" for what confident links say of them: of the people as they
+            are, or at first of what is linked without them. None takes no account of times.
         progress: Called as the work goes on.
 
     Raises:
@@ -104,7 +106,7 @@ def update_people(
 class _Settings:
     thresholds: MatchThresholds | None
     wrong_links: float | None
-    travel: TravelTimes | None
+    travel: Travel
 
 
 def _is_centred(gallery: Gallery, model: ReidModel, kept: Kept) -> bool:
@@ -130,9 +132,7 @@ def _updated(changing: Changing, looked: LookedAt, settings: _Settings, *, is_ce
         keys = sorted(kept.sightings) if is_asked_anew else _to_link(store, kept, looked, touched)
         told = rule.source
         sightings = _sightings(store, kept, keys, looked)
-        initial, same, apart = constraints(kept, keys)
-        linked = link(sightings, rule=rule, initial=initial, same=same, apart=apart, travel=settings.travel)
-        kept = with_links(kept, keys, linked, now=now)
+        kept = _linked(kept, keys, sightings, rule, settings.travel, now=now)
     kept = with_corrections_linked(kept)
     _write(changing, kept, looked)
     return UpdateResult(
@@ -148,6 +148,27 @@ def _updated(changing: Changing, looked: LookedAt, settings: _Settings, *, is_ce
         rule=told,
         notes=looked.notes,
     )
+
+
+def _linked(
+    kept: Kept, keys: Sequence[str], sightings: Sightings, rule: LinkRule, travel: Travel, *, now: float
+) -> Kept:
+    """Return people with the links of some sightings; twice found where travel times have to be learned of them."""
+    initial, same, apart = constraints(kept, keys)
+
+    def linked_by(times: TravelTimes | None) -> Kept:
+        found = link(sightings, rule=rule, initial=initial, same=same, apart=apart, travel=times)
+        return with_links(kept, keys, found, now=now)
+
+    if travel != "learned":
+        return linked_by(travel)
+    times = learned_travel_times(kept.people().seen)
+    after = linked_by(times)
+    if kept.highest == 0:
+        times = learned_travel_times(after.people().seen)
+        if np.nan_to_num(times.shortest).any():
+            after = linked_by(times)
+    return replace(after, travel_times=dict(learned_travel_times(after.people().seen).by_cameras()))
 
 
 def _write(changing: Changing, kept: Kept, looked: LookedAt) -> None:
@@ -181,7 +202,7 @@ def _with_rule(
     num = len(kept.sightings)
     known = kept.settings.get(_RULE)
     if known is not None and not is_anew and num < _GROWTH * kept.settings[_RULE_FROM]:
-        return kept, LinkRule(**known, background=sample.features)
+        return kept, LinkRule(**known, background=sample)
     wrong_links = kept.settings.get(_WRONG_LINKS) if settings.wrong_links is None else settings.wrong_links
     rule = find_rule(sample, num_sightings=num, thresholds=settings.thresholds, wrong_links=wrong_links)
     found = {_RULE: rule.values(), _RULE_FROM: num, _WRONG_LINKS: wrong_links}
