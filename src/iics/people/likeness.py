@@ -2,14 +2,14 @@
 
 A cosine of 0.5 means much for a sighting that stands alone, and little for one in grey that is as near to a hundred
 others. So it is compared with the sighting's own background, a sample of all: with the cosine that 7 % of the
-background of a camera exceed (the level), in units of the tail above it (the scale b). For sightings i and j of cameras
-c(i) and c(j):
+background of a camera reach (the level), in units of the tail above it (the scale b, measured from there to the nearest
+1 %, which may be of the same person; more where there are few people). For sightings i and j of cameras c(i) and c(j):
 
     likeness(i, j) = ((f_i . f_j - level(i, c(j))) / b_i + (f_i . f_j - level(j, c(i))) / b_j) / 2
 
 This is the symmetric score normalisation of speaker verification (Auckenthaler et al., 2000; its adaptive form by
-Cumani et al., 2011), with one cohort for each camera. It asks for no labels; that 7 % of the background may be the
-same person's is borne. Being bilinear, the mean likeness of all pairs of two groups needs only sums over each group.
+Cumani et al., 2011), with one cohort for each camera. It asks for no labels. Being bilinear, the mean likeness of all
+pairs of two groups needs only sums over each group.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from iics.arrays import DoubleArray, FloatArray, IntArray
 from iics.people.sightings import Sightings
@@ -26,8 +27,9 @@ LEAST_BACKGROUND = 50
 """Sightings that a background needs; with fewer, the likeness is the plain cosine."""
 LEAST_OF_CAMERA = 30
 """Sightings of a camera that a level of its own needs; with fewer, it has that of all cameras."""
-_NEAR, _NEAREST = 0.07, 0.01
-"""Shares of the background between which the tail is measured: the very nearest 1 % may be of the same person."""
+LEAST_NEAREST = 0.01
+"""Share of the background that is left out as perhaps of the same person, at least."""
+_NEAR_BY_NEAREST = 7
 _ROWS = 1024
 _LEAST_SCALE = 1e-3
 
@@ -115,20 +117,29 @@ class GroupSums:
 
     def merged(self, groups: IntArray, num_groups: int) -> GroupSums:
         """Return the sums over groups of groups; `groups` is the new group of each. Shape (g,)."""
-        order = np.argsort(groups, kind="stable")
-        starts = np.searchsorted(groups[order], np.arange(num_groups))
-        rows = (np.add.reduceat(a[order], starts) for a in (self.plain, self.weighted, self.levels, self.cameras))
-        return GroupSums(*rows, np.bincount(groups, weights=self.sizes, minlength=num_groups).astype(np.int64))
+        shape = (num_groups, len(groups))
+        membership = csr_matrix((np.ones(len(groups), np.float32), (groups, np.arange(len(groups)))), shape=shape)
+        return GroupSums(
+            membership @ self.plain,
+            membership @ self.weighted,
+            membership @ self.levels,
+            membership @ self.cameras,
+            np.bincount(groups, weights=self.sizes, minlength=num_groups).astype(np.int64),
+        )
 
 
-def likeness_of(sightings: Sightings, background: Sightings, *, is_plain: bool) -> Likeness:
+def likeness_of(
+    sightings: Sightings, background: Sightings, *, is_plain: bool, nearest: float = LEAST_NEAREST
+) -> Likeness:
     """Return what the likeness of sightings is computed from; O(n b d) time, in blocks.
 
     Args:
         sightings: n of them.
         background: A sample of all sightings, b of them; a sighting is not in its own background.
         is_plain: Whether likeness is the plain cosine.
+        nearest: Share of the background that may be of the same person.
     """
+    near = min(_NEAR_BY_NEAREST * nearest, (1 + nearest) / 2)
     num, num_cameras = len(sightings), len(sightings.camera_names)
     weights, levels = np.ones(num, np.float32), np.zeros((num, num_cameras), np.float32)
     if is_plain:
@@ -141,11 +152,11 @@ def likeness_of(sightings: Sightings, background: Sightings, *, is_plain: bool) 
         cosines = sightings.features[rows] @ background.features.T
         is_in = np.flatnonzero(own[rows] >= 0)
         cosines[is_in, own[rows][is_in]] = -np.inf
-        level, nearest = _exceeded_by(cosines, _NEAR), _exceeded_by(cosines, _NEAREST)
-        scale = np.maximum((nearest - level) / math.log(_NEAR / _NEAREST), _LEAST_SCALE)
+        level = _reached_by(cosines, near)
+        scale = np.maximum((_reached_by(cosines, nearest) - level) / math.log(near / nearest), _LEAST_SCALE)
         weights[rows] = 1 / scale
         for camera, chosen in enumerate(columns):
-            of_camera = level if chosen is None else _exceeded_by(cosines[:, chosen], _NEAR)
+            of_camera = level if chosen is None else _reached_by(cosines[:, chosen], near)
             levels[rows, camera] = of_camera / scale
     return Likeness(sightings.features, weights, levels, sightings.camera_ids)
 
@@ -160,7 +171,7 @@ def _columns_by_camera(sightings: Sightings, background: Sightings) -> list[IntA
     return found
 
 
-def _exceeded_by(cosines: FloatArray, share: float) -> FloatArray:
+def _reached_by(cosines: FloatArray, share: float) -> FloatArray:
     """Return the cosine that a share of each row reaches, at least two of them. Shape (rows,)."""
     num = cosines.shape[1]
     rank = max(round(share * num), 2)

@@ -5,6 +5,9 @@ likeness within: the mean, over sightings that are not alone, of their likeness 
 threshold is the highest t that is no more than `SHARE_OF_WITHIN` of it: groups that are only half as alike as sightings
 of one person mostly are stay apart. Likeness within falls more slowly than t, so there is such a place.
 
+Where there are few people, the nearest sightings of each are mostly its own person's, and are no background. How many
+that are is estimated first, by the plain cosine: the clusters with the largest silhouette, which few people make well.
+
 What it says of certainty is measured at that threshold: how alike sightings are to their own group, beside how alike to
 the nearest other one.
 """
@@ -12,18 +15,19 @@ the nearest other one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from iics.arrays import DoubleArray, FloatArray, IntArray
 from iics.clustering.average_linkage import AllPairs
+from iics.clustering.cluster_count import LargestSilhouette
 from iics.clustering.cuts import cut_distance
 from iics.clustering.known import Known
 from iics.clustering.merges import Linkage
 from iics.models.match_thresholds import MatchThresholds
-from iics.people.likeness import LEAST_BACKGROUND, likeness_of
+from iics.people.likeness import LEAST_BACKGROUND, LEAST_NEAREST, likeness_of
 from iics.people.sightings import Sightings
 from iics.people.times_apart import at_one_time
 
@@ -34,6 +38,9 @@ SHARE_OF_WITHIN = 0.55
 PLAIN_THRESHOLD = 0.5
 """Mean cosine that two groups need where there are few sightings and the model has no thresholds."""
 _PLAIN_WIDTH = 0.05
+_MOST_CLUSTERED = 1000
+_ROOM = 1.5
+_MOST_NEAREST = 0.45
 _STRICTEST_RATE = 0.001
 
 
@@ -47,6 +54,7 @@ class LinkRule:
         source: Where the threshold is from, a sentence.
         background: Sightings that stand for all, which likeness is measured against.
         is_plain: Whether likeness is the plain cosine, because there were few sightings.
+        nearest: Share of the background that may be of the same person.
     """
 
     threshold: float
@@ -54,6 +62,7 @@ class LinkRule:
     source: str
     background: Sightings
     is_plain: bool = False
+    nearest: float = LEAST_NEAREST
 
     def certainty(self, likeness: DoubleArray) -> DoubleArray:
         """Return how sure it is that groups so alike are one person, 0 to 1: one half at the threshold."""
@@ -71,6 +80,7 @@ class LinkRule:
             "width": self.width,
             "source": self.source,
             "is_plain": self.is_plain,
+            "nearest": self.nearest,
         }
 
 
@@ -92,10 +102,11 @@ def find_rule(
     """
     if len(sample) < LEAST_BACKGROUND:
         return _plain_rule(sample, thresholds)
-    likeness = likeness_of(sample, sample, is_plain=False).block(slice(0, len(sample)))
+    nearest = _nearest(sample)
+    likeness = likeness_of(sample, sample, is_plain=False, nearest=nearest).block(slice(0, len(sample)))
     np.fill_diagonal(likeness, 0)
     highest = float(likeness.max())
-    distances = np.ascontiguousarray(highest - np.minimum(likeness, likeness.T))
+    distances = (highest - np.minimum(likeness, likeness.T)).astype(np.float32)
     linkage = AllPairs(distances, Known(at_one_time(sample))).linkage()
     heights = highest - linkage[:, 2]
     threshold = _threshold(linkage, heights)
@@ -103,8 +114,24 @@ def find_rule(
     own, other = _own_and_other(likeness, groups)
     width = _width(own - threshold, other - threshold)
     of = f"{len(sample):,} sightings" + (f" of {num_sightings:,}" if (num_sightings or 0) > len(sample) else "")
-    rule = LinkRule(threshold, width, f"A likeness of {threshold:.2f}, found without labels by {of}.", sample)
+    rule = LinkRule(
+        threshold, width, f"A likeness of {threshold:.2f}, found without labels by {of}.", sample, nearest=nearest
+    )
     return rule if wrong_links is None else _with_fewer_wrong(rule, own, wrong_links)
+
+
+def _nearest(sample: Sightings) -> float:
+    """Return the share of sightings that may be of one person: half as many again as a sighting's cluster has."""
+    num = min(len(sample), _MOST_CLUSTERED)
+    features = sample.features[np.arange(num) * len(sample) // num]
+    matrix = (1 - features @ features.T).astype(np.float32)
+    np.fill_diagonal(matrix, 0)
+    distances = AllPairs(np.minimum(matrix, matrix.T), Known(most_clusters=num - 1))
+    count = LargestSilhouette()
+    seen = count.look(distances, None)
+    sizes = np.bincount(count.cluster(distances, seen, min_number=2)).astype(np.float64)
+    share = float((sizes**2).sum()) / num**2
+    return float(np.clip(_ROOM * share, LEAST_NEAREST, _MOST_NEAREST))
 
 
 def _plain_rule(sample: Sightings, thresholds: MatchThresholds | None) -> LinkRule:
@@ -174,4 +201,4 @@ def _with_fewer_wrong(rule: LinkRule, own: DoubleArray, wrong_links: float) -> L
     enough = np.flatnonzero(wrong <= wrong_links)
     threshold = max(rule.threshold, float(own[enough[-1]]) if len(enough) else float(own[0]) if len(own) else 0.0)
     source = f"{rule.source[:-1]}; {threshold:.2f} for at most {100 * wrong_links:g} % wrong links."
-    return LinkRule(threshold, rule.width, source, rule.background)
+    return replace(rule, threshold=threshold, source=source)

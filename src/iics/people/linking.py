@@ -54,7 +54,7 @@ def link(
     """
     if len(sightings) == 0:
         return Linked(np.empty(0, np.int64), np.empty(0), ())
-    likeness = likeness_of(sightings, rule.background, is_plain=rule.is_plain)
+    likeness = likeness_of(sightings, rule.background, is_plain=rule.is_plain, nearest=rule.nearest)
     found = candidates(likeness, floor=rule.doubted_from(LEAST_DOUBTED))
     kept_apart = [apart or Apart.none(), at_one_time(sightings)]
     if travel is not None:

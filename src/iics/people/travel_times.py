@@ -106,7 +106,8 @@ def read_travel_times(path: Path, cameras: Sequence[str]) -> TravelTimes:
         for name in (one, other):
             if name not in times.names:
                 raise PeopleError(
-                    f"{place}: no camera of this gallery is called {name!r}; it has {', '.join(natural_order(cameras))}."
+                    f"{place}: no camera of this gallery is called {name!r}; it has "
+                    f"{', '.join(natural_order(cameras))}."
                 )
         at = times.names.index(one), times.names.index(other)
         if not np.isnan(times.shortest[at]):
