@@ -52,19 +52,26 @@ def main() -> None:
             correct(browser, truth, num_corrections, model.camera_means)
             people = browser.now()[0]
             print(f"after {num_corrections} corrections: {told(people, truth)}")
-            splits = [each for each in people.corrections if each.kind == "different"]
-            if not splits:
-                sys.exit("No question was answered no: give more corrections.")
             for number in range(1, num_reruns + 1):
+                before = len(browser.now()[0].changes)
                 update_people(gallery, model)
                 people = browser.now()[0]
-                person_of = {seen.key: seen.person for seen in people.seen}
-                broken = [
-                    each.number
-                    for each in splits
-                    if {person_of[key] for key in each.first} & {person_of[key] for key in each.second}
-                ]
-                print(f"rerun {number}: {told(people, truth)}; broken corrections: {broken or 'none'}")
+                print(f"rerun {number}: {told(people, truth)}; broken corrections: {broken(people) or 'none'}")
+                for change in people.changes[before:]:
+                    print(f"  {change.kind}: {change.person} to {change.into}")
+
+
+def broken(people: People) -> list[int]:
+    """Return the numbers of corrections that people do not hold to."""
+    person_of = {seen.key: seen.person for seen in people.seen}
+    sides = {
+        each: [{person_of[key] for key in keys} for keys in (each.first, each.second)] for each in people.corrections
+    }
+    return [
+        each.number
+        for each, (first, second) in sides.items()
+        if (len(first | second) > 1 if each.kind == "same" else first & second)
+    ]
 
 
 def correct(browser: PeopleBrowser, truth: Mapping[str, int], wanted: int, camera_means: CameraMeans | None) -> None:

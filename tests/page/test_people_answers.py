@@ -57,7 +57,8 @@ def test_yes_makes_two_identities_one_and_undo_makes_them_two_again(window):
     assert done.text == "Joined: person 2 is now person 1."
     assert window.persons() == {**{n: keys for n, keys in before.items() if n != 2}, 1: {"t00", "t01", "t02"}}
     (correction,) = window.browser.store.read().corrections
-    assert (correction.kind, correction.first, correction.second, correction.by) == ("same", ("t00",), ("t02",), "ada")
+    assert (correction.kind, set(correction.first), correction.second) == ("same", {"t00", "t01"}, ("t02",))
+    assert correction.by == "ada"
     assert window.browsing.made == (1,)
     done = window.tell("undo", number="1")
     assert (done.text, done.focus) == ("Correction 1 is undone.", 2)
@@ -97,6 +98,33 @@ def test_yes_to_a_sighting_keeps_it_and_answers_the_question(window):
     window.tell("yes", **window.about(3), own="t20", theirs="t10", other="")
     assert window.persons() == before
     assert window.browser.now()[1][3].questions == ()
+
+
+def test_who_was_joined_wrongly_is_split_off_and_the_others_stay_joined(window):
+    window.tell("join", **window.about(5), number="6")
+    done = window.tell("split", **window.about(5), keys=["t40", "t41"])
+    assert done.text == "Split: 2 sightings of person 5 are now person 8. What correction 1 said holds for the others."
+    assert (window.persons()[5], window.persons()[8]) == ({"t30", "t31", "t32", "t42"}, {"t40", "t41"})
+    says = [
+        (each.kind, {*each.first, *each.second})
+        for each in window.browser.store.read().corrections
+        if not each.is_undone
+    ]
+    assert says[:2] == [("same", {"t40", "t41"}), ("same", {"t30", "t31", "t32", "t42"})]
+    assert window.browsing.made == (2, 3, 4)
+    for _ in range(3):
+        window.tell("undo", number=str(window.browsing.made[-1]))
+    assert window.browsing.made == ()
+
+
+def test_one_of_those_told_apart_is_joined_and_the_others_stay_apart(window):
+    window.tell("no", **window.about(5, 6), own="t30", theirs="t40")
+    window.tell("split", **window.about(5), keys=["t30"])
+    done = window.tell("join", **window.about(8), number="6")
+    assert done.text == "Joined: person 8 is now person 6. What correction 1 said holds for the others."
+    assert window.persons()[6] == {"t30", "t40", "t41", "t42"}
+    with pytest.raises(PeopleError, match="contradicts correction"):
+        window.tell("join", **window.about(5), number="6")
 
 
 def test_an_old_number_leads_to_the_one_it_has_now(window):
@@ -166,7 +194,7 @@ def test_who_corrected_what_is_noted(people_gallery, tmp_path):
         ("people-split", "ada"),
         ("people-undo", "ada"),
     ]
-    assert (lines[0]["first"], lines[0]["second"]) == (["t00"], ["t02"])
+    assert (sorted(lines[0]["first"]), lines[0]["second"], lines[0]["persons"]) == (["t00", "t01"], ["t02"], ["1", "2"])
     assert (lines[1]["first"], lines[1]["persons"], lines[2]["correction"]) == (["t30"], ["5"], 2)
 
 

@@ -8,10 +8,11 @@ const chosen = () => all('.iics-sight[aria-pressed="true"]', card() || element);
 
 const show = (node) => node && node.scrollIntoView({ block: 'nearest', behavior: 'instant' });
 const mark = () => {
-  all('[data-here]').forEach((node) => node.removeAttribute('data-here'));
+  all('[data-here]').forEach((node) => { node.removeAttribute('data-here'); node.removeAttribute('aria-current'); });
   const here = card();
   if (!here) return;
   here.setAttribute('data-here', '');
+  here.setAttribute('aria-current', 'true');
   const questions = all('.iics-ask-one', here);
   const one = questions.find((each) => each.dataset.question === question) || questions[0];
   question = one ? one.dataset.question : '';

@@ -10,6 +10,7 @@ from iics.errors import SettingsError
 from iics.page.audit_log import AuditLog
 from iics.page.lookalikes import Lookalikes
 from iics.page.people_browser import Browsing, PeopleBrowser
+from iics.page.people_narrowing import Narrowed, narrowed_by_join, narrowed_by_split
 from iics.page.people_questions import Identity, Question, present_numbers
 from iics.page.visitors import Visitor
 from iics.people import correcting
@@ -77,27 +78,13 @@ class PeopleAnswers:
 
     def _join(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         identity, own, others = self._asked(told)
-        if len(others) == 1:  # about a sighting: with any other one of its identity
-            theirs = self._key(told, "theirs", identity)
-            return self._same(
-                visitor, browsing, [own], [theirs], f"Kept: the sighting stays with person {identity.number}."
-            )
-        other = others[1]
-        text = _joined(identity, other)
-        return self._same(visitor, browsing, [own], [self._key(told, "theirs", other)], text)
-
-    def _set_apart(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
-        identity, own, others = self._asked(told)
-        if len(others) == 1:
-            return self._split_off(visitor, browsing, identity, [own])
-        other = others[1]
-        theirs = self._key(told, "theirs", other)
-        self._note(visitor, "people-different", [own], [theirs], persons=[identity.number, other.number])
-        correction = correcting.set_apart(self._store, [own], [theirs], by=visitor.user)
-        text = f"Told apart: person {identity.number} and person {other.number} are two people."
-        # Who else looks alike goes on being asked.
-        alike = tuple(each for each in browsing.alike if {each.own, each.theirs} != {own, theirs})
-        return Done(_made(browsing, correction.number, alike), text)
+        if len(others) > 1:
+            return self._one_person(visitor, browsing, identity, others[1])
+        # About a sighting: one other ties it to its identity.
+        theirs = self._key(told, "theirs", identity)
+        self._note(visitor, "people-same", [own], [theirs], persons=[identity.number])
+        correction = correcting.join(self._store, [own], [theirs], by=visitor.user)
+        return Done(_made(browsing, correction.number), f"Kept: the sighting stays with person {identity.number}.")
 
     def _join_number(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         people, identities = self._browser.now()
@@ -107,16 +94,30 @@ class PeopleAnswers:
             raise SettingsError(f"There is no person {wanted}.")
         if other.number == identity.number:
             raise SettingsError(f"That is person {wanted} already.")
-        own, theirs = identity.sightings[0].key, other.sightings[0].key
-        done = self._same(visitor, browsing, [own], [theirs], _joined(identity, other))
+        done = self._one_person(visitor, browsing, identity, other)
         return replace(done, focus=min(identity.number, other.number))
 
-    def _same(
-        self, visitor: Visitor, browsing: Browsing, first: Sequence[str], second: Sequence[str], text: str
-    ) -> Done:
-        self._note(visitor, "people-same", first, second)
+    def _one_person(self, visitor: Visitor, browsing: Browsing, one: Identity, other: Identity) -> Done:
+        """Say that two identities are one person: all their sightings, so that linking does not part them again."""
+        first, second = _keys(one), _keys(other)
+        self._note(visitor, "people-same", first, second, persons=[one.number, other.number])
+        browsing, anew = self._narrowed(visitor, browsing, narrowed_by_join(self._browser.now()[0], first, second))
         correction = correcting.join(self._store, first, second, by=visitor.user)
-        return Done(_made(browsing, correction.number), text)
+        text = f"Joined: person {max(one.number, other.number)} is now person {min(one.number, other.number)}."
+        return Done(_made(browsing, correction.number), text + anew)
+
+    def _set_apart(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
+        identity, own, others = self._asked(told)
+        if len(others) == 1:
+            return self._split_off(visitor, browsing, identity, [own])
+        other = others[1]
+        first, second = _keys(identity), _keys(other)
+        self._note(visitor, "people-different", first, second, persons=[identity.number, other.number])
+        correction = correcting.set_apart(self._store, first, second, by=visitor.user)
+        text = f"Told apart: person {identity.number} and person {other.number} are two people."
+        # Who else looks alike goes on being asked.
+        alike = tuple(each for each in browsing.alike if each.other != other.number)
+        return Done(_made(browsing, correction.number, alike), text)
 
     def _split(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         identity = self._identity(self._browser.now()[1], told, "person", "version")
@@ -129,6 +130,8 @@ class PeopleAnswers:
 
     def _split_off(self, visitor: Visitor, browsing: Browsing, identity: Identity, keys: list[str]) -> Done:
         self._note(visitor, "people-split", keys, [], persons=[identity.number])
+        staying = [key for key in _keys(identity) if key not in keys]
+        browsing, anew = self._narrowed(visitor, browsing, narrowed_by_split(self._browser.now()[0], keys, staying))
         number = correcting.split(self._store, keys, by=visitor.user)
         changes = self._browser.now()[0].changes
         made = next(change.correction for change in changes if (change.kind, change.into) == ("split", number))
@@ -136,10 +139,26 @@ class PeopleAnswers:
         if identity.number in numbers:
             numbers.insert(numbers.index(identity.number) + 1, number)
         count = f"{len(keys)} sighting{'' if len(keys) == 1 else 's'}"
-        text = f"Split: {count} of person {identity.number} {'is' if len(keys) == 1 else 'are'} now person {number}."
+        text = (
+            f"Split: {count} of person {identity.number} {'is' if len(keys) == 1 else 'are'} now person {number}."
+            + anew
+        )
         people, identities = self._browser.now()
         alike = self._lookalikes.of(identities[number], people)[:_ASKED_AFTER_A_SPLIT]
         return Done(_made(replace(browsing, numbers=tuple(numbers)), made, alike), text, number if alike else 0)
+
+    def _narrowed(self, visitor: Visitor, browsing: Browsing, narrowed: Sequence[Narrowed]) -> tuple[Browsing, str]:
+        """Make corrections anew without what is said now; return what the window made, and a sentence."""
+        for each in narrowed:
+            say = correcting.join if each.correction.kind == "same" else correcting.set_apart
+            # First the new ones: what was corrected stays so all the time.
+            new = [say(self._store, *sides, by=each.correction.by).number for sides in each.instead]
+            self._audit.note("people-undo", visitor, correction=each.correction.number, instead=list(map(str, new)))
+            correcting.undo(self._store, each.correction.number)
+            made = [number for number in browsing.made if number != each.correction.number]
+            browsing = replace(browsing, made=(*made, *new))
+        numbers = " and ".join(str(each.correction.number) for each in narrowed)
+        return browsing, f" What correction {numbers} said holds for the others." if narrowed else ""
 
     def _undo(self, visitor: Visitor, browsing: Browsing, told: Told) -> Done:
         number = whole(told, "number")
@@ -222,5 +241,5 @@ def _next(browsing: Browsing) -> Browsing:
     return replace(browsing, answers=browsing.answers + 1)
 
 
-def _joined(one: Identity, other: Identity) -> str:
-    return f"Joined: person {max(one.number, other.number)} is now person {min(one.number, other.number)}."
+def _keys(identity: Identity) -> list[str]:
+    return [seen.key for seen in identity.sightings]

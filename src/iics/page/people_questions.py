@@ -131,9 +131,9 @@ def said_apart(people: People) -> frozenset[frozenset[int]]:
 
 
 def _confirmed(people: People) -> frozenset[str]:
-    """Return the sightings that somebody said to be of their person."""
+    """Return the sightings of which somebody said, of each by itself, whose they are."""
     said = [each for each in people.corrections if each.kind == "same" and not each.is_undone]
-    return frozenset(key for each in said for key in (*each.first, *each.second))
+    return frozenset(side[0] for each in said for side in (each.first, each.second) if len(side) == 1)
 
 
 def _changed(people: People, person_of: Mapping[str, int]) -> dict[int, float]:

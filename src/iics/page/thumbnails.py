@@ -71,7 +71,10 @@ class CropPictures:
 
     def __call__(self, crop_ids: Iterable[str]) -> dict[str, str | None]:
         """Return the picture of each crop as a `data:` address; None where the crop or its file is gone."""
-        rows = self._gallery.rows_by_id(sorted(set(crop_ids)))
+        wanted = sorted(set(crop_ids))
+        rows = self._gallery.rows_by_id(wanted)
+        for gone in set(wanted) - rows.keys():
+            self._kept.pop(gone, None)
         new = [Match.from_row(row) for crop_id, row in rows.items() if self._kept.get(crop_id) is None]
         found = {crop_id: self._kept.get(crop_id) for crop_id in rows} | match_thumbnails(new)
         for crop_id, picture in found.items():
