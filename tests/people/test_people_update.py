@@ -7,8 +7,8 @@ import pytest
 
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
-from iics.people import travel_times, update
-from iics.people.correcting import split, undo
+from iics.people import neighbours, travel_times, update
+from iics.people.correcting import split
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
 from tests.gallery.conftest import model_of
@@ -65,10 +65,7 @@ def test_a_tracklet_that_goes_on_keeps_its_number(store, gallery, model, numbers
     assert store.read().seen[0].crop_ids == ("a1", "a2", "a9")
 
 
-def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store, gallery, model, numbers, monkeypatch):
-    split(store, ["t2"])
-    undo(store, 1)  # merged back already, so linking finds nothing to do
-    assert numbers(store) == PEOPLE
+def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store, gallery, model, numbers):
     between = feature_of("a1", 0) + feature_of("c1", 2)
     rows = [{**gallery.rows_by_id(["c1"])["c1"], "crop_id": "x1", "path": "/crops/x1"}]
     gallery.write(rows, (between / np.linalg.norm(between))[None])
@@ -82,7 +79,7 @@ def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store,
 def test_a_split_survives_ten_reruns_with_more_of_the_same_person(store, gallery, model, numbers):
     new = split(store, ["t2"])
     for number in range(10):
-        write(gallery, [(f"more{number}", 0, "stairs", 400.0 + number, None)])
+        write(gallery, [(f"more{number}", 0, "stairs", 400.0 + number, None)])  # nearest to both
         update_people(gallery, model)
         people = numbers(store)
         assert "t2" in people[new]
@@ -153,6 +150,17 @@ def test_a_broken_tracklet_counts_as_crops_by_themselves_and_stays_so(store, gal
     assert ["x0", "x1"] in people
     assert ["x2", "x3"] in people
     assert update_people(gallery, model).num_new == 0
+
+
+def test_the_database_and_blocks_find_the_same_nearest(store, monkeypatch):
+    kept = store.kept()
+    keys = sorted(kept.sightings)
+    queries = np.stack([feature_of("q1", 0), feature_of("q2", 1)])
+    monkeypatch.setattr(neighbours, "NEAREST", 2)
+    by_database = neighbours.nearest_sightings(store, kept, keys, queries)
+    monkeypatch.setattr(neighbours, "_FEW", 0)
+    monkeypatch.setattr(neighbours, "_KEPT_AT_ONCE", 2)
+    assert neighbours.nearest_sightings(store, kept, keys, queries) == by_database == {"t1", "t2", "b2", "t3"}
 
 
 def test_travel_times_are_learned_from_the_people_that_there_are_and_kept(store, gallery, model, monkeypatch):
