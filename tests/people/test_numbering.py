@@ -15,7 +15,8 @@ def test_group_may_be_the_home_of_several_numbers():
     assert home([0, 0, 0], [5, 3, -1]) == {3: 0, 5: 0}
 
 
-def test_first_group_is_the_home_on_a_tie():
+def test_group_with_fewer_others_is_the_home_on_a_tie_and_then_the_first():
+    assert home([0, 1, 0], [5, 5, 3]) == {3: 0, 5: 1}
     assert home([0, 1], [5, 5]) == {5: 0}
 
 

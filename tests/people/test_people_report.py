@@ -14,7 +14,7 @@ from iics.people.doubtful_links import MOST_LINKS, drawn_crops
 from iics.people.report import check_report_path, people_html, write_people_report
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00:00
-PICTURE = "data:image/jpeg;base64,AAAA"
+PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 SEEN = (
     SeenPerson("t1", 1, 0.9, "lobby", EIGHT, EIGHT + 10, ("a", "b", "c", "d", "e")),
     SeenPerson("t2", 1, 0.4, "yard", EIGHT + 130, EIGHT + 140, ("f",)),
@@ -145,3 +145,17 @@ def test_pictures_of_the_crops_are_read_from_their_files(tmp_path):
     assert asked == drawn_crops(PEOPLE)
     assert "<h1>people.db</h1>" in html
     assert html.count('src="data:image/jpeg;base64,') == 2  # f stands in both lists, g is gone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_the_page_without_a_complaint_and_without_scrolling_sideways(tmp_path, chromium, width):
+    (tmp_path / "people.html").write_text(page(f=PICTURE, g=PICTURE))
+    opened = chromium.new_page(viewport={"width": width, "height": 800})
+    said = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.goto((tmp_path / "people.html").as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    assert opened.locator("section.link").count() == 2
+    assert said == []
+    opened.close()

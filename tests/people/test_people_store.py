@@ -19,20 +19,26 @@ from iics.people.correcting import join, split
 from iics.people.kept import KeptSighting
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
+from tests.gallery.conftest import model_of
 from tests.people.conftest import PEOPLE, write
 
 
 def test_a_gallery_without_people_says_how_to_find_them(gallery):
-    with Gallery.open_or_create(gallery.uri, model=_model(gallery), collection="other") as other:
+    with Gallery.open_or_create(gallery.uri, model=model_of(0), collection="other") as other:
         assert not PeopleStore.exists(other)
         with pytest.raises(PeopleError, match=r"has no people yet; `iics people .*` finds them"):
             PeopleStore.open(other)
 
 
-def _model(gallery):
-    from tests.gallery.conftest import model_of
-
-    return model_of(0)
+def test_people_of_another_model_are_refused(store, gallery):
+    gallery.opened.client.drop_collection(gallery.collection)
+    with (
+        Gallery.open_or_create(gallery.uri, model=model_of(1)) as other,
+        pytest.raises(
+            PeopleError, match=r"were found by features of model .*, and the gallery now holds those of model"
+        ),
+    ):
+        PeopleStore.open(other)
 
 
 def test_the_collections_of_people_are_no_galleries(store, gallery):
@@ -80,9 +86,9 @@ def killed_at(number, client, patch):
     return seen
 
 
-def _killed(folder, number, action):
+def _killed(gallery, number, action):
     """Do something to people until the n-th write; return whether it was killed."""
-    with Gallery.open(str(folder)) as gallery, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         killed_at(number, gallery.opened.client, patch)
         try:
             action(gallery)
@@ -91,50 +97,36 @@ def _killed(folder, number, action):
     return False
 
 
-def _split(gallery):
-    split(PeopleStore.open(gallery), ["t2"])
-
-
-def test_a_split_killed_at_any_write_is_whole_or_not_there(folder, linked_plainly, numbers):
+def test_a_split_killed_at_any_write_is_whole_or_not_there(gallery, linked_plainly, numbers):
     found = []
     for number in range(1, 100):
-        was_killed = _killed(folder, number, _split)
-        with Gallery.open(str(folder)) as gallery:
-            store = PeopleStore.open(gallery)
-            now, corrections = numbers(store), store.read().corrections
-            found.append(now)
-            new = max(now)
-            if len(corrections) == 0:
-                assert now == PEOPLE
-            else:
-                assert now == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], new: ["t2"]}
-                break
-        assert was_killed
-    assert len(found) >= 3
-    assert was_killed
-    with Gallery.open(str(folder)) as gallery:  # whoever comes next carries it out, and is not locked out
+        assert _killed(gallery, number, lambda gallery: split(PeopleStore.open(gallery), ["t2"]))
         store = PeopleStore.open(gallery)
-        join(store, ["c1"], ["b2"])
-        assert numbers(store) == {1: ["t1"], 2: ["b2", "c1", "t3"], 4: ["t2"]}
-        assert store._texts.texts_of(["plan"]) == {}
+        found.append(numbers(store))
+        if store.read().corrections:
+            break
+        assert found[-1] == PEOPLE
+    assert len(found) >= 3
+    assert found[-1] == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], 4: ["t2"]}
+    assert "plan" in store._texts.texts_of(["plan"])
+    join(store, ["c1"], ["b2"])  # whoever comes next carries it out
+    assert numbers(store) == {1: ["t1"], 2: ["b2", "c1", "t3"], 4: ["t2"]}
+    assert store._texts.texts_of(["plan"]) == {}
 
 
-def test_an_update_killed_at_any_write_ends_as_one_that_was_not(folder, model, linked_plainly, numbers):
-    crops = [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None), ("b9", 1, "door", 111.0, 3)]
-    with Gallery.open(str(folder)) as gallery:
-        write(gallery, crops)
+def test_an_update_killed_at_any_write_ends_as_one_that_was_not(gallery, model, linked_plainly, numbers):
+    write(gallery, [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None), ("b9", 1, "door", 111.0, 3)])
+    after = {1: ["t1", "t2", "t4"], 2: ["b2", "t3"], 3: ["c1"], 4: ["d1"]}
     for number in range(1, 100):
-        was_killed = _killed(folder, number, lambda gallery: update_people(gallery, model))
-        with Gallery.open(str(folder)) as gallery:
-            found = numbers(PeopleStore.open(gallery))
-            assert found in (PEOPLE, {1: ["t1", "t2", "t4"], 2: ["b2", "t3"], 3: ["c1"], 4: ["d1"]})
+        was_killed = _killed(gallery, number, lambda gallery: update_people(gallery, model))
+        assert numbers(PeopleStore.open(gallery)) in (PEOPLE, after)
         if not was_killed:
             break
     assert number > 4
-    with Gallery.open(str(folder)) as gallery:
-        store = PeopleStore.open(gallery)
-        assert update_people(gallery, model).num_new == 0
-        assert sorted(store._features.ids()) == sorted(each.feature_id for each in store.kept().sightings.values())
+    store = PeopleStore.open(gallery)
+    assert numbers(store) == after
+    assert update_people(gallery, model).num_new == 0
+    assert sorted(store._features.ids()) == sorted(each.feature_id for each in store.kept().sightings.values())
 
 
 def test_only_one_at_a_time_changes_people(store):

@@ -8,7 +8,7 @@ import pytest
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
 from iics.people import neighbours, travel_times, update
-from iics.people.correcting import split, undo
+from iics.people.correcting import split
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
 from tests.gallery.conftest import model_of
@@ -65,10 +65,7 @@ def test_a_tracklet_that_goes_on_keeps_its_number(store, gallery, model, numbers
     assert store.read().seen[0].crop_ids == ("a1", "a2", "a9")
 
 
-def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store, gallery, model, numbers, monkeypatch):
-    split(store, ["t2"])
-    undo(store, 1)  # merged back already, so linking finds nothing to do
-    assert numbers(store) == PEOPLE
+def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store, gallery, model, numbers):
     between = feature_of("a1", 0) + feature_of("c1", 2)
     rows = [{**gallery.rows_by_id(["c1"])["c1"], "crop_id": "x1", "path": "/crops/x1"}]
     gallery.write(rows, (between / np.linalg.norm(between))[None])
@@ -82,7 +79,7 @@ def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store,
 def test_a_split_survives_ten_reruns_with_more_of_the_same_person(store, gallery, model, numbers):
     new = split(store, ["t2"])
     for number in range(10):
-        write(gallery, [(f"more{number}", 0, "stairs", 400.0 + number, None)])
+        write(gallery, [(f"more{number}", 0, "stairs", 400.0 + number, None)])  # nearest to both
         update_people(gallery, model)
         people = numbers(store)
         assert "t2" in people[new]
@@ -128,18 +125,18 @@ def test_a_tracklet_that_lasts_for_days_is_told(store, gallery, model):
     assert note.startswith("Tracklet 1 of camera door lasts 72 hours: its times are out of order")
 
 
-def test_ten_portions_give_the_numbers_of_all_at_once(made, model, tmp_path, linked_plainly, numbers):
-    crops = [(f"p{k}", k % 4, ("door", "hall")[k % 2], 1000.0 + k, None) for k in range(40)]
+def test_portions_give_the_numbers_of_all_at_once(made, model, tmp_path, linked_plainly, numbers):
+    crops = [(f"p{k}", k % 4, ("door", "hall")[k % 2], 1000.0 + k, None) for k in range(16)]
     found = []
-    for name, portions in (("once", 1), ("portions", 10)):
+    for name, portions in (("once", 1), ("portions", 4)):
         with Gallery.open(shutil.copytree(made, tmp_path / f"{name}.db").as_posix()) as gallery:
             for portion in range(portions):
-                write(gallery, crops[portion * 40 // portions : (portion + 1) * 40 // portions])
+                write(gallery, crops[portion * 16 // portions : (portion + 1) * 16 // portions])
                 update_people(gallery, model)
             found.append(numbers(PeopleStore.open(gallery)))
     assert found[0] == found[1]
     assert len(found[0]) == 4
-    assert len(found[0][4]) == 10
+    assert len(found[0][4]) == 4
 
 
 def test_a_broken_tracklet_counts_as_crops_by_themselves_and_stays_so(store, gallery, model, numbers):

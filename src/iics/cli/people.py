@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
     from iics.models.reid_model import ReidModel
     from iics.people.store import PeopleStore
-    from iics.people.travel_times import TravelTimes
+    from iics.people.update import Travel
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class PeopleCommand:
     gallery: tyro.conf.Positional[str]
     """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
     wrong_links: Annotated[float, number(0, 0.5, above=True)] | None = None
-    """Share of links that may be wrong, e.g. 0.02, as far as that can be told without labels. By default the threshold
-    is taken from the model's file and from the gallery's own crops."""
-    travel_times: str = "on"
-    """Whether the time that people take from one camera to another keeps sightings apart: on learns it from people as
-    they stand, where crops have times; off; or a table (CSV) with the columns from, to and seconds, the shortest time
+    """Share of links that may be wrong, e.g. 0.02, as far as that can be told without labels. It makes links stricter,
+    never looser than they are without it; the gallery keeps it for later runs."""
+    travel_times: str = "off"
+    """Whether the time that people take from one camera to another keeps sightings apart: off; on learns it from links
+    that are sure, where crops have times; or a table (CSV) with the columns from, to and seconds, the shortest time
     that anybody needs. It is never a reason for a link."""
     table: Path | None = None
     """Write a row for each sighting here (.csv or .parquet): person, camera, tracklet, from, to, certainty."""
@@ -135,7 +135,7 @@ def _update(
     command: PeopleCommand,
     gallery: Gallery,
     model: ReidModel | None,
-    travel: TravelTimes | None,
+    travel: Travel,
     *,
     is_after_corrections: bool = False,
 ) -> None:
@@ -151,17 +151,13 @@ def _update(
         print(line)
 
 
-def _travel_times(wanted: str, gallery: Gallery) -> TravelTimes | None:
-    """Return travel times: learned from people as they stand, or of a table; None if there are none, or none wanted."""
-    from iics.people.store import PeopleStore
-    from iics.people.travel_times import learned_travel_times, read_travel_times
+def _travel_times(wanted: str, gallery: Gallery) -> Travel:
+    """Return travel times: to be learned, of a table, or none."""
+    from iics.people.travel_times import read_travel_times
 
-    if wanted not in ("on", "off"):
-        return read_travel_times(expanded(wanted), gallery.camera_names())
-    if wanted == "off" or not PeopleStore.exists(gallery):
-        return None
-    with PeopleStore.open(gallery) as store:
-        return learned_travel_times(store.read().seen)
+    if wanted in ("on", "off"):
+        return "learned" if wanted == "on" else None
+    return read_travel_times(expanded(wanted), gallery.camera_names())
 
 
 def _correct(command: PeopleCommand, store: PeopleStore) -> bool:

@@ -8,7 +8,7 @@ from iics.arrays import IntArray
 
 
 def home_of_numbers(labels: IntArray, initial: IntArray) -> dict[int, int]:
-    """Return the group of each number, by number: it has the most sightings of it; on a tie the first such group.
+    """Return the group of each number, by number: it has the most sightings of it; on a tie the fewest of others.
 
     A group may be the home of several numbers: these identities are merged, and the lowest number, the oldest, stays. A
     group that is the home of none gets a new one.
@@ -19,5 +19,6 @@ def home_of_numbers(labels: IntArray, initial: IntArray) -> dict[int, int]:
     """
     old = initial >= 0
     pairs, shared = np.unique(np.stack([initial[old], labels[old]]), axis=1, return_counts=True)
-    order = np.lexsort((-pairs[1], shared))  # the last one of a number is its home
+    others = np.bincount(labels[old], minlength=1)[pairs[1]] - shared
+    order = np.lexsort((-pairs[1], -others, shared))  # the last one of a number is its home
     return {int(pairs[0, pair]): int(pairs[1, pair]) for pair in order}
