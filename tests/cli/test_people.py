@@ -132,6 +132,14 @@ def test_new_crops_join_the_people_that_there_are_or_found_new_ones(home, iics):
     }
 
 
+def test_another_share_of_wrong_links_links_everybody_again_and_stays(home, iics):
+    lines = said(iics("people", "people.db", "--wrong-links", "0.3"))
+    assert lines[0] == "No sighting is new; people were linked again."
+    assert lines[-1] == ALL_THREE
+    assert said(iics("people", "people.db", "--wrong-links", "0.3")) == ["Nothing is new.", ALL_THREE]
+    assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
+
+
 def test_a_gallery_without_people_says_what_finds_them(galleries, refusal):
     message = refusal("people", galleries / "raw.db", "--no-update")
     assert message.startswith(f"The gallery {galleries / 'raw.db'} has no people yet; `iics people")
