@@ -322,6 +322,7 @@ def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay
     assert set(persons(iics)) == {"t80", "t81"}
 
 
+@pytest.mark.slow
 def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
     said(iics("people", "people.db", "--keep-days", "36500"))
     assert said(iics("people", "people.db"))[0] == "Older than 36500 days: 0 crops forgotten, 0 people with them."
@@ -329,6 +330,7 @@ def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
     assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
 
 
+@pytest.mark.slow
 def test_a_person_is_forgotten_with_all_crops_and_the_number_is_not_given_again(home, iics, refusal):
     finished = iics("forget", "people.db", "--person", "2", "--yes")
     lines = said(finished)
