@@ -9,6 +9,7 @@ from iics.people.correcting import join
 from iics.people.forgetting import crops_of_person, forget_crops, forget_older_than, forget_person
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
+from tests.gallery.conftest import model_of
 from tests.people.conftest import PEOPLE, feature_of, write
 
 
@@ -99,13 +100,7 @@ def test_people_of_crops_that_are_deleted_elsewhere_go_with_the_next_update(stor
 
 
 def test_a_gallery_without_people_forgets_crops_alone(store, gallery):
-    with Gallery.open_or_create(gallery.uri, model=_model(), collection="other") as other:
+    with Gallery.open_or_create(gallery.uri, model=model_of(0), collection="other") as other:
         write(other, [("x", 0, "door", 1.0, None)])
         assert forget_crops(other, ["x"]).persons == ()
         assert not PeopleStore.exists(other)
-
-
-def _model():
-    from tests.gallery.conftest import model_of
-
-    return model_of(0)

@@ -19,20 +19,26 @@ from iics.people.correcting import join, split
 from iics.people.kept import KeptSighting
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
+from tests.gallery.conftest import model_of
 from tests.people.conftest import PEOPLE, write
 
 
 def test_a_gallery_without_people_says_how_to_find_them(gallery):
-    with Gallery.open_or_create(gallery.uri, model=_model(gallery), collection="other") as other:
+    with Gallery.open_or_create(gallery.uri, model=model_of(0), collection="other") as other:
         assert not PeopleStore.exists(other)
         with pytest.raises(PeopleError, match=r"has no people yet; `iics people .*` finds them"):
             PeopleStore.open(other)
 
 
-def _model(gallery):
-    from tests.gallery.conftest import model_of
-
-    return model_of(0)
+def test_people_of_another_model_are_refused(store, gallery):
+    gallery.opened.client.drop_collection(gallery.collection)
+    with (
+        Gallery.open_or_create(gallery.uri, model=model_of(1)) as other,
+        pytest.raises(
+            PeopleError, match=r"were found by features of model .*, and the gallery now holds those of model"
+        ),
+    ):
+        PeopleStore.open(other)
 
 
 def test_the_collections_of_people_are_no_galleries(store, gallery):

@@ -76,8 +76,8 @@ class Table:
             if header.model_fingerprint != self._fingerprint:
                 raise PeopleError(
                     f"The people of {self._opened.uri} were found by features of model {header.model_fingerprint}, and "
-                    f"the gallery now holds those of model {self._fingerprint}. Drop the collection {self.name} to "
-                    "begin anew; its numbers end with it."
+                    f"the gallery now holds those of model {self._fingerprint}. Index into a gallery of another name "
+                    "(--collection) or place, whose people have numbers of their own."
                 )
             self._client.load_collection(self.name, timeout=self._seconds)
             if not connection.is_server(self._opened.uri):
