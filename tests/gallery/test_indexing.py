@@ -9,7 +9,7 @@ import pytest
 from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.evaluation.ranked_features import rank_crops
-from iics.gallery import indexing
+from iics.gallery import indexing, stored_crops
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.indexing import IndexResult, index_crops
 from iics.readers.benchmarks import load_sample
@@ -170,3 +170,11 @@ def test_every_query_finds_first_what_evaluation_finds_first(gallery, model):
     assert len(is_right) == expected.num_queries == expected.num_scored
     assert np.mean(is_right) == pytest.approx(expected.rank(1))
     assert 0.1 < np.mean(is_right) < 0.9
+
+
+def test_rows_are_each_told_once_however_many_ranges_of_ids_they_are_read_in(gallery, angles, stored_row, monkeypatch):
+    monkeypatch.setattr(stored_crops, "_ROWS_OF_A_RANGE", 2)
+    names = ["", "0f", "7f", "8", "ff", "zz", "c1"]
+    gallery.write([stored_row(f"/{name}", crop_id=name or "-") for name in names], angles([0.0] * len(names)))
+    assert sorted(row["crop_id"] for row in gallery.rows(GalleryFilters())) == sorted(name or "-" for name in names)
+    assert [row["crop_id"] for row in gallery.rows(GalleryFilters(path="/zz"))] == ["zz"]

@@ -7,7 +7,7 @@ import pytest
 
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
-from iics.people import travel_times, update
+from iics.people import neighbours, travel_times, update
 from iics.people.correcting import split, undo
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
@@ -153,6 +153,17 @@ def test_a_broken_tracklet_counts_as_crops_by_themselves_and_stays_so(store, gal
     assert ["x0", "x1"] in people
     assert ["x2", "x3"] in people
     assert update_people(gallery, model).num_new == 0
+
+
+def test_the_database_and_blocks_find_the_same_nearest(store, monkeypatch):
+    kept = store.kept()
+    keys = sorted(kept.sightings)
+    queries = np.stack([feature_of("q1", 0), feature_of("q2", 1)])
+    monkeypatch.setattr(neighbours, "NEAREST", 2)
+    by_database = neighbours.nearest_sightings(store, kept, keys, queries)
+    monkeypatch.setattr(neighbours, "_FEW", 0)
+    monkeypatch.setattr(neighbours, "_KEPT_AT_ONCE", 2)
+    assert neighbours.nearest_sightings(store, kept, keys, queries) == by_database == {"t1", "t2", "b2", "t3"}
 
 
 def test_travel_times_are_learned_from_the_people_that_there_are_and_kept(store, gallery, model, monkeypatch):

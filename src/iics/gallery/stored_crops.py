@@ -17,6 +17,8 @@ from iics.gallery.stored_values import Row, known_values
 from iics.natural_order import natural_order
 
 _ROWS_AT_ONCE = 1000
+_ROWS_OF_A_RANGE = 50_000
+_HEX_DIGITS = 8
 
 
 class StoredCrops:
@@ -41,17 +43,34 @@ class StoredCrops:
     def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
         """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
         expression = self.expression(filters)
+        for page in self._pages(expression, [ID_FIELD, *fields]):
+            yield from (known_values(row) for row in page)
+
+    def _pages(self, expression: str, fields: list[str]) -> Iterator[list[Row]]:
+        """Yield the rows that meet an expression, many at a time."""
+        if not connection.is_server(self._uri):
+            # milvus-lite sorts all rows for each page of an iterator, so ranges of ids take half the time.
+            for of_range in _ranges_of_ids(self.count(expression)):
+                with self._asking():
+                    found: list[Row] = self._client.query(
+                        self._collection,
+                        filter=f"({expression}) and {of_range}" if expression else of_range,
+                        output_fields=fields,
+                        timeout=connection.SECONDS_TO_ANSWER,
+                    )
+                yield found
+            return
         with self._asking():
             pages = self._client.query_iterator(
                 self._collection,
-                batch_size=MOST_MATCHES,  # milvus-lite goes through all rows for each page
+                batch_size=MOST_MATCHES,
                 filter=expression,
-                output_fields=[ID_FIELD, *fields],
+                output_fields=fields,
                 timeout=connection.SECONDS_TO_ANSWER,
             )
             try:
                 while page := pages.next():
-                    yield from (known_values(row) for row in page)
+                    yield page
             finally:
                 pages.close()
 
@@ -134,3 +153,11 @@ class StoredCrops:
                 timeout=connection.SECONDS_TO_ANSWER,
             )
         return str(rows[0]["camera"]) if rows else None
+
+
+def _ranges_of_ids(num_rows: int) -> Iterator[str]:
+    """Yield expressions that each row meets one of; of ids that are hashes, about as many meet each."""
+    num_ranges = max(1, num_rows // _ROWS_OF_A_RANGE)
+    bounds = [f'"{number * 16**_HEX_DIGITS // num_ranges:0{_HEX_DIGITS}x}"' for number in range(1, num_ranges)]
+    for low, high in zip(['""', *bounds], [*bounds, None], strict=True):
+        yield f"{ID_FIELD} >= {low}" + (f" and {ID_FIELD} < {high}" if high else "")

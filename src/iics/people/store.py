@@ -139,6 +139,10 @@ class PeopleStore:
             )
         return np.stack([found[each] for each in feature_ids]) if feature_ids else self._no_vectors()
 
+    def nearest_vectors(self, queries: FloatArray, limit: int) -> set[str]:
+        """Return the ids of the vectors nearest to any of some queries, so many of each. Shape (n, d)."""
+        return self._features.nearest(queries, limit)
+
     def write_vectors(self, feature_ids: Sequence[str], vectors: FloatArray) -> None:
         """Store vectors by ids that nothing refers to yet."""
         self._features.write_vectors(feature_ids, vectors)

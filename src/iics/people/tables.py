@@ -29,6 +29,7 @@ _DUMMY = (1.0, 0.0)
 _ROWS_AT_ONCE = 500
 """A server takes 64 MB at once."""
 _ROWS_PER_PAGE = 8192
+_QUERIES_AT_ONCE = 32
 _one_write_at_a_time = threading.Lock()
 """Of a lock that is renewed and of what it is held for: milvus-lite's log of writes takes no two of one process."""
 
@@ -139,6 +140,16 @@ class Table:
                     self.name, block, output_fields=[ID_FIELD, FEATURE_FIELD], timeout=self._seconds
                 )
             found |= {row[ID_FIELD]: np.asarray(row[FEATURE_FIELD], dtype=np.float32) for row in rows}
+        return found
+
+    def nearest(self, queries: FloatArray, limit: int) -> set[str]:
+        """Return the ids of the vectors with the largest products with any of some queries. Shape (n, d)."""
+        found: set[str] = set()
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            block = [row.tolist() for row in queries[start : start + _QUERIES_AT_ONCE]]
+            with self._asking("Cannot search"):
+                answers = self._client.search(self.name, block, limit=limit, timeout=self._seconds)
+            found |= {hit[ID_FIELD] for hits in answers for hit in hits}
         return found
 
     def write_vectors(self, ids: Sequence[str], vectors: FloatArray) -> None:
