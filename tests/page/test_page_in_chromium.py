@@ -60,6 +60,7 @@ def test_an_upload_shows_matches_by_camera_and_along_time(visit, pages, timed_cr
     assert serve_pages.EVIL_CAMERA in shown(window)  # as text
     assert window.title() == "IICS"
     assert window.locator(".iics-query img").count() == 1
+    assert "person 1" in window.locator(".iics-card").first.inner_text()  # who it is, as linked
     times = window.locator(".iics-group").first.locator(".iics-facts span:first-child").all_inner_texts()
     assert times == sorted(times)
 

@@ -105,3 +105,9 @@ def test_other_subjects_are_called_by_their_name(people_gallery):
 def test_an_unknown_order_is_refused(browser):
     with pytest.raises(SettingsError, match="sorted doubtful first or"):
         browser.list("oldest first", "")
+
+
+def test_crops_are_told_of_which_identity_they_are(browser):
+    seen = {each.key: each for each in browser.store.read().seen}
+    crops = [seen["t02"].crop_ids[1], seen["t20"].crop_ids[0]]
+    assert browser.persons_of([*crops, "unknown"]) == dict(zip(crops, (2, 3), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,6 +88,15 @@ class PeopleBrowser:
             people = kept.people()
             self._known = kept, people, identities_of(people)
         return self._known[1:]
+
+    def persons_of(self, crop_ids: Collection[str]) -> dict[str, int]:
+        """Return the number of the identity that each crop is part of, if it is of one.
+
+        Raises:
+            GalleryError: If the database fails.
+        """
+        wanted = frozenset(crop_ids)
+        return {crop: seen.person for seen in self.now()[0].seen for crop in wanted.intersection(seen.crop_ids)}
 
     def list(self, shown: str, camera: str, made: tuple[int, ...] = ()) -> Browsing:
         """Return a list from its beginning.

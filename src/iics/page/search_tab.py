@@ -12,6 +12,7 @@ import gradio as gr
 from iics.errors import IicsError
 from iics.page.audit_log import AuditLog
 from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
+from iics.page.people_browser import PeopleBrowser
 from iics.page.query_picture import read_query
 from iics.page.thumbnails import thumbnail
 from iics.page.turns import Turns, in_turn, told_in_turn
@@ -27,8 +28,8 @@ _ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
 class SearchTab:
     """What the tab answers; a method an event. What goes wrong by a visitor's doing becomes a message on the page."""
 
-    def __init__(self, searcher: Searcher, audit: AuditLog) -> None:
-        self._searcher, self._audit = searcher, audit
+    def __init__(self, searcher: Searcher, audit: AuditLog, people: PeopleBrowser | None = None) -> None:
+        self._searcher, self._audit, self._people = searcher, audit, people
 
     def upload(
         self, visitor: Visitor, upload: Upload | None, order: str, *fields: Any
@@ -93,6 +94,7 @@ class SearchTab:
             thresholds=self._searcher.model.header.match_thresholds,
             is_centred=self._searcher.is_centred,
             subject=self._searcher.model.header.subject,
+            persons=None if self._people is None else self._people.persons_of([each.crop_id for each in query.matches]),
         )
 
     def _nothing_found(self) -> str:
@@ -114,9 +116,9 @@ class SearchTab:
         return message_html("Drop a crop to search for", f"{num_crops:,} crops are in the gallery.")
 
 
-def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
+def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns, people: PeopleBrowser | None = None) -> None:
     """Lay out the tab and connect its events; within a `gr.Blocks`."""
-    tab = SearchTab(searcher, audit)
+    tab = SearchTab(searcher, audit, people)
     cameras = searcher.gallery.camera_names()
     has_several = len(cameras) > 1  # what tells cameras apart says nothing of one
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)

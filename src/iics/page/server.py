@@ -111,7 +111,7 @@ def search_page(
         what = searcher.model.header.told("Find a person in a gallery of crops")
         gr.HTML(f"<header class='iics-header'><h1>IICS</h1><p>{what}</p></header>")
         with gr.Tab("Search"):
-            build_search_tab(searcher, audit, turns)
+            build_search_tab(searcher, audit, turns, people)
         with gr.Tab(searcher.model.header.told("people").capitalize()):
             build_people_tab(people, Lookalikes(searcher.gallery, searcher.camera_means), audit, turns)
         with gr.Tab("Clusters"):
