@@ -26,6 +26,7 @@ from iics.cli.forget import ForgetCommand
 from iics.cli.index import IndexCommand
 from iics.cli.label import LabelCommand
 from iics.cli.parse import parse
+from iics.cli.people import PeopleCommand
 from iics.cli.report import ReportCommand
 from iics.cli.reproduce import ReproduceCommand
 from iics.cli.search import SearchCommand
@@ -65,6 +66,7 @@ KINDS = {
     "crop": CropCommand,
     "index": IndexCommand,
     "search": SearchCommand,
+    "people": PeopleCommand,
     "forget": ForgetCommand,
     "watch": WatchCommand,
     "app": AppCommand,

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-_SHORT = ("check-data", "embed", "evaluate", "export", "forget", "index", "report", "search")
+_SHORT = ("check-data", "embed", "evaluate", "export", "forget", "index", "people", "report", "search")
 """Commands that keep most of what they make, and make it while they start: a million objects of imported modules."""
 _OBJECTS_BETWEEN_LOOKS = 100_000
 

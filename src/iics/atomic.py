@@ -35,6 +35,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def check_folder_of(path: Path) -> None:
+    """Refuse a file that cannot be made where it is to be, before anything is computed for it.
+
+    Raises:
+        WriteError: If its folder does not exist, or it is a folder itself.
+    """
+    if not path.absolute().parent.is_dir():
+        raise WriteError(f"There is no folder {path.absolute().parent} to write {path.name} into.")
+    if path.is_dir():
+        raise WriteError(f"{path} is a folder; name a file in it.")
+
+
 def remove_stale_temporaries(folder: Path) -> None:
     """Delete what writers that were killed left in a folder."""
     for file in folder.glob(_TEMPORARY.format(name="*", process="*")):

@@ -59,3 +59,12 @@ def seconds_of_date(text: str) -> float:
     """
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def names_zone(text: str) -> bool:
+    """Return whether a date with or without a time (ISO 8601) names its zone, by an offset or Z.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return datetime.fromisoformat(text).tzinfo is not None

@@ -68,6 +68,16 @@ def count_display(name: str, total: int, stream: TextIO | None = None) -> Iterat
         yield lambda num_done: bars.update(task, advance=num_done)
 
 
+@contextmanager
+def step_display(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a callback that takes what is done, how much of it, and of how much; shows nothing without a terminal."""
+    stream = stream or sys.stderr
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True, disable=not stream.isatty()) as bars:
+        task: TaskID = bars.add_task("", total=None)
+        yield lambda name, done, total: bars.update(task, description=name, completed=done, total=total)
+
+
 class Pace:
     """How fast a run goes: images per second of the phase, seconds left of the run."""
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from iics.errors import DataError
 from iics.readers.table_values import identity_numbers, times_in_seconds, tracklet_numbers
 
 
@@ -49,6 +50,16 @@ def test_no_tracklet_is_none():
 )
 def test_times_are_seconds(value, seconds):
     np.testing.assert_array_equal(times_in_seconds(["", value], ["a", "b"]), [np.nan, seconds])
+
+
+def test_times_with_and_without_a_zone_are_refused_together():
+    message = (
+        r"b: time '2026-03-01T09:00' names no zone, and that of a does \(2026-03-01T08:00\+01:00\): write an offset"
+    )
+    with pytest.raises(DataError, match=message):
+        times_in_seconds(["2026-03-01T08:00+01:00", "2026-03-01T09:00", ""], ["a", "b", "c"])
+    with pytest.raises(DataError, match=r"b: time '2026-03-01' names no zone, and that of c does"):
+        times_in_seconds(["", "2026-03-01", "2026-03-01T08:00Z"], ["a", "b", "c"])
 
 
 def test_no_time_is_none():

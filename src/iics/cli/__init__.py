@@ -22,6 +22,7 @@ COMMANDS = {
     "crop": "cut people out of a video, with camera, time and tracklet",
     "index": "put crops into a gallery, to search them",
     "search": "find the person of a picture in a gallery",
+    "people": "link a gallery's tracklets into people across cameras, whose numbers stay",
     "forget": "delete crops from a gallery: by camera, time, file, tracklet or person",
     "watch": "index the crops of a folder as they arrive",
     "label": "say of fifty pairs whether they are one person: thresholds and rank-1 without identities",

@@ -15,6 +15,7 @@ from rich.console import Console
 from iics.cli.gallery_model import embed_picture, model_of_gallery
 from iics.cli.match_tables import match_table
 from iics.cli.parse import parse
+from iics.cli.people_told import told_persons
 from iics.errors import SettingsError, check_setting
 from iics.gallery.moments import parse_moment
 from iics.natural_order import natural_order
@@ -51,6 +52,8 @@ class ForgetCommand:
     """Crops of this file, or of all files below this folder; of an archive its zip file."""
     tracklet: Annotated[int, whole(0, 2**63 - 1)] | None = None
     """Crops of this tracklet, by the number that iics search shows."""
+    person: Annotated[int, whole(1, 2**63 - 1)] | None = None
+    """Crops of this person, by the number that iics people gave, and all else that is known of the person."""
     like: Path | None = None
     """A person: crops at least --above like this picture."""
     above: Annotated[float, number(-1, 1)] | None = None
@@ -82,6 +85,7 @@ def main(arguments: list[str]) -> int:
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
     from iics.gallery.nothing_found import unmet
+    from iics.people.forgetting import forget_crops
 
     filters = GalleryFilters(
         cameras=command.camera,
@@ -90,15 +94,16 @@ def main(arguments: list[str]) -> int:
         path=command.path,
         tracklet_id=command.tracklet,
     )
-    if filters.is_empty and command.like is None:
+    if filters.is_empty and command.like is None and command.person is None:
         raise SettingsError(
-            "Forget what? Give --camera, --since, --until, --path, --tracklet, or --like with --above. To forget "
-            f"everything, delete the gallery {command.gallery} itself."
+            "Forget what? Give --camera, --since, --until, --path, --tracklet, --person, or --like with --above. To "
+            f"forget everything, delete the gallery {command.gallery} itself."
         )
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
             if gallery.finished_deleting or gallery.finish_deleting():
+                forget_crops(gallery, [])
                 print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
                 return 0
             print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))
@@ -107,15 +112,33 @@ def main(arguments: list[str]) -> int:
         if not (command.yes or _is_confirmed(len(crops))):
             print("Nothing was deleted.")
             return 1
-        is_gone = gallery.delete([crop.crop_id for crop in crops])
+        forgotten = forget_crops(gallery, [crop.crop_id for crop in crops])
         print(f"{count_of(len(crops), 'crop')} forgotten; {count_of(gallery.num_crops, 'crop')} left.")
-    if not is_gone:
+        if forgotten.persons:
+            print(f"No crop of {told_persons(forgotten.persons)} is left; no other person gets the number.")
+    if not forgotten.is_gone:
         print("They are found no more; the server removes them from its files by its own schedule.")
     print("Their picture files are untouched: delete them too, or iics index and iics watch bring the crops back.")
     return 0
 
 
 def _chosen_crops(command: ForgetCommand, gallery: Gallery, filters: GalleryFilters) -> list[Match]:
+    if command.person is None:
+        return _crops_like(command, gallery, filters)
+    from iics.gallery.matches import Match
+    from iics.people.forgetting import crops_of_person
+    from iics.people.store import PeopleStore
+
+    with PeopleStore.open(gallery) as store:
+        ids = crops_of_person(store, command.person)
+    if filters.is_empty and command.like is None:
+        found = [Match.from_row(row) for row in gallery.rows_by_id(ids).values()]
+        return sorted(found, key=lambda match: (match.place, match.crop_id))
+    of_person = set(ids)
+    return [match for match in _crops_like(command, gallery, filters) if match.crop_id in of_person]
+
+
+def _crops_like(command: ForgetCommand, gallery: Gallery, filters: GalleryFilters) -> list[Match]:
     if command.like is None or command.above is None:
         return gallery.crops(filters)
     from iics.gallery.schema import MOST_MATCHES

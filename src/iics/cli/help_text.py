@@ -39,6 +39,18 @@ SET_MOST: dict[str, tuple[str, ...]] = {
         "--device",
         "--json",
     ),
+    "people": (
+        "GALLERY",
+        "--report",
+        "--table",
+        "--apply",
+        "--undo",
+        "--keep-days",
+        "--wrong-links",
+        "--travel-times",
+        "--measure",
+        "--model",
+    ),
     "benchmark training": ("--only", "--options", "--backbone", "--height", "--width", "--threads", "--device"),
 }
 """The flags that are shown first, by command; a command that is not here shows all that it has."""

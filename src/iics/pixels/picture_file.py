@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iics.atomic import write_atomically
+from iics.atomic import check_folder_of, write_atomically
 from iics.errors import WriteError
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ def check_picture_path(path: Path) -> None:
     """Refuse a file that no picture can be written to, before anything is computed.
 
     Raises:
-        WriteError: If it is neither PNG nor JPEG, or its folder does not exist.
+        WriteError: If it is neither PNG nor JPEG, is a folder, or its folder does not exist.
     """
     if path.suffix.lower() not in _FORMATS:
         raise WriteError(f"Contact sheets are written as .png or .jpg; {path} ends in {path.suffix or 'nothing'}.")
-    if not path.absolute().parent.is_dir():
-        raise WriteError(f"There is no folder {path.absolute().parent} to write {path.name} into.")
+    check_folder_of(path)
 
 
 def write_picture(picture: Image.Image, path: Path) -> None:

@@ -15,7 +15,7 @@ from iics.arrays import DoubleArray, IntArray
 from iics.crops import DISTRACTOR_IDENTITY, JUNK_IDENTITY
 from iics.errors import DataError
 from iics.natural_order import natural_order
-from iics.plausible_times import compact_date, implausibility, seconds_of_date
+from iics.plausible_times import compact_date, implausibility, names_zone, seconds_of_date
 
 Column = Sequence[str]
 
@@ -90,7 +90,8 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
     Without an offset, they are UTC.
 
     Raises:
-        DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds.
+        DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds; if some
+            dates name a zone and others none, which may be hours apart from what they say.
     """
     known = [at for at, value in enumerate(values) if value]
     if not known:
@@ -108,6 +109,8 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
         if fault is not None:
             raise DataError(f"{places[at]}: time {values[at]} {fault}.")
         times[at] = seconds
+    if not is_number:
+        _check_zones(values, places, known)
     # Refused only if all are such: a single one may be a number of seconds.
     if all(compact_date(values[at]) for at in known):
         raise DataError(
@@ -115,6 +118,18 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
             f"{compact_date(values[first])}, or {values[first]}.0 for seconds."
         )
     return times
+
+
+def _check_zones(values: Column, places: Column, known: Sequence[int]) -> None:
+    first = known[0]
+    has_zone = names_zone(values[first])
+    other = next((at for at in known if names_zone(values[at]) != has_zone), None)
+    if other is not None:
+        named, bare = (first, other) if has_zone else (other, first)
+        raise DataError(
+            f"{places[bare]}: time {values[bare]!r} names no zone, and that of {places[named]} does "
+            f"({values[named]}): write an offset or Z behind all of them, or behind none (then they are UTC)."
+        )
 
 
 def _seconds(value: str, *, is_number: bool) -> float | None:
