@@ -132,6 +132,14 @@ def test_new_crops_join_the_people_that_there_are_or_found_new_ones(home, iics):
     }
 
 
+def test_another_share_of_wrong_links_links_everybody_again_and_stays(home, iics):
+    lines = said(iics("people", "people.db", "--wrong-links", "0.3"))
+    assert lines[0] == "No sighting is new; people were linked again."
+    assert lines[-1] == ALL_THREE
+    assert said(iics("people", "people.db", "--wrong-links", "0.3")) == ["Nothing is new.", ALL_THREE]
+    assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
+
+
 def test_a_gallery_without_people_says_what_finds_them(galleries, refusal):
     message = refusal("people", galleries / "raw.db", "--no-update")
     assert message.startswith(f"The gallery {galleries / 'raw.db'} has no people yet; `iics people")
@@ -314,6 +322,7 @@ def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay
     assert set(persons(iics)) == {"t80", "t81"}
 
 
+@pytest.mark.slow
 def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
     said(iics("people", "people.db", "--keep-days", "36500"))
     assert said(iics("people", "people.db"))[0] == "Older than 36500 days: 0 crops forgotten, 0 people with them."
@@ -321,6 +330,7 @@ def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
     assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
 
 
+@pytest.mark.slow
 def test_a_person_is_forgotten_with_all_crops_and_the_number_is_not_given_again(home, iics, refusal):
     finished = iics("forget", "people.db", "--person", "2", "--yes")
     lines = said(finished)

@@ -41,13 +41,15 @@ def told_update(result: UpdateResult, *, is_after_corrections: bool = False) -> 
         "gone": result.num_gone,
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    if told or not is_after_corrections:
-        yield f"Sightings: {told}." if told else "Nothing is new."
+    if told:
+        yield f"Sightings: {told}."
+    elif not is_after_corrections:
+        yield "No sighting is new; people were linked again." if result.num_linked else "Nothing is new."
     changes = {"new": result.num_new_people, "merged into older ones": result.num_merged}
     changed = "; ".join(f"{people_of(count)} {name}" for name, count in changes.items() if count)
     if changed:
         yield f"Linked again with these corrections: {changed}." if is_after_corrections else f"{changed}."
-    if told and result.rule:
+    if result.rule and not is_after_corrections:
         yield f"Linked by this rule: {result.rule}"
 
 
