@@ -1,0 +1,53 @@
+"""Correct and update the people of a server, again and again, as one of several processes.
+
+    python shared_people.py URI NAME TIMES
+
+prints the numbers of the corrections that it made, as JSON. Whoever is refused because another one is at it tries
+again.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from iics.errors import PeopleError
+from iics.gallery.gallery import Gallery
+from iics.people import update
+from iics.people.correcting import join, undo
+from iics.people.link_rule import LinkRule
+from iics.people.store import PeopleStore
+from tests.gallery.conftest import model_of
+from tests.people.conftest import plain_link, write
+
+update.link = plain_link
+update.find_rule = lambda sample, **_: LinkRule(0.7, 0.05, "A cosine of 0.7.", sample)
+
+
+def until_done(action):
+    while True:
+        try:
+            return action()
+        except PeopleError as error:
+            if "one at a time" not in str(error):
+                raise
+            time.sleep(0.1)
+
+
+def main():
+    uri, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    model, made = model_of(0), []
+    with Gallery.open(uri) as gallery:
+        store = PeopleStore.open(gallery)
+        for number in range(times):
+            made.append(until_done(lambda: join(store, ["b2"], ["c1"], by=name)).number)
+            until_done(lambda: undo(store, made[-1]))
+            write(gallery, [(f"{name}{number}", 0, "stairs", 1000.0 + number, None)])
+            until_done(lambda: update.update_people(gallery, model))
+    sys.stdout.write(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main()
