@@ -36,7 +36,7 @@ from iics.similarity.reranking import k_reciprocal_distance
 
 K1, K2 = 20, 6  # of crops; of sightings, as many fewer as a sighting has crops
 GROWTH = 1.5
-NEAREST = 5
+NEAREST = 3
 
 
 def main() -> None:

@@ -71,7 +71,9 @@ def test_a_finished_run_of_an_older_version_gets_them_when_it_is_resumed(unbroke
     assert are_equal(resume(folder, people.train).model.camera_means, whole)
 
 
-@pytest.mark.parametrize("centre", ["off", "on", "auto"])
+@pytest.mark.parametrize(
+    "centre", [pytest.param("off", marks=pytest.mark.slow), pytest.param("on", marks=pytest.mark.slow), "auto"]
+)
 def test_rounds_record_both_kinds_and_are_judged_by_the_setting(people, tiny_settings, tmp_path, centre):
     settings = replace(tiny_settings, rounds=1, centre=centre, loggers=())
     run = train(people.train, settings=settings, out=tmp_path / "run", query=people.query, gallery=people.gallery)

@@ -51,6 +51,10 @@ TABLE = "path,camera,identity\n"
 BOXES = "path,camera,left,top,width,height\n"
 
 
+SLOW = {"docs/seeds.md"}
+"""Documents whose examples train more than one model."""
+
+
 def blocks(language):
     pattern = re.compile(rf"```{language}\n(.*?)```", flags=re.DOTALL)
     return [(name, block) for name in sorted(DOCUMENTS) for block in pattern.findall(DOCUMENTS[name])]
@@ -183,7 +187,10 @@ def test_the_gallery_of_the_readme_is_made_searched_and_emptied(prepared, capsys
     assert "0003.jpg" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("document", "example"), blocks("python"))
+@pytest.mark.parametrize(
+    ("document", "example"),
+    [pytest.param(*each, marks=[pytest.mark.slow] if each[0] in SLOW else []) for each in blocks("python")],
+)
 def test_the_python_examples_run(document, example, prepared, capsys):
     save_untrained_model()  # the shell lines above it have left the folder runs/first
     names: dict[str, object] = {}

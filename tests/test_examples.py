@@ -71,6 +71,7 @@ def test_a_new_loss_is_recorded_term_by_term(example, people, settings, tmp_path
     assert "triplet" not in stage
 
 
+@pytest.mark.slow
 def test_a_new_method_trains_is_measured_and_resumed(example, people, settings, tmp_path):
     run = example("new_method/train.py").main(tmp_path / "run", people, replace(settings, rounds=2), clusters=6)
     assert last_record(run)["clusters"]["pseudo_labels"]["num_clusters"] == 6

@@ -15,7 +15,7 @@ from iics.evaluation.across_cameras import across_cameras
 from iics.judged_run import judge, labels_of
 from iics.models.reid_model import ReidModel
 from iics.pixels.images import load_pixels
-from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, MISTAKE_SHEET, Judgement
 from iics.reports.report import write_report
 from iics.runs.rounds import starting_model
 
@@ -58,6 +58,17 @@ def test_the_report_shows_the_pictures_without_the_crops(copied, finished):
     for text in ("match score", "Clusters of the last round", "Matches across cameras", "before training"):
         assert text in page
     assert "data:image/jpeg" in (finished.folder / "report.html").read_text()  # by training itself
+
+
+def test_where_identities_are_known_the_mistakes_of_labels_are_shown(copied, finished, people):
+    table = copied.folder / "pseudo_labels/round-001.csv"
+    head, *lines = table.read_text().splitlines()
+    table.write_text("\n".join([head, *(line.rsplit(",", 1)[0] + ",0" for line in lines)]) + "\n")
+    judge(copied, people.train)
+    assert not (finished.folder / MISTAKE_SHEET).exists()
+    assert (copied.folder / MISTAKE_SHEET).stat().st_size < 300_000
+    assert "What the labels get wrong" in write_report(copied.folder).read_text()
+    assert vars(Judgement.read(copied.folder).after) == vars(Judgement.read(finished.folder).after)
 
 
 def test_pictures_are_small(finished):

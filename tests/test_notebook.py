@@ -2,6 +2,7 @@
 
 import nbclient
 import nbformat
+import pytest
 
 CELL = """
 import torch
@@ -19,6 +20,7 @@ iics.train(iics.load_folder(FOLDER).train, settings=settings, out="run", progres
 """
 
 
+@pytest.mark.slow
 def test_one_line_below_the_cell_tells_of_the_last_step(folder_people, tmp_path):
     cell = nbformat.v4.new_code_cell(CELL.replace("FOLDER", repr(str(folder_people))))
     notebook = nbformat.v4.new_notebook(cells=[cell])

@@ -1,8 +1,9 @@
 """A trained run looks at its own crops: matches across cameras before and after training, and pictures of both.
 
-No identities are used, and nothing is learned. At most 1,500 crops, drawn at random, go through the trained model and
-through the one that training started from; up to 720 more, of 60 clusters, through the trained one. Pixels are those
-that training had. Of one camera, clusters alone are shown.
+Nothing is learned. At most 1,500 crops, drawn at random, go through the trained model and through the one that training
+started from; up to 720 more, of 60 clusters, through the trained one. Pixels are those that training had. Of one
+camera, clusters alone are shown. Where identities are known, one more picture shows what the last labels got wrong;
+nothing else uses them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from iics.evaluation.across_cameras import MOST_CROPS, across_cameras, matches_a
 from iics.models.reid_model import ReidModel
 from iics.reports.crop_choice import NUM_MATCHES, cluster_rows, drawn_clusters, match_rows
 from iics.reports.crop_sheets import crop_sheet
-from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, MISTAKE_SHEET, Judgement
+from iics.reports.label_mistakes import mistake_rows
 from iics.runs.rounds import TrainingRun, starting_model
 from iics.runs.run_files import read_bytes
 from iics.runs.run_folder import RunFolder
@@ -37,7 +39,7 @@ _IN_CAMERAS, _COLUMN = "stage1_cluster", "_cluster"
 
 
 def judge(run: TrainingRun, crops: CropSet) -> None:
-    """Write judgement.json, clusters.jpg and matches.jpg into the folder of a finished run, unless they are there.
+    """Write judgement.json and the pictures of crops into the folder of a finished run, unless they are there.
 
     Args:
         run: The run.
@@ -80,6 +82,8 @@ def _draw_clusters(run: TrainingRun, crops: CropSet, settings: Settings, generat
     labels = labels_of(run.folder, int(run.history[-1]["round"]), crops)
     if labels is None:
         return
+    if crops.identity_ids is not None and (rows := mistake_rows(labels, crops.identity_ids, crops.camera_ids)):
+        _write_picture(crop_sheet(crops, rows), run.folder / MISTAKE_SHEET)
     drawn = drawn_clusters(labels, generator)
     if not len(drawn):
         return

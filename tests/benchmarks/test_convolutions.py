@@ -8,6 +8,7 @@ import torch
 from benchmarks.convolutions import compare, depthwise_places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "is_ours"), [(torch.float32, False), (torch.bfloat16, True)])
 def test_every_layer_is_timed_in_both_ways_and_it_is_said_which_is_taken(dtype, is_ours):
     places = depthwise_places("mobilenetv2_050", height=64, width=32)

@@ -25,6 +25,7 @@ def test_the_sorted_form_knows_an_answer_worked_by_hand():
     assert (firsts, penalties) == ([1], [3 / 5])
 
 
+@pytest.mark.slow
 def test_counting_and_sorting_agree_to_the_last_digits(crops):
     seconds, deviation = beside_sorting(crops)
     assert seconds > 0

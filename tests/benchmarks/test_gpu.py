@@ -18,6 +18,7 @@ CPU = torch.device("cpu")
 TINY = replace(gpu_parts.QUICK, labelled=((60, 3, 30),), rounds=2, trained=40)
 
 
+@pytest.mark.slow
 def test_labels_are_timed_at_each_size():
     (row,) = gpu_parts.labels(CPU, TINY)
     assert (row["crops"], row["scores"], row["clusters"]) == (60, 30, 3)
@@ -36,6 +37,7 @@ def test_phases_of_a_network_are_timed_in_either_precision(monkeypatch):
     assert first["crops/s"] == pytest.approx(2 * 8 / first["ms a run"] * 1e3, rel=0.2)  # both are rounded
 
 
+@pytest.mark.slow
 def test_a_run_whose_time_is_up_ends_after_the_round_at_work_and_tells_it():
     rows = gpu_parts.sample_run(CPU, TINY, weights="random", ends_at=time.monotonic() - 1)
     assert [row["round"] for row in rows] == [0, "of 2; time was up", "50 mAP not seen, weights none"]

@@ -13,6 +13,7 @@ SHAPE = (4, 8, 16, 8)
 MAP_BYTES = 4 * 4 * 8 * 16 * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
 def test_ours_keeps_one_map_for_backward_and_the_plain_form_more(layout):
     found = compare_norms(SHAPE, layout=layout, repeats=1)
@@ -46,6 +47,7 @@ def test_forms_of_aibn_agree_and_share_no_weights():
     assert len(weights) == len(set(weights)) == 8  # alpha is a parameter of both forms of AIBN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["stage1", "stage2"])
 def test_norms_take_a_part_of_a_step_and_are_as_before_afterwards(small_workload, phase):
     backward = fused_norm._FusedNorm.backward

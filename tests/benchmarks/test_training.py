@@ -19,6 +19,7 @@ def malloc_as_it_comes(monkeypatch):
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_every_form_stands_beside_the_plain_one_with_the_same_norm(capsys, malloc_as_it_comes):
     training.main([*SMALL, "--only", "loading", "features", "--threads=1", "--device=cpu"])
     (

@@ -91,6 +91,7 @@ def test_a_transformer_is_refused_for_opencv_which_does_not_read_it(refusal, tmp
     assert not (tmp_path / "model.opencv.onnx").exists()
 
 
+@pytest.mark.slow
 def test_data_adds_a_table_of_torch_and_both_files(iics, run_folder, market_people, tmp_path):
     out = tmp_path / "small.onnx"
     finished = iics("export", run_folder, "market-layout", "--data-dir", market_people, "--out", out, "--int8")

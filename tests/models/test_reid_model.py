@@ -379,6 +379,7 @@ def test_a_file_of_an_older_version_has_no_hash_and_is_read(saved, tmp_path):
     assert load_model(tmp_path / "older.safetensors").header == load_model(saved).header
 
 
+@pytest.mark.slow
 def test_equal_models_are_equal_files_in_every_process(model, tmp_path):
     program = "import sys; from iics.models.reid_model import load_model; load_model(sys.argv[1]).save(sys.argv[2])"
     model.save(tmp_path / "0")

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ SERVE_PAGES = Path(__file__).with_name("serve_pages.py")
 
 @dataclass(frozen=True)
 class Pages:
-    """Addresses of the pages, the file of marks of the first, and where their process keeps temporary files."""
+    """Addresses of the pages, the files that the first keeps, and where their process keeps temporary files."""
 
     people: str
     empty: str
     locked: str
     marks: Path
+    corrections: Path
+    audit: Path
     temporary: Path
 
 
@@ -78,6 +81,30 @@ def clustered_run(timed_crops, tiny_model, tiny_settings, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def filled_gallery(timed_crops, tiny_model, serve_pages, tmp_path_factory):
+    """The folder of a closed gallery with people; see `fill_people`. To be copied."""
+    pytest.importorskip("pymilvus", reason="the extra gallery is not installed")
+    from iics.gallery.gallery import Gallery
+    from iics.gallery.indexing import index_crops
+
+    folder = tmp_path_factory.mktemp("filled") / "people.db"
+    with Gallery.open_or_create(str(folder), model=tiny_model) as gallery:
+        index_crops(gallery, tiny_model, timed_crops)
+        serve_pages.fill_people(gallery)
+    return folder
+
+
+@pytest.fixture
+def people_gallery(filled_gallery, tmp_path):
+    """An open copy of it."""
+    from iics.gallery.gallery import Gallery
+
+    shutil.copytree(filled_gallery, tmp_path / "people.db")
+    with Gallery.open(str(tmp_path / "people.db")) as gallery:
+        yield gallery
+
+
+@pytest.fixture(scope="session")
 def pages(clustered_run, folder_people, tmp_path_factory):
     pytest.importorskip("gradio", reason="the extra app is not installed")
     work, temporary = tmp_path_factory.mktemp("pages"), tmp_path_factory.mktemp("temporary")
@@ -96,7 +123,12 @@ def pages(clustered_run, folder_people, tmp_path_factory):
         line = process.stdout.readline()
         assert line, (work / "errors.txt").read_text()
         addresses = {name: address.rstrip("/") for name, address in json.loads(line).items()}
-        yield Pages(**addresses, marks=work / "marks.csv", temporary=temporary)
+        files = {
+            "marks": work / "marks.csv",
+            "corrections": work / "people.corrections.csv",
+            "audit": work / "people.jsonl",
+        }
+        yield Pages(**addresses, **files, temporary=temporary)
         process.stdin.close()
         assert process.wait(60) == 0
     assert list(temporary.glob("iics-page-*")) == []  # uploads go with their page

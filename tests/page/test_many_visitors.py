@@ -44,6 +44,7 @@ def test_beside_a_greedy_visitor_all_others_are_answered(benchmark, tmp_path, nu
     assert len(searched) >= num_visitors * searches
 
 
+@pytest.mark.slow
 def test_a_few_visitors_are_answered_beside_a_greedy_one(benchmark, pages, serve_pages, timed_crops):
     figures = benchmark.Figures()
     pictures = [file.read_bytes() for file in timed_crops.paths[:3]]

@@ -60,6 +60,7 @@ def test_an_upload_shows_matches_by_camera_and_along_time(visit, pages, timed_cr
     assert serve_pages.EVIL_CAMERA in shown(window)  # as text
     assert window.title() == "IICS"
     assert window.locator(".iics-query img").count() == 1
+    assert "person 1" in window.locator(".iics-card").first.inner_text()  # who it is, as linked
     times = window.locator(".iics-group").first.locator(".iics-facts span:first-child").all_inner_texts()
     assert times == sorted(times)
 
@@ -117,6 +118,9 @@ def test_an_empty_gallery_says_how_to_fill_it(visit, pages, timed_crops):
     window = visit(pages.empty)
     wait_for(window, "The gallery is empty")
     assert "iics index" in shown(window)
+    window.get_by_text("Filters").click()
+    window.wait_for_selector("#iics-since")
+    assert window.locator("#iics-only, #iics-not, #iics-by-camera").count() == 0  # there are no two cameras
     drop(window, timed_crops.paths[0])
     window.wait_for_selector(".iics-query img")
     assert "The gallery is empty" in shown(window)

@@ -87,6 +87,7 @@ def test_half_a_head_after_an_answer_is_not_waited_for(short_silence):
     assert 1 <= served(lambda address: seconds_until_ended(address, WHOLE_HEAD + HALF_A_HEAD)) < 12
 
 
+@pytest.mark.slow
 def test_who_takes_nothing_of_an_answer_is_not_waited_for(short_silence):
     def visit(address):
         with socket.create_connection(address) as connection:
@@ -97,6 +98,7 @@ def test_who_takes_nothing_of_an_answer_is_not_waited_for(short_silence):
     assert served(visit) < len(LARGE)
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_longer_is_waited_for(short_silence):
     assert served(lambda address: httpx.get(f"http://127.0.0.1:{address[1]}/long").text) == "here"
 

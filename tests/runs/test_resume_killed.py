@@ -67,7 +67,12 @@ def stop_after(process: subprocess.Popen, line_start: str, stop_signal: signal.S
 
 KILLS = [
     pytest.param("round 1/2  stage 1: features", [], id="in stage 1 of round 1", marks=pytest.mark.slow),
-    pytest.param("round 1/2  stage 2: features", ["round-001-stage1.ckpt"], id="in stage 2 of round 1"),
+    pytest.param(
+        "round 1/2  stage 2: features",
+        ["round-001-stage1.ckpt"],
+        id="in stage 2 of round 1",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         "round 2/2  stage 1: features",
         ["round-001-stage1.ckpt", "round-001-stage2.ckpt"],

@@ -32,7 +32,7 @@ def alone():
     return module.compute(Processes())
 
 
-@pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def together(request, tmp_path_factory):
     file = tmp_path_factory.mktemp("processes") / "results.pt"
     finished = launch(request.param, file)
@@ -104,6 +104,7 @@ def test_what_processes_tell_each_other_arrives(together):
     assert told["sum"].item() == count * (count + 1) / 2
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_the_others_with_its_reason():
     finished = launch(2, "fail")
     assert finished.returncode != 0

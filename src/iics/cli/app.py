@@ -1,4 +1,4 @@
-"""`iics app`: a page to search a gallery, mark matches, and browse the clusters of a run."""
+"""`iics app`: a page to search a gallery, mark matches, correct its people, and browse the clusters of a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AppCommand:
-    """Serve a page: drop a crop, see who in a gallery is like it, mark right and wrong; browse the clusters of a run.
+    """Serve a page: search a gallery with a crop, mark what is found; correct its people; browse the clusters of a run.
 
     The page is for this machine alone unless --host says otherwise, which takes --user and a password. It loads nothing
     from elsewhere and tells nobody anything (docs/page.md). Needs the extra app.
@@ -56,7 +56,8 @@ class AppCommand:
     trusted_proxy: str = ""
     """Address or network of a proxy before the page, whose X-Forwarded-For is believed; nobody's is without it."""
     audit_log: Path | None = None
-    """File of who logged in, who failed to, who searched for what and who marked what; lines of JSON."""
+    """File of who logged in, who failed to, who searched for what, marked what and corrected which people; lines of
+    JSON."""
     centre: Centre | None = None
     """Compare features less their camera's mean: off, on, or auto, which decides without labels; by default as iics
     index was told (docs/centring.md)."""
@@ -75,6 +76,7 @@ def main(arguments: list[str]) -> int:
     from iics.page.access import Access, read_password
     from iics.page.audit_log import AuditLog
     from iics.page.marks_book import MarksBook
+    from iics.page.people_browser import PeopleBrowser
     from iics.page.server import check_gradio, page_server, search_page
 
     password = read_password(command.password_file) if command.user or command.password_file else ""
@@ -90,8 +92,9 @@ def main(arguments: list[str]) -> int:
         is_centred = centring_of(gallery, model, command.centre).is_centred
         searcher = Searcher(gallery, model, marks, is_centred=is_centred)
         browser = None if command.run is None else _browser(expanded(command.run), command)
+        people = PeopleBrowser.of(gallery, model.header.subject)
         with page_server() as serve:
-            address = serve(lambda: search_page(searcher, browser, audit), access, audit)
+            address = serve(lambda: search_page(searcher, browser, audit, people), access, audit)
             print(f"{address}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0

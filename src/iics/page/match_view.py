@@ -83,6 +83,7 @@ def matches_html(
     thresholds: MatchThresholds | None,
     is_centred: bool = False,
     subject: SubjectName = "person",
+    persons: Mapping[str, int] | None = None,
 ) -> str:
     """Return the matches of a query as HTML.
 
@@ -94,6 +95,7 @@ def matches_html(
         thresholds: Of the model, which say what the similarities mean; None if it has none.
         is_centred: Whether similarities are of centred features, which thresholds say nothing of.
         subject: What crops show.
+        persons: Number of the identity that a crop is part of, by crop; None where nobody looked for people.
     """
     told = SUBJECTS[subject].told
     of_match = {match.crop_id: match.similarity for match in matches}
@@ -103,6 +105,7 @@ def matches_html(
         num_cameras=len({match.camera for match in matches}),
         timeline=timeline_of(matches),
         verdicts=verdicts,
+        persons=persons or {},
         can_mark=can_mark,
         one=SUBJECTS[subject].one,
         meaning=told(similarity_meaning(thresholds, is_centred=is_centred)),

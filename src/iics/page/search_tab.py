@@ -12,6 +12,7 @@ import gradio as gr
 from iics.errors import IicsError
 from iics.page.audit_log import AuditLog
 from iics.page.match_view import MatchOrder, matches_html, message_html, template, toast_html
+from iics.page.people_browser import PeopleBrowser
 from iics.page.query_picture import read_query
 from iics.page.thumbnails import thumbnail
 from iics.page.turns import Turns, in_turn, told_in_turn
@@ -27,8 +28,8 @@ _ORDERS: tuple[MatchOrder, ...] = get_args(MatchOrder)
 class SearchTab:
     """What the tab answers; a method an event. What goes wrong by a visitor's doing becomes a message on the page."""
 
-    def __init__(self, searcher: Searcher, audit: AuditLog) -> None:
-        self._searcher, self._audit = searcher, audit
+    def __init__(self, searcher: Searcher, audit: AuditLog, people: PeopleBrowser | None = None) -> None:
+        self._searcher, self._audit, self._people = searcher, audit, people
 
     def upload(
         self, visitor: Visitor, upload: Upload | None, order: str, *fields: Any
@@ -93,6 +94,7 @@ class SearchTab:
             thresholds=self._searcher.model.header.match_thresholds,
             is_centred=self._searcher.is_centred,
             subject=self._searcher.model.header.subject,
+            persons=None if self._people is None else self._people.persons_of([each.crop_id for each in query.matches]),
         )
 
     def _nothing_found(self) -> str:
@@ -114,10 +116,11 @@ class SearchTab:
         return message_html("Drop a crop to search for", f"{num_crops:,} crops are in the gallery.")
 
 
-def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
+def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns, people: PeopleBrowser | None = None) -> None:
     """Lay out the tab and connect its events; within a `gr.Blocks`."""
-    tab = SearchTab(searcher, audit)
+    tab = SearchTab(searcher, audit, people)
     cameras = searcher.gallery.camera_names()
+    has_several = len(cameras) > 1  # what tells cameras apart says nothing of one
     query = gr.State(None, time_to_live=_SECONDS_A_QUERY_IS_KEPT)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=260):
@@ -129,9 +132,9 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
             order = gr.Radio(list(_ORDERS), value=_ORDERS[0], label="Show matches", elem_id="iics-order")
             top = gr.Slider(1, MAX_TOP, value=24, step=1, label="Matches at most", elem_id="iics-top")
             with gr.Accordion("Filters", open=False):
-                only = gr.Dropdown(cameras, value=[], multiselect=True, label="Only these cameras", elem_id="iics-only")
-                without = gr.Dropdown(
-                    cameras, value=[], multiselect=True, label="Not these cameras", elem_id="iics-not"
+                only, without = (
+                    gr.Dropdown(cameras, value=[], multiselect=True, label=label, elem_id=elem_id, visible=has_several)
+                    for label, elem_id in (("Only these cameras", "iics-only"), ("Not these cameras", "iics-not"))
                 )
                 moment = "2026-03-01 08:30 (UTC), or seconds"
                 since = gr.Textbox(label="Since", placeholder=moment, max_lines=1, elem_id="iics-since")
@@ -144,6 +147,7 @@ def build_search_tab(searcher: Searcher, audit: AuditLog, turns: Turns) -> None:
                     label="Re-rank by camera",
                     info="Likewise, with neighbours of a crop's own camera and of the others apart.",
                     elem_id="iics-by-camera",
+                    visible=has_several,
                 )
         with gr.Column(scale=4, min_width=300):
             found = gr.HTML("", elem_id="iics-found", js_on_load=_script())

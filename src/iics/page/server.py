@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
 
     from iics.page.cluster_browser import ClusterBrowser
+    from iics.page.people_browser import PeopleBrowser
     from iics.page.uploads import Uploads
     from iics.page.visitor_search import Searcher
 
@@ -32,7 +33,7 @@ _SESSIONS_KEPT = 256
 """By gradio; a few more than there may be windows, so that it never has to choose."""
 _MOST_AT_ONCE = 256
 """Requests that gradio takes from its own queue at once: more than may wait, so that turns alone make the order."""
-_STYLES = ("page.css", "label.css")
+_STYLES = ("page.css", "label.css", "people.css")
 _UPLOADS = "GRADIO_TEMP_DIR"
 _TRUSTED_PROXY = "FORWARDED_ALLOW_IPS"
 """Where uvicorn reads whose X-Forwarded-For it believes; unset, it believes every program on this machine."""
@@ -93,11 +94,15 @@ def _variable(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def search_page(searcher: Searcher, browser: ClusterBrowser | None, audit: AuditLog) -> gr.Blocks:
-    """Return the page of `iics app`: what the tab "Search" asks, and the clusters of a run if any."""
+def search_page(
+    searcher: Searcher, browser: ClusterBrowser | None, audit: AuditLog, people: PeopleBrowser | None = None
+) -> gr.Blocks:
+    """Return the page of `iics app`: what the tab "Search" asks, the gallery's people and a run's clusters if any."""
     import gradio as gr
 
     from iics.page.clusters_tab import build_clusters_tab
+    from iics.page.lookalikes import Lookalikes
+    from iics.page.people_tab import build_people_tab
     from iics.page.search_tab import build_search_tab
     from iics.page.turns import Turns
 
@@ -106,7 +111,9 @@ def search_page(searcher: Searcher, browser: ClusterBrowser | None, audit: Audit
         what = searcher.model.header.told("Find a person in a gallery of crops")
         gr.HTML(f"<header class='iics-header'><h1>IICS</h1><p>{what}</p></header>")
         with gr.Tab("Search"):
-            build_search_tab(searcher, audit, turns)
+            build_search_tab(searcher, audit, turns, people)
+        with gr.Tab(searcher.model.header.told("people").capitalize()):
+            build_people_tab(people, Lookalikes(searcher.gallery, searcher.camera_means), audit, turns)
         with gr.Tab("Clusters"):
             build_clusters_tab(browser, turns)
     return page

@@ -96,6 +96,9 @@ class Query:
 class Searcher:
     """A gallery with the model of its features, and the marks on what it finds.
 
+    Attributes:
+        camera_means: Of the model, where centred features are compared; else None.
+
     Args:
         gallery: Open.
         model: Of the gallery's features.
@@ -112,7 +115,7 @@ class Searcher:
     ) -> None:
         gallery.check_model(model)
         self.gallery, self.model, self.marks, self.is_centred = gallery, model, marks, is_centred
-        self._camera_means = needed_means(model.camera_means) if is_centred else None
+        self.camera_means = needed_means(model.camera_means) if is_centred else None
 
     def query(self, picture: QueryPicture) -> Query:
         """Return an upload by its features."""
@@ -131,7 +134,7 @@ class Searcher:
             top=wanted.top,
             rerank=wanted.rerank or wanted.by_camera,
             group_by_tracklet=wanted.one_per_tracklet,
-            camera_means=self._camera_means,
+            camera_means=self.camera_means,
             query_camera=wanted.query_camera or None,
             rerank_form="camera-jaccard" if wanted.by_camera else "paper",
         )

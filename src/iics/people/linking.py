@@ -21,6 +21,8 @@ from iics.people.sightings import Sightings
 from iics.people.times_apart import at_one_time, too_far
 from iics.people.travel_times import TravelTimes
 
+CERTAIN_OF_PARTS = 0.75
+"""Certainty from which the parts of an identity stay together."""
 LEAST_DOUBTED = 0.2
 """Certainty from which a link that is not made is listed."""
 
@@ -37,10 +39,9 @@ def link(
     """Return which sightings are one person; O(k^2 d) time, memory for 50 pairs of each and twice the features.
 
     A link that a few sightings spoke for may be wrong when more are known. So sightings are linked as if all were new.
-    The parts of an identity that this finds are joined again where their mean likeness still reaches the threshold;
-    with these together all are linked once more. So an identity is split only where its own parts would not be linked
-    today. Never splitting costs ten portions 7 points of F; splitting freely gives twice as many sightings another
-    number (docs/linking.md).
+    The parts of an identity that this finds are joined again where it is still certain enough that they are one; with
+    these together all are linked once more. So an identity is split only where that is in doubt. Never splitting costs
+    ten portions 7 points of F; splitting freely gives twice as many sightings another number (docs/experiments.md).
 
     Corrections win over times: two tracklets of one time that a correction joined stay joined.
 
@@ -61,17 +62,17 @@ def link(
         kept_apart.append(too_far(sightings, travel))
     pairs_apart = np.concatenate([np.stack([each.first, each.second], axis=1) for each in kept_apart])
 
-    def merged_from(groups: IntArray, pairs: IntArray) -> Merged:
+    def merged_from(groups: IntArray, pairs: IntArray, threshold: float) -> Merged:
         not_joined = groups[pairs_apart]
         not_joined = not_joined[not_joined[:, 0] != not_joined[:, 1]]
-        return merge(likeness, groups, pairs, not_joined, threshold=rule.threshold)
+        return merge(likeness, groups, pairs, not_joined, threshold=threshold)
 
     together = _together(len(sightings), same)
-    merged = merged_from(together, found.between(together))
+    merged = merged_from(together, found.between(together), rule.threshold)
     if initial is not None and (initial >= 0).any():
         parts = _parts(initial, merged.labels, together)
-        whole = merged_from(parts, _of_one_identity(initial, parts)).labels
-        merged = merged_from(whole, found.between(whole))
+        whole = merged_from(parts, _of_one_identity(initial, parts), rule.doubted_from(CERTAIN_OF_PARTS)).labels
+        merged = merged_from(whole, found.between(whole), rule.threshold)
     return Linked(
         number_by_first_appearance(merged.labels),
         _certainty(likeness, merged, rule),

@@ -10,7 +10,7 @@ from iics.arrays import FloatArray
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
 
-NEAREST = 5
+NEAREST = 3
 """Kept sightings that are looked at for each new one: several of each of the few people that it may be of."""
 _KEPT_AT_ONCE = 4096
 """32 MB of features."""

@@ -83,7 +83,7 @@ def update_people(
         gallery: Whose crops are linked.
         model: The gallery's.
         wrong_links: Share of links that may be wrong; None for what was wanted last, or else leaves it to the data.
-            Another one than last links all sightings again; who is one person already stays so.
+            Another one than last links all sightings again; a person is split where the parts are then in doubt.
         travel: Travel times between cameras, or "learned" for what confident links say of them: of the people as they
             are, or at first of what is linked without them. None takes no account of times.
         progress: Called as the work goes on.

@@ -1,6 +1,7 @@
 """judgement.json of a run folder: what a run's own crops say of its model without labels, before and after training.
 
-Beside it lie clusters.jpg and matches.jpg, pictures of the run's crops. All three are written when training ends.
+Beside it lie clusters.jpg and matches.jpg, pictures of the run's crops, and mistakes.jpg, where identities are known.
+All are written when training ends.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from iics.errors import RunFolderError
 from iics.evaluation.across_cameras import AcrossCameras
 from iics.runs.run_files import read_json
 
-JUDGEMENT, CLUSTER_SHEET, MATCH_SHEET = "judgement.json", "clusters.jpg", "matches.jpg"
+JUDGEMENT = "judgement.json"
+CLUSTER_SHEET, MISTAKE_SHEET, MATCH_SHEET = "clusters.jpg", "mistakes.jpg", "matches.jpg"
 NUMBERS = {
     "score": ("match score", 2, 1),
     "agreement": ("matches that a crop's neighbour shares, %", 1, 100),

@@ -17,7 +17,7 @@ from iics.atomic import write_atomically
 from iics.errors import RunFolderError
 from iics.reports.advice import Advice, advice_of
 from iics.reports.camera_pairs_file import CameraPairMatrices
-from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, Judgement
+from iics.reports.judgement_file import CLUSTER_SHEET, JUDGEMENT, MATCH_SHEET, MISTAKE_SHEET, Judgement
 from iics.reports.picture import ReportFigure
 from iics.reports.pictures import run_figures
 from iics.reports.plot_style import data_uri, figure_bytes, save_figure
@@ -40,6 +40,12 @@ _SHEETS = {
         "Each row is a cluster; above it the mean similarity of its pairs of crops. Four crops nearest to its mean, "
         "then four farthest; below each its camera and its similarity to that mean. One person in a row: good. Two "
         "people: clusters are too large, or the cameras confuse them.",
+    ),
+    MISTAKE_SHEET: (
+        "What the labels get wrong",
+        "By the known identities, which training never saw: the last round's clusters with the most pairs of crops of "
+        "two people, a gap between people; then the people with the most pairs of crops in two clusters, a gap between "
+        "clusters. Up to four people, or clusters, are shown of each.",
     ),
     MATCH_SHEET: (
         "Matches across cameras",
