@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from iics.errors import DataError
 from iics.readers.table_values import identity_numbers, times_in_seconds, tracklet_numbers
 
 
@@ -52,14 +51,19 @@ def test_times_are_seconds(value, seconds):
     np.testing.assert_array_equal(times_in_seconds(["", value], ["a", "b"]), [np.nan, seconds])
 
 
-def test_times_with_and_without_a_zone_are_refused_together():
-    message = (
-        r"b: time '2026-03-01T09:00' names no zone, and that of a does \(2026-03-01T08:00\+01:00\): write an offset"
+def test_times_without_a_zone_among_others_with_one_are_told(caplog):
+    found = times_in_seconds(["1970-01-01T01:00+01:00", "1970-01-01T01:00", "", "1970-01-01"], ["a", "b", "c", "d"])
+    assert found.tolist()[:2] == [0, 3600]
+    assert (
+        "2 of 3 times name no zone and are taken for UTC, e.g. b: 1970-01-01T01:00, though others name one (a: "
+        in caplog.text
     )
-    with pytest.raises(DataError, match=message):
-        times_in_seconds(["2026-03-01T08:00+01:00", "2026-03-01T09:00", ""], ["a", "b", "c"])
-    with pytest.raises(DataError, match=r"b: time '2026-03-01' names no zone, and that of c does"):
-        times_in_seconds(["", "2026-03-01", "2026-03-01T08:00Z"], ["a", "b", "c"])
+
+
+def test_times_that_all_name_a_zone_or_all_none_are_not_told_of(caplog):
+    times_in_seconds(["1970-01-01T01:00Z", "1970-01-01T01:00+02:00"], ["a", "b"])
+    times_in_seconds(["1970-01-01T01:00", "1970-01-01"], ["a", "b"])
+    assert caplog.text == ""
 
 
 def test_no_time_is_none():

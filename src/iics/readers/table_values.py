@@ -5,6 +5,7 @@ An empty cell is a value that is not known. `places` says where each row stands,
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from iics.errors import DataError
 from iics.natural_order import natural_order
 from iics.plausible_times import compact_date, implausibility, names_zone, seconds_of_date
 
+logger = logging.getLogger(__name__)
 Column = Sequence[str]
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")  # longer ones do not fit an int64 and are names
@@ -87,11 +89,10 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
     """Return times in seconds, NaN where they are not known; None if none is.
 
     Either all are numbers of seconds, or all are dates with times (ISO 8601), which become seconds since 1970.
-    Without an offset, they are UTC.
+    Without an offset, they are UTC; that is told where others have one.
 
     Raises:
-        DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds; if some
-            dates name a zone and others none, which may be hours apart from what they say.
+        DataError: If one is neither, or both kinds occur, or one is no plausible moment, e.g. in milliseconds.
     """
     known = [at for at, value in enumerate(values) if value]
     if not known:
@@ -110,7 +111,7 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
             raise DataError(f"{places[at]}: time {values[at]} {fault}.")
         times[at] = seconds
     if not is_number:
-        _check_zones(values, places, known)
+        _warn_of_zones(values, places, known)
     # Refused only if all are such: a single one may be a number of seconds.
     if all(compact_date(values[at]) for at in known):
         raise DataError(
@@ -120,15 +121,20 @@ def times_in_seconds(values: Column, places: Column) -> DoubleArray | None:
     return times
 
 
-def _check_zones(values: Column, places: Column, known: Sequence[int]) -> None:
-    first = known[0]
-    has_zone = names_zone(values[first])
-    other = next((at for at in known if names_zone(values[at]) != has_zone), None)
-    if other is not None:
-        named, bare = (first, other) if has_zone else (other, first)
-        raise DataError(
-            f"{places[bare]}: time {values[bare]!r} names no zone, and that of {places[named]} does "
-            f"({values[named]}): write an offset or Z behind all of them, or behind none (then they are UTC)."
+def _warn_of_zones(values: Column, places: Column, known: Sequence[int]) -> None:
+    """Tell of dates without a zone among others that name one: they may be hours apart from what they say."""
+    bare = [at for at in known if not names_zone(values[at])]
+    if 0 < len(bare) < len(known):
+        named = next(at for at in known if names_zone(values[at]))
+        logger.warning(
+            "%d of %d times name no zone and are taken for UTC, e.g. %s: %s, though others name one (%s: %s). If they "
+            "are of another zone, they are hours off: write an offset, or Z for UTC, behind all of them.",
+            len(bare),
+            len(known),
+            places[bare[0]],
+            values[bare[0]],
+            places[named],
+            values[named],
         )
 
 
