@@ -116,7 +116,7 @@ def test_a_new_tracker_numbers_anew_and_people_stay(store, gallery, model, numbe
 def test_times_of_two_kinds_are_told(store, gallery, model):
     write(gallery, [("e1", 5, "door", 1.7e9, None)])
     (note,) = update_people(gallery, model).notes
-    assert note.startswith("The times of 6 crops count from the start of a recording, and those of 1 are dates")
+    assert note.startswith("The times of 6 crops count from the start of a recording, of 1 crop they are dates")
 
 
 def test_a_tracklet_that_lasts_for_days_is_told(store, gallery, model):

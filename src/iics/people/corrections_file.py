@@ -19,6 +19,7 @@ from iics.csv_text import csv_text
 from iics.errors import PeopleError
 from iics.gallery.connection import is_server
 from iics.gallery.gallery import DEFAULT_COLLECTION, Gallery
+from iics.gallery.matches import Match
 from iics.home_folder import expanded
 from iics.people.corrections import Correction, Kind
 from iics.people.kept import Kept
@@ -83,7 +84,7 @@ def write_corrections(store: PeopleStore, path: Path) -> None:
         for key in kept.present_keys(side)[:1]
     }
     rows = store.gallery.rows_by_id(list(shown_crops.values()))
-    pictures = {key: str(rows[crop]["path"]) for key, crop in shown_crops.items() if crop in rows}
+    pictures = {key: Match.from_row(rows[crop]).place for key, crop in shown_crops.items() if crop in rows}
     write_atomically(path, csv_text([COLUMNS, *(_cells(kept, each, pictures) for each in corrections)]))
 
 

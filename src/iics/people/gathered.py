@@ -17,6 +17,7 @@ from iics.gallery.gallery import Gallery
 from iics.gallery.schema import ID_FIELD
 from iics.people.kept import Kept, KeptSighting
 from iics.plausible_times import TEN_YEARS
+from iics.progress_display import count_of
 from iics.shown_name import shown
 
 _LONGEST_TRACKLET = 86400.0
@@ -171,8 +172,8 @@ def _notes(tracklets: Mapping[str, list[SeenCrop]], all_crops: list[SeenCrop]) -
     kinds = Counter(crop.time >= TEN_YEARS for crop in all_crops if crop.time is not None)
     if len(kinds) > 1:
         notes.append(
-            f"The times of {kinds[False]} crops count from the start of a recording, and those of {kinds[True]} are "
-            "dates: across these two, no time says who cannot be whom."
+            f"The times of {count_of(kinds[False], 'crop')} count from the start of a recording, of "
+            f"{count_of(kinds[True], 'crop')} they are dates: across these two, no time says who cannot be whom."
         )
     for key, crops in tracklets.items():
         times = [crop.time for crop in crops if crop.time is not None]
@@ -196,8 +197,9 @@ def _copied_cameras(kept: Kept, all_crops: list[SeenCrop]) -> list[str]:
     sizes = Counter(crop.camera for crop in new)
     copies = Counter((crop.camera, of_picture[crop.picture]) for crop in new if crop.picture in of_picture)
     return [
-        f"{number} crops of the new camera {shown(name)} are the same pictures as crops of camera {shown(old)}, and "
-        f"count twice. If {shown(old)} was renamed, forget what is there by its old name (iics forget --camera)."
+        f"{count_of(number, 'crop')} of the new camera {shown(name)} are the same pictures as crops of camera "
+        f"{shown(old)}, and count twice. If {shown(old)} was renamed, forget what is there by its old name "
+        "(iics forget --camera)."
         for (name, old), number in sorted(copies.items())
         if number > sizes[name] / 2
     ]

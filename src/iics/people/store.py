@@ -7,7 +7,6 @@ killed. A kill before that row leaves all as it was.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,20 +21,18 @@ from iics.errors import PeopleError
 from iics.gallery import connection
 from iics.gallery.gallery import Gallery
 from iics.people.book import People
-from iics.people.kept import Kept, kept_of, rows_of, values_of
+from iics.people.kept import Kept, kept_of, rows_of
 from iics.people.lock import locked
-from iics.people.tables import FEATURES_LAYOUT, MOST_TEXT, TEXTS_LAYOUT, Table
+from iics.people.tables import FEATURES_LAYOUT, TEXTS_LAYOUT, Table
+from iics.people.text_pieces import LONG, PIECE, in_pieces, stored, whole
 
 _PEOPLE, _FEATURES = "_people", "_people_features"
 _PLAN, _VERSION = "plan", "version"
-_PIECE, _LONG = "piece", "long"
-_APART = ("lock", _PIECE, _VERSION, _PLAN)
+_APART = ("lock", PIECE, _VERSION, _PLAN)
 """Kinds of rows that are no values of people."""
 _UNSWEPT, _DELETE, _ERASE = "unswept", "delete", "erase"
 """Setting: features are left that nothing refers to, and how they have to go."""
 _MOST_READS = 20
-Texts = dict[str, tuple[str, str]]
-"""Kind and text of rows by id."""
 
 
 class PeopleStore:
@@ -106,7 +103,7 @@ class PeopleStore:
                     rows.pop(row_id, None)
                 rows |= {row_id: (kind, text) for row_id, kind, text in plan["write"]}
                 kept = kept_of(
-                    {key: (kind, _whole(text, rows)) for key, (kind, text) in rows.items() if kind not in _APART}
+                    {key: (kind, whole(text, rows)) for key, (kind, text) in rows.items() if kind not in _APART}
                 )
                 self._known = (rows.get(_VERSION, ("", ""))[1], kept)
                 return kept
@@ -171,11 +168,11 @@ class PeopleStore:
         written = {key: row for key, row in after.items() if key not in before or before[key][1] != row[1]}
         if not written and before.keys() <= after.keys():
             return False
-        texts = _stored({**written, _VERSION: (_VERSION, uuid.uuid4().hex)})
+        texts = stored({**written, _VERSION: (_VERSION, uuid.uuid4().hex)})
         replaced = {key: row for key, row in before.items() if key in written or key not in after}
-        gone = set(_stored(replaced)) - set(texts) - set(after)
+        gone = set(stored(replaced)) - set(texts) - set(after)
         plan = json.dumps({"write": [[key, *text] for key, text in texts.items()], "delete": sorted(gone)})
-        rows = _in_pieces(f"{_PLAN}/{uuid.uuid4().hex}", _PLAN, plan)
+        rows = in_pieces(f"{_PLAN}/{uuid.uuid4().hex}", _PLAN, plan)
         holds = rows.pop(next(reversed(rows)))
         self._texts.write_texts(rows)
         check()
@@ -191,7 +188,7 @@ class PeopleStore:
         if plan["write"] or plan["delete"]:
             self._texts.write_texts({key: (kind, text) for key, kind, text in plan["write"]})
             self._texts.delete(plan["delete"])
-        left = [key for key in self._texts.ids_of_kind(_PIECE) if key.startswith(f"{_PLAN}/")]
+        left = [key for key in self._texts.ids_of_kind(PIECE) if key.startswith(f"{_PLAN}/")]
         self._texts.delete([_PLAN])
         self._texts.delete(left)
 
@@ -200,12 +197,12 @@ class PeopleStore:
         if _PLAN not in small:
             return nothing
         value = json.loads(small[_PLAN])
-        if not (isinstance(value, dict) and _LONG in value):
+        if not (isinstance(value, dict) and LONG in value):
             return dict(value)
-        pieces = self._texts.texts_of(value[_LONG])
-        if len(pieces) < len(value[_LONG]):
+        pieces = self._texts.texts_of(value[LONG])
+        if len(pieces) < len(value[LONG]):
             return nothing  # it was carried out meanwhile
-        return dict(json.loads("".join(pieces[key] for key in value[_LONG])))
+        return dict(json.loads("".join(pieces[key] for key in value[LONG])))
 
     def _no_vectors(self) -> FloatArray:
         return np.empty((0, self.gallery.dimension), dtype=np.float32)
@@ -269,36 +266,3 @@ class Changing:
 def _used(kept: Kept) -> set[str]:
     of_centres = {each.feature_id for each in kept.centres.values()}
     return of_centres | {each.feature_id for each in kept.sightings.values()}
-
-
-def _stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:
-    """Return values as texts; long ones in pieces, which are named by what they hold."""
-    texts: Texts = {}
-    for key, (kind, value) in rows.items():
-        text = json.dumps(values_of(kind, value))
-        if len(text) <= MOST_TEXT:
-            texts[key] = (kind, text)
-            continue
-        name = hashlib.sha256(f"{key} {text}".encode()).hexdigest()[:32]
-        pieces = _in_pieces(f"{_PIECE}/{name}", kind, text)
-        last = pieces.pop(next(reversed(pieces)))
-        texts |= {**pieces, key: last}
-    return texts
-
-
-def _in_pieces(name: str, kind: str, text: str) -> Texts:
-    """Return a text as rows of pieces, and at last one that names them; short, it is that one."""
-    if len(text) <= MOST_TEXT:
-        return {name: (kind, text)}
-    pieces = {
-        f"{name}/{at}": (_PIECE, text[start : start + MOST_TEXT])
-        for at, start in enumerate(range(0, len(text), MOST_TEXT))
-    }
-    return {**pieces, name: (kind, json.dumps({_LONG: list(pieces)}))}
-
-
-def _whole(text: str, rows: Mapping[str, tuple[str, str]]) -> Any:
-    value = json.loads(text)
-    if isinstance(value, dict) and _LONG in value:
-        return json.loads("".join(rows[key][1] for key in value[_LONG]))
-    return value
