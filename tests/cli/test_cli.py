@@ -65,7 +65,7 @@ def test_unknown_flag_is_refused_with_the_nearest_one(iics):
     finished = iics("train", "sample", "--round", "3")
     assert finished.code == 2
     assert finished.stderr == (
-        "iics: error: iics train has no --round. Did you mean --stage1.rounds or --rounds? All flags: iics train "
+        "iics: error: iics train has no --round. Did you mean --rounds or --stage1.rounds? All flags: iics train "
         "--help-all.\n"
     )
 
