@@ -53,6 +53,38 @@ def test_a_gallery_with_nulls_is_searched_grows_and_forgets(tmp_path, model, ang
         assert gallery._client.describe_collection("iics")["properties"][FORMAT_PROPERTY] == FORMAT_WITH_NULLS
 
 
+@pytest.fixture
+def one_port(monkeypatch):
+    """All folders have the port of the first one, as happens by chance."""
+    from milvus_lite.adapter.grpc import server
+
+    start, ports = server.start_server_in_thread, []
+
+    def at_one_port(*args, **options):
+        started = start(*args, **{**options, "port": ports[0] if ports else 0})
+        ports.append(started[2])
+        return started
+
+    monkeypatch.setattr(server, "start_server_in_thread", at_one_port)
+    return ports
+
+
+def test_a_folder_at_the_port_of_another_one_is_written_by_its_own_fields(
+    tmp_path, model, angles, stored_row, one_port
+):
+    with Gallery.open_or_create(str(tmp_path / "new.db"), model=model) as gallery:
+        gallery.write([stored_row("first")], angles([0]))
+    uri = str(tmp_path / "old.db")
+    client = connect(uri, is_new=True)
+    properties = {MODEL_PROPERTY: model_fingerprint(model)}
+    create_collection(client, "iics", dimension=256, properties=properties, format_version=FORMAT_WITH_NULLS)
+    disconnect(client, uri)
+    with Gallery.open_or_create(uri, model=model) as gallery:
+        gallery.write([stored_row("timed", time=5.0), stored_row("untimed")], angles([10, 20]))
+        assert gallery.num_crops == 2
+    assert len(set(one_port)) == 1
+
+
 def test_the_version_of_a_server_is_told_where_crops_are_indexed(place, model, caplog):
     with caplog.at_level(logging.INFO, "iics"), place.create(model):
         assert (" is Milvus " in caplog.text) == place.uri.startswith("http")

@@ -72,6 +72,8 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
                 # Before milvus-lite opens the folder: it deletes files that a damaged manifest does not name.
                 check_contents(folder)
                 remove_leftovers(folder)
+        if not _users_of_folder[str(folder)]:
+            _forget_schemas()
         client = MilvusClient(str(folder), **_client_options())
         _users_of_folder[str(folder)] += 1
         return client
@@ -111,6 +113,13 @@ def disconnect(client: MilvusClient, uri: str) -> None:
             server_manager_instance.release_server(folder)
             with suppress(GalleryError, WriteError), _held(Path(folder)):  # who opens it next checks what there is
                 record_contents(Path(folder))
+
+
+def _forget_schemas() -> None:
+    """Forget the fields that pymilvus knows by address: a folder that was closed may have had the new one's port."""
+    from pymilvus.client.cache import GlobalCache
+
+    GlobalCache.schema.clear()
 
 
 def _check_loopback(uri: str) -> None:
