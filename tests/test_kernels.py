@@ -196,6 +196,7 @@ def test_torchs_number_of_threads_is_restored_also_after_an_error(two_threads):
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.slow
 def test_no_kernel_changes_torchs_number_of_threads():
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)

@@ -37,6 +37,7 @@ def reproduced(call, tmp_path_factory):
     return out, finished
 
 
+@pytest.mark.slow
 def test_progress_goes_to_standard_error_and_tables_to_standard_output(reproduced):
     out, finished = reproduced
     assert "run 1/2: training " in finished.stderr
@@ -47,6 +48,7 @@ def test_progress_goes_to_standard_error_and_tables_to_standard_output(reproduce
     assert f"Written to {out}:" in finished.stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_the_folder_holds_tables_scores_and_the_numbers_of_figures(reproduced):
     out, _ = reproduced
     names = {
@@ -70,6 +72,7 @@ def test_the_folder_holds_tables_scores_and_the_numbers_of_figures(reproduced):
         assert arrays["counts"].sum(axis=(1, 2)).tolist() == [54 * 53] * 3
 
 
+@pytest.mark.slow
 def test_a_table_says_what_it_was_measured_on(reproduced):
     out, _ = reproduced
     text = (out / "figure1.md").read_text()
@@ -81,6 +84,7 @@ def test_a_table_says_what_it_was_measured_on(reproduced):
     assert "torch 2." in text
 
 
+@pytest.mark.slow
 def test_finished_runs_are_used_again_by_another_table(call, reproduced, monkeypatch):
     out, _ = reproduced
     trained = []
@@ -105,6 +109,7 @@ def test_finished_runs_are_used_again_by_another_table(call, reproduced, monkeyp
         assert [row["target"] for row in csv.DictReader(file)] == ["figure1", "figure3", "figure3", *["table1"] * 5]
 
 
+@pytest.mark.slow
 def test_dry_run_trains_nothing_and_estimates_from_what_is_there(call, reproduced, tmp_path):
     out, _ = reproduced
     finished = call("table1", "table2", "--seeds", "2", "--dry-run", "--out", out)

@@ -64,6 +64,7 @@ def test_the_folder_tells_what_it_holds(two_seeds, market_people):
     assert [RunFolder.open(two_seeds[0] / f"seed-{seed}").settings().seed for seed in (5, 6)] == [5, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize("way", ["--resume", "the same command"])
 def test_a_stopped_folder_goes_on_without_the_finished_seed(iics, copied, arguments, two_seeds, same_weights, way):
@@ -145,6 +146,7 @@ def test_evaluate_json_says_of_each_model_whether_its_features_are_centred(iics,
     assert [own["centre"]["is_centred"] for own in found["models"].values()] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", [["--rerank"], ["--protocol", "camera-pairs"], ["--protocol", "single-gallery-shot", "--repeats", "2"]]
 )
@@ -221,6 +223,7 @@ def test_a_command_of_one_model_names_a_run_of_the_folder(refusal, two_seeds, fo
     )
 
 
+@pytest.mark.slow
 def test_the_report_has_a_table_with_deviations_and_the_curves_of_all_seeds(iics, copied, tmp_path):
     (copied / "report.html").unlink()
     finished = iics("report", copied, "--figures", tmp_path / "figures")

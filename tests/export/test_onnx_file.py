@@ -33,6 +33,7 @@ def test_features_are_those_of_torch_for_any_number_of_crops(opened, aibn_model,
     np.testing.assert_allclose(features, aibn_model.embed(pixels[:count]), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_gem_pooling_and_the_neck_come_along(pixels):
     torch.manual_seed(0)
     settings = ModelSettings(
@@ -53,7 +54,7 @@ def test_gem_pooling_and_the_neck_come_along(pixels):
     ("name", "norm"),
     [
         ("test_vit", "own"),
-        ("test_resnet", "aibn"),
+        pytest.param("test_resnet", "aibn", marks=pytest.mark.slow),
         *(
             pytest.param(name, norm, marks=pytest.mark.slow)
             for name, norm in [("mobilenetv2_100", "aibn"), ("test_convnext", "own"), ("vit_small_patch16_224", "own")]

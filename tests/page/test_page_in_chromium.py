@@ -9,6 +9,7 @@ from PIL import Image
 
 from iics.evaluation.marks import read_marks
 
+pytestmark = pytest.mark.slow
 PATIENCE = 60_000  # milliseconds; machines that test are busy
 
 
@@ -105,7 +106,6 @@ def test_marks_are_kept_replaced_and_taken_back(visit, pages, timed_crops):
     assert pressed.evaluate_all("all => all.map(each => each.ariaLabel)") == ["Match 2 is the same person"]
 
 
-@pytest.mark.slow
 def test_a_dot_leads_to_its_match(visit, pages, timed_crops):
     window = visit(pages.people)
     drop(window, timed_crops.paths[0])
@@ -144,7 +144,6 @@ def test_a_broken_file_is_refused_with_its_reason(visit, pages, tmp_path, name, 
     assert window.locator(".iics-card").count() == 0
 
 
-@pytest.mark.slow
 def test_a_picture_of_too_many_pixels_is_refused_and_the_next_is_not(visit, pages, tmp_path, timed_crops):
     Image.new("1", (6000, 5000)).save(tmp_path / "large.png")
     window = visit(pages.people)
@@ -163,7 +162,6 @@ def test_a_file_of_too_many_bytes_is_refused_and_the_next_is_not(visit, pages, t
     wait_for(window, "24 matches")
 
 
-@pytest.mark.slow
 def test_clusters_of_a_run_are_browsed(visit, pages):
     window = visit(pages.people)
     window.get_by_role("tab", name="Clusters").click()

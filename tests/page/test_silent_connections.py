@@ -103,6 +103,7 @@ def test_an_answer_that_takes_longer_is_waited_for(short_silence):
     assert served(lambda address: httpx.get(f"http://127.0.0.1:{address[1]}/long").text) == "here"
 
 
+@pytest.mark.slow
 def test_a_connection_that_asks_now_and_then_goes_on(short_silence):
     def visit(address):
         with socket.create_connection(address, timeout=10) as connection:
