@@ -203,7 +203,7 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(refusal):
 
 @pytest.mark.parametrize("name", ["gone.csv", "."])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
-    with pytest.raises(DataError, match=r"^Cannot read .*: .* Give a CSV file that lists crops\.$"):
+    with pytest.raises(DataError, match=r"^Cannot read .*: .* Give a CSV file\.$"):
         load_csv(tmp_path / name)
 
 

@@ -64,7 +64,7 @@ def _text(path: Path) -> str:
     try:
         data = read_regular(path, most_bytes=MOST_TABLE_BYTES)
     except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}. Give a CSV file that lists crops.") from error
+        raise DataError(f"Cannot read {path}: {error.strerror or error}. Give a CSV file.") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
