@@ -148,6 +148,7 @@ def test_a_correction_follows_its_crops_into_another_tracklet(store, gallery, mo
     write(gallery, [("a3", 0, "hall", 200.0, 72)])
     update_people(gallery, model)
     assert numbers(store)[4] == ["t72"]
+    assert [each.first for each in store.read().corrections] == [("t72",)]
     with pytest.raises(PeopleError, match="contradicts correction 1"):
         join(store, ["t1"], ["t72"])
     assert store.read().dropped == ()

@@ -78,7 +78,7 @@ class People:
         seen: Every sighting, by person, then time, then key.
         doubts: Links that may be right, the likeliest first.
         changes: In the order they happened.
-        corrections: In the order they were made, undone ones too.
+        corrections: In the order they were made, undone ones too; by the keys that their crops have now.
         travel_times: Median seconds from camera to camera, and the number of links behind it, by (from, to).
         dropped: Corrections that cannot count, and why, each a sentence: a crop deleted, a contradiction.
     """
