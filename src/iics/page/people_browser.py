@@ -17,6 +17,7 @@ from iics.page.thumbnails import CropPictures
 from iics.people.book import People
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
+from iics.pixels.drawing import camera_caption
 from iics.subjects import SUBJECTS, SubjectName
 
 Shown = Literal[PeopleOrder, "corrections"]
@@ -158,7 +159,11 @@ class PeopleBrowser:
     def _summary(self, identities: Mapping[int, Identity], numbers: Sequence[int], browsing: Browsing) -> str:
         doubtful = sum(bool(each.questions) for each in identities.values())
         all_of_them = f"{len(identities):,} {self._subject.one if len(identities) == 1 else self._subject.many}"
-        where = f", {len(numbers):,} of them seen by {browsing.camera}" if browsing.camera else ""
+        where = (
+            f", {len(numbers):,} of them seen by {camera_caption(browsing.camera)}"
+            if browsing.camera and not browsing.alone
+            else ""
+        )
         return f"{all_of_them}{where}; {doubtful:,} in doubt"
 
 
