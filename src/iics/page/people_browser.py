@@ -12,9 +12,9 @@ from iics.gallery.moments import time_text
 from iics.page.match_view import template
 from iics.page.people_cards import CardMaker
 from iics.page.people_corrections import corrections_html, page_of
-from iics.page.people_questions import ORDERS, Identity, PeopleOrder, Question, identities_of, present_numbers
+from iics.page.people_questions import ORDERS, Identity, PeopleOrder, Question, identities_of
 from iics.page.thumbnails import CropPictures
-from iics.people.book import People
+from iics.people.book import People, present_numbers
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
 from iics.pixels.drawing import camera_caption
