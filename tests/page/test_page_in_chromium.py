@@ -132,8 +132,8 @@ def test_an_empty_gallery_says_how_to_fill_it(visit, pages, timed_crops):
     ("name", "content"),
     [
         ("torn.jpg", b"\xff\xd8\xff\xe0 torn"),
-        pytest.param("notes.txt", b"not a picture", marks=pytest.mark.slow),
-        pytest.param("empty.png", b"", marks=pytest.mark.slow),
+        ("notes.txt", b"not a picture"),
+        ("empty.png", b""),
     ],
 )
 def test_a_broken_file_is_refused_with_its_reason(visit, pages, tmp_path, name, content):

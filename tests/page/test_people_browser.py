@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from importlib import resources
 
 import pytest
 
@@ -12,7 +14,14 @@ pytest.importorskip("gradio", reason="the extra app is not installed")
 
 from iics.page import people_browser
 from iics.page.people_browser import Browsing, PeopleBrowser
+from iics.page.people_cards import CardMaker
+from iics.page.people_corrections import corrections_html
+from iics.page.people_questions import identities_of
 from iics.people import correcting
+from iics.people.book import People, SeenPerson
+from iics.people.corrections import Correction
+
+TURNED = "south\n\u202eentrance"
 
 
 @pytest.fixture
@@ -45,6 +54,25 @@ def test_names_of_cameras_are_text(browser, serve_pages):
     page = browser.html(browser.list("by number", ""))
     assert serve_pages.EVIL_CAMERA not in page
     assert "&lt;script&gt;document" in page
+
+
+def test_marks_in_names_are_shown_escaped(browser):
+    assert "seen by south\\n\\u202eentrance" in browser.html(browser.list("by number", TURNED))
+    people = People(
+        (SeenPerson("a", 1, 1.0, TURNED, None, None, ("crop",)),),
+        corrections=(Correction(1, "same", ("a",), ("b",), 0.0, by="a\u202eda"),),
+    )
+    maker = CardMaker(identities_of(people), lambda _: {}, told=str)
+    (card,) = maker.cards([1], history=lambda _: (), is_alone=False, more={})
+    assert card.lanes[0].sightings[0].label == "south\\n\\u202eentrance, 1 crop, 100 % certain"
+    said = corrections_html(people, lambda _: {}, told=str, page=1, undoes=0, answer=0)
+    assert ", a\\u202eda</small>" in said
+
+
+def test_one_identity_is_not_counted_as_what_its_camera_saw(browser, people_gallery):
+    listed = browser.list("by number", people_gallery.camera_names()[0])
+    assert "7 people, 5 of them seen by" in browser.html(listed)
+    assert "of them seen by" not in browser.html(replace(listed, alone=7))
 
 
 def test_a_camera_narrows_the_list(browser, people_gallery):
@@ -82,6 +110,22 @@ def test_corrections_are_listed_with_what_undoes_them(browser):
     assert re.findall(r'aria-label="Undo correction (\d)"', page) == ["2"]
     assert "2 corrections, 1 undone" in page
     assert ", ada" in page
+
+
+def test_sightings_of_a_correction_that_are_gone_are_counted():
+    people = People(
+        (SeenPerson("a", 1, 1.0, "hall", None, None, ("crop",)),),
+        corrections=(Correction(1, "different", ("a", "gone"), ("lost", "away", "past"), 0.0),),
+    )
+    said = corrections_html(people, lambda _: {}, told=str, page=1, undoes=0, answer=0)
+    assert re.findall(r"<span>\+(\d)</span>", said) == ["1", "3"]
+
+
+def test_every_class_that_is_styled_is_on_a_page():
+    folder = resources.files("iics.page")
+    names = set(re.findall(r"\.(iics-[\w-]+)", folder.joinpath("people.css").read_text()))
+    pages = "".join(folder.joinpath(f"people{name}.html").read_text() for name in ("", "_bar", "_corrections"))
+    assert names - set(re.findall(r"iics-[\w-]+", pages)) == set()
 
 
 def test_the_picture_of_a_deleted_crop_is_not_shown_again(browser, people_gallery):

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra app is not installed")
 
+pytestmark = pytest.mark.slow
 PATIENCE = 60_000  # milliseconds; machines that test are busy
 
 
@@ -74,7 +75,6 @@ def sightings(window, person):
     return sorted(tiles.evaluate_all("all => all.map(each => each.dataset.key)"))
 
 
-@pytest.mark.slow
 def test_people_are_corrected_by_keyboard(chromium, pages):
     with people_tab(chromium, pages.people, viewport={"width": 1280, "height": 900}) as window:
         assert here(window) == ("3", "t20|")
@@ -135,7 +135,6 @@ def test_people_are_corrected_by_keyboard(chromium, pages):
     assert [event for event in events if event.startswith("people-")][:6] == wanted
 
 
-@pytest.mark.slow
 def test_people_are_corrected_by_tap_on_a_phone(chromium, pages):
     phone = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
     with people_tab(chromium, pages.people, **phone) as window:
@@ -161,7 +160,6 @@ def test_people_are_corrected_by_tap_on_a_phone(chromium, pages):
         assert here(window)[0] == "3"
 
 
-@pytest.mark.slow
 def test_an_error_is_said_and_the_page_goes_on(chromium, pages):
     with (
         people_tab(chromium, pages.people, viewport={"width": 1280, "height": 900}) as window,
@@ -175,7 +173,6 @@ def test_an_error_is_said_and_the_page_goes_on(chromium, pages):
         press(window, "w")
 
 
-@pytest.mark.slow
 def test_a_gallery_without_people_says_how_to_find_them(chromium, pages):
     context = chromium.new_context()
     context.set_default_timeout(PATIENCE)

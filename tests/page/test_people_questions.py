@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from iics.page.people_questions import ORDERS, identities_of, present_numbers, said_apart
-from iics.people.book import Change, People, PossibleLink, SeenPerson
+from iics.page.people_questions import ORDERS, identities_of, said_apart
+from iics.people.book import Change, People, PossibleLink, SeenPerson, present_numbers
 from iics.people.corrections import Correction
 
 

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from iics.errors import PeopleError
+from iics.people.book import present_numbers
 from iics.people.correcting import apply_corrections, join, set_apart, split, undo
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
@@ -15,7 +16,7 @@ def test_joined_people_have_the_older_number_and_the_other_leads_to_it(store, nu
     correction = join(store, ["b2"], ["c1"], by="Ann")
     assert (correction.number, correction.kind, correction.by) == (1, "same", "Ann")
     assert numbers(store) == {1: ["t1", "t2"], 2: ["b2", "c1", "t3"]}
-    assert store.read().present_number(3) == 2
+    assert present_numbers(store.read().changes)(3) == 2
 
 
 def test_a_join_undone_leaves_the_two_people_there_were(store, gallery, model, numbers):
@@ -48,7 +49,7 @@ def test_a_split_undone_merges_back_and_its_number_leads_on(store, numbers):
     split(store, ["t2"])
     undo(store, 1)
     assert numbers(store) == PEOPLE
-    assert store.read().present_number(4) == 1
+    assert present_numbers(store.read().changes)(4) == 1
 
 
 def test_numbers_are_never_given_twice(store, numbers):
@@ -148,6 +149,7 @@ def test_a_correction_follows_its_crops_into_another_tracklet(store, gallery, mo
     write(gallery, [("a3", 0, "hall", 200.0, 72)])
     update_people(gallery, model)
     assert numbers(store)[4] == ["t72"]
+    assert [each.first for each in store.read().corrections] == [("t72",)]
     with pytest.raises(PeopleError, match="contradicts correction 1"):
         join(store, ["t1"], ["t72"])
     assert store.read().dropped == ()

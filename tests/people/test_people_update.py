@@ -8,6 +8,7 @@ import pytest
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
 from iics.people import neighbours, travel_times, update
+from iics.people.book import present_numbers
 from iics.people.correcting import split
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
@@ -72,7 +73,7 @@ def test_two_identities_that_turn_out_to_be_one_are_merged_into_the_older(store,
     update_people(gallery, model)
     assert numbers(store) == {1: ["c1", "t1", "t2", "x1"], 2: ["b2", "t3"]}
     people = store.read()
-    assert people.present_number(3) == 1
+    assert present_numbers(people.changes)(3) == 1
     assert [(change.kind, change.person, change.into) for change in people.changes[-1:]] == [("merged", 3, 1)]
 
 

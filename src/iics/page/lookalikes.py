@@ -13,7 +13,7 @@ from iics.page.people_lanes import face
 from iics.page.people_questions import Identity, Question, said_apart
 from iics.people.book import People
 
-SHOWN = 5
+_SHOWN = 5
 _ASKED_ABOUT = 4
 """Sightings whose crops are searched for: the most certain one of as many cameras."""
 _MATCHES = 60
@@ -58,7 +58,7 @@ class Lookalikes:
                 if frozenset((seen.person, identity.number)) in apart:
                     continue
                 found[seen.person] = max(found.get(seen.person, (-2.0, "", "")), (match.similarity, own, seen.key))
-        best = sorted(found.items(), key=lambda item: -item[1][0])[:SHOWN]
+        best = sorted(found.items(), key=lambda item: -item[1][0])[:_SHOWN]
         return tuple(
             Question(identity.number, own, person, theirs, 0.0, f"similarity {similarity:.3f}")
             for person, (similarity, own, theirs) in best

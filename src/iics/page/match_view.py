@@ -21,6 +21,7 @@ from iics.models.score_meaning import CENTRED, meaning_of, measured_elsewhere, r
 from iics.page.thumbnails import match_thumbnails
 from iics.page.timeline import timeline_of
 from iics.pixels.drawing import camera_caption
+from iics.shown_name import shown
 from iics.subjects import SUBJECTS, SubjectName
 
 MatchOrder = Literal["by camera, along time", "by similarity"]
@@ -136,7 +137,11 @@ def toast_html(text: str, *, is_error: bool) -> str:
 def template(name: str) -> jinja2.Template:
     """Return a template of this folder; it escapes what it is given."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(lambda name: resources.files("iics.page").joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["caption"] = camera_caption
-    return environment.from_string(resources.files("iics.page").joinpath(name).read_text(encoding="utf-8"))
+    environment.filters |= {"caption": camera_caption, "shown": shown}
+    return environment.get_template(name)

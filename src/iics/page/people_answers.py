@@ -11,9 +11,10 @@ from iics.page.audit_log import AuditLog
 from iics.page.lookalikes import Lookalikes
 from iics.page.people_browser import Browsing, PeopleBrowser
 from iics.page.people_narrowing import Narrowed, narrowed_by_join, narrowed_by_split
-from iics.page.people_questions import Identity, Question, present_numbers
+from iics.page.people_questions import Identity, Question
 from iics.page.visitors import Visitor
 from iics.people import correcting
+from iics.people.book import present_numbers
 
 _MOST_DIGITS = 9
 _ASKED_AFTER_A_SPLIT = 3

@@ -12,11 +12,12 @@ from iics.gallery.moments import time_text
 from iics.page.match_view import template
 from iics.page.people_cards import CardMaker
 from iics.page.people_corrections import corrections_html, page_of
-from iics.page.people_questions import ORDERS, Identity, PeopleOrder, Question, identities_of, present_numbers
+from iics.page.people_questions import ORDERS, Identity, PeopleOrder, Question, identities_of
 from iics.page.thumbnails import CropPictures
-from iics.people.book import People
+from iics.people.book import People, present_numbers
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
+from iics.pixels.drawing import camera_caption
 from iics.subjects import SUBJECTS, SubjectName
 
 Shown = Literal[PeopleOrder, "corrections"]
@@ -158,7 +159,11 @@ class PeopleBrowser:
     def _summary(self, identities: Mapping[int, Identity], numbers: Sequence[int], browsing: Browsing) -> str:
         doubtful = sum(bool(each.questions) for each in identities.values())
         all_of_them = f"{len(identities):,} {self._subject.one if len(identities) == 1 else self._subject.many}"
-        where = f", {len(numbers):,} of them seen by {browsing.camera}" if browsing.camera else ""
+        where = (
+            f", {len(numbers):,} of them seen by {camera_caption(browsing.camera)}"
+            if browsing.camera and not browsing.alone
+            else ""
+        )
         return f"{all_of_them}{where}; {doubtful:,} in doubt"
 
 

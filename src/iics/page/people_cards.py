@@ -9,6 +9,7 @@ from iics.gallery.moments import time_text
 from iics.page.people_lanes import Axis, bars, face, faces, facts_of, lanes_of
 from iics.page.people_questions import Identity, Question
 from iics.people.book import SeenPerson
+from iics.pixels.drawing import camera_caption
 
 QUESTIONS_SHOWN, QUESTIONS_OF_ONE = 1, 10
 """Where many identities are shown, and where one is alone."""
@@ -84,9 +85,7 @@ class CardMaker:
         told: Makes a text that speaks of people one that speaks of what crops show.
     """
 
-    def __init__(
-        self, identities: Mapping[int, Identity], pictures: Pictures, *, told: Callable[[str], str] = str
-    ) -> None:
+    def __init__(self, identities: Mapping[int, Identity], pictures: Pictures, *, told: Callable[[str], str]) -> None:
         self._identities, self._read, self._told = identities, pictures, told
         self._pictures: Mapping[str, str | None] = {}
 
@@ -163,26 +162,7 @@ class CardMaker:
 
     def _question(self, question: Question) -> ShownQuestion:
         ours, others = self._both(question)
-        sure = f"{100 * question.doubt:.0f} % likely"
-        if question.other:
-            texts = (
-                f"Are person {question.person} and person {question.other} the same person?",
-                question.hint or sure,
-                "The same person",
-                "Two people",
-                f"person {question.person}",
-                f"person {question.other}",
-            )
-        else:
-            texts = (
-                f"Is this sighting of person {question.person}?",
-                f"{sure} not",
-                "Yes, keep it",
-                "No, split it off",
-                "this sighting",
-                f"others of person {question.person}",
-            )
-        text, hint, yes, no, our_name, others_name = map(self._told, texts)
+        text, hint, yes, no, our_name, others_name = map(self._told, _texts(question))
         return ShownQuestion(
             name=question.name,
             own=question.own,
@@ -211,9 +191,33 @@ class CardMaker:
             num_crops=len(seen.crop_ids),
             percent=percent,
             is_doubtful=seen.key in doubtful,
-            label=", ".join(part for part in (seen.camera, moment, crops, f"{percent} % certain") if part),
+            label=", ".join(
+                part for part in (camera_caption(seen.camera), moment, crops, f"{percent} % certain") if part
+            ),
             picture=self._pictures.get(face(seen)),
         )
+
+
+def _texts(question: Question) -> tuple[str, str, str, str, str, str]:
+    """Return the question, a hint, its two answers, and what the two sides are."""
+    sure = f"{100 * question.doubt:.0f} % likely"
+    if question.other:
+        return (
+            f"Are person {question.person} and person {question.other} the same person?",
+            question.hint or sure,
+            "The same person",
+            "Two people",
+            f"person {question.person}",
+            f"person {question.other}",
+        )
+    return (
+        f"Is this sighting of person {question.person}?",
+        f"{sure} not",
+        "Yes, keep it",
+        "No, split it off",
+        "this sighting",
+        f"others of person {question.person}",
+    )
 
 
 def _asked(identity: Identity, more: Sequence[Question], most: int) -> tuple[Question, ...]:

@@ -51,6 +51,7 @@ def corrections_html(
         num_pages=num_pages,
         undoes=undoes or "",
         warnings=people.dropped,
+        is_alone=False,
         answer=answer,
     )
 
@@ -68,6 +69,7 @@ def _row(
     pictures: Mapping[str, str | None],
     told: Callable[[str], str],
 ) -> dict[str, object]:
+    sides = [(keys, _there(keys, seen)[:_FACES]) for keys in (correction.first, correction.second)]
     return {
         "number": correction.number,
         "kind": correction.kind,
@@ -77,11 +79,11 @@ def _row(
         "is_undone": correction.is_undone,
         "sides": [
             {
-                "pictures": [pictures[key] for key in _there(keys, seen)[:_FACES]],
-                "num_more": max(0, len(keys) - _FACES),
+                "pictures": [pictures[key] for key in faces],
+                "num_more": len(keys) - len(faces),
                 "numbers": sorted({seen[key].person for key in _there(keys, seen)}),
             }
-            for keys in (correction.first, correction.second)
+            for keys, faces in sides
         ],
     }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from iics.people.book import Change, People, SeenPerson
+from iics.people.book import People, SeenPerson, present_numbers
 
 PeopleOrder = Literal["doubtful first", "largest first", "changed last first", "by number"]
 _ASKED_FROM = 0.1
@@ -152,18 +152,6 @@ def _changed(people: People, person_of: Mapping[str, int]) -> dict[int, float]:
             if key in person_of:
                 note(person_of[key], correction.made)
     return moments
-
-
-def present_numbers(changes: Iterable[Change]) -> Callable[[int], int]:
-    """Return what leads an old number to the one it has now, 0 if it is forgotten."""
-    into = {change.person: change.into for change in changes if change.kind != "split"}
-
-    def present(number: int) -> int:
-        while number in into:
-            number = into[number]
-        return number
-
-    return present
 
 
 ORDERS: Mapping[PeopleOrder, Callable[[Identity], tuple[float, ...]]] = {

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,7 +78,7 @@ class People:
         seen: Every sighting, by person, then time, then key.
         doubts: Links that may be right, the likeliest first.
         changes: In the order they happened.
-        corrections: In the order they were made, undone ones too.
+        corrections: In the order they were made, undone ones too; by the keys that their crops have now.
         travel_times: Median seconds from camera to camera, and the number of links behind it, by (from, to).
         dropped: Corrections that cannot count, and why, each a sentence: a crop deleted, a contradiction.
     """
@@ -97,9 +97,14 @@ class People:
             found.setdefault(seen.person, []).append(seen)
         return found
 
-    def present_number(self, number: int) -> int | None:
-        """Return the number that an old one leads to, or itself; None if it was never given, or is forgotten."""
-        into = {change.person: change.into for change in self.changes if change.kind != "split"}
+
+def present_numbers(changes: Iterable[Change]) -> Callable[[int], int]:
+    """Return what leads an old number to the one it has now, 0 if it is forgotten."""
+    into = {change.person: change.into for change in changes if change.kind != "split"}
+
+    def present(number: int) -> int:
         while number in into:
             number = into[number]
-        return number if any(seen.person == number for seen in self.seen) else None
+        return number
+
+    return present

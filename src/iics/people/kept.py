@@ -149,10 +149,18 @@ class Kept:
             tuple(seen),
             doubts,
             tuple(self.changes[at] for at in sorted(self.changes)),
-            tuple(self.corrections[number] for number in sorted(self.corrections)),
+            tuple(self._by_present_keys(self.corrections[number]) for number in sorted(self.corrections)),
             self.travel_times,
             tuple(self._dropped()),
         )
+
+    def _by_present_keys(self, correction: Correction) -> Correction:
+        """Return a correction by the keys that its crops have now; those of deleted crops stay as they were."""
+        first, second = (
+            tuple(dict.fromkeys(now for key in side for now in self.present_keys((key,)) or (key,)))
+            for side in (correction.first, correction.second)
+        )
+        return replace(correction, first=first, second=second)
 
     def _dropped(self) -> list[str]:
         told = []

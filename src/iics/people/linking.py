@@ -41,7 +41,8 @@ def link(
     A link that a few sightings spoke for may be wrong when more are known. So sightings are linked as if all were new.
     The parts of an identity that this finds are joined again where it is still certain enough that they are one; with
     these together all are linked once more. So an identity is split only where that is in doubt. Never splitting costs
-    ten portions 7 points of F; splitting freely gives twice as many sightings another number (docs/experiments.md).
+    ten portions 7 to 10 points of F; splitting freely gives two to three times as many sightings another number
+    (docs/experiments.md).
 
     Corrections win over times: two tracklets of one time that a correction joined stay joined.
 

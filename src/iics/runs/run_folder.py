@@ -8,7 +8,7 @@ model.safetensors  the model after the last finished stage
 checkpoints/       state after each stage, the last two kept
 pseudo_labels/     round-001.csv, ...: path (and box), camera, cluster in each stage that clusters
 judgement.json     what the run's own crops say without labels, before and after; written when training ends
-clusters.jpg, matches.jpg  pictures of its crops, likewise
+clusters.jpg, matches.jpg, mistakes.jpg  pictures of its crops, likewise
 model.md           what the model is, is for and is not for, written when training ends
 report.html        all of it on one page, written by `iics.train` after every round
 loggers.json       which rounds each logger was given
