@@ -5,7 +5,7 @@ from iics.models.match_thresholds import MatchThreshold, MatchThresholds
 from iics.people.agreement import agreement
 from iics.people.link_rule import SHARE_OF_WITHIN, LinkRule, _threshold, find_rule
 from iics.people.linking import link
-from tests.people.made_sightings import seen_people
+from tests.people.made_sightings import seen_people, sightings_of
 
 
 def test_threshold_is_a_share_of_the_likeness_within_the_groups_above_it():
@@ -28,9 +28,8 @@ def test_people_that_are_well_apart_are_found_without_labels_however_many_they_a
 
 def test_rule_does_not_depend_on_the_scale_of_similarities():
     seen = seen_people(noise=1.2)
-    shifted = seen_people(noise=1.2)
     common = np.full(seen.features.shape, 2 / np.sqrt(64), np.float32)
-    features = shifted.features + common  # all cosines rise to about 0.8 and more
+    features = seen.features + common  # all cosines rise to about 0.8 and more
     shifted = type(seen)(**{**vars(seen), "features": features / np.linalg.norm(features, axis=1, keepdims=True)})
     one, other = (agreement(link(each, rule=find_rule(each)).labels, each.identity_ids) for each in (seen, shifted))
     assert other.bcubed_f == pytest.approx(one.bcubed_f, abs=0.05)
@@ -69,6 +68,14 @@ def test_few_sightings_are_linked_by_the_strictest_threshold_of_the_model():
     assert "the strictest threshold of the model" in rule.source
 
 
+def test_sightings_of_which_no_two_can_be_one_person_give_a_plain_rule():
+    seen = seen_people(60, 1)
+    at_once = {"cameras": np.zeros(60, np.int64), "first": np.zeros(60), "last": np.ones(60)}
+    rule = find_rule(sightings_of(seen.features, **at_once))
+    assert (rule.is_plain, rule.threshold) == (True, 0.5)
+    assert rule.source == "A mean cosine of 0.5, because no two sightings that can be one person are alike."
+
+
 def test_certainty_is_one_half_at_the_threshold_and_rises():
     rule = LinkRule(2.0, 0.5, "", seen_people(4, 3))
     np.testing.assert_allclose(
@@ -80,4 +87,4 @@ def test_certainty_is_one_half_at_the_threshold_and_rises():
 def test_rule_is_the_same_after_a_way_through_its_values():
     rule = find_rule(seen_people())
     again = LinkRule(**rule.values(), background=rule.background)
-    assert again.values() == rule.values()
+    assert vars(again) == vars(rule)
