@@ -237,7 +237,7 @@ class Changing:
             is_forgetting: Whether what is deleted, and texts that were replaced, must be out of the database's files.
 
         Returns:
-            Whether they are; False if a server removes them by its own schedule.
+            Whether they are; False if a server removes them by its own schedule, or they need not be.
         """
         how = _ERASE if is_forgetting else _DELETE
         # Noted before the first write: whoever comes after a kill then deletes what came of it.
@@ -254,9 +254,9 @@ class Changing:
             self._sweep([each for each in self.store._features.ids() if each not in used])
 
     def _sweep(self, unused: list[str]) -> bool:
-        features, is_gone = self.store._features, not unused
+        features, is_gone = self.store._features, False
         if self.kept.settings[_UNSWEPT] == _ERASE:
-            is_gone = features.erase(unused) and self.store._texts.erase([])
+            is_gone = all([features.erase(unused), self.store._texts.erase([])])
         else:
             features.delete(unused)
         self.commit(replace(self.kept, settings={k: v for k, v in self.kept.settings.items() if k != _UNSWEPT}))
