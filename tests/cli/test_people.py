@@ -174,6 +174,7 @@ def test_another_model_is_refused_and_nothing_is_lost(home, iics, refusal, model
         (["--wrong-links", "0"], "--wrong-links must be "),
         (["--keep-days", "-1"], "--keep-days must be "),
         (["--no-update", "--wrong-links", "0.1"], "--no-update links nothing, so "),
+        (["--no-update", "--travel-times", "on"], "--no-update links nothing, so "),
         (["--undo", "7"], "There is no correction 7; nothing was corrected yet."),
     ],
 )

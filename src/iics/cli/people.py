@@ -74,8 +74,8 @@ class PeopleCommand:
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
         check_setting(
-            self.update or (self.wrong_links is None and self.model is None),
-            "--no-update links nothing, so --wrong-links and --model have no use; leave them out.",
+            self.update or (self.wrong_links is None and self.model is None and self.travel_times == "off"),
+            "--no-update links nothing, so --wrong-links, --travel-times and --model have no use; leave them out.",
         )
 
 
