@@ -353,8 +353,8 @@ def test_a_number_that_was_never_given_is_refused(home, refusal):
 
 @pytest.mark.slow
 def test_an_old_number_leads_to_the_person_that_it_was_merged_into(home, iics):
-    with Gallery.open("people.db") as gallery, PeopleStore.open(gallery) as store:
-        join(store, ["t0"], ["t20"])
+    with Gallery.open("people.db") as gallery:
+        join(PeopleStore.open(gallery), ["t0"], ["t20"])
     assert said(iics("forget", "people.db", "--person", "3", "--yes"))[0] == "8 crops to forget (4 of door, 4 of hall):"
 
 
