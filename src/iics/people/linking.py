@@ -41,12 +41,13 @@ def link(
     A link that a few sightings spoke for may be wrong when more are known. So sightings are linked as if all were new.
     The parts of an identity that this finds are joined again where it is still certain enough that they are one; with
     these together all are linked once more. So an identity is split only where that is in doubt. Never splitting costs
-    ten portions 7 points of F; splitting freely gives twice as many sightings another number (docs/experiments.md).
+    ten portions 8 points of F; splitting freely gives more than twice as many sightings another number
+    (docs/experiments.md).
 
     Corrections win over times: two tracklets of one time that a correction joined stay joined.
 
     Args:
-        sightings: k of them: all, or the new ones with their neighbours and all members of these one's identities.
+        sightings: k of them: all, or the new ones with their neighbours and all members of these ones' identities.
         rule: When groups are one person.
         initial: Identity of each; -1 for a new one. None if all are new. Shape (k,).
         same: Pairs that are one person, by corrections: they stay together. Shape (m, 2).

@@ -70,10 +70,15 @@ def mean_features(
 
 
 def learned_threshold(
-    gallery: Gallery, sightings: Sequence[KeptSighting], centres: Mapping[str, FloatArray]
+    gallery: Gallery, tracklets: Sequence[KeptSighting], centres: Mapping[str, FloatArray]
 ) -> float | None:
-    """Return below which cosine across its split a tracklet is broken, by a sample of some; None if they are few."""
-    tracklets = [each for each in sightings if len(each.crop_ids) > 1]
+    """Return below which cosine across its split a tracklet is broken, by a sample of some; None if they are few.
+
+    Args:
+        gallery: Where their crops are.
+        tracklets: Of several crops each.
+        centres: As of `mean_features`.
+    """
     if len(tracklets) < LEAST_TRACKLETS:
         return None
     by_lot = sorted(tracklets, key=lambda each: hashlib.blake2b(each.key.encode()).digest())[:_TRACKLETS_LOOKED_AT]
