@@ -59,6 +59,12 @@ def test_few_sightings_are_linked_by_their_cosine():
     assert rule.source == "A mean cosine of 0.5, because there are fewer than 50 sightings to measure by."
 
 
+def test_wrong_links_that_few_sightings_cannot_tell_of_are_told():
+    rule = find_rule(seen_people(4, 3), wrong_links=0.02)
+    assert rule.threshold == 0.5
+    assert rule.source.endswith("to measure by; what share of links is wrong cannot be estimated then.")
+
+
 def test_few_sightings_are_linked_by_the_strictest_threshold_of_the_model():
     strictest = MatchThreshold(0.001, 0.8, rate_low=0.0, rate_high=0.01, num_independent=100)
     thresholds = MatchThresholds((strictest,), "tracklets and moments", "d", "train", 9, 9, 9, 9, True, "")

@@ -92,12 +92,11 @@ def find_rule(
         num_sightings: How many there are in all; None if the sample is all.
         thresholds: Of the model file; None if it has none. They count where there are few sightings.
         wrong_links: Share of linked sightings that may be with the wrong person, by the estimate of certainty; None for
-            the threshold above. It only ever raises the threshold.
+            the threshold above. It only ever raises the threshold, and the source says where it could not be kept.
     """
     if len(sample) < LEAST_BACKGROUND:
-        return _plain_rule(
-            sample, thresholds, because=f"there are fewer than {LEAST_BACKGROUND} sightings to measure by"
-        )
+        few = f"there are fewer than {LEAST_BACKGROUND} sightings to measure by"
+        return _plain_rule(sample, thresholds, wrong_links, because=few)
     nearest = _nearest(sample)
     likeness = likeness_of(sample, sample, is_plain=False, nearest=nearest).block(slice(0, len(sample)))
     np.fill_diagonal(likeness, 0)
@@ -106,7 +105,8 @@ def find_rule(
     linkage = AllPairs(distances, Known(at_one_time(sample))).linkage()
     heights = highest - linkage[:, 2]
     if heights[0] <= 0:
-        return _plain_rule(sample, thresholds, because="no two sightings that can be one person are alike")
+        none = "no two sightings that can be one person are alike"
+        return _plain_rule(sample, thresholds, wrong_links, because=none)
     threshold = _threshold(linkage, heights)
     groups = cut_distance(linkage, highest - threshold)
     own, other = _own_and_other(likeness, groups)
@@ -132,14 +132,16 @@ def _nearest(sample: Sightings) -> float:
     return float(np.clip(_ROOM * share, LEAST_NEAREST, _MOST_NEAREST))
 
 
-def _plain_rule(sample: Sightings, thresholds: MatchThresholds | None, *, because: str) -> LinkRule:
+def _plain_rule(
+    sample: Sightings, thresholds: MatchThresholds | None, wrong_links: float | None, *, because: str
+) -> LinkRule:
     known = thresholds.thresholds if thresholds else ()
     strictest = next((at.similarity for at in known if at.rate == _STRICTEST_RATE), None)
-    if strictest is None:
-        source = f"A mean cosine of {PLAIN_THRESHOLD}, because {because}."
-        return LinkRule(PLAIN_THRESHOLD, _PLAIN_WIDTH, source, sample, is_plain=True)
-    source = f"A mean cosine of {strictest:.2f}, the strictest threshold of the model, because {because}."
-    return LinkRule(strictest, _PLAIN_WIDTH, source, sample, is_plain=True)
+    threshold = PLAIN_THRESHOLD if strictest is None else strictest
+    whose = "" if strictest is None else ", the strictest threshold of the model"
+    unused = "" if wrong_links is None else "; what share of links is wrong cannot be estimated then"
+    source = f"A mean cosine of {threshold:.2g}{whose}, because {because}{unused}."
+    return LinkRule(threshold, _PLAIN_WIDTH, source, sample, is_plain=True)
 
 
 def _threshold(linkage: Linkage, heights: DoubleArray) -> float:
