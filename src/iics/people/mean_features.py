@@ -85,10 +85,8 @@ def learned_threshold(
     blocks = [_crop_features(gallery, [by_lot[at] for at in block], centres) for block in _blocks(by_lot)]
     sizes = np.concatenate([np.diff(starts) for _, starts in blocks])
     of_tracklet = np.repeat(np.arange(len(sizes)), sizes)
-    present, tracklet_ids = np.unique(of_tracklet, return_inverse=True)
+    tracklet_ids = np.unique(of_tracklet, return_inverse=True)[1]  # without gaps: all crops of one may be gone
     cameras = np.unique([each.camera for each in by_lot], return_inverse=True)[1]
-    if len(present) < LEAST_TRACKLETS:
-        return None
     return broken_threshold(np.concatenate([rows for rows, _ in blocks]), tracklet_ids, cameras[of_tracklet])
 
 
