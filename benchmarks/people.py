@@ -134,8 +134,6 @@ def sightings_of(crops: CropSet, features: FloatArray, units: IntArray) -> Sight
         np.fmax.at(last, units, crops.times)
     tracklets = np.full(len(crops), -1) if crops.tracklet_ids is None else crops.tracklet_ids
     keys = [f"t{tracklets[crop]}" if tracklets[crop] >= 0 else f"crop {crop}" for crop in first_crops]
-    members = [tuple(map(str, np.flatnonzero(units == unit))) for unit in range(num)]
-    assert crops.identity_ids is not None
     return Sightings(
         tuple(keys),
         (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32),
@@ -143,8 +141,6 @@ def sightings_of(crops: CropSet, features: FloatArray, units: IntArray) -> Sight
         crops.camera_ids[first_crops],
         first,
         last,
-        tuple(members),
-        crops.identity_ids[first_crops],
     )
 
 
@@ -204,8 +200,6 @@ def part(sightings: Sightings, chosen: IntArray) -> Sightings:
         sightings.camera_ids[chosen],
         sightings.first[chosen],
         sightings.last[chosen],
-        tuple(sightings.crop_ids[at] for at in chosen),
-        sightings.identity_ids[chosen],
     )
 
 

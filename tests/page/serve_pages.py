@@ -71,11 +71,11 @@ def fill_people(gallery: Gallery) -> None:
     }
     doubts = (PossibleLink("t00", "t02", 0.45), PossibleLink("t40", "t30", 0.2))
     features = np.eye(len(sightings), gallery.dimension, dtype=np.float32)
-    with PeopleStore.open(gallery, must_exist=False) as store:
-        store.write_vectors([each.feature_id for each in sightings.values()], features)
-        with store.changing("filled") as changing:
-            filled = replace(changing.kept, sightings=sightings, doubts=doubts, settings={"highest": 7})
-            changing.commit(filled)
+    store = PeopleStore.open(gallery, must_exist=False)
+    store.write_vectors([each.feature_id for each in sightings.values()], features)
+    with store.changing("filled") as changing:
+        filled = replace(changing.kept, sightings=sightings, doubts=doubts, settings={"highest": 7})
+        changing.commit(filled)
 
 
 def calm(page: gr.Blocks) -> None:

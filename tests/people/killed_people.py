@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pymilvus  # noqa: F401
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -19,15 +20,13 @@ from iics.gallery.gallery import Gallery
 from iics.people import update
 from iics.people.correcting import split
 from iics.people.forgetting import forget_crops, forget_person
-from iics.people.link_rule import LinkRule
 from iics.people.store import PeopleStore
 from tests.gallery.conftest import model_of
 from tests.gallery.killed_forgetting import in_a_child, kill_at
-from tests.people.conftest import plain_link
+from tests.people.conftest import link_plainly
 
 MODEL = model_of(0)
-update.link = plain_link
-update.find_rule = lambda sample, **_: LinkRule(0.7, 0.05, "A cosine of 0.7.", sample)
+link_plainly(pytest.MonkeyPatch())
 
 
 def updated(gallery):

@@ -15,7 +15,6 @@ def sightings_of(
     cameras: np.ndarray | None = None,
     first: np.ndarray | None = None,
     last: np.ndarray | None = None,
-    identities: np.ndarray | None = None,
     keys: tuple[str, ...] | None = None,
 ) -> Sightings:
     num = len(features)
@@ -27,17 +26,19 @@ def sightings_of(
         np.arange(num) % 3 if cameras is None else cameras,
         unknown if first is None else first,
         unknown if last is None else last,
-        tuple((f"crop {at}",) for at in range(num)),
-        np.full(num, -1) if identities is None else identities,
     )
 
 
-def seen_people(num_people: int = 30, times: int = 6, *, noise: float = 0.8, seed: int = 0) -> Sightings:
+def who_is_seen(num_people: int = 30, times: int = 6) -> np.ndarray:
+    """Return who is on each sighting of `seen_people`, from 1."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(num_people), times)) + 1
+
+
+def seen_people(num_people: int = 30, times: int = 6, *, noise: float = 0.8) -> Sightings:
     """Return sightings of people, in mixed order; noise is the length of what is not the person."""
-    generator = np.random.default_rng(seed)
-    of = generator.permutation(np.repeat(np.arange(num_people), times))
+    of, generator = who_is_seen(num_people, times) - 1, np.random.default_rng(1)
     people = generator.standard_normal((num_people, 64))
     people /= np.linalg.norm(people, axis=1, keepdims=True)
     other = generator.standard_normal((len(of), 64))
     other *= noise / np.linalg.norm(other, axis=1, keepdims=True)
-    return sightings_of(people[of] + other, identities=of + 1)
+    return sightings_of(people[of] + other)

@@ -11,19 +11,19 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from iics.errors import PeopleError
 from iics.gallery.gallery import Gallery
 from iics.people import update
 from iics.people.correcting import join, undo
-from iics.people.link_rule import LinkRule
 from iics.people.store import PeopleStore
 from tests.gallery.conftest import model_of
-from tests.people.conftest import plain_link, write
+from tests.people.conftest import link_plainly, write
 
-update.link = plain_link
-update.find_rule = lambda sample, **_: LinkRule(0.7, 0.05, "A cosine of 0.7.", sample)
+link_plainly(pytest.MonkeyPatch())
 
 
 def until_done(action):

@@ -9,6 +9,7 @@ from iics.people.book import present_numbers
 from iics.people.correcting import join
 from iics.people.forgetting import crops_of_person, forget_crops, forget_older_than, forget_person
 from iics.people.store import PeopleStore
+from iics.people.tables import Table
 from iics.people.update import update_people
 from tests.gallery.conftest import model_of
 from tests.people.conftest import PEOPLE, feature_of, write
@@ -98,6 +99,18 @@ def test_people_of_crops_that_are_deleted_elsewhere_go_with_the_next_update(stor
     assert update_people(gallery, model).num_gone == 1
     assert 3 not in numbers(store)
     assert not in_files(folder, mean)
+
+
+def test_a_server_with_a_schedule_of_its_own_is_asked_to_remove_features_and_texts(store, gallery, monkeypatch):
+    asked = []
+
+    def erase(table, _):
+        asked.append(table.name)
+        return False
+
+    monkeypatch.setattr(Table, "erase", erase)
+    assert not forget_crops(gallery, ["c1"]).is_gone
+    assert asked == ["iics_people_features", "iics_people"]
 
 
 def test_a_gallery_without_people_forgets_crops_alone(store, gallery):

@@ -164,7 +164,7 @@ def test_a_reader_sees_a_plan_that_holds_and_is_not_carried_out(folder, linked_p
 
 
 @pytest.fixture
-def shared(store, monkeypatch):
+def shared(store):
     """The table of the store's texts, as if it were a server's."""
     return store._texts
 
@@ -205,6 +205,27 @@ def test_of_two_that_want_the_lock_the_smaller_token_goes_on(shared):
     shared.write_texts(_row_of("lock/0", host="elsewhere", state="wanted"))
     with pytest.raises(PeopleError, match="one at a time"), _locked(shared, patience=0):
         pass
+
+
+def test_a_lock_that_is_renewed_while_it_is_given_back_is_gone(shared, monkeypatch):
+    is_renewing, is_deleted = threading.Event(), threading.Event()
+
+    def texts_of(ids):
+        found = type(shared).texts_of(shared, ids)
+        is_renewing.set()
+        is_deleted.wait(0.5)
+        return found
+
+    def delete(ids):
+        type(shared).delete(shared, ids)
+        is_deleted.set()
+
+    monkeypatch.setattr(lock, "SECONDS_TO_RENEW", 0.01)
+    monkeypatch.setattr(shared, "texts_of", texts_of)
+    with _locked(shared):
+        assert is_renewing.wait(10)
+        monkeypatch.setattr(shared, "delete", delete)
+    assert shared.texts_of_kind("lock") == {}
 
 
 def _locked(table, patience=5.0):

@@ -68,6 +68,7 @@ def test_table_gives_each_way_by_itself(tmp_path):
         ),
         ("from,to,seconds\ndoor,hall,-1\n", "'-1' is none."),
         ("from,to,seconds\ndoor,hall,nan\n", "'nan' is none."),
+        ("from,to,seconds\ndoor,door,5\n", "line 2: a way leads to another camera, and this one from door to door."),
         ("from,to,seconds\ndoor,hall,1\ndoor,hall,2\n", "the way from door to hall has a time already"),
     ],
 )

@@ -129,8 +129,7 @@ def _chosen_crops(command: ForgetCommand, gallery: Gallery, filters: GalleryFilt
     from iics.people.forgetting import crops_of_person
     from iics.people.store import PeopleStore
 
-    with PeopleStore.open(gallery) as store:
-        ids = crops_of_person(store, command.person)
+    ids = crops_of_person(PeopleStore.open(gallery), command.person)
     if filters.is_empty and command.like is None:
         found = [Match.from_row(row) for row in gallery.rows_by_id(ids).values()]
         return sorted(found, key=lambda match: (match.place, match.crop_id))

@@ -74,8 +74,8 @@ class PeopleCommand:
     def __post_init__(self) -> None:
         check_ranges(self, prefix="--")
         check_setting(
-            self.update or (self.wrong_links is None and self.model is None),
-            "--no-update links nothing, so --wrong-links and --model have no use; leave them out.",
+            self.update or (self.wrong_links is None and self.model is None and self.travel_times == "off"),
+            "--no-update links nothing, so --wrong-links, --travel-times and --model have no use; leave them out.",
         )
 
 
@@ -92,12 +92,12 @@ def main(arguments: list[str]) -> int:
         _forget_old(gallery, command.keep_days)
         update = partial(_update, command, gallery, model, travel)
         update()
-        with PeopleStore.open(gallery) as store:
-            if _correct(command, store):
-                update(is_after_corrections=True)
-            if command.keep_days is not None:
-                keep_for(store, command.keep_days)
-            _write(command, store)
+        store = PeopleStore.open(gallery)
+        if _correct(command, store):
+            update(is_after_corrections=True)
+        if command.keep_days is not None:
+            keep_for(store, command.keep_days)
+        _write(command, store)
     return 0
 
 
@@ -125,8 +125,7 @@ def _forget_old(gallery: Gallery, days: float | None) -> None:
     from iics.people.store import PeopleStore
 
     if days is None and PeopleStore.exists(gallery):
-        with PeopleStore.open(gallery) as store:
-            days = kept_days(store)
+        days = kept_days(PeopleStore.open(gallery))
     if days:
         print("\n".join(told_old(forget_older_than(gallery, days), days)))
 

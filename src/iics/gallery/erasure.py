@@ -19,9 +19,10 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from iics.errors import GalleryError
+from iics.gallery.row_pages import row_pages
 from iics.gallery.schema import CROPS_LAYOUT, FEATURE_FIELD, ID_FIELD, CollectionHeader, Layout, create_collection
 from iics.gallery.stored_values import Row
 
@@ -206,12 +207,6 @@ def _property(client: MilvusClient, collection: str, name: str, *, seconds: floa
 
 
 def _pages_of_ids(client: MilvusClient, collection: str, *, seconds: float) -> Iterator[list[str]]:
-    pages: Any = client.query_iterator(
-        collection, batch_size=_IDS_AT_ONCE, filter="", output_fields=[ID_FIELD], timeout=seconds
-    )
-    try:
-        while page := pages.next():
-            ids = [row[ID_FIELD] for row in page]
-            yield from (ids[start : start + _ROWS_AT_ONCE] for start in range(0, len(ids), _ROWS_AT_ONCE))
-    finally:
-        pages.close()
+    for page in row_pages(client, collection, [ID_FIELD], at_once=_IDS_AT_ONCE, seconds=seconds):
+        ids = [row[ID_FIELD] for row in page]
+        yield from (ids[start : start + _ROWS_AT_ONCE] for start in range(0, len(ids), _ROWS_AT_ONCE))

@@ -12,6 +12,7 @@ from iics.gallery.filters import GalleryFilters
 from iics.gallery.known_cameras import check_cameras
 from iics.gallery.nearest import Nearest, nearest_rows
 from iics.gallery.opening import OpenCollection
+from iics.gallery.row_pages import row_pages
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values
 from iics.natural_order import natural_order
@@ -60,19 +61,14 @@ class StoredCrops:
                     )
                 yield found
             return
+        yield from self._iterated(expression, fields, at_once=MOST_MATCHES)
+
+    def _iterated(self, expression: str, fields: list[str], *, at_once: int) -> Iterator[list[Row]]:
+        seconds = connection.SECONDS_TO_ANSWER
         with self._asking():
-            pages = self._client.query_iterator(
-                self._collection,
-                batch_size=MOST_MATCHES,
-                filter=expression,
-                output_fields=fields,
-                timeout=connection.SECONDS_TO_ANSWER,
+            yield from row_pages(
+                self._client, self._collection, fields, at_once=at_once, seconds=seconds, expression=expression
             )
-            try:
-                while page := pages.next():
-                    yield page
-            finally:
-                pages.close()
 
     def camera_names(self) -> list[str]:
         """Return the names of the cameras that have crops here, in natural order."""
@@ -99,20 +95,8 @@ class StoredCrops:
     def sample(self, filters: GalleryFilters, below: str) -> FloatArray:
         """Return the features of crops that meet `filters` and whose ids lie below a text ("" for any)."""
         expression = " and ".join(part for part in (filters.expression(), below and f'{ID_FIELD} < "{below}"') if part)
-        found: list[list[float]] = []
-        with self._asking():
-            pages = self._client.query_iterator(
-                self._collection,
-                batch_size=_ROWS_AT_ONCE,
-                filter=expression,
-                output_fields=[FEATURE_FIELD],
-                timeout=connection.SECONDS_TO_ANSWER,
-            )
-            try:
-                while page := pages.next():
-                    found += [row[FEATURE_FIELD] for row in page]
-            finally:
-                pages.close()
+        pages = self._iterated(expression, [FEATURE_FIELD], at_once=_ROWS_AT_ONCE)
+        found: list[list[float]] = [row[FEATURE_FIELD] for page in pages for row in page]
         return np.array(found, dtype=np.float32).reshape(-1, self._dimension)
 
     def nearest(self, expression: str) -> Nearest:

@@ -60,8 +60,6 @@ def find_broken(features: FloatArray, tracklets: IntArray, camera_ids: IntArray)
     known = across[np.diff(starts) > 1]
     spread = float(1 - np.median(known)) if len(known) else 0.0
     parts, was_broken = tracklets.astype(np.int64), np.zeros(len(tracklets), dtype=np.bool_)
-    if len(known) < LEAST_TRACKLETS:
-        return Broken(parts, was_broken, 0, spread)
     threshold = _threshold(features, rows, starts, camera_ids, known)
     if threshold is None:
         return Broken(parts, was_broken, 0, spread)
@@ -90,7 +88,7 @@ def broken_threshold(features: FloatArray, tracklets: IntArray, camera_ids: IntA
     rows, starts = _runs(tracklets)
     across, _ = split_each(features, rows, starts)
     known = across[np.diff(starts) > 1]
-    return _threshold(features, rows, starts, camera_ids, known) if len(known) >= LEAST_TRACKLETS else None
+    return _threshold(features, rows, starts, camera_ids, known)
 
 
 def broken_below(known: DoubleArray, glued: DoubleArray) -> float:
@@ -131,6 +129,8 @@ def split_each(features: FloatArray, rows: IndexArray, starts: IndexArray) -> tu
 def _threshold(
     features: FloatArray, rows: IndexArray, starts: IndexArray, camera_ids: IntArray, known: DoubleArray
 ) -> float | None:
+    if len(known) < LEAST_TRACKLETS:
+        return None
     glued, _ = split_each(features, *_glued(rows, starts, camera_ids))
     return broken_below(known, glued) if len(glued) else None
 

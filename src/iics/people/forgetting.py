@@ -14,6 +14,7 @@ from iics.errors import PeopleError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import ID_FIELD
+from iics.people.book import present_numbers
 from iics.people.corrections_file import mirror
 from iics.people.frozen_centres import centre_vectors, with_renamed
 from iics.people.gathered import gather, without
@@ -51,12 +52,11 @@ def crops_of_person(store: PeopleStore, number: int) -> list[str]:
     Raises:
         PeopleError: If the number was never given, or the identity is forgotten.
     """
-    kept = store.kept()
-    persons = kept.persons()
-    present = kept.present_numbers().get(number, number)
-    crops = [crop for key, person in persons.items() if person == present for crop in kept.sightings[key].crop_ids]
+    people = store.read()
+    present = present_numbers(people.changes)(number)
+    crops = [crop for seen in people.seen if seen.person == present for crop in seen.crop_ids]
     if not crops:
-        raise PeopleError(_no_person(kept, number, store.gallery.uri))
+        raise PeopleError(_no_person(store.kept(), number, store.gallery.uri))
     here = store.gallery.rows_by_id(crops)
     return [crop for crop in crops if crop in here]
 
@@ -72,8 +72,7 @@ def forget_person(gallery: Gallery, number: int) -> Forgotten:
         PeopleError: If there is no such person, or another process changes people.
         GalleryError: If the database fails, or crops were indexed or erased by others meanwhile.
     """
-    with PeopleStore.open(gallery) as store:
-        return forget_crops(gallery, crops_of_person(store, number))
+    return forget_crops(gallery, crops_of_person(PeopleStore.open(gallery), number))
 
 
 def forget_older_than(gallery: Gallery, days: float, *, now: float | None = None) -> Forgotten:
@@ -113,7 +112,8 @@ def forget_crops(gallery: Gallery, crop_ids: Sequence[str]) -> Forgotten:
     is_gone = gallery.delete(crop_ids) if crop_ids else True
     if not PeopleStore.exists(gallery):
         return Forgotten(len(crop_ids), (), is_gone)
-    with PeopleStore.open(gallery) as store, store.changing(_WHAT) as changing:
+    store = PeopleStore.open(gallery)
+    with store.changing(_WHAT) as changing:
         before = set(changing.kept.persons().values())
         is_gone_too = _made_without(changing)
         gone = before - set(changing.kept.persons().values())

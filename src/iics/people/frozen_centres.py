@@ -101,9 +101,9 @@ def _own_means(gallery: Gallery, gathered: Gathered, names: Sequence[str]) -> Ow
 
 
 def centre_vectors(store: PeopleStore, kept: Kept, *, is_centred: bool) -> dict[str, FloatArray]:
-    """Return the centre of each camera; none where features are plain."""
+    """Return the centre of each camera, of shape (d,), by its name; none where features are plain."""
     if not is_centred or not kept.centres:
         return {}
     names = list(kept.centres)
     vectors = store.vectors([kept.centres[name].feature_id for name in names])
-    return dict(zip(names, np.asarray(vectors), strict=True))
+    return dict(zip(names, vectors, strict=True))

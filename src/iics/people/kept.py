@@ -141,9 +141,7 @@ class Kept:
         doubts = tuple(
             doubt
             for doubt in self.doubts
-            if persons.get(doubt.first, 0) != persons.get(doubt.second, 0)
-            and doubt.first in persons
-            and doubt.second in persons
+            if {doubt.first, doubt.second} <= persons.keys() and persons[doubt.first] != persons[doubt.second]
         )
         return People(
             tuple(seen),

@@ -14,7 +14,7 @@ from iics.people.sightings import Sightings
 
 
 def as_sightings(kept: Sequence[KeptSighting], features: FloatArray) -> Sightings:
-    """Return sightings as arrays, their identities unknown.
+    """Return sightings as arrays.
 
     Args:
         kept: In order of their keys.
@@ -29,8 +29,6 @@ def as_sightings(kept: Sequence[KeptSighting], features: FloatArray) -> Sighting
         np.array([number[each.camera] for each in kept], dtype=np.int64),
         _times([each.first for each in kept]),
         _times([each.last for each in kept]),
-        tuple(each.crop_ids for each in kept),
-        np.full(len(kept), -1, dtype=np.int64),
     )
 
 

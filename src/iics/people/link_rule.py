@@ -53,7 +53,7 @@ class LinkRule:
         width: Likeness above the threshold at which a link is e times as likely right as wrong.
         source: Where the threshold is from, a sentence.
         background: Sightings that stand for all, which likeness is measured against.
-        is_plain: Whether likeness is the plain cosine, because there were few sightings.
+        is_plain: Whether likeness is the plain cosine, because sightings did not say more.
         nearest: Share of the background that may be of the same person.
     """
 
@@ -75,13 +75,7 @@ class LinkRule:
 
     def values(self) -> dict[str, float | str]:
         """Return all but the background, as JSON can keep it."""
-        return {
-            "threshold": self.threshold,
-            "width": self.width,
-            "source": self.source,
-            "is_plain": self.is_plain,
-            "nearest": self.nearest,
-        }
+        return {name: value for name, value in vars(self).items() if name != "background"}
 
 
 def find_rule(
@@ -98,10 +92,11 @@ def find_rule(
         num_sightings: How many there are in all; None if the sample is all.
         thresholds: Of the model file; None if it has none. They count where there are few sightings.
         wrong_links: Share of linked sightings that may be with the wrong person, by the estimate of certainty; None for
-            the threshold above. It only ever raises the threshold.
+            the threshold above. It only ever raises the threshold, and the source says where it could not be kept.
     """
     if len(sample) < LEAST_BACKGROUND:
-        return _plain_rule(sample, thresholds)
+        few = f"there are fewer than {LEAST_BACKGROUND} sightings to measure by"
+        return _plain_rule(sample, thresholds, wrong_links, because=few)
     nearest = _nearest(sample)
     likeness = likeness_of(sample, sample, is_plain=False, nearest=nearest).block(slice(0, len(sample)))
     np.fill_diagonal(likeness, 0)
@@ -109,6 +104,9 @@ def find_rule(
     distances = (highest - np.minimum(likeness, likeness.T)).astype(np.float32)
     linkage = AllPairs(distances, Known(at_one_time(sample))).linkage()
     heights = highest - linkage[:, 2]
+    if heights[0] <= 0:
+        none = "no two sightings that can be one person are alike"
+        return _plain_rule(sample, thresholds, wrong_links, because=none)
     threshold = _threshold(linkage, heights)
     groups = cut_distance(linkage, highest - threshold)
     own, other = _own_and_other(likeness, groups)
@@ -134,30 +132,32 @@ def _nearest(sample: Sightings) -> float:
     return float(np.clip(_ROOM * share, LEAST_NEAREST, _MOST_NEAREST))
 
 
-def _plain_rule(sample: Sightings, thresholds: MatchThresholds | None) -> LinkRule:
-    known = [at for at in (thresholds.thresholds if thresholds else ()) if at.similarity is not None]
-    strictest = next((at for at in known if at.rate == _STRICTEST_RATE), None)
-    few = f"there are fewer than {LEAST_BACKGROUND} sightings to measure by"
-    if strictest is None or strictest.similarity is None:
-        source = f"A mean cosine of {PLAIN_THRESHOLD}, because {few}."
-        return LinkRule(PLAIN_THRESHOLD, _PLAIN_WIDTH, source, sample, is_plain=True)
-    source = f"A mean cosine of {strictest.similarity:.2f}, the strictest threshold of the model, because {few}."
-    return LinkRule(strictest.similarity, _PLAIN_WIDTH, source, sample, is_plain=True)
+def _plain_rule(
+    sample: Sightings, thresholds: MatchThresholds | None, wrong_links: float | None, *, because: str
+) -> LinkRule:
+    known = thresholds.thresholds if thresholds else ()
+    strictest = next((at.similarity for at in known if at.rate == _STRICTEST_RATE), None)
+    threshold = PLAIN_THRESHOLD if strictest is None else strictest
+    whose = "" if strictest is None else ", the strictest threshold of the model"
+    unused = "" if wrong_links is None else "; what share of links is wrong cannot be estimated then"
+    source = f"A mean cosine of {threshold:.2g}{whose}, because {because}{unused}."
+    return LinkRule(threshold, _PLAIN_WIDTH, source, sample, is_plain=True)
 
 
 def _threshold(linkage: Linkage, heights: DoubleArray) -> float:
     """Return the highest likeness that is no more than the share of the likeness within, after each merge.
 
     Args:
-        linkage: Merges as scipy writes them.
-        heights: Mean likeness of the two groups of each; minus infinity where they are apart.
+        linkage: Merges as scipy writes them. Shape (n - 1, 4).
+        heights: Mean likeness of the two groups of each, the first above 0; minus infinity where they are apart. Shape
+            (n - 1,).
     """
     num = len(linkage) + 1
     sizes, totals = np.ones(2 * num - 1), np.zeros(2 * num - 1)  # totals: of the likeness of the pairs in a group
     within, linked = 0.0, 0.0  # sums over the sightings that are not alone
     for merge, (one, other) in enumerate(linkage[:, :2].astype(np.int64)):
         height = float(heights[merge])
-        if linked and (height <= SHARE_OF_WITHIN * within / linked or math.isinf(height)):
+        if linked and height <= SHARE_OF_WITHIN * within / linked:
             return SHARE_OF_WITHIN * within / linked
         for part in (one, other):
             if sizes[part] > 1:
@@ -168,7 +168,7 @@ def _threshold(linkage: Linkage, heights: DoubleArray) -> float:
         totals[made] = totals[one] + totals[other] + height * sizes[one] * sizes[other]
         within += 2 * totals[made] / (sizes[made] - 1)
         linked += sizes[made]
-    return SHARE_OF_WITHIN * within / max(linked, 1)
+    return SHARE_OF_WITHIN * within / linked
 
 
 def _own_and_other(likeness: FloatArray, groups: IntArray) -> tuple[DoubleArray, DoubleArray]:
@@ -199,6 +199,7 @@ def _with_fewer_wrong(rule: LinkRule, own: DoubleArray, wrong_links: float) -> L
     own = np.sort(own)[::-1]
     wrong = np.cumsum(1 - rule.certainty(own)) / np.arange(1, len(own) + 1)
     enough = np.flatnonzero(wrong <= wrong_links)
-    threshold = max(rule.threshold, float(own[enough[-1]]) if len(enough) else float(own[0]) if len(own) else 0.0)
+    # Where no share is that small, the surest link alone.
+    threshold = max(rule.threshold, float(own[enough[-1] if len(enough) else 0]))
     source = f"{rule.source[:-1]}; {threshold:.2f} for at most {100 * wrong_links:g} % wrong links."
     return replace(rule, threshold=threshold, source=source)

@@ -47,7 +47,7 @@ def link(
     Corrections win over times: two tracklets of one time that a correction joined stay joined.
 
     Args:
-        sightings: k of them: all, or the new ones with their neighbours and all members of these one's identities.
+        sightings: k of them: all, or the new ones with their neighbours and all members of these ones' identities.
         rule: When groups are one person.
         initial: Identity of each; -1 for a new one. None if all are new. Shape (k,).
         same: Pairs that are one person, by corrections: they stay together. Shape (m, 2).

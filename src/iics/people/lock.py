@@ -35,7 +35,7 @@ _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Lock:
-    """The right to change, held until `released`.
+    """The right to change, held until `give_back`.
 
     Args:
         table: Where the rows are.
@@ -77,7 +77,7 @@ class Lock:
             )
 
     def keep_renewing(self) -> None:
-        """Renew the row until it is given back; run in a thread."""
+        """Renew the row until `stop_renewing`; run in a thread."""
         while not self._is_over.wait(SECONDS_TO_RENEW):
             try:
                 if self._table.texts_of([self.token]):
@@ -85,9 +85,12 @@ class Lock:
             except GalleryError:  # the next write tells it
                 return
 
-    def give_back(self) -> None:
-        """Take the row back."""
+    def stop_renewing(self) -> None:
+        """End `keep_renewing`."""
         self._is_over.set()
+
+    def give_back(self) -> None:
+        """Take the row back, once nobody renews it any more."""
         self._table.delete([self.token])
 
 
@@ -118,8 +121,9 @@ def locked(table: Table, uri: str, what: str, *, is_shared: bool, patience: floa
         try:
             yield lock.check
         finally:
+            lock.stop_renewing()
+            renewing.join()  # or a row that is just being renewed would come back
             lock.give_back()
-            renewing.join()
     finally:
         turn.release()
 

@@ -70,20 +70,23 @@ def mean_features(
 
 
 def learned_threshold(
-    gallery: Gallery, sightings: Sequence[KeptSighting], centres: Mapping[str, FloatArray]
+    gallery: Gallery, tracklets: Sequence[KeptSighting], centres: Mapping[str, FloatArray]
 ) -> float | None:
-    """Return below which cosine across its split a tracklet is broken, by a sample of some; None if they are few."""
-    tracklets = [each for each in sightings if len(each.crop_ids) > 1]
+    """Return below which cosine across its split a tracklet is broken, by a sample of some; None if they are few.
+
+    Args:
+        gallery: Where their crops are.
+        tracklets: Of several crops each.
+        centres: As of `mean_features`.
+    """
     if len(tracklets) < LEAST_TRACKLETS:
         return None
     by_lot = sorted(tracklets, key=lambda each: hashlib.blake2b(each.key.encode()).digest())[:_TRACKLETS_LOOKED_AT]
     blocks = [_crop_features(gallery, [by_lot[at] for at in block], centres) for block in _blocks(by_lot)]
     sizes = np.concatenate([np.diff(starts) for _, starts in blocks])
     of_tracklet = np.repeat(np.arange(len(sizes)), sizes)
-    present, tracklet_ids = np.unique(of_tracklet, return_inverse=True)
+    tracklet_ids = np.unique(of_tracklet, return_inverse=True)[1]  # without gaps: all crops of one may be gone
     cameras = np.unique([each.camera for each in by_lot], return_inverse=True)[1]
-    if len(present) < LEAST_TRACKLETS:
-        return None
     return broken_threshold(np.concatenate([rows for rows, _ in blocks]), tracklet_ids, cameras[of_tracklet])
 
 

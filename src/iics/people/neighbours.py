@@ -39,8 +39,8 @@ def nearest_sightings(store: PeopleStore, kept: Kept, keys: Sequence[str], featu
     found: set[str] = set()
     for start in range(0, len(features), _QUERIES_AT_ONCE):
         queries = features[start : start + _QUERIES_AT_ONCE]
-        best = np.full((len(queries), 0), 0, dtype=np.float32)
-        places = np.full((len(queries), 0), 0, dtype=np.int64)
+        best = np.empty((len(queries), 0), dtype=np.float32)
+        places = np.empty((len(queries), 0), dtype=np.int64)
         for first in range(0, len(keys), _KEPT_AT_ONCE):
             block = keys[first : first + _KEPT_AT_ONCE]
             own = store.vectors([kept.sightings[key].feature_id for key in block])

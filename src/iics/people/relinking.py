@@ -24,6 +24,8 @@ from iics.people.settled import counted
 
 _MOST_DOUBTS = 1000
 _CERTAINTY_DIGITS = 4
+_CORRECTIONS_LINKED = "corrections_linked"
+"""Setting: whether each correction was undone when people were linked last, by its number."""
 
 
 def carried_over(kept: Kept, gathered: Gathered) -> dict[str, int]:
@@ -172,16 +174,12 @@ def _moment(sighting: KeptSighting) -> tuple[bool, float, str]:
 
 def touched_since(kept: Kept) -> set[str]:
     """Return the sightings of corrections that were made or undone since people were linked last."""
-    linked: Mapping[str, object] = kept.settings.get("corrections_linked", {})
+    linked: Mapping[str, object] = kept.settings.get(_CORRECTIONS_LINKED, {})
     changed = [each for number, each in kept.corrections.items() if linked.get(str(number)) != each.is_undone]
     return {key for each in changed for side in (each.first, each.second) for key in kept.present_keys(side)}
 
 
 def with_corrections_linked(kept: Kept) -> Kept:
     """Return people that know which corrections were linked by."""
-    linked = {str(number): each.is_undone for number, each in sorted(kept.corrections.items())}
-    return (
-        kept
-        if kept.settings.get("corrections_linked", {}) == linked
-        else kept.with_setting("corrections_linked", linked)
-    )
+    linked = {str(number): each.is_undone for number, each in kept.corrections.items()}
+    return kept.with_setting(_CORRECTIONS_LINKED, linked)

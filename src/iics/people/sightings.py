@@ -9,7 +9,7 @@ from iics.arrays import DoubleArray, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
-    """k sightings, in order of their keys.
+    """k sightings, in order of their keys. Nothing here says who anybody is: linking never learns it.
 
     Attributes:
         keys: What each is called for ever: `t` and the gallery's number of its tracklet, or the id of its only crop.
@@ -19,8 +19,6 @@ class Sightings:
         camera_ids: Index into `camera_names` of each. Shape (k,).
         first: When its first crop was taken, in seconds since 1970 UTC; NaN if unknown. Shape (k,).
         last: When its last crop was taken. Shape (k,).
-        crop_ids: Ids of its crops in the gallery, in order of time, then of id.
-        identity_ids: Known identity of each, for measuring alone; -1 if unknown or not one. Shape (k,).
     """
 
     keys: tuple[str, ...]
@@ -29,8 +27,6 @@ class Sightings:
     camera_ids: IntArray
     first: DoubleArray
     last: DoubleArray
-    crop_ids: tuple[tuple[str, ...], ...]
-    identity_ids: IntArray
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -36,7 +36,7 @@ _MOST_READS = 20
 
 
 class PeopleStore:
-    """The people of an open gallery; safe to use from threads. Use it as a context, or leave it by `close`.
+    """The people of a gallery, as long as that is open; safe to use from threads.
 
     Attributes:
         gallery: Whose people they are.
@@ -70,21 +70,6 @@ class PeopleStore:
         """Return whether people of a gallery were ever looked for."""
         return Table(gallery, _PEOPLE, TEXTS_LAYOUT).open(must_exist=True)
 
-    def __enter__(self) -> PeopleStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Forget what was read; the gallery stays open."""
-        self._known = None
-
-    @property
-    def num_sightings(self) -> int:
-        """Number of sightings."""
-        return len(self.kept().sightings)
-
     def read(self) -> People:
         """Return the people as they stand; quick if nothing changed since the last call."""
         return self.kept().people()
@@ -96,7 +81,7 @@ class PeopleStore:
             if self._known is not None and _PLAN not in small and self._known[0] == small.get(_VERSION, ""):
                 return self._known[1]
             plan = self._plan(small)
-            rows = {row_id: (kind, text) for row_id, kind, text in self._texts.texts()}
+            rows = self._texts.texts()
             again = self._texts.texts_of([_VERSION, _PLAN])
             if again == small:
                 for row_id in plan["delete"]:
@@ -134,14 +119,15 @@ class PeopleStore:
             raise PeopleError(
                 f"The people of {self.gallery.uri} changed meanwhile: the feature {missing} is gone. Try again."
             )
-        return np.stack([found[each] for each in feature_ids]) if feature_ids else self._no_vectors()
+        vectors = [found[each] for each in feature_ids]
+        return np.array(vectors, dtype=np.float32).reshape(-1, self.gallery.dimension)
 
     def nearest_vectors(self, queries: FloatArray, limit: int) -> set[str]:
-        """Return the ids of the vectors nearest to any of some queries, so many of each. Shape (n, d)."""
+        """Return the ids of the vectors nearest to any of some queries, `limit` of each; queries of shape (n, d)."""
         return self._features.nearest(queries, limit)
 
     def write_vectors(self, feature_ids: Sequence[str], vectors: FloatArray) -> None:
-        """Store vectors by ids that nothing refers to yet."""
+        """Store vectors by ids that nothing refers to yet. Shape (len(feature_ids), d)."""
         self._features.write_vectors(feature_ids, vectors)
 
     @contextmanager
@@ -162,25 +148,24 @@ class PeopleStore:
             changing.sweep_after_kill()
             yield changing
 
-    def _commit(self, old: Kept, new: Kept, check: Callable[[], None]) -> bool:
-        """Replace what is kept, as a whole, and return whether that changed anything."""
+    def _commit(self, old: Kept, new: Kept, check: Callable[[], None]) -> None:
+        """Replace what is kept, as a whole; nothing is written if nothing changed."""
         before, after = rows_of(old), rows_of(new)
         written = {key: row for key, row in after.items() if key not in before or before[key][1] != row[1]}
         if not written and before.keys() <= after.keys():
-            return False
+            return
         texts = stored({**written, _VERSION: (_VERSION, uuid.uuid4().hex)})
         replaced = {key: row for key, row in before.items() if key in written or key not in after}
         gone = set(stored(replaced)) - set(texts) - set(after)
         plan = json.dumps({"write": [[key, *text] for key, text in texts.items()], "delete": sorted(gone)})
-        rows = in_pieces(f"{_PLAN}/{uuid.uuid4().hex}", _PLAN, plan)
-        holds = rows.pop(next(reversed(rows)))
+        rows = in_pieces(_PLAN, _PLAN, plan, below=_PLAN)
+        holds = {_PLAN: rows.pop(_PLAN)}
         self._texts.write_texts(rows)
         check()
-        self._texts.write_texts({_PLAN: holds})
+        self._texts.write_texts(holds)
         self._known = None
         self._finish()
         self._known = (texts[_VERSION][1], new)  # reading it all again would take as long as writing it
-        return True
 
     def _finish(self) -> None:
         """Carry out the plan that holds, and delete what is left of plans that do not."""
@@ -203,9 +188,6 @@ class PeopleStore:
         if len(pieces) < len(value[LONG]):
             return nothing  # it was carried out meanwhile
         return dict(json.loads("".join(pieces[key] for key in value[LONG])))
-
-    def _no_vectors(self) -> FloatArray:
-        return np.empty((0, self.gallery.dimension), dtype=np.float32)
 
 
 class Changing:
@@ -237,7 +219,7 @@ class Changing:
             is_forgetting: Whether what is deleted, and texts that were replaced, must be out of the database's files.
 
         Returns:
-            Whether they are; False if a server removes them by its own schedule.
+            Whether they are; False if a server removes them by its own schedule, or they need not be.
         """
         how = _ERASE if is_forgetting else _DELETE
         # Noted before the first write: whoever comes after a kill then deletes what came of it.
@@ -254,9 +236,9 @@ class Changing:
             self._sweep([each for each in self.store._features.ids() if each not in used])
 
     def _sweep(self, unused: list[str]) -> bool:
-        features, is_gone = self.store._features, not unused
+        features, is_gone = self.store._features, False
         if self.kept.settings[_UNSWEPT] == _ERASE:
-            is_gone = features.erase(unused) and self.store._texts.erase([])
+            is_gone = all([features.erase(unused), self.store._texts.erase([])])
         else:
             features.delete(unused)
         self.commit(replace(self.kept, settings={k: v for k, v in self.kept.settings.items() if k != _UNSWEPT}))

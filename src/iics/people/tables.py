@@ -17,6 +17,7 @@ from iics.errors import PeopleError
 from iics.gallery import connection
 from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure
 from iics.gallery.gallery import Gallery
+from iics.gallery.row_pages import row_pages
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MODEL_PROPERTY, CollectionHeader, Layout, create_collection
 from iics.gallery.stored_values import Row
 
@@ -84,18 +85,9 @@ class Table:
                 finish_deleting(self._client, self.name, seconds=self._seconds, layout=self._layout)
         return True
 
-    def texts(self, expression: str = "") -> Iterator[tuple[str, str, str]]:
-        """Yield id, kind and text of all rows that meet an expression."""
-        fields = [ID_FIELD, KIND_FIELD, TEXT_FIELD]
-        with self._asking():
-            pages = self._client.query_iterator(
-                self.name, batch_size=_ROWS_PER_PAGE, filter=expression, output_fields=fields, timeout=self._seconds
-            )
-            try:
-                while page := pages.next():
-                    yield from ((row[ID_FIELD], row[KIND_FIELD], row[TEXT_FIELD]) for row in page)
-            finally:
-                pages.close()
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Return kind and text of all rows, by id."""
+        return {row[ID_FIELD]: (row[KIND_FIELD], row[TEXT_FIELD]) for row in self._rows(KIND_FIELD, TEXT_FIELD)}
 
     def texts_of_kind(self, kind: str) -> dict[str, str]:
         """Return the texts of the rows of a kind of which there are few, by id: one look at all rows, not three."""
@@ -164,17 +156,13 @@ class Table:
 
     def ids(self) -> list[str]:
         """Return all ids."""
-        found: list[str] = []
+        return [row[ID_FIELD] for row in self._rows()]
+
+    def _rows(self, *fields: str) -> Iterator[Row]:
+        read = [ID_FIELD, *fields]
         with self._asking():
-            pages = self._client.query_iterator(
-                self.name, batch_size=2 * _ROWS_PER_PAGE, filter="", output_fields=[ID_FIELD], timeout=self._seconds
-            )
-            try:
-                while page := pages.next():
-                    found += [row[ID_FIELD] for row in page]
-            finally:
-                pages.close()
-        return found
+            for page in row_pages(self._client, self.name, read, at_once=_ROWS_PER_PAGE, seconds=self._seconds):
+                yield from page
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete rows; they may stay in the database's files."""

@@ -20,26 +20,27 @@ def stored(rows: Mapping[str, tuple[str, Any]]) -> Texts:
     """Return values as texts; long ones in pieces, which are named by what they hold."""
     texts: Texts = {}
     for key, (kind, value) in rows.items():
-        text = json.dumps(values_of(kind, value))
-        if len(text) <= MOST_TEXT:
-            texts[key] = (kind, text)
-            continue
-        name = hashlib.sha256(f"{key} {text}".encode()).hexdigest()[:32]
-        pieces = in_pieces(f"{PIECE}/{name}", kind, text)
-        last = pieces.pop(next(reversed(pieces)))
-        texts |= {**pieces, key: last}
+        texts |= in_pieces(key, kind, json.dumps(values_of(kind, value)), below=PIECE)
     return texts
 
 
-def in_pieces(name: str, kind: str, text: str) -> Texts:
-    """Return a text as rows of pieces, and at last one that names them; short, it is that one."""
+def in_pieces(key: str, kind: str, text: str, *, below: str) -> Texts:
+    """Return a text as rows of pieces and the one that names them; a short text is that one.
+
+    Args:
+        key: Id of the row that stands for the text.
+        kind: Of that row.
+        text: Of any length.
+        below: What the ids of pieces begin with; the rest is a hash of key and text, and their number.
+    """
     if len(text) <= MOST_TEXT:
-        return {name: (kind, text)}
+        return {key: (kind, text)}
+    name = f"{below}/{hashlib.sha256(f'{key} {text}'.encode()).hexdigest()[:32]}"
     pieces = {
         f"{name}/{at}": (PIECE, text[start : start + MOST_TEXT])
         for at, start in enumerate(range(0, len(text), MOST_TEXT))
     }
-    return {**pieces, name: (kind, json.dumps({LONG: list(pieces)}))}
+    return {**pieces, key: (kind, json.dumps({LONG: list(pieces)}))}
 
 
 def whole(text: str, rows: Mapping[str, tuple[str, str]]) -> Any:

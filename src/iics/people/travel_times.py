@@ -91,7 +91,7 @@ def read_travel_times(path: Path, cameras: Sequence[str]) -> TravelTimes:
     Raises:
         DataError: If the file cannot be read.
         PeopleError: If a column is missing, a camera is none of the gallery's, a time is not a number of seconds of at
-            least 0, or a way stands there twice.
+            least 0, or a way stands there twice or leads to where it starts.
     """
     columns, rows, places = csv_rows(path, known=_COLUMNS)
     missing = [name for name in _COLUMNS if name not in columns]
@@ -109,6 +109,8 @@ def read_travel_times(path: Path, cameras: Sequence[str]) -> TravelTimes:
                     f"{place}: no camera of this gallery is called {name!r}; it has "
                     f"{', '.join(natural_order(cameras))}."
                 )
+        if one == other:
+            raise PeopleError(f"{place}: a way leads to another camera, and this one from {one} to {one}.")
         at = times.names.index(one), times.names.index(other)
         if not np.isnan(times.shortest[at]):
             raise PeopleError(f"{place}: the way from {one} to {other} has a time already; leave one of the two.")

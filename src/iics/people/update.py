@@ -45,8 +45,6 @@ class UpdateResult:
     """What became of a gallery's people.
 
     Attributes:
-        num_sightings: That there are.
-        num_people: That there are.
         num_new: Sightings that are new.
         num_changed: Sightings that were made from other crops before.
         num_gone: Sightings whose crops are no longer there, or are of another one.
@@ -57,8 +55,6 @@ class UpdateResult:
         notes: What is to be told, each a sentence.
     """
 
-    num_sightings: int
-    num_people: int
     num_new: int = 0
     num_changed: int = 0
     num_gone: int = 0
@@ -94,7 +90,8 @@ def update_people(
         WeightsError: If features are to be centred and the model has no means.
     """
     gallery.check_model(model)
-    with PeopleStore.open(gallery, must_exist=False) as store, store.changing("linked") as changing:
+    store = PeopleStore.open(gallery, must_exist=False)
+    with store.changing("linked") as changing:
         kept = changing.kept
         is_centred = _is_centred(gallery, model, kept)
         looked = look_at(store, kept, is_centred=is_centred, means=model.camera_means, progress=progress)
@@ -136,8 +133,6 @@ def _updated(changing: Changing, looked: LookedAt, settings: _Settings, *, is_ce
     kept = with_corrections_linked(kept)
     _write(changing, kept, looked)
     return UpdateResult(
-        num_sightings=len(kept.sightings),
-        num_people=len(set(kept.persons().values())),
         num_new=sum(key not in known for key in gathered.pending),
         num_changed=sum(key in known for key in gathered.pending),
         num_gone=len(gathered.gone),

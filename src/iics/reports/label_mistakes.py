@@ -35,12 +35,12 @@ def mistake_rows(labels: IntArray, identity_ids: IntArray, camera_ids: IntArray)
         rows.append(SheetRow(title, _cells(own, identity_ids, camera_ids)))
     rows += [SheetRow("People whom several clusters hold")] if apart else []
     for identity in apart:
-        own, is_hers = counted & (identity_ids == identity), identity_ids == identity
-        without = int((is_hers & ~counted).sum())
-        title = f"identity {identity}: {is_hers.sum()} crops in {_parts(labels[own], 'clusters', 'crops')}"
-        rows.append(
-            SheetRow(title + (f"; {without} without a label" if without else ""), _cells(own, labels, camera_ids))
-        )
+        of_identity = identity_ids == identity
+        own = counted & of_identity
+        without = int((of_identity & ~counted).sum())
+        title = f"identity {identity}: {of_identity.sum()} crops in {_parts(labels[own], 'clusters', 'crops')}"
+        title += f"; {without} without a label" if without else ""
+        rows.append(SheetRow(title, _cells(own, labels, camera_ids)))
     return rows
 
 
