@@ -165,7 +165,7 @@ def test_another_model_is_refused_and_nothing_is_lost(home, iics, refusal, model
         (["--table", "missing/people.csv"], "There is no folder "),
         (["--report", "people.pdf"], "A report is written as .html; people.pdf ends in .pdf."),
         (["--corrections", "missing/c.csv"], "There is no folder "),
-        (["--apply", "missing.csv"], "Cannot read the corrections missing.csv: No such file or directory."),
+        (["--apply", "missing.csv"], "Cannot read missing.csv: No such file or directory. Give a CSV file."),
         (["--wrong-links", "1.5"], "--wrong-links must be "),
         (["--wrong-links", "0"], "--wrong-links must be "),
         (["--keep-days", "-1"], "--keep-days must be "),
@@ -252,9 +252,12 @@ def test_a_line_that_is_no_correction_is_refused_before_a_gallery_is_opened(tmp_
 
 
 def test_files_that_are_no_corrections_are_refused(home, refusal):
-    assert "need the columns kind, first and second" in refusal("people", "people.db", "--apply", correct(header="a,b"))
+    assert "need the columns kind, first and second" in refusal(
+        "people", "people.db", "--apply", correct("1,2", header="a,b")
+    )
+    assert "corrections.csv has no row below its column names" in refusal("people", "people.db", "--apply", correct())
     (home / "latin.csv").write_bytes("kind,first,second,by\nsame,t0,t1,J\xfcrgen\n".encode("latin-1"))
-    assert "are no UTF-8 text" in refusal("people", "people.db", "--apply", "latin.csv")
+    assert "UTF-8" in refusal("people", "people.db", "--apply", "latin.csv")
 
 
 @pytest.mark.slow

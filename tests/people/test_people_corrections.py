@@ -187,15 +187,25 @@ def test_a_line_marked_undone_is_undone(store, numbers, folder, tmp_path):
     assert apply_corrections(store, path).num_known == 1
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_file_may_have_the_separators_of_other_tables(store, numbers, tmp_path, separator):
+    path = tmp_path / "given.csv"
+    path.write_text("kind,first,second\nsame,b2,c1\n".replace(",", separator))
+    assert apply_corrections(store, path).num_new == 1
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("kind,first\nsame,b2\n", "need the columns kind, first and second, and second is missing"),
-        ("kind,first,second\nequal,b2,c1\n", "Line 2 .* has the kind 'equal'; it must be same or different"),
-        ("kind,first,second\nsame,b2,\n", "Line 2 .* needs sightings in first and second"),
+        ("kind,first,second\nequal,b2,c1\n", "line 2: this line has the kind 'equal'; it must be same or different"),
+        ("kind,first,second\nsame,b2,\n", "line 2: this line needs sightings in first and second"),
         ("number,kind,first,second\nx,same,b2,c1\n", "has the number 'x'; leave it empty"),
-        ("kind,first,second\nsame,b2,c1\nsame,t9,c1\n", "Line 3 .* no sighting t9.* Nothing was applied"),
-        ("kind,first,second\nsame,b2,c1\ndifferent,c1,b2\n", "Line 3 .*contradicts correction 1.* Nothing was applied"),
+        ("kind,first,second\nsame,b2,c1\nsame,t9,c1\n", "line 3: .* no sighting t9.* Nothing was applied"),
+        (
+            "kind,first,second\nsame,b2,c1\ndifferent,c1,b2\n",
+            "line 3: .*contradicts correction 1.* Nothing",
+        ),
         ("kind,first,second,undone\nsame,b2,c1,perhaps\n", "has 'perhaps' in undone"),
     ],
 )

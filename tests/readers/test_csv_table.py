@@ -134,7 +134,7 @@ def test_a_crop_may_be_a_query_and_in_the_gallery(table):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ((), "crops.csv is empty; a line of column names (path, camera, ...) and a row a crop are needed."),
+        ((), "crops.csv is empty; a line of column names (path, camera, ...) and rows below it are needed."),
         (("path,camera",), "crops.csv has no row below its column names;"),
         (("path,kamera", "a.png,1"), "crops.csv has the column 'kamera', which has no meaning. Did you mean 'camera'?"),
         (("Path,camera", "a.png,1"), "crops.csv has the column 'Path', which has no meaning. Did you mean 'path'?"),

@@ -168,9 +168,7 @@ def apply_corrections(store: PeopleStore, path: Path) -> Applied:
             try:
                 after = _with_line(store, kept, line)
             except PeopleError as error:
-                raise PeopleError(
-                    f"Line {line.line} of the corrections {path}: {error} Nothing was applied."
-                ) from error
+                raise PeopleError(f"{line.place}: {error} Nothing was applied.") from error
             num_known += after is kept
             kept = after
         changing.commit(kept)

@@ -7,8 +7,7 @@ change: `cameras.corrections.csv` for `cameras.db`.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from iics.home_folder import expanded
 from iics.people.corrections import Correction, Kind
 from iics.people.kept import Kept
 from iics.people.store import PeopleStore
-from iics.regular_file import MOST_TEXT_BYTES, read_regular
+from iics.readers.csv_table import csv_rows
 
 COLUMNS = ("number", "kind", "first", "second", "first_picture", "second_picture", "made", "by", "undone")
 _YES = ("yes", "true", "1", "x")
@@ -35,7 +34,7 @@ class CorrectionLine:
     """A line of the file.
 
     Attributes:
-        line: Where it stands, from 1.
+        place: Its file and line, for messages.
         number: Of the correction; None for a new one.
         kind: same or different.
         first: Keys of sightings.
@@ -44,7 +43,7 @@ class CorrectionLine:
         is_undone: Whether it is undone.
     """
 
-    line: int
+    place: str
     number: int | None
     kind: Kind
     first: tuple[str, ...]
@@ -92,44 +91,34 @@ def read_corrections(path: Path) -> list[CorrectionLine]:
     """Return the lines of a file.
 
     Raises:
-        PeopleError: If it cannot be read, or a line is none.
+        DataError: If it cannot be read, or is no table.
+        PeopleError: If a column is missing, or a line is none.
     """
-    try:
-        text = read_regular(expanded(path), most_bytes=MOST_TEXT_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise PeopleError(f"Cannot read the corrections {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise PeopleError(f"The corrections {path} are no UTF-8 text; save them as CSV in UTF-8.") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    missing = [name for name in ("kind", "first", "second") if name not in (reader.fieldnames or ())]
+    names, rows, places = csv_rows(expanded(path), known=COLUMNS)
+    missing = [name for name in ("kind", "first", "second") if name not in names]
     if missing:
         raise PeopleError(
             f"The corrections {path} need the columns kind, first and second, and {missing[0]} is missing; its first "
-            f"line has {', '.join(reader.fieldnames or ()) or 'nothing'}."
+            f"line has {', '.join(names)}."
         )
-    try:
-        return [_line(path, reader.line_num, cells) for cells in reader]
-    except csv.Error as error:
-        raise PeopleError(f"The corrections {path} are no CSV at line {reader.line_num}: {error}.") from error
+    return [_line(place, dict(zip(names, cells, strict=True))) for place, cells in zip(places, rows, strict=True)]
 
 
-def _line(path: Path, at: int, cells: dict[str, str | None]) -> CorrectionLine:
-    values = {name: (cell or "").strip() for name, cell in cells.items() if isinstance(name, str)}
-    where = f"Line {at} of the corrections {path}"
+def _line(place: str, values: Mapping[str, str]) -> CorrectionLine:
     number = values.get("number", "")
     if number and not number.isdecimal():
-        raise PeopleError(f"{where} has the number {number!r}; leave it empty for a new correction.")
+        raise PeopleError(f"{place}: this line has the number {number!r}; leave it empty for a new correction.")
     kind = next((each for each in get_args(Kind) if each == values["kind"]), None)
     if kind is None:
-        raise PeopleError(f"{where} has the kind {values['kind']!r}; it must be same or different.")
+        raise PeopleError(f"{place}: this line has the kind {values['kind']!r}; it must be same or different.")
     first, second = (tuple(values[name].split()) for name in ("first", "second"))
     if not first or not second:
-        raise PeopleError(f"{where} needs sightings in first and second, with blanks between.")
+        raise PeopleError(f"{place}: this line needs sightings in first and second, with blanks between.")
     undone = values.get("undone", "").lower()
     if undone not in (*_YES, "", "no", "false", "0"):
-        raise PeopleError(f"{where} has {undone!r} in undone; it must be yes or empty.")
+        raise PeopleError(f"{place}: this line has {undone!r} in undone; it must be yes or empty.")
     return CorrectionLine(
-        at, int(number) if number else None, kind, first, second, values.get("by", ""), undone in _YES
+        place, int(number) if number else None, kind, first, second, values.get("by", ""), undone in _YES
     )
 
 

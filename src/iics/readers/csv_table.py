@@ -56,7 +56,7 @@ def csv_rows(path: Path, *, known: Sequence[str]) -> tuple[list[str], list[list[
     """
     text = _text(path)
     separator = max(SEPARATORS, key=lambda each: len(_known_names(text, each, known)))
-    return _rows(text, separator, path)
+    return _rows(text, separator, path, known)
 
 
 def _text(path: Path) -> str:
@@ -77,7 +77,7 @@ def _known_names(text: str, separator: str, known: Sequence[str]) -> set[str]:
     return {name.strip().strip('"') for name in first_line.split(separator)} & set(known)
 
 
-def _rows(text: str, separator: str, path: Path) -> tuple[list[str], list[list[str]], list[str]]:
+def _rows(text: str, separator: str, path: Path, known: Sequence[str]) -> tuple[list[str], list[list[str]], list[str]]:
     """Return the column names, the rows below them, and where each of those stands."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     names: list[str] = []
@@ -103,5 +103,6 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[str], list[list[s
         raise DataError(f"{path}, line {line}: this is no CSV: {error}.") from error
     if not rows:
         found = "has no row below its column names" if names else "is empty"
-        raise DataError(f"{path} {found}; a line of column names (path, camera, ...) and a row a crop are needed.")
+        columns = ", ".join(known[:2])
+        raise DataError(f"{path} {found}; a line of column names ({columns}, ...) and rows below it are needed.")
     return names, rows, places
