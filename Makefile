@@ -22,10 +22,10 @@ test: $(VENV)/installed-dev
 test-slow: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow"
 
-# The gallery's tests on a Milvus server, whose ports are open to nobody else in a network of its own.
+# The tests of galleries and people on a Milvus server, whose ports are open to nobody else in a network of its own.
 test-milvus: $(VENV)/installed-dev
 	unshare --map-root-user --net sh -c 'ip link set lo up && IICS_TEST_MILVUS=$(IICS_TEST_MILVUS) $(BIN)/python -m pytest \
-		tests/gallery -k "[milvus]" -m "slow or not slow"'
+		tests/gallery tests/people -k "[milvus]" -m "slow or not slow"'
 
 # Runs from the sources, with the Python that has torch: make gpu PYTHON=python GPU="--weights random"
 gpu:

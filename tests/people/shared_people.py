@@ -1,6 +1,6 @@
 """Correct and update the people of a server, again and again, as one of several processes.
 
-    python shared_people.py URI NAME TIMES
+    python shared_people.py URI COLLECTION NAME TIMES
 
 prints the numbers of the corrections that it made, as JSON. Whoever is refused because another one is at it tries
 again.
@@ -37,9 +37,9 @@ def until_done(action):
 
 
 def main():
-    uri, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    uri, collection, name, times = *sys.argv[1:4], int(sys.argv[4])
     model, made = model_of(0), []
-    with Gallery.open(uri) as gallery:
+    with Gallery.open(uri, collection=collection) as gallery:
         store = PeopleStore.open(gallery)
         for number in range(times):
             made.append(until_done(lambda: join(store, ["b2"], ["c1"], by=name)).number)

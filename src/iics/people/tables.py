@@ -140,7 +140,10 @@ class Table:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             block = [row.tolist() for row in queries[start : start + _QUERIES_AT_ONCE]]
             with self._asking("Cannot search"):
-                answers = self._client.search(self.name, block, limit=limit, timeout=self._seconds)
+                # Unasked, milvus-lite has the id under its field's name, Milvus under "id".
+                answers = self._client.search(
+                    self.name, block, limit=limit, output_fields=[ID_FIELD], timeout=self._seconds
+                )
             found |= {hit[ID_FIELD] for hits in answers for hit in hits}
         return found
 
