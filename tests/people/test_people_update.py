@@ -7,12 +7,13 @@ import pytest
 
 from iics.errors import GalleryError, PeopleError
 from iics.gallery.gallery import Gallery
+from iics.models.camera_means import CameraMeans
 from iics.people import neighbours, travel_times, update
 from iics.people.book import present_numbers
 from iics.people.correcting import split
 from iics.people.store import PeopleStore
 from iics.people.update import update_people
-from tests.gallery.conftest import model_of
+from tests.gallery.conftest import DIMENSION, model_of, row
 from tests.people.conftest import CROPS, PEOPLE, feature_of, plain_link, write
 
 
@@ -198,3 +199,23 @@ def test_a_camera_whose_files_moved_is_told_and_nobody_is_lost(store, gallery, m
 
 def _features(rows):
     return np.array([row["feature"] for row in rows], dtype=np.float32)
+
+
+@pytest.mark.parametrize("has_means", [False, True])
+def test_features_are_centred_where_nobody_said_and_cameras_then_mix(tmp_path, linked_plainly, numbers, has_means):
+    model, cameras, people = model_of(0), ("door", "hall"), range(8)
+    offsets = np.zeros((2, DIMENSION), np.float32)
+    offsets[[0, 1], [-1, 0]] = 0.9  # of the hall all look like person 0
+    if has_means:
+        model.camera_means = CameraMeans(cameras, (99, 99), offsets, offsets.mean(axis=0))
+    names = [f"{camera}{person}" for camera in cameras for person in people]
+    features = np.stack([feature_of(name, int(name[-1])) * np.float32(0.4) for name in names])
+    features += np.repeat(offsets, len(people), axis=0)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    with Gallery.open_or_create(str(tmp_path / "people.db"), model=model) as gallery:
+        gallery.write([row(name, camera=name[:4], tracklet=None) for name in names], features)
+        update_people(gallery, model)
+        found = numbers(PeopleStore.open(gallery)).values()
+    pairs = [[f"door{person}", f"hall{person}"] for person in people]
+    cameras_alone = [[f"{camera}{person}" for person in people] for camera in cameras]
+    assert sorted(found) == (pairs if has_means else cameras_alone)

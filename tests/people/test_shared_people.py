@@ -1,4 +1,4 @@
-"""People on a server, milvus-lite's and Milvus's own: of several processes at once nothing is lost; a life of people."""
+"""People on a server, milvus-lite's and Milvus's: their life; of what several processes do at once, nothing is lost."""
 
 import itertools
 import json

@@ -107,10 +107,11 @@ class _Settings:
 
 
 def _is_centred(gallery: Gallery, model: ReidModel, kept: Kept) -> bool:
-    """Return the gallery's choice; where it has none, what was chosen when its people were first looked for."""
-    if gallery.centre_choice is None and IS_CENTRED in kept.settings:
+    """Return the gallery's choice; where it has none, that of the first time people were looked for: then `auto`."""
+    is_open = gallery.centre_choice is None
+    if is_open and IS_CENTRED in kept.settings:
         return bool(kept.settings[IS_CENTRED])
-    choice = gallery_choice(gallery, model.camera_means, None)
+    choice = gallery_choice(gallery, model.camera_means, "auto" if is_open and model.camera_means else None)
     choice.log()
     return choice.is_centred
 
