@@ -80,13 +80,13 @@ def test_your_own_cameras_take_what_the_study_found_best():
     stage1, stage2 = OWN_CAMERAS.stage1, OWN_CAMERAS.stage2
     assert stage1.clusters.rule == "auto"
     assert stage1.steps_per_epoch == "mean"
-    assert (stage1.epochs, stage1.rounds, stage2.epochs) == (1, 0, 4)
+    assert (stage1.epochs, stage1.rounds, stage2.epochs) == (1, 1, 3)
     assert stage1.rates == stage2.rates == "cosine"
-    assert stage2.clusters == ClusterSettings(rule="density", eps=0.5, min_crops=4, least=16)
+    assert stage2.clusters == ClusterSettings(rule="density", eps=0.5, min_crops=4, grow=0.75, least=16)
     assert (stage2.centring, stage2.one_camera_clusters, stage2.camera_diverse) == ("mean", "drop", True)
     assert stage2.proxies.weight == 0.5
     assert stage2.mu == 0.05
-    assert OWN_CAMERAS.distance == DistanceSettings(lambda_value=0.0)
+    assert OWN_CAMERAS.distance == DistanceSettings(k1=15, k2=4, lambda_value=0.0)
     assert OWN_CAMERAS.model == ModelSettings()
     assert OWN_CAMERAS.rounds == 40
 

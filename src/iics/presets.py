@@ -39,21 +39,22 @@ SAMPLE = replace(
 
 OWN_CAMERAS = replace(
     IICS,
-    distance=DistanceSettings(lambda_value=0.0),
+    distance=DistanceSettings(k1=15, k2=4, lambda_value=0.0),
     stage1=replace(
         IICS.stage1,
+        rounds=1,
         epochs=1,
         backbone_learning_rate=0.001,
         head_learning_rate=0.01,
         rates="cosine",
     ),
     stage2=Stage2Settings(
-        epochs=4,
+        epochs=3,
         backbone_learning_rate=0.002,
         head_learning_rate=0.02,
         rates="cosine",
         mu=0.05,
-        clusters=ClusterSettings(rule="density", eps=0.5, min_crops=4, least=16),
+        clusters=ClusterSettings(rule="density", eps=0.5, min_crops=4, grow=0.75, least=16),
         centring="mean",
         one_camera_clusters="drop",
         camera_diverse=True,
@@ -62,9 +63,10 @@ OWN_CAMERAS = replace(
 )
 """The best that was found without labels, on the sample and on real crops (docs/experiments.md, "Own cameras").
 
-Beyond the paper: labels from dense places alone, on features less their camera's mean; clusters of several cameras
-alone; camera-diverse batches; camera proxies; rates that fall in every round. This is the method. Network, size, rounds
-and parts of a batch are those of a GPU here; `iics train` and `iics.fit_settings` (`iics.runs.fitted_settings`) fit
+Beyond the paper: labels from dense places that grow by average linkage, on features less their camera's mean; clusters
+of several cameras alone; camera-diverse batches; camera proxies; rates that fall in every round; stage 1 in the first
+round only, so that there are more rounds in the same time. This is the method. Network, size, rounds and parts of a
+batch are those of a GPU here; `iics train` and `iics.fit_settings` (`iics.runs.fitted_settings`) fit
 them to crops and machine.
 """
 

@@ -311,7 +311,7 @@ def test_what_a_run_took_beyond_the_paper_is_said():
 
     assert "Beyond that paper" not in card_of(presets.IICS)
     assert (
-        "Beyond that paper, this run took: labels from features less their camera's mean, density clusters, "
-        "no clusters of one camera, batches of as many cameras as a cluster has, camera proxies, rates that fall in "
-        "every round."
+        "Beyond that paper, this run took: labels from features less their camera's mean, density clusters "
+        "that grow, no clusters of one camera, batches of as many cameras as a cluster has, camera proxies, stage 1 in "
+        "the first round only, rates that fall in every round."
     ) in card_of(presets.OWN_CAMERAS)

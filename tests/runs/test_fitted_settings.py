@@ -45,7 +45,7 @@ def network(found):
 def test_a_processor_gets_a_small_network_small_crops_and_few_rounds():
     found = fitted(LAPTOP)
     assert network(found) == ("efficientnet_lite0", 128, 64)
-    assert found.settings.rounds == 10
+    assert found.settings.rounds == 16
 
 
 def test_a_gpu_gets_what_the_paper_trains():
@@ -75,7 +75,7 @@ def test_only_the_first_network_may_ask_the_server():
 
 @pytest.mark.parametrize(
     ("machine", "crops", "rounds"),
-    [(LAPTOP, 120, 10), (LAPTOP, 15_000, 8), (LAPTOP, 100_000, 6), (SERVER, 100_000, 10), (GPU, 100_000, 40)],
+    [(LAPTOP, 120, 16), (LAPTOP, 15_000, 11), (LAPTOP, 100_000, 9), (SERVER, 100_000, 16), (GPU, 100_000, 40)],
 )
 def test_more_crops_or_fewer_cores_mean_fewer_rounds_on_a_processor(machine, crops, rounds):
     assert fitted(machine, crops=crops).settings.rounds == rounds
@@ -167,18 +167,18 @@ def test_the_method_is_the_presets_own():
 
 def test_better_and_dearer_is_told_with_flags_and_factors_and_not_where_it_was_decided():
     assert fitted(LAPTOP).better_line == (
-        "Probably better, and dearer: --rounds 40 (4 times as long); --height 256 --width 128 (4 times); --backbone "
+        "Probably better, and dearer: --rounds 40 (2 times as long); --height 256 --width 128 (4 times); --backbone "
         "resnet50 --height 256 --width 128 (about 13 times; needs its ImageNet weights); a GPU. Every flag overrules "
         "what was chosen."
     )
     kept = ["model.backbone", "model.height", "model.width", "rounds"]
-    assert fitted(LAPTOP, keeping=kept[:3]).better_line.startswith("Probably better, and dearer: --rounds 40 (4 times")
+    assert fitted(LAPTOP, keeping=kept[:3]).better_line.startswith("Probably better, and dearer: --rounds 40 (2 times")
     assert fitted(GPU).better_line == "Better: nothing that is known here; these are the paper's."
 
 
 def test_the_choice_is_told_with_what_it_fits():
     assert fitted(LAPTOP).choice_line == (
-        "Chosen: efficientnet_lite0 at 128x64, 10 rounds, for 120 crops of 3 cameras on a processor with 2 cores. The "
+        "Chosen: efficientnet_lite0 at 128x64, 16 rounds, for 120 crops of 3 cameras on a processor with 2 cores. The "
         "paper's ResNet-50 at 256x128 for 40 rounds is for GPUs."
     )
 

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 FITTED_FIELDS = ("model.backbone", "model.height", "model.width", "rounds", "engine.parts")
 """What is chosen, as flags name it; each that a user gives stays as it is."""
-FEWEST_ROUNDS, MOST_ROUNDS = 6, 10
-"""On a processor. On real crops mAP still grew by more than four points in the fourth round (docs/experiments.md)."""
+FEWEST_ROUNDS, MOST_ROUNDS = 9, 16
+"""On a processor. On real crops mAP still grew by two points in the ninth round (docs/experiments.md)."""
 SECONDS_ON_A_PROCESSOR = 3600.0
 """Nominal time of a run there: rounds are fewer where they would take longer."""
 _OF_PROCESSORS = (("efficientnet_lite0", 128, 64), ("resnet18", 128, 64))
 _OF_GPUS = (("resnet50", 256, 128), ("efficientnet_lite0", 256, 128), ("resnet18", 256, 128))
 """Backbone, height and width, the best first; the first whose ImageNet weights can be had is taken."""
-_SECONDS = {"efficientnet_lite0": 0.06, "resnet18": 0.06}
-_SECONDS_OF_OTHERS = 0.19  # ResNet-50
-"""Of one core for a crop and round of own-cameras at 128x64: features twice, and three epochs in all;
-nominal, as docs/performance.md has the steps."""
+_SECONDS = {"efficientnet_lite0": 0.043, "resnet18": 0.043}
+_SECONDS_OF_OTHERS = 0.137  # ResNet-50
+"""Of one core for a crop and round of own-cameras at 128x64: features once, and two epochs, as not all crops have a
+label; nominal, as docs/performance.md has the steps."""
 _BYTES = {"efficientnet_lite0": 45e6, "resnet18": 14e6}
 _BYTES_OF_OTHERS = 64e6  # ResNet-50
 """Of feature maps that a training step keeps for a crop at 256x128, in float32."""
