@@ -166,6 +166,10 @@ def test_another_model_is_refused_and_nothing_is_lost(home, iics, refusal, model
         (["--table", "missing/people.csv"], "There is no folder "),
         (["--report", "people.pdf"], "A report is written as .html; people.pdf ends in .pdf."),
         (["--corrections", "missing/c.csv"], "There is no folder "),
+        (["--corrections", "people.html"], "Corrections are written as .csv; people.html ends in .html."),
+        (["--corrections", "people.csv", "--table", "./people.csv"], "--table would be written over the file of --co"),
+        (["--table", "people.csv", "--apply", "people.csv"], "--table would be written over the file of --apply, peo"),
+        (["--corrections", "a.csv", "--travel-times", "a.csv"], "--corrections would be written over the file of --"),
         (["--apply", "missing.csv"], "Cannot read the corrections missing.csv: No such file or directory."),
         (["--wrong-links", "1.5"], "--wrong-links must be "),
         (["--wrong-links", "0"], "--wrong-links must be "),
@@ -329,6 +333,22 @@ def test_a_limit_is_kept_though_the_rest_of_the_command_is_refused(home, iics, r
     assert said(iics("people", "people.db", "--no-update"))[0] == "Kept for 36500 days: no crop is older."
 
 
+@pytest.mark.slow
+def test_people_that_are_animals_are_told_as_animals(iics, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=64, subject="animal")
+    create_model(settings, device=torch.device("cpu")).save(tmp_path / "model.safetensors")
+    with Gallery.open_or_create("zoo.db", model=load_model("model.safetensors"), model_file=Path("model.safetensors")):
+        pass
+    write(crops_of(), "zoo.db")
+    assert said(iics("people", "zoo.db"))[-1] == ALL_THREE.replace("people", "animals")
+    assert "No crop of animal 2 is left; no other animal gets the number." in said(
+        iics("forget", "zoo.db", "--person", "2", "--yes")
+    )
+    (tmp_path / "model.safetensors").write_bytes(b"damaged")
+    assert said(iics("people", "zoo.db", "--no-update"))[-1].startswith("2 people, 2 of them")
+
+
 def json_of(finished):
     assert finished.code == 0, finished.stderr
     return json.loads(finished.stdout)
@@ -470,9 +490,17 @@ def test_people_are_measured_against_known_identities(home, iics, refusal):
     ]
 
 
-def test_without_identities_nothing_can_be_measured(home, refusal):
+def test_without_identities_nothing_can_be_measured_and_files_are_written_nevertheless(home, refusal):
     write(crops_of(identity=None))
-    assert "has a known identity, so nothing can be measured" in refusal("people", "people.db", "--measure")
+    message = refusal("people", "people.db", "--measure", "--table", "people.csv")
+    assert "has a known identity, so nothing can be measured" in message
+    assert persons_in_table() == PERSONS
+
+
+def test_corrections_may_be_written_into_the_file_that_was_applied(home, iics):
+    file = correct(",different,t1,t0,")
+    said(iics("people", "people.db", "--no-update", "--apply", file, "--corrections", file))
+    assert [line["number"] for line in table(file)] == ["1"]
 
 
 def ways(*lines, header="from,to,seconds"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from iics.cli.forget_command import ForgetCommand
-from iics.cli.gallery_model import embed_picture, model_of_gallery
+from iics.cli.gallery_model import embed_picture, model_of_gallery, subject_of
 from iics.cli.match_tables import match_table
 from iics.cli.parse import parse
 from iics.cli.people_told import told_persons
@@ -65,13 +65,13 @@ def main(arguments: list[str]) -> int:
             print("Nothing was deleted.")
             return 1
         forgotten = forget_crops(gallery, [crop.crop_id for crop in crops])
-        num_left = gallery.num_crops
+        num_left, subject = gallery.num_crops, subject_of(gallery)
     if command.json:
         _print_json(command, crops, forgotten, num_left)
         return 0
     print(f"{count_of(len(crops), 'crop')} forgotten; {count_of(num_left, 'crop')} left.")
     if forgotten.persons:
-        print(f"No crop of {told_persons(forgotten.persons)} is left; no other person gets the number.")
+        print(subject.told(f"No crop of {told_persons(forgotten.persons)} is left; no other person gets the number."))
     if not forgotten.is_gone:
         print("They are found no more; the server removes them from its files by its own schedule.")
     print("Their picture files are untouched: delete them too, or iics index and iics watch bring the crops back.")

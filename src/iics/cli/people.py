@@ -8,11 +8,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from iics.atomic import check_folder_of
-from iics.cli.gallery_model import model_of_gallery
+from iics.cli.gallery_model import model_of_gallery, subject_of
 from iics.cli.keep_days import set_limit
 from iics.cli.parse import parse
-from iics.cli.people_command import PeopleCommand
+from iics.cli.people_command import PeopleCommand, check_files_differ
 from iics.cli.people_told import told_aged, told_agreement, told_applied, told_people, told_update
 from iics.gallery.moments import zone_of
 from iics.home_folder import expanded
@@ -41,7 +40,8 @@ def main(arguments: list[str]) -> int:
 
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         model = model_of_gallery(gallery, command.model, device=command.device) if command.update else None
-        run = _Run(command, gallery, model, _subject_of(gallery, model), Found(began=time.time()))
+        subject = subject_of(gallery) if model is None else SUBJECTS[model.header.subject]
+        run = _Run(command, gallery, model, subject, Found(began=time.time()))
         travel = _travel_times(command.travel_times, gallery)
         set_limit(gallery, command.keep_days)
         run.found.aged = forget_aged(gallery)
@@ -58,17 +58,18 @@ def main(arguments: list[str]) -> int:
 
 def _checked(command: PeopleCommand) -> PeopleCommand:
     """Refuse files that cannot be read or written before anything is computed."""
-    from iics.people.corrections_file import read_corrections
+    from iics.people.corrections_file import check_corrections_path, read_corrections
     from iics.people.report import check_report_path
     from iics.people.table import check_table_path
 
     zone_of(command.time_zone, name="--time-zone")
+    check_files_differ(command)
     if command.table is not None:
         check_table_path(expanded(command.table))
     if command.report is not None:
         check_report_path(expanded(command.report))
     if command.corrections is not None:
-        check_folder_of(expanded(command.corrections))
+        check_corrections_path(expanded(command.corrections))
     if command.apply is not None:
         read_corrections(expanded(command.apply))
     return command
@@ -81,16 +82,6 @@ def _travel_times(wanted: str, gallery: Gallery) -> Travel:
     if wanted in ("on", "off"):
         return "learned" if wanted == "on" else None
     return read_travel_times(expanded(wanted), gallery.camera_names())
-
-
-def _subject_of(gallery: Gallery, model: ReidModel | None) -> Subject:
-    """Return what the crops show, as the model says; people where it is gone and nothing needs it."""
-    from iics.models.model_file import read_header
-
-    if model is not None:
-        return SUBJECTS[model.header.subject]
-    file = gallery.model_file
-    return SUBJECTS["person" if file is None or not file.is_file() else read_header(file).subject]
 
 
 @dataclass
@@ -163,9 +154,6 @@ class _Run:
         for sentence in people.dropped:
             self._warn(sentence)
         self.tell(told_people(people))
-        if command.measure:
-            self.found.agreement = measured_people(self.gallery, people)
-            self.tell(told_agreement(self.found.agreement))
         if command.corrections is not None:
             write_corrections(store, expanded(command.corrections))
         if command.table is not None:
@@ -179,3 +167,6 @@ class _Run:
                 zone=zone,
                 told=self.subject.told,
             )
+        if command.measure:  # last: where no identity is known, the files are there nevertheless
+            self.found.agreement = measured_people(self.gallery, people)
+            self.tell(told_agreement(self.found.agreement))

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from iics.errors import check_setting
+from iics.errors import SettingsError, check_setting
+from iics.home_folder import expanded
 from iics.ranges import check_ranges, number, whole
 
 
@@ -69,3 +70,28 @@ class PeopleCommand:
             self.time_zone == "UTC" or self.table is not None or self.report is not None,
             "--time-zone is the zone of times in --table and --report; give one of them, or leave it out.",
         )
+
+
+def check_files_differ(command: PeopleCommand) -> None:
+    """Refuse to write a file over another one that the command reads or writes.
+
+    --corrections may write the file that --apply read: they are the same corrections.
+
+    Raises:
+        SettingsError: If two flags name one file.
+    """
+    ways = None if command.travel_times in ("on", "off") else Path(command.travel_times)
+    flags = [
+        ("--table", command.table),
+        ("--report", command.report),
+        ("--corrections", command.corrections),
+        ("--apply", command.apply),
+        ("--travel-times", ways),
+    ]
+    seen: dict[Path, str] = {}
+    for flag, path in flags:
+        if path is None:
+            continue
+        other = seen.setdefault(expanded(path).resolve(), flag)
+        if other != flag and (other, flag) != ("--corrections", "--apply"):
+            raise SettingsError(f"{other} would be written over the file of {flag}, {path}; name two files.")

@@ -109,7 +109,8 @@ def told_aged(aged: Aged | None, *, is_asked: bool = False) -> Iterator[str]:
 def told_agreement(found: Agreement) -> Iterator[str]:
     """Yield how well people agree with known identities, in %."""
     yield (
-        f"Beside {found.num_identities:,} known identities, whose {found.num_crops:,} crops are of "
+        f"Beside {found.num_identities:,} known {'identity' if found.num_identities == 1 else 'identities'}, whose "
+        f"{count_of(found.num_crops, 'crop')} {'is' if found.num_crops == 1 else 'are'} of "
         f"{people_of(found.num_people)}, in %:"
     )
     rows = [

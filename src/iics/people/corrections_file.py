@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from iics.atomic import write_atomically
+from iics.atomic import check_folder_of, write_atomically
 from iics.csv_text import csv_text
-from iics.errors import PeopleError
+from iics.errors import PeopleError, WriteError
 from iics.gallery.connection import is_server
 from iics.gallery.gallery import DEFAULT_COLLECTION, Gallery
 from iics.gallery.matches import Match
@@ -27,6 +27,7 @@ from iics.people.store import PeopleStore
 from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 COLUMNS = ("number", "kind", "first", "second", "first_picture", "second_picture", "made", "by", "undone")
+_ENDING = ".csv"
 _YES = ("yes", "true", "1", "x")
 
 
@@ -67,6 +68,17 @@ def mirror(store: PeopleStore) -> None:
     path = mirror_path(store.gallery)
     if path is not None and store.kept().corrections:
         write_corrections(store, path)
+
+
+def check_corrections_path(path: Path) -> None:
+    """Refuse a file that no corrections can be written to, before anything is computed.
+
+    Raises:
+        WriteError: If it does not end in .csv, or cannot be made there.
+    """
+    if path.suffix.lower() != _ENDING:
+        raise WriteError(f"Corrections are written as {_ENDING}; {path} ends in {path.suffix or 'nothing'}.")
+    check_folder_of(path)
 
 
 def write_corrections(store: PeopleStore, path: Path) -> None:
