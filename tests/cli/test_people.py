@@ -250,6 +250,8 @@ def test_a_file_of_corrections_that_cannot_be_followed_changes_nothing(home, iic
         (",like,t0,t1,", "has the kind 'like'; it must be same or different."),
         (",same,t0,,", "needs sightings in first and second"),
         ("one,same,t0,t10,", "has the number 'one'"),
+        (f"{'9' * 5000},same,t0,t10,", "has the number '99999"),
+        (",same,t0,t10,t11,yes", "has more cells than there are columns; sightings have blanks between, no commas."),
         (",same,t0,t10,perhaps", "has 'perhaps' in undone"),
     ],
 )
@@ -259,6 +261,8 @@ def test_a_line_that_is_no_correction_is_refused_before_a_gallery_is_opened(tmp_
 
 
 def test_files_that_are_no_corrections_are_refused(home, refusal):
+    file = correct("same,different,t0,t10", header="kind,kind,first,second")
+    assert "have two columns kind; leave one." in refusal("people", "people.db", "--apply", file)
     assert "need the columns kind, first and second" in refusal("people", "people.db", "--apply", correct(header="a,b"))
     (home / "latin.csv").write_bytes("kind,first,second,by\nsame,t0,t1,J\xfcrgen\n".encode("latin-1"))
     assert "are no UTF-8 text" in refusal("people", "people.db", "--apply", "latin.csv")

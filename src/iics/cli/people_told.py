@@ -110,7 +110,7 @@ def told_agreement(found: Agreement) -> Iterator[str]:
     """Yield how well people agree with known identities, in %."""
     yield (
         f"Beside {found.num_identities:,} known {'identity' if found.num_identities == 1 else 'identities'}, whose "
-        f"{count_of(found.num_crops, 'crop')} {'is' if found.num_crops == 1 else 'are'} of "
+        f"{found.num_crops:,} {'crop is' if found.num_crops == 1 else 'crops are'} of "
         f"{people_of(found.num_people)}, in %:"
     )
     rows = [

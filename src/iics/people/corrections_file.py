@@ -8,6 +8,7 @@ change: `cameras.corrections.csv` for `cameras.db`.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from iics.regular_file import MOST_TEXT_BYTES, read_regular
 
 COLUMNS = ("number", "kind", "first", "second", "first_picture", "second_picture", "made", "by", "undone")
 _ENDING = ".csv"
+_MOST_DIGITS = 18
 _YES = ("yes", "true", "1", "x")
 
 
@@ -119,6 +121,9 @@ def read_corrections(path: Path) -> list[CorrectionLine]:
             f"The corrections {path} need the columns kind, first and second, and {missing[0]} is missing; its first "
             f"line has {', '.join(reader.fieldnames or ()) or 'nothing'}."
         )
+    twice = [name for name, count in Counter(reader.fieldnames or ()).items() if name in COLUMNS and count > 1]
+    if twice:
+        raise PeopleError(f"The corrections {path} have two columns {twice[0]}; leave one.")
     try:
         return [_line(path, reader.line_num, cells) for cells in reader]
     except csv.Error as error:
@@ -128,9 +133,11 @@ def read_corrections(path: Path) -> list[CorrectionLine]:
 def _line(path: Path, at: int, cells: dict[str, str | None]) -> CorrectionLine:
     values = {name: (cell or "").strip() for name, cell in cells.items() if isinstance(name, str)}
     where = f"Line {at} of the corrections {path}"
+    if any(name is None for name in cells):
+        raise PeopleError(f"{where} has more cells than there are columns; sightings have blanks between, no commas.")
     number = values.get("number", "")
-    if number and not number.isdecimal():
-        raise PeopleError(f"{where} has the number {number!r}; leave it empty for a new correction.")
+    if number and not (number.isdecimal() and len(number) <= _MOST_DIGITS):
+        raise PeopleError(f"{where} has the number {number!r:.40}; leave it empty for a new correction.")
     kind = next((each for each in get_args(Kind) if each == values["kind"]), None)
     if kind is None:
         raise PeopleError(f"{where} has the kind {values['kind']!r}; it must be same or different.")
