@@ -269,7 +269,7 @@ def test_indexing_deletes_what_is_older_than_the_limit_of_the_gallery(indexed, m
     index = ["index", "people.db", "crops.csv", "--model", str(model_file)]
     assert run([*index, "--keep-days", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "0 new, 1 updated, 3 known; 8 crops in people.db",
+        "0 new, 4 updated, 0 known; 8 crops in people.db",
         "Older than 2 days: 7 crops forgotten, 0 people with them.",
     ]
     assert run(index) == 0  # the pictures are still there
