@@ -262,16 +262,37 @@ def test_forgetting_nothing_in_particular_is_refused(indexed, capsys, flags, mes
     assert message in error_of(capsys)
 
 
+@pytest.mark.slow
+def test_indexing_deletes_what_is_older_than_the_limit_of_the_gallery(indexed, model_file, capsys):
+    rows = [f"cameras/hall/{n}.png,hall,{'2026-03-01T08:00:00' if n else '2068-01-01'},0" for n in range(4)]
+    (indexed / "crops.csv").write_text("\n".join(["path,camera,time,tracklet", *rows]))
+    index = ["index", "people.db", "crops.csv", "--model", str(model_file)]
+    assert run([*index, "--keep-days", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "0 new, 4 updated, 0 known; 8 crops in people.db",
+        "Older than 2 days: 7 crops forgotten, 0 people with them.",
+    ]
+    assert run(index) == 0  # the pictures are still there
+    assert capsys.readouterr().out.splitlines() == [
+        "3 new, 1 known; 4 crops in people.db",
+        "Older than 2 days: 3 crops forgotten, 0 people with them.",
+    ]
+    assert run([*index, "--keep-days", "0"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "Crops are kept without a limit of days."
+    assert run(["forget", "people.db", "--camera", "hall", "--yes"]) == 0
+
+
 def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, model_file, capsys):
     arrived = home / "incoming"
     (arrived / "door").mkdir(parents=True)
     arguments = ["watch", "incoming", "--gallery", "people.db", "--model", str(model_file), "--every", "0.2"]
-    arguments += ["--centre", "auto"]
+    arguments += ["--centre", "auto", "--keep-days", "2"]
     log = home / "watch.log"
     with log.open("w") as out:
         watching = subprocess.Popen([sys.executable, "-m", "iics", *arguments], stdout=out, stderr=out)
     try:
         wait_for(log, "Watching")
+        wait_for(log, "Kept for 2 days: no crop is older.")
         picture = (home / "cameras" / "door" / "0.png").read_bytes()
         (arrived / "door" / "half.png").write_bytes(picture[: len(picture) // 2])
         (arrived / "door" / "0.png").write_bytes(picture)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 # Two caches, which both tell where they may lie: decoded pixels (docs/performance.md) and matplotlib's list of fonts.
 LEFT_AT_HOME = r"\.cache/iics/.*|\.cache/matplotlib/fontlist-.*\.json(\.matplotlib-lock)?|\.config/matplotlib/.*"
 NEEDED = {"index": "pymilvus", "search": "pymilvus", "forget": "pymilvus", "watch": "pymilvus", "app": "gradio"}
-NEEDED |= {"label": "gradio", "export": "onnxruntime", "crop": "trackforge"}
+NEEDED |= {"people": "pymilvus", "label": "gradio", "export": "onnxruntime", "crop": "trackforge"}
 BENCHMARKS = {
     "pseudo-labels": "--crops=300 --scores=60 --cameras=3 --features=64 --repeats=1",
     "evaluation": "--queries=40 --gallery=300 --features=32 --identities=20 --cameras=3 --repeats=1",
@@ -90,6 +90,7 @@ def lines(request, market_people, folder_people, tiny_flags, tmp_path):
                 [command, copy("gallery"), picture, "--model", model, "--contact-sheet", tmp_path / "m.png"]
             ],
             "forget": lambda: [[command, copy("gallery"), "--camera", "hall", "--yes"]],
+            "people": lambda: [[command, copy("gallery"), "--report", tmp_path / "people.html"]],
             "watch": lambda: [
                 [command, folder_people, "--gallery", tmp_path / "new.db", "--model", model, "--every=1"]
             ],

@@ -1,6 +1,7 @@
 """`iics people` and `iics forget --person`, as users type them, on a gallery of three people and two cameras."""
 
 import csv
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,10 +166,16 @@ def test_another_model_is_refused_and_nothing_is_lost(home, iics, refusal, model
         (["--table", "missing/people.csv"], "There is no folder "),
         (["--report", "people.pdf"], "A report is written as .html; people.pdf ends in .pdf."),
         (["--corrections", "missing/c.csv"], "There is no folder "),
+        (["--corrections", "people.html"], "Corrections are written as .csv; people.html ends in .html."),
+        (["--corrections", "people.csv", "--table", "./people.csv"], "--table would be written over the file of --co"),
+        (["--table", "people.csv", "--apply", "people.csv"], "--table would be written over the file of --apply, peo"),
+        (["--corrections", "a.csv", "--travel-times", "a.csv"], "--corrections would be written over the file of --"),
         (["--apply", "missing.csv"], "Cannot read missing.csv: No such file or directory. Give a CSV file."),
         (["--wrong-links", "1.5"], "--wrong-links must be "),
         (["--wrong-links", "0"], "--wrong-links must be "),
         (["--keep-days", "-1"], "--keep-days must be "),
+        (["--time-zone", "Europe/Berlin"], "--time-zone is the zone of times in --table and --report; give one"),
+        (["--table", "a.csv", "--time-zone", "Europe/Berln"], "--time-zone needs the name of a time zone, e.g. Europe"),
         (["--no-update", "--wrong-links", "0.1"], "--no-update links nothing, so "),
         (["--no-update", "--travel-times", "on"], "--no-update links nothing, so "),
         (["--undo", "7"], "There is no correction 7; nothing was corrected yet."),
@@ -243,6 +250,8 @@ def test_a_file_of_corrections_that_cannot_be_followed_changes_nothing(home, iic
         (",like,t0,t1,", "has the kind 'like'; it must be same or different."),
         (",same,t0,,", "needs sightings in first and second"),
         ("one,same,t0,t10,", "has the number 'one'"),
+        (f"{'9' * 5000},same,t0,t10,", "has the number '99999"),
+        (",same,t0,t10,t11,yes", "6 values, but there are 5 columns."),
         (",same,t0,t10,perhaps", "has 'perhaps' in undone"),
     ],
 )
@@ -252,10 +261,11 @@ def test_a_line_that_is_no_correction_is_refused_before_a_gallery_is_opened(tmp_
 
 
 def test_files_that_are_no_corrections_are_refused(home, refusal):
-    assert "need the columns kind, first and second" in refusal(
-        "people", "people.db", "--apply", correct("1,2", header="a,b")
-    )
+    strange = correct("1,2", header="a,b")
+    assert "need the columns kind, first and second" in refusal("people", "people.db", "--apply", strange)
     assert "corrections.csv has no row below its column names" in refusal("people", "people.db", "--apply", correct())
+    file = correct("same,different,t0,t10", header="kind,kind,first,second")
+    assert "have two columns kind; leave one." in refusal("people", "people.db", "--apply", file)
     (home / "latin.csv").write_bytes("kind,first,second,by\nsame,t0,t1,J\xfcrgen\n".encode("latin-1"))
     assert "UTF-8" in refusal("people", "people.db", "--apply", "latin.csv")
 
@@ -310,7 +320,7 @@ def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay
     lines = said(iics("people", "people.db", "--keep-days", "1"))
     assert lines[:2] == [
         "Older than 1 day: 12 crops forgotten, 3 people with them.",
-        "1 crop without a date stay: nothing says how old they are.",
+        "1 crop without a date stays: nothing says how old it is.",
     ]
     assert set(persons(iics)) == {"t80", "t81"}
 
@@ -318,9 +328,99 @@ def test_old_crops_are_forgotten_with_their_people_and_crops_without_a_date_stay
 @pytest.mark.slow
 def test_the_limit_of_days_stays_with_the_gallery_until_it_is_ended(home, iics):
     said(iics("people", "people.db", "--keep-days", "36500"))
-    assert said(iics("people", "people.db"))[0] == "Older than 36500 days: 0 crops forgotten, 0 people with them."
-    assert said(iics("people", "people.db", "--keep-days", "0")) == ["Nothing is new.", ALL_THREE]
+    assert said(iics("people", "people.db"))[0] == "Kept for 36500 days: no crop is older."
+    ended = said(iics("people", "people.db", "--keep-days", "0"))
+    assert ended == ["Crops are kept without a limit of days.", "Nothing is new.", ALL_THREE]
     assert said(iics("people", "people.db")) == ["Nothing is new.", ALL_THREE]
+
+
+def test_a_limit_is_kept_though_the_rest_of_the_command_is_refused(home, iics, refusal):
+    refusal("people", "people.db", "--keep-days", "36500", "--undo", "7")
+    assert said(iics("people", "people.db", "--no-update"))[0] == "Kept for 36500 days: no crop is older."
+
+
+@pytest.mark.slow
+def test_people_that_are_animals_are_told_as_animals(iics, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = ModelSettings(backbone="test_efficientnet", weights="none", height=64, width=64, subject="animal")
+    create_model(settings, device=torch.device("cpu")).save(tmp_path / "model.safetensors")
+    with Gallery.open_or_create("zoo.db", model=load_model("model.safetensors"), model_file=Path("model.safetensors")):
+        pass
+    write(crops_of(), "zoo.db")
+    assert said(iics("people", "zoo.db"))[-1] == ALL_THREE.replace("people", "animals")
+    assert "No crop of animal 2 is left; no other animal gets the number." in said(
+        iics("forget", "zoo.db", "--person", "2", "--yes")
+    )
+    (tmp_path / "model.safetensors").write_bytes(b"damaged")
+    assert said(iics("people", "zoo.db", "--no-update"))[-1].startswith("2 people, 2 of them")
+
+
+def json_of(finished):
+    assert finished.code == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+def test_json_tells_what_was_done_and_found(home, iics):
+    write(crops_of([4, 5]))
+    told = json_of(iics("people", "people.db", "--json", "--table", "people.csv", "--measure", "--keep-days", "36500"))
+    assert told["measured"].pop("bcubed") == {"precision": 1.0, "recall": 1.0, "f": 1.0}
+    assert told == {
+        "gallery": "people.db",
+        "people": 5,
+        "seen_by_several_cameras": 5,
+        "sightings": 10,
+        "crops": 20,
+        "cameras": 2,
+        "doubtful_links": 0,
+        "changes": {
+            "new_sightings": 4,
+            "changed_sightings": 0,
+            "gone_sightings": 0,
+            "new_people": 2,
+            "merged_people": 0,
+            "split_people": 0,
+            "rule": told["changes"]["rule"],
+        },
+        "corrections": {"counting": 0, "new": 0, "undone": 0},
+        "limit": {
+            "days": 36500.0,
+            "forgotten_crops": 0,
+            "forgotten_people": [],
+            "crops_without_date": 0,
+            "out_of_files": True,
+        },
+        "measured": {
+            "identities": 4,
+            "crops": 16,
+            "people": 4,
+            "pairs": {"precision": 1.0, "recall": 1.0, "f": 1.0},
+            "idf1": 1.0,
+        },
+        "written": {"table": "people.csv", "report": None, "corrections": None},
+        "warnings": [],
+    }
+    assert told["changes"]["rule"]
+
+
+def test_json_tells_of_corrections_and_of_what_they_led_to(home, iics):
+    applied = ["--apply", correct(",different,t1,t0,", ",same,t10 t11,t20 t21,"), "--corrections", "out.csv"]
+    told = json_of(iics("people", "people.db", "--json", *applied))
+    assert told["corrections"] == {"counting": 2, "new": 2, "undone": 0}
+    assert (told["changes"]["split_people"], told["changes"]["merged_people"]) == (1, 1)
+    assert told["written"]["corrections"] == "out.csv"
+    told = json_of(iics("people", "people.db", "--json", "--no-update", "--undo", "1"))
+    assert told["corrections"] == {"counting": 1, "new": 0, "undone": 1}
+    assert (told["changes"], told["measured"], told["limit"]) == (None, None, None)
+
+
+def test_times_are_told_in_the_zone_that_is_wanted(home, iics):
+    zone = ["--time-zone", "Asia/Kolkata", "--table", "people.csv", "--report", "people.html"]
+    said(iics("people", "people.db", "--no-update", *zone))
+    assert table()[0]["from"] == "2026-03-01T13:30:00.000+05:30"
+    page = (home / "people.html").read_text()
+    assert "(Asia/Kolkata)" in page
+    assert "03-01 13:30" in page
+    assert "UTC" not in page
 
 
 @pytest.mark.slow
@@ -336,6 +436,20 @@ def test_a_person_is_forgotten_with_all_crops_and_the_number_is_not_given_again(
     write(crops_of([1]))
     said(iics("people", "people.db"))
     assert set(persons(iics).values()) == {1, 3, 4}
+
+
+@pytest.mark.slow
+def test_forgetting_is_told_as_json(home, iics, refusal):
+    assert "add --yes" in refusal("forget", "people.db", "--person", "2", "--json")
+    told = json_of(iics("forget", "people.db", "--person", "2", "--json", "--yes"))
+    assert told == {
+        "gallery": "people.db",
+        "forgotten_crops": 4,
+        "by_camera": {"door": 2, "hall": 2},
+        "forgotten_people": [2],
+        "crops_left": 8,
+        "out_of_files": True,
+    }
 
 
 def test_a_number_that_was_never_given_is_refused(home, refusal):
@@ -382,9 +496,17 @@ def test_people_are_measured_against_known_identities(home, iics, refusal):
     ]
 
 
-def test_without_identities_nothing_can_be_measured(home, refusal):
+def test_without_identities_nothing_can_be_measured_and_files_are_written_nevertheless(home, refusal):
     write(crops_of(identity=None))
-    assert "has a known identity, so nothing can be measured" in refusal("people", "people.db", "--measure")
+    message = refusal("people", "people.db", "--measure", "--table", "people.csv")
+    assert "has a known identity, so nothing can be measured" in message
+    assert persons_in_table() == PERSONS
+
+
+def test_corrections_may_be_written_into_the_file_that_was_applied(home, iics):
+    file = correct(",different,t1,t0,")
+    said(iics("people", "people.db", "--no-update", "--apply", file, "--corrections", file))
+    assert [line["number"] for line in table(file)] == ["1"]
 
 
 def ways(*lines, header="from,to,seconds"):

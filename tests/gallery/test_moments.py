@@ -3,7 +3,7 @@
 import pytest
 
 from iics.errors import SettingsError
-from iics.gallery.moments import parse_moment, time_text
+from iics.gallery.moments import in_zone, parse_moment, time_text, zone_of
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00 UTC
 
@@ -79,3 +79,26 @@ def test_a_moment_of_another_unit_is_refused_with_what_it_would_be(text, meaning
 )
 def test_seconds_become_a_date_or_the_time_of_a_recording(seconds, text):
     assert time_text(seconds) == text
+
+
+def test_a_zone_has_the_name_that_the_computer_knows_it_by():
+    berlin = zone_of("Europe/Berlin", name="--time-zone")
+    assert time_text(EIGHT, berlin) == "2026-03-01 09:00:00"
+    assert in_zone(EIGHT, berlin) == EIGHT + 3600
+    assert time_text(45.0, berlin) == "0:00:45"
+    assert in_zone(45.0, berlin) == 45.0
+
+
+@pytest.mark.parametrize(
+    "text", ["Europe/Berln", "europe/berlin", "Europe", "../Europe/Berlin", "/etc/localtime", "a\nb"]
+)
+def test_a_zone_that_nobody_knows_is_refused_with_the_nearest(text):
+    with pytest.raises(SettingsError, match=r"--time-zone needs the name of a time zone, .* The nearest: .+\."):
+        zone_of(text, name="--time-zone")
+
+
+def test_a_computer_without_zones_says_what_brings_them(monkeypatch):
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    with pytest.raises(SettingsError, match="This computer knows no zones but UTC: pip install tzdata"):
+        zone_of("Mars/Base", name="--time-zone")
+    assert time_text(EIGHT, zone_of("UTC", name="--time-zone")) == "2026-03-01 08:00:00"

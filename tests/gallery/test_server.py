@@ -108,12 +108,17 @@ sys.stdin.read()
 """
 
 
-def test_a_folder_that_another_process_has_open_is_refused_with_a_way_out(tmp_path, model):
+@pytest.mark.parametrize("is_quicker", [False, True], ids=["before", "after we looked"])
+def test_a_folder_that_another_process_has_open_is_refused_with_a_way_out(tmp_path, model, monkeypatch, is_quicker):
     folder = tmp_path / "held.db"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout.readline() == "open\n"
+    if is_quicker:
+        monkeypatch.setattr(connection, "check_contents", lambda _: None)
+        held, looks = connection._held, [contextlib.nullcontext()]
+        monkeypatch.setattr(connection, "_held", lambda folder: looks.pop() if looks else held(folder))
     try:
         with pytest.raises(GalleryError, match=r"Another process has the gallery .*milvus-lite server --data-dir"):
             Gallery.open_or_create(str(folder), model=model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -75,6 +76,28 @@ def test_no_says_two_people_and_the_question_is_not_asked_again(window):
     with pytest.raises(PeopleError, match="contradicts correction 1"):
         window.tell("join", **window.about(1), number="2")
     assert window.persons() == before
+
+
+NONSENSE = [None, "", "-1", "1e3", "²", "9" * 30, 7, 1.5, True, [], ["t00"], [[]], {"a": 1}, "t00\x00", "999999999"]
+
+
+@pytest.mark.parametrize(
+    "do",
+    ["yes", "no", "join", "split", "undo", pytest.param("alike", marks=pytest.mark.slow), "page", "open", "nothing"],
+)
+def test_what_no_browser_sends_is_done_or_refused_in_a_sentence(window, do):
+    fields = ("do", "person", "version", "other", "otherVersion", "own", "theirs", "number", "keys")
+    whole = {**window.about(1, 2), "do": do, "own": "t00", "theirs": "t02", "number": "1", "keys": ["t00"]}
+    wrong = [{**whole, name: value} for name in fields for value in NONSENSE]
+    for told in [None, "yes", [], 7, *wrong]:
+        with contextlib.suppress(SettingsError, PeopleError):
+            window.browser.html(window.answers.tell(ADA, window.browsing, told).browsing)
+
+
+@pytest.mark.parametrize("told", [None, "yes", [], 7, {}, {"do": None}, {"do": ["yes"]}])
+def test_what_is_nothing_that_can_be_done_is_refused(window, told):
+    with pytest.raises(SettingsError, match="is nothing that can be done here"):
+        window.answers.tell(ADA, window.browsing, told)
 
 
 def test_no_to_a_sighting_splits_it_off_beside_where_it_was(window):

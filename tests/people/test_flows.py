@@ -1,6 +1,7 @@
 """Sightings by hour and transitions: worked by hand."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from iics.people.book import SeenPerson
 from iics.people.flows import hourly_sightings, transitions
@@ -48,6 +49,24 @@ def test_hours_of_a_recording_without_a_date_count_from_its_start():
         "3:00",
         "4:00",
     )
+
+
+def test_hours_are_those_of_a_zone_though_it_is_half_an_hour_off():
+    found = hourly_sightings([seen(1, "a", EIGHT + 1200), seen(1, "a", EIGHT + 5 * HOUR)], ZoneInfo("Asia/Kolkata"))
+    assert found.periods[0] == "03-01 13:00"  # 13:50
+    assert found.periods[-1] == "03-01 18:00"  # 18:30
+    assert len(found.periods) == 6
+
+
+def test_the_hour_that_clocks_go_through_twice_is_one():
+    back = datetime(2026, 10, 25, 0, tzinfo=UTC).timestamp()  # two o'clock in Berlin, and an hour later again
+    found = hourly_sightings([seen(1, "a", back + HOUR * at) for at in range(6)], ZoneInfo("Europe/Berlin"))
+    assert found.periods == ("10-25 02:00", "10-25 03:00", "10-25 04:00", "10-25 05:00", "10-25 06:00")
+    assert found.counts == ((2, 1, 1, 1, 1),)
+
+
+def test_a_zone_does_not_move_times_of_a_recording():
+    assert hourly_sightings([seen(1, "a", 30.0)], ZoneInfo("Asia/Kolkata")).periods == ("0:00",)
 
 
 def test_no_times_are_no_hours():

@@ -2,6 +2,7 @@
 
 import re
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from iics.people.book import People, PossibleLink, SeenPerson
 from iics.people.corrections import Correction
 from iics.people.doubtful_links import MOST_LINKS, drawn_crops
 from iics.people.report import check_report_path, people_html, write_people_report
+from iics.subjects import SUBJECTS
 
 EIGHT = 1772352000.0  # 2026-03-01 08:00:00
 PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -103,6 +105,21 @@ def test_dropped_corrections_are_told():
     assert "Correction 4 counts no more" in page()
 
 
+def test_times_are_those_of_a_zone_and_the_page_says_which():
+    html = people_html(PEOPLE, name="people.db", pictures={}, zone=ZoneInfo("Europe/Berlin"))
+    assert "2026-03-01 09:00:00 to 2026-03-01 14:00:10 (Europe/Berlin)" in html
+    assert '<th scope="col">03-01 09:00</th>' in html
+    assert "2026-03-01 09:02:10" in section(html, "Likely links that were not made")
+    assert "UTC" not in html
+
+
+def test_a_page_of_vehicles_speaks_of_vehicles():
+    html = people_html(PEOPLE, name="cars.db", pictures={}, told=SUBJECTS["vehicle"].told)
+    assert tiles(html)["vehicles"] == "3"
+    words = set(re.findall(r"[A-Za-z]+", html.replace("docs/people.md", "").lower()))
+    assert words & {"person", "people", "persons", "nobody", "somebody", "who"} == set()
+
+
 def test_names_are_text_and_no_markup():
     seen = (SeenPerson("t1", 1, 1.0, "<script>alert(1)</script>\n", EIGHT, EIGHT, ("a",)),)
     html = page(People(seen))
@@ -114,8 +131,8 @@ def test_names_are_text_and_no_markup():
 def test_what_is_not_known_is_said(people):
     html = page(people)
     assert "No sighting has a time." in html
-    assert "Nobody was seen by two cameras at known times." in html
-    assert "None: nobody was seen twice, or all are sure." in html
+    assert "No person was seen by two cameras at known times." in html
+    assert "None: no person was seen twice, or all are sure." in html
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -43,6 +44,15 @@ def test_a_crop_by_itself_has_no_tracklet_and_what_is_not_known_is_empty():
 
 def test_times_of_a_recording_without_a_date_are_seconds():
     assert rows_of(as_csv(SEEN))[2]["from"] == "751.500"
+
+
+def test_times_are_told_in_a_zone():
+    zone = ZoneInfo("Europe/Berlin")
+    assert [row["from"] for row in rows_of(as_csv(SEEN, zone))] == ["2026-03-01T09:00:05.250+01:00", "", "751.500"]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    first = parquet.read_table(io.BytesIO(as_parquet(SEEN, zone))).column("from")
+    assert str(first.type) == "timestamp[us, tz=Europe/Berlin]"
+    assert first[0].as_py().timestamp() == MORNING
 
 
 def test_parquet_holds_the_same_rows_with_kinds():

@@ -2,79 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
 from rich.console import Console
 
-from iics.cli.gallery_model import embed_picture, model_of_gallery
+from iics.cli.forget_command import ForgetCommand
+from iics.cli.gallery_model import embed_picture, model_of_gallery, subject_of
 from iics.cli.match_tables import match_table
 from iics.cli.parse import parse
 from iics.cli.people_told import told_persons
-from iics.errors import SettingsError, check_setting
+from iics.errors import SettingsError
 from iics.gallery.moments import parse_moment
+from iics.gallery.stored_values import unicode_name
 from iics.natural_order import natural_order
 from iics.pixels.picture_file import check_picture_path, write_picture
 from iics.progress_display import count_of
-from iics.ranges import check_ranges, number, whole
 from iics.shown_name import shown
 
 if TYPE_CHECKING:
     from iics.gallery.filters import GalleryFilters
     from iics.gallery.gallery import Gallery
     from iics.gallery.matches import Match
+    from iics.people.forgetting import Forgotten
 
+logger = logging.getLogger(__name__)
 _CROPS_LISTED = 20
-
-
-@dataclass(frozen=True)
-class ForgetCommand:
-    """Delete crops from a gallery, after showing them: all that meet every flag given.
-
-    The picture files stay where they are: delete them too, or the next iics index brings the crops back
-    (docs/gallery.md). Needs the extra gallery.
-    """
-
-    gallery: tyro.conf.Positional[str]
-    """Gallery: a folder ending in .db, or a Milvus server, http://host:port."""
-    camera: tuple[str, ...] = ()
-    """Crops of these cameras; a name that the gallery does not have is refused."""
-    since: str = ""
-    """Crops taken then or later: date and time, 2026-03-01T08:00:00 (UTC unless it names a zone), or seconds."""
-    until: str = ""
-    """Crops taken before then."""
-    path: Path | None = None
-    """Crops of this file, or of all files below this folder; of an archive its zip file."""
-    tracklet: Annotated[int, whole(0, 2**63 - 1)] | None = None
-    """Crops of this tracklet, by the number that iics search shows."""
-    person: Annotated[int, whole(1, 2**63 - 1)] | None = None
-    """Crops of this person, by the number that iics people gave, and all else that is known of the person."""
-    like: Path | None = None
-    """A person: crops at least --above like this picture."""
-    above: Annotated[float, number(-1, 1)] | None = None
-    """Similarity from which a crop is taken for the person of --like."""
-    model: Path | None = None
-    """For --like: model file or run folder; by default the file that the gallery was indexed with."""
-    contact_sheet: Path | None = None
-    """Write a picture of the crops here (PNG or JPEG) before they are deleted."""
-    yes: bool = False
-    """Delete without asking."""
-    collection: str = "iics"
-    """Name of the gallery within its database."""
-    device: str = "auto"
-    """Device to compute on: auto, cpu, cuda."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, prefix="--")
-        check_setting(
-            (self.like is None) == (self.above is None),
-            "A person is forgotten by --like PICTURE and --above SCORE together; give both or none.",
-        )
 
 
 def main(arguments: list[str]) -> int:
@@ -102,24 +59,52 @@ def main(arguments: list[str]) -> int:
     with Gallery.open(command.gallery, collection=command.collection) as gallery:
         crops = _chosen_crops(command, gallery, filters)
         if not crops:
-            if gallery.finished_deleting or gallery.finish_deleting():
-                forget_crops(gallery, [])
-                print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
-                return 0
-            print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *unmet(gallery, filters)]))
-            return 1
-        _show(crops, command.contact_sheet)
+            return _nothing(command, gallery, unmet(gallery, filters))
+        _show(crops, command)
         if not (command.yes or _is_confirmed(len(crops))):
             print("Nothing was deleted.")
             return 1
         forgotten = forget_crops(gallery, [crop.crop_id for crop in crops])
-        print(f"{count_of(len(crops), 'crop')} forgotten; {count_of(gallery.num_crops, 'crop')} left.")
-        if forgotten.persons:
-            print(f"No crop of {told_persons(forgotten.persons)} is left; no other person gets the number.")
+        num_left, subject = gallery.num_crops, subject_of(gallery)
+    if command.json:
+        _print_json(command, crops, forgotten, num_left)
+        return 0
+    print(f"{count_of(len(crops), 'crop')} forgotten; {count_of(num_left, 'crop')} left.")
+    if forgotten.persons:
+        print(subject.told(f"No crop of {told_persons(forgotten.persons)} is left; no other person gets the number."))
     if not forgotten.is_gone:
         print("They are found no more; the server removes them from its files by its own schedule.")
     print("Their picture files are untouched: delete them too, or iics index and iics watch bring the crops back.")
     return 0
+
+
+def _nothing(command: ForgetCommand, gallery: Gallery, reasons: Sequence[str]) -> int:
+    """Say that no crop is meant, after finishing what an interruption left; return the exit code."""
+    from iics.people.forgetting import forget_crops
+
+    is_finished = gallery.finished_deleting or gallery.finish_deleting()
+    if is_finished:
+        forget_crops(gallery, [])
+    if command.json:
+        _print_json(command, [], None, gallery.num_crops)
+    elif is_finished:
+        print("An iics forget that was interrupted is finished; no crop is meant beside those it deleted.")
+    else:
+        print("\n".join(["No crop of the gallery is meant; nothing was forgotten.", *reasons]))
+    return 0 if is_finished else 1
+
+
+def _print_json(command: ForgetCommand, crops: Sequence[Match], forgotten: Forgotten | None, num_left: int) -> None:
+    """Print what was forgotten; see docs/gallery.md."""
+    found = {
+        "gallery": unicode_name(command.gallery),
+        "forgotten_crops": len(crops),
+        "by_camera": dict(Counter(crop.camera for crop in crops)),
+        "forgotten_people": [] if forgotten is None else list(forgotten.persons),
+        "crops_left": num_left,
+        "out_of_files": forgotten is None or forgotten.is_gone,
+    }
+    print(json.dumps(found, indent=2))
 
 
 def _chosen_crops(command: ForgetCommand, gallery: Gallery, filters: GalleryFilters) -> list[Match]:
@@ -146,12 +131,19 @@ def _crops_like(command: ForgetCommand, gallery: Gallery, filters: GalleryFilter
     (matches,) = gallery.search(embed_picture(model, command.like), filters=filters, top=MOST_MATCHES)
     chosen = [match for match in matches if match.similarity >= command.above]
     if len(chosen) == MOST_MATCHES:
-        print(f"These are the first {MOST_MATCHES}; run the command again for the rest.")
+        logger.warning("These are the first %d; run the command again for the rest.", MOST_MATCHES)
     return chosen
 
 
-def _show(crops: Sequence[Match], contact_sheet: Path | None) -> None:
+def _show(crops: Sequence[Match], command: ForgetCommand) -> None:
     """Print how many crops of which cameras, and the first of them; draw all of them where asked for."""
+    contact_sheet = command.contact_sheet
+    if contact_sheet is not None:
+        from iics.gallery.match_sheet import match_sheet
+
+        write_picture(match_sheet(None, crops), contact_sheet)
+    if command.json:
+        return
     of_camera = Counter(crop.camera for crop in crops)
     cameras = ", ".join(f"{of_camera[name]} of {shown(name)}" for name in natural_order(of_camera))
     print(f"{count_of(len(crops), 'crop')} to forget ({cameras}):")
@@ -159,9 +151,6 @@ def _show(crops: Sequence[Match], contact_sheet: Path | None) -> None:
     if len(crops) > _CROPS_LISTED:
         print(f"and {len(crops) - _CROPS_LISTED} more")
     if contact_sheet is not None:
-        from iics.gallery.match_sheet import match_sheet
-
-        write_picture(match_sheet(None, crops), contact_sheet)
         print(f"All of them are drawn in {contact_sheet}.")
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from iics.arrays import FloatArray
 from iics.cli.model_file import load_model_or_run
 from iics.config import Centre
-from iics.errors import DataError, GalleryError
+from iics.errors import DataError, GalleryError, WeightsError
 from iics.home_folder import expanded
 from iics.regular_file import MOST_PICTURE_BYTES, read_regular
+from iics.subjects import SUBJECTS, Subject
 
 if TYPE_CHECKING:
     from iics.gallery.gallery import Gallery
@@ -39,6 +40,17 @@ def model_of_gallery(gallery: Gallery, path: Path | None, *, device: str) -> Rei
     gallery.check_model(model)
     check_extraction_fits(model, 1, batch_size=1)
     return model
+
+
+def subject_of(gallery: Gallery) -> Subject:
+    """Return what the crops of a gallery show, as its model's file says; people where that is gone or unreadable."""
+    from iics.models.model_file import read_header
+
+    file = gallery.model_file
+    try:
+        return SUBJECTS["person" if file is None or not file.is_file() else read_header(file).subject]
+    except (WeightsError, OSError):
+        return SUBJECTS["person"]
 
 
 def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None) -> CentreChoice:

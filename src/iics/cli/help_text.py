@@ -49,6 +49,8 @@ SET_MOST: dict[str, tuple[str, ...]] = {
         "--wrong-links",
         "--travel-times",
         "--measure",
+        "--time-zone",
+        "--json",
         "--model",
     ),
     "benchmark training": ("--only", "--options", "--backbone", "--height", "--width", "--threads", "--device"),

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import numpy as np
 import tyro
 
+from iics.cli.keep_days import set_limit
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
+from iics.cli.people_told import told_aged
 from iics.cli.source import DataName, DataSource
 from iics.config import Centre
 from iics.crops import CropSet
 from iics.data_splits import DataSplits
 from iics.errors import DataError
 from iics.progress_display import count_display, count_of
-from iics.ranges import BATCH, check_ranges
+from iics.ranges import BATCH, check_ranges, number
 from iics.readers.path_kind import TABLES, kind_of_path
 from iics.shown_name import shown
 
@@ -64,6 +66,9 @@ class IndexCommand:
     centre: Centre | None = None
     """How the gallery is searched unless a search says otherwise: off, on, or auto, which decides by its crops, without
     labels (docs/centring.md). By default as before, and off at first. Features are stored plain either way."""
+    keep_days: Annotated[float, number(0, 36500)] | None = None
+    """Delete crops that were taken so many days ago or longer, as iics people does. The gallery keeps the limit; 0 ends
+    it."""
     batch_size: Annotated[int, BATCH] = 128
     """Crops that go through the network at once."""
     device: str = "auto"
@@ -88,6 +93,7 @@ def main(arguments: list[str]) -> int:
     from iics.gallery.gallery import Gallery
     from iics.gallery.indexing import IndexResult, check_index_fits, index_crops
     from iics.models.centring import needed_means
+    from iics.people.keeping import forget_aged
 
     model = load_model_or_run(command.model, device=command.device)
     if command.centre == "on":
@@ -99,13 +105,16 @@ def main(arguments: list[str]) -> int:
         ) as gallery,
         _resume_hint(command.gallery),
     ):
+        set_limit(gallery, command.keep_days)
         result = IndexResult()
         with count_display("indexed", sum(map(len, sets))) as progress:
             for crops in sets:
                 result += index_crops(gallery, model, crops, batch_size=command.batch_size, progress=progress)
         if command.centre is not None:
             keep_centre(gallery, model, command.centre)
-        print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}")
+        print(f"{describe(result)}; {count_of(gallery.num_crops, 'crop')} in {command.gallery}", flush=True)
+        for line in told_aged(forget_aged(gallery), is_asked=command.keep_days is not None):
+            print(line)
     return report_failures(result)
 
 

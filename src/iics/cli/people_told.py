@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from iics.people.agreement import Agreement
     from iics.people.book import People
     from iics.people.correcting import Applied
-    from iics.people.forgetting import Forgotten
+    from iics.people.keeping import Aged
     from iics.people.update import UpdateResult
 
 _NUMBERS_TOLD = 5
@@ -78,14 +78,30 @@ def told_applied(applied: Applied) -> str:
     return f"Corrections: {applied.num_new} new, {applied.num_undone} undone, {applied.num_known} known."
 
 
-def told_old(forgotten: Forgotten, days: float) -> Iterator[str]:
-    """Yield what became of crops that were too old."""
-    yield (
-        f"Older than {days:g} {'day' if days == 1 else 'days'}: {count_of(forgotten.num_crops, 'crop')} forgotten, "
-        f"{people_of(len(forgotten.persons))} with them."
-    )
+def told_aged(aged: Aged | None, *, is_asked: bool = False) -> Iterator[str]:
+    """Yield what a gallery's limit of days did.
+
+    Args:
+        aged: None without a limit.
+        is_asked: Whether a limit was set or ended just now.
+    """
+    if aged is None:
+        if is_asked:
+            yield "Crops are kept without a limit of days."
+        return
+    days, forgotten = f"{aged.days:g} {'day' if aged.days == 1 else 'days'}", aged.forgotten
+    if forgotten.num_crops or forgotten.persons:
+        yield (
+            f"Older than {days}: {count_of(forgotten.num_crops, 'crop')} forgotten, "
+            f"{people_of(len(forgotten.persons))} with them."
+        )
+    else:
+        yield f"Kept for {days}: no crop is older."
     if forgotten.num_undated:
-        yield f"{count_of(forgotten.num_undated, 'crop')} without a date stay: nothing says how old they are."
+        stay = (
+            "stays: nothing says how old it is" if forgotten.num_undated == 1 else "stay: nothing says how old they are"
+        )
+        yield f"{count_of(forgotten.num_undated, 'crop')} without a date {stay}."
     if forgotten.num_crops and not forgotten.is_gone:
         yield "They are found no more; the server removes them from its files by its own schedule."
 
@@ -93,7 +109,8 @@ def told_old(forgotten: Forgotten, days: float) -> Iterator[str]:
 def told_agreement(found: Agreement) -> Iterator[str]:
     """Yield how well people agree with known identities, in %."""
     yield (
-        f"Beside {found.num_identities:,} known identities, whose {found.num_crops:,} crops are of "
+        f"Beside {found.num_identities:,} known {'identity' if found.num_identities == 1 else 'identities'}, whose "
+        f"{found.num_crops:,} {'crop is' if found.num_crops == 1 else 'crops are'} of "
         f"{people_of(found.num_people)}, in %:"
     )
     rows = [

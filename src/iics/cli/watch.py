@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from iics.cli.index import describe, keep_centre, report_failures
+from iics.cli.keep_days import HourlyLimit, set_limit
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.config import Centre
@@ -42,6 +43,9 @@ class WatchCommand:
     """How the gallery is searched unless a search says otherwise, as for iics index: off, on, or auto, which decides
     when the first crops were indexed and again whenever there are twice as many. By default as before, and off at
     first."""
+    keep_days: Annotated[float, number(0, 36500)] | None = None
+    """Delete crops that were taken so many days ago or longer, at the start and once an hour, as iics people does. The
+    gallery keeps the limit; 0 ends it."""
     every: Annotated[float, number(0, 86400, above=True)] = 2.0
     """Seconds from one look to the next."""
     collection: str = "iics"
@@ -75,9 +79,12 @@ def main(arguments: list[str]) -> int:
         command.gallery, model=model, model_file=path_of_model(command.model), collection=command.collection
     ) as gallery:
         print(f"Watching {folder} for {command.gallery}; Ctrl-C ends it.", file=sys.stderr, flush=True)
-        decided_at = 0
+        set_limit(gallery, command.keep_days)
+        limit, decided_at = HourlyLimit(gallery), 0
         try:
             while True:
+                for line in limit.act():
+                    print(line, flush=True)
                 crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera)
                 for path in loose:
                     print(

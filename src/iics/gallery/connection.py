@@ -57,7 +57,7 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
             the folder, or this machine cannot call itself.
     """
     try:
-        from pymilvus import MilvusClient
+        import pymilvus  # noqa: F401 - that it is there
     except ImportError as error:
         raise GalleryError("Galleries need pymilvus; install it: pip install 'iics[gallery]'.") from error
     # It sets up handlers of its own when imported, and logs what it raises, which we say in one line.
@@ -74,9 +74,27 @@ def connect(uri: str, *, is_new: bool) -> MilvusClient:
                 remove_leftovers(folder)
         if not _users_of_folder[str(folder)]:
             _forget_schemas()
-        client = MilvusClient(str(folder), **_client_options())
+        client = _client_of_folder(folder, is_first=not _users_of_folder[str(folder)])
         _users_of_folder[str(folder)] += 1
         return client
+
+
+def _client_of_folder(folder: Path, *, is_first: bool) -> MilvusClient:
+    """Return a client of a folder.
+
+    Raises:
+        GalleryError: If another process was quicker to open it, of which milvus-lite says only that it failed.
+    """
+    from pymilvus import MilvusClient
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        return MilvusClient(str(folder), **_client_options())
+    except MilvusException:
+        if is_first and folder.is_dir():
+            with _held(folder):
+                pass
+        raise
 
 
 def _connect_to_server(uri: str, *, level: int) -> MilvusClient:

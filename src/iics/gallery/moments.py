@@ -1,16 +1,18 @@
-"""Times as text: text -> seconds, UTC unless a zone is named; seconds -> text, in UTC."""
+"""Times as text: text -> seconds, UTC unless a zone is named; seconds -> text, in UTC unless another one is wanted."""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from iics.errors import SettingsError
+from iics.gallery.known_cameras import nearest_first
 from iics.plausible_times import TEN_YEARS, implausibility, seconds_of_date
 
 _SECONDS = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_OR_DATE = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?([0-5]\d){0,2})?)?")
+_ZONES_TOLD = 5
 _FIRST_DATED = TEN_YEARS
 """Times below this count from the start of a recording, not from 1970."""
 
@@ -48,12 +50,51 @@ def parse_moment(text: str, *, name: str) -> float | None:
     return seconds
 
 
-def time_text(seconds: float) -> str:
+def zone_of(text: str, *, name: str) -> tzinfo:
+    """Return the time zone of a name such as Europe/Berlin, as the computer or the package tzdata knows it.
+
+    Args:
+        text: The zone's name.
+        name: What it is called in an error, e.g. its flag.
+
+    Raises:
+        SettingsError: If there is none of that name.
+    """
+    if text == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:  # a name that is unknown, none at all, or a folder of names
+        known = nearest_first(text, sorted(available_timezones()))[:_ZONES_TOLD]
+        raise SettingsError(
+            f"{name} needs the name of a time zone, e.g. Europe/Berlin; {text!r} is none. "
+            + (
+                f"The nearest: {', '.join(known)}."
+                if known
+                else "This computer knows no zones but UTC: pip install tzdata."
+            )
+        ) from error
+
+
+def in_zone(seconds: float, zone: tzinfo) -> float:
+    """Return what a clock of a zone shows at a moment, as seconds since 1970; without a date unchanged."""
+    if seconds < _FIRST_DATED:
+        return seconds
+    try:
+        offset = datetime.fromtimestamp(seconds, zone).utcoffset()
+    except (OverflowError, ValueError, OSError):
+        return seconds
+    return seconds + (0.0 if offset is None else offset.total_seconds())
+
+
+def time_text(seconds: float, zone: tzinfo = UTC) -> str:
     """Return a moment as 2026-03-01 08:30:05, or 0:12:31 since the start of a recording that has no date."""
     if seconds < _FIRST_DATED:
         sign, whole = ("-" if seconds < 0 else ""), int(abs(seconds))
         return f"{sign}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     try:
-        return f"{datetime.fromtimestamp(math.floor(seconds), UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(math.floor(seconds), zone):%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):
         return f"{seconds:.0f} s"

@@ -23,6 +23,8 @@ FORMAT_VERSION = "2"
 FORMAT_PROPERTY, MODEL_PROPERTY, MODEL_FILE_PROPERTY = "iics.format", "iics.model", "iics.model_file"
 CENTRE_PROPERTY = "iics.centre"
 """How the gallery is searched unless a search says otherwise: a `CentreChoice` in JSON. Features are stored plain."""
+KEEP_DAYS_PROPERTY = "iics.keep_days"
+"""After how many days crops are deleted; 0 or nothing: never."""
 
 ID_FIELD, FEATURE_FIELD = "crop_id", "feature"
 TEXT_LENGTHS = {"digest": 64, "path": 4096, "archive": 4096, "camera": 1024}

@@ -72,6 +72,8 @@ class PeopleAnswers:
             WriteError: If it cannot be noted in the audit log; nothing is done then.
             GalleryError: If the database fails.
         """
+        if not isinstance(told, Mapping):  # whoever is no browser may send anything
+            raise SettingsError(f"{told!r:.40} is nothing that can be done here.")
         what = str(told.get("do", ""))
         if what not in self._doing:
             raise SettingsError(f"{what!r:.40} is nothing that can be done here.")

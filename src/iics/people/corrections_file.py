@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from iics.atomic import write_atomically
+from iics.atomic import check_folder_of, write_atomically
 from iics.csv_text import csv_text
-from iics.errors import PeopleError
+from iics.errors import PeopleError, WriteError
 from iics.gallery.connection import is_server
 from iics.gallery.gallery import DEFAULT_COLLECTION, Gallery
 from iics.gallery.matches import Match
@@ -26,6 +26,8 @@ from iics.people.store import PeopleStore
 from iics.readers.csv_table import csv_rows
 
 COLUMNS = ("number", "kind", "first", "second", "first_picture", "second_picture", "made", "by", "undone")
+_ENDING = ".csv"
+_MOST_DIGITS = 18
 _YES = ("yes", "true", "1", "x")
 
 
@@ -68,6 +70,17 @@ def mirror(store: PeopleStore) -> None:
         write_corrections(store, path)
 
 
+def check_corrections_path(path: Path) -> None:
+    """Refuse a file that no corrections can be written to, before anything is computed.
+
+    Raises:
+        WriteError: If it does not end in .csv, or cannot be made there.
+    """
+    if path.suffix.lower() != _ENDING:
+        raise WriteError(f"Corrections are written as {_ENDING}; {path} ends in {path.suffix or 'nothing'}.")
+    check_folder_of(path)
+
+
 def write_corrections(store: PeopleStore, path: Path) -> None:
     """Write all corrections into a file.
 
@@ -101,13 +114,16 @@ def read_corrections(path: Path) -> list[CorrectionLine]:
             f"The corrections {path} need the columns kind, first and second, and {missing[0]} is missing; its first "
             f"line has {', '.join(names)}."
         )
+    twice = [name for name in COLUMNS if names.count(name) > 1]
+    if twice:
+        raise PeopleError(f"The corrections {path} have two columns {twice[0]}; leave one.")
     return [_line(place, dict(zip(names, cells, strict=True))) for place, cells in zip(places, rows, strict=True)]
 
 
 def _line(place: str, values: Mapping[str, str]) -> CorrectionLine:
     number = values.get("number", "")
-    if number and not number.isdecimal():
-        raise PeopleError(f"{place}: this line has the number {number!r}; leave it empty for a new correction.")
+    if number and not (number.isdecimal() and len(number) <= _MOST_DIGITS):
+        raise PeopleError(f"{place}: this line has the number {number!r:.40}; leave it empty for a new correction.")
     kind = next((each for each in get_args(Kind) if each == values["kind"]), None)
     if kind is None:
         raise PeopleError(f"{place}: this line has the kind {values['kind']!r}; it must be same or different.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from iics.gallery.moments import time_text
 from iics.people.book import People, SeenPerson
@@ -37,25 +38,25 @@ class DoubtfulLink:
     second: LinkSide
 
 
-def links_not_made(people: People, pictures: Pictures) -> list[DoubtfulLink]:
+def links_not_made(people: People, pictures: Pictures, zone: tzinfo = UTC) -> list[DoubtfulLink]:
     """Return the likeliest links between people that stay apart."""
     return [
         DoubtfulLink(
             f"{100 * certainty:.0f} % sure that {first.person} and {second.person} are one person",
-            _side(first, pictures),
-            _side(second, pictures),
+            _side(first, pictures, zone),
+            _side(second, pictures, zone),
         )
         for first, second, certainty in _not_made(people)
     ]
 
 
-def least_sure_links(people: People, pictures: Pictures) -> list[DoubtfulLink]:
+def least_sure_links(people: People, pictures: Pictures, zone: tzinfo = UTC) -> list[DoubtfulLink]:
     """Return the sighting of each person that is least sure, beside the surest other of that person."""
     return [
         DoubtfulLink(
             f"{100 * one.certainty:.0f} % sure that this is person {one.person}",
-            _side(one, pictures),
-            _side(other, pictures),
+            _side(one, pictures, zone),
+            _side(other, pictures, zone),
         )
         for one, other in _least_sure(people)
     ]
@@ -83,8 +84,8 @@ def _least_sure(people: People) -> list[tuple[SeenPerson, SeenPerson]]:
     return sorted(found, key=lambda pair: (pair[0].certainty, pair[0].key))[:MOST_LINKS]
 
 
-def _side(one: SeenPerson, pictures: Pictures) -> LinkSide:
-    time = "" if one.first is None else time_text(one.first)
+def _side(one: SeenPerson, pictures: Pictures, zone: tzinfo) -> LinkSide:
+    time = "" if one.first is None else time_text(one.first, zone)
     crops = tuple(pictures.get(crop_id) for crop_id in _drawn(one))
     return LinkSide(one.person, one.camera, time, crops)
 

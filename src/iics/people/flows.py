@@ -10,9 +10,10 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from itertools import pairwise
 
-from iics.gallery.moments import time_text
+from iics.gallery.moments import in_zone, time_text
 from iics.natural_order import natural_order
 from iics.people.book import SeenPerson
 from iics.plausible_times import TEN_YEARS
@@ -27,7 +28,7 @@ _SHORT_SPAN = 4 * _HOUR
 
 @dataclass(frozen=True)
 class HourlySightings:
-    """How many sightings began in which hour (UTC); in which ten minutes, of a few hours.
+    """How many sightings began in which hour of a zone; in which ten minutes, of a few hours.
 
     Attributes:
         periods: Labels, in order; every hour from the first to the last.
@@ -46,12 +47,12 @@ class HourlySightings:
     num_untimed: int
 
 
-def hourly_sightings(seen: Sequence[SeenPerson]) -> HourlySightings:
-    """Return how many sightings each camera had in each hour."""
-    moments = [one.first for one in seen if one.first is not None]
-    span = max(moments) - min(moments) if moments else 0.0
+def hourly_sightings(seen: Sequence[SeenPerson], zone: tzinfo = UTC) -> HourlySightings:
+    """Return how many sightings each camera had in each hour of a zone; one that clocks go through twice is one."""
+    shown = [(one, in_zone(one.first, zone)) for one in seen if one.first is not None]
+    span = max(at for _, at in shown) - min(at for _, at in shown) if shown else 0.0
     seconds = _TEN_MINUTES if span < _SHORT_SPAN else _HOUR
-    timed = [(one, int(one.first // seconds)) for one in seen if one.first is not None]
+    timed = [(one, int(at // seconds)) for one, at in shown]
     first, last = min((at for _, at in timed), default=0), max((at for _, at in timed), default=-1)
     is_by_day = last - first >= _MOST_PERIODS
     if is_by_day:
@@ -99,6 +100,6 @@ def transitions(seen: Sequence[SeenPerson]) -> Mapping[tuple[str, str], Transiti
 
 
 def _label(moment: float) -> str:
-    """Return e.g. 03-01 08:00; 2:00 since the start of a recording without a date."""
+    """Return e.g. 03-01 08:00, of what a clock shows; 2:00 since the start of a recording without a date."""
     text = time_text(moment).rpartition(":")[0]
     return text if moment < TEN_YEARS else text.partition("-")[2]

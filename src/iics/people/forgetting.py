@@ -95,7 +95,7 @@ def forget_older_than(gallery: Gallery, days: float, *, now: float | None = None
     old: list[str] = []
     if before > TEN_YEARS:
         old = [str(row[ID_FIELD]) for row in gallery.rows(GalleryFilters(since=TEN_YEARS, until=before), fields=[])]
-    if not old:  # erasing would write all files again; what an interruption left is deleted by the next update
+    if not old:  # erasing would write all files again
         return Forgotten(0, (), True, num_undated)
     return replace(forget_crops(gallery, old), num_undated=num_undated)
 

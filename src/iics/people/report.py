@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from iics.atomic import check_folder_of, write_atomically
@@ -43,8 +44,16 @@ def check_report_path(path: Path) -> None:
     check_folder_of(path)
 
 
-def write_people_report(people: People, gallery: Gallery, path: Path, *, thumbnails: Thumbnails) -> None:
-    """Write the page of a gallery's people.
+def write_people_report(
+    people: People,
+    gallery: Gallery,
+    path: Path,
+    *,
+    thumbnails: Thumbnails,
+    zone: tzinfo = UTC,
+    told: Callable[[str], str] = str,
+) -> None:
+    """Write the page of a gallery's people; see `people_html`.
 
     Raises:
         WriteError: If it cannot be written.
@@ -52,35 +61,41 @@ def write_people_report(people: People, gallery: Gallery, path: Path, *, thumbna
     """
     rows = gallery.rows_by_id(drawn_crops(people))
     pictures = thumbnails([Match.from_row(row) for row in rows.values()])
-    page = people_html(people, name=Path(gallery.uri).name or gallery.uri, pictures=pictures)
+    name = Path(gallery.uri).name or gallery.uri
+    page = people_html(people, name=name, pictures=pictures, zone=zone, told=told)
     write_atomically(path, page.encode(errors="replace"))
 
 
-def people_html(people: People, *, name: str, pictures: Pictures) -> str:
+def people_html(
+    people: People, *, name: str, pictures: Pictures, zone: tzinfo = UTC, told: Callable[[str], str] = str
+) -> str:
     """Return the page.
 
     Args:
         people: As they stand.
         name: Of the gallery.
         pictures: Small pictures as `data:` addresses, by crop id; crops that are not in it are shown as gone.
+        zone: Of times.
+        told: Makes a text that speaks of people one that speaks of what crops show.
     """
-    hourly = hourly_sightings(people.seen)
+    hourly = hourly_sightings(people.seen, zone)
     found = transitions(people.seen)
     return page_of(
         _TEMPLATE,
-        kind="IICS people",
+        kind=told("IICS people"),
         name=name,
         data=_count(sum(len(one.crop_ids) for one in people.seen), "crop"),
-        progress=_span(people.seen),
-        tiles=list(_tiles(people)),
+        progress=_span(people.seen, zone),
+        tiles=[(told(what), number) for what, number in _tiles(people)],
         notes=list(_notes(people, hourly)),
-        by_cameras=_by_cameras(people),
+        told=told,
+        by_cameras=_by_cameras(people, told),
         hourly=_shaded(hourly) if hourly.periods else None,
-        hourly_says=_hourly_says(hourly),
+        hourly_says=_hourly_says(hourly, zone),
         passages=_matrix(found) if found else None,
-        passages_say=_passages_say(found),
-        doubts=links_not_made(people, pictures),
-        unsure=least_sure_links(people, pictures),
+        passages_say=told(_passages_say(found)),
+        doubts=links_not_made(people, pictures, zone),
+        unsure=least_sure_links(people, pictures, zone),
     )
 
 
@@ -112,10 +127,10 @@ def _notes(people: People, hourly: HourlySightings) -> Iterator[str]:
     yield from people.dropped
 
 
-def _by_cameras(people: People) -> Table:
+def _by_cameras(people: People, told: Callable[[str], str]) -> Table:
     counts = Counter(len({one.camera for one in seen}) for seen in people.by_person().values())
     rows = tuple((str(number), f"{counts[number]:,}") for number in sorted(counts))
-    return Table(("cameras that saw the person", "people"), rows)
+    return Table((told("cameras that saw the person"), told("people")), rows)
 
 
 def _shaded(hourly: HourlySightings) -> _ShadedHours:
@@ -127,13 +142,13 @@ def _shaded(hourly: HourlySightings) -> _ShadedHours:
     return _ShadedHours(hourly.periods, rows, hourly.people)
 
 
-def _hourly_says(hourly: HourlySightings) -> str:
+def _hourly_says(hourly: HourlySightings, zone: tzinfo) -> str:
     what = (
         "Sightings that began in each hour of the day, all days together"
         if hourly.is_by_day
         else "Sightings by when they began"
     )
-    return f"{what} (UTC, where times have a date). A sighting is a tracklet of one camera, or a crop by itself."
+    return f"{what} ({zone}, where times have a date). A sighting is a tracklet of one camera, or a crop by itself."
 
 
 def _matrix(found: Mapping[tuple[str, str], Transition]) -> Table:
@@ -167,12 +182,12 @@ def _passages_say(found: Mapping[tuple[str, str], Transition]) -> str:
     )
 
 
-def _span(seen: Sequence[SeenPerson]) -> str:
+def _span(seen: Sequence[SeenPerson], zone: tzinfo) -> str:
     times = [time for one in seen for time in (one.first, one.last) if time is not None]
     if not times:
         return "no times"
-    span = f"{time_text(min(times))} to {time_text(max(times))}"
-    return f"{span} (UTC)" if min(times) >= TEN_YEARS else f"{span} from the start of the recording"
+    span = f"{time_text(min(times), zone)} to {time_text(max(times), zone)}"
+    return f"{span} ({zone})" if min(times) >= TEN_YEARS else f"{span} from the start of the recording"
 
 
 def _count(number: int, noun: str) -> str:

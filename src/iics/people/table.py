@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from iics.atomic import check_folder_of, write_atomically
@@ -43,25 +43,25 @@ def check_table_path(path: Path) -> None:
             ) from error
 
 
-def write_table(seen: Sequence[SeenPerson], path: Path) -> None:
-    """Write the sightings of people, in the order given, whole or not at all.
+def write_table(seen: Sequence[SeenPerson], path: Path, *, zone: tzinfo = UTC) -> None:
+    """Write the sightings of people, in the order given, whole or not at all; times in a zone.
 
     Raises:
         WriteError: As `check_table_path`, or if the file cannot be written.
     """
     check_table_path(path)
-    write_atomically(path, as_csv(seen) if path.suffix.lower() == _CSV else as_parquet(seen))
+    write_atomically(path, as_csv(seen, zone) if path.suffix.lower() == _CSV else as_parquet(seen, zone))
 
 
-def as_csv(seen: Sequence[SeenPerson]) -> str:
-    """Return the table as CSV; times as ISO 8601 in UTC, or as seconds where a recording has no date."""
+def as_csv(seen: Sequence[SeenPerson], zone: tzinfo = UTC) -> str:
+    """Return the table as CSV; times as ISO 8601 in a zone, or as seconds where a recording has no date."""
     rows = [
         (
             one.person,
             one.camera,
             "" if (tracklet := tracklet_of(one.key)) is None else tracklet,
-            _moment(one.first),
-            _moment(one.last),
+            _moment(one.first, zone),
+            _moment(one.last, zone),
             f"{one.certainty:.{_DECIMALS}f}",
             len(one.crop_ids),
             one.key,
@@ -71,12 +71,12 @@ def as_csv(seen: Sequence[SeenPerson]) -> str:
     return csv_text([COLUMNS, *rows])
 
 
-def as_parquet(seen: Sequence[SeenPerson]) -> bytes:
-    """Return the table as Parquet; times as time stamps in UTC, those of a recording without a date from 1970 on."""
+def as_parquet(seen: Sequence[SeenPerson], zone: tzinfo = UTC) -> bytes:
+    """Return the table as Parquet; times as time stamps in a zone, those of a recording without a date from 1970 on."""
     import pyarrow as arrow
     from pyarrow import parquet
 
-    moment = arrow.timestamp("us", tz="UTC")
+    moment = arrow.timestamp("us", tz=str(zone))
     kinds = (
         arrow.int64(),
         arrow.string(),
@@ -109,12 +109,12 @@ def tracklet_of(key: str) -> int | None:
     return int(number) if number != key else None
 
 
-def _moment(seconds: float | None) -> str:
+def _moment(seconds: float | None, zone: tzinfo) -> str:
     if seconds is None:
         return ""
     if seconds < TEN_YEARS:  # counts from the start of a recording
         return f"{seconds:.3f}"
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+    return (_EPOCH + timedelta(seconds=seconds)).astimezone(zone).isoformat(timespec="milliseconds")
 
 
 def _stamp(seconds: float | None) -> datetime | None:
