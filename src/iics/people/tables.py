@@ -18,6 +18,7 @@ from iics.gallery import connection
 from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure
 from iics.gallery.gallery import Gallery
 from iics.gallery.row_pages import row_pages
+from iics.gallery.rows_in_memory import RowsInMemory
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MODEL_PROPERTY, CollectionHeader, Layout, create_collection
 from iics.gallery.stored_values import Row
 
@@ -97,7 +98,14 @@ class Table:
         """Return the ids of the rows of a kind."""
         return [row[ID_FIELD] for row in self._of_kind(kind, KIND_FIELD)]
 
+    def _in_memory(self) -> RowsInMemory | None:
+        """Return the rows that this process holds; None if the database has to be asked."""
+        with self._asking():
+            return connection.rows_in_memory(self._opened.uri, self.name)
+
     def _of_kind(self, kind: str, field: str) -> list[Row]:
+        if self._in_memory() is not None:
+            return [row for row in self._rows(KIND_FIELD, field) if row[KIND_FIELD] == kind]
         with self._asking():
             rows: list[Row] = self._client.query(
                 self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=[ID_FIELD, field], timeout=self._seconds
@@ -106,6 +114,9 @@ class Table:
 
     def texts_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of those ids that are there."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return dict(in_memory.fields_of(ids, [ID_FIELD, TEXT_FIELD]))
         found: dict[str, str] = {}
         for block in _blocks(ids):
             with self._asking():
@@ -124,7 +135,10 @@ class Table:
                 self._client.upsert(self.name, rows, timeout=self._seconds)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, FloatArray]:
-        """Return the vectors of those ids that are there."""
+        """Return the vectors of those ids that are there; not to be changed."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return in_memory.vectors_of(ids)
         found: dict[str, FloatArray] = {}
         for block in _blocks(ids):
             with self._asking():
@@ -136,6 +150,9 @@ class Table:
 
     def nearest(self, queries: FloatArray, limit: int) -> set[str]:
         """Return the ids of the vectors with the largest products with any of some queries. Shape (n, d)."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return in_memory.nearest(queries, limit)
         found: set[str] = set()
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             block = [row.tolist() for row in queries[start : start + _QUERIES_AT_ONCE]]
@@ -160,6 +177,11 @@ class Table:
 
     def _rows(self, *fields: str) -> Iterator[Row]:
         read = [ID_FIELD, *fields]
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            for values in in_memory.pages(read):
+                yield from (dict(zip(read, row, strict=True)) for row in values)
+            return
         with self._asking():
             for page in row_pages(self._client, self.name, read, at_once=_ROWS_PER_PAGE, seconds=self._seconds):
                 yield from page
