@@ -106,7 +106,7 @@ def test_a_split_killed_at_any_write_is_whole_or_not_there(gallery, linked_plain
         if store.read().corrections:
             break
         assert found[-1] == PEOPLE
-    assert len(found) >= 3
+    assert len(found) >= 2
     assert found[-1] == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], 4: ["t2"]}
     assert "plan" in store._texts.texts_of(["plan"])
     join(store, ["c1"], ["b2"])  # whoever comes next carries it out
@@ -157,7 +157,7 @@ def test_threads_take_turns(store, numbers):
 def test_a_reader_sees_a_plan_that_holds_and_is_not_carried_out(folder, linked_plainly, numbers):
     with Gallery.open(str(folder)) as gallery, pytest.MonkeyPatch.context() as patch:
         store = PeopleStore.open(gallery)
-        patch.setattr(PeopleStore, "_finish", lambda _: None)
+        patch.setattr(PeopleStore, "_carry_out", lambda *_: None)
         split(store, ["t2"])
         assert "plan" in store._texts.texts_of(["plan"])
         assert numbers(PeopleStore.open(gallery)) == {1: ["t1"], 2: ["b2", "t3"], 3: ["c1"], 4: ["t2"]}

@@ -93,10 +93,20 @@ class RowsInMemory:
 
     def _living(self) -> Iterator[IntArray]:
         """Yield the rows of each source that live."""
-        for number, source in enumerate(self._sources):
-            yield np.array(
-                [row for row, key in enumerate(source.keys) if self._place(key) == (number, row)], dtype=np.int64
-            )
+        last: dict[str, int] = {}
+        written = [source.written.tolist() for source in self._sources]
+        for source, own in zip(self._sources, written, strict=True):
+            for key, at in zip(source.keys, own, strict=True):
+                if at > last.get(key, -1):
+                    last[key] = at
+        for deleted in self._deleted:
+            for key, at in deleted.items():
+                if at > last.get(key, at):
+                    del last[key]
+        for source, own in zip(self._sources, written, strict=True):
+            # Taken out when found: a row that is being written to a file is there twice.
+            rows = [row for row, key in enumerate(source.keys) if last.get(key) == own[row] and last.pop(key) >= 0]
+            yield np.array(rows, dtype=np.int64)
 
     def _place(self, key: str) -> tuple[int, int] | None:
         """Return the source and the row of a key, None if it is not there."""

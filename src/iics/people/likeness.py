@@ -55,15 +55,18 @@ class Likeness:
 
     def sums(self, groups: IntArray, num_groups: int) -> GroupSums:
         """Return the sums over groups; a group of one sighting is that sighting. Groups have shape (n,)."""
+        return self._of_each().merged(groups, num_groups)
+
+    def _of_each(self) -> GroupSums:
+        """Return the sums over groups of one."""
         is_of_camera = np.zeros(self.levels.shape, np.float32)
         is_of_camera[np.arange(len(self)), self.camera_ids] = 1
         weighted = self.weights[:, None] * self.features
-        of_one = GroupSums(self.features, weighted, self.levels, is_of_camera, np.ones(len(self), np.int64))
-        return of_one.merged(groups, num_groups)
+        return GroupSums(self.features, weighted, self.levels, is_of_camera, np.ones(len(self), np.int64))
 
     def to_others(self, groups: IntArray, sums: GroupSums) -> DoubleArray:
         """Return the mean likeness of each to the others of its group; means nothing where it is alone. Shape (n,)."""
-        own = self.sums(np.arange(len(self)), len(self))
+        own = self._of_each()
         itself = self.weights - self.levels[np.arange(len(self)), self.camera_ids]
         total = own.mean(np.arange(len(self)), groups, others=sums) * sums.sizes[groups] - itself
         return total / np.maximum(sums.sizes[groups] - 1, 1)

@@ -36,6 +36,15 @@ _one_write_at_a_time = threading.Lock()
 """Of a lock that is renewed and of what it is held for: milvus-lite's log of writes takes no two of one process."""
 
 
+class _Text(str):
+    """A text whose only element is itself: pymilvus checks each element of a text, so by itself each of its letters."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((str(self),))
+
+
 class Table:
     """A collection beside the gallery's.
 
@@ -128,7 +137,7 @@ class Table:
         """Store kinds and texts by id; not all at once, but each row as a whole."""
         for block in _blocks(list(texts)):
             rows = [
-                {ID_FIELD: key, KIND_FIELD: texts[key][0], TEXT_FIELD: texts[key][1], FEATURE_FIELD: _DUMMY}
+                {ID_FIELD: key, KIND_FIELD: texts[key][0], TEXT_FIELD: _Text(texts[key][1]), FEATURE_FIELD: _DUMMY}
                 for key in block
             ]
             with _one_write_at_a_time, self._asking("Cannot write to"):
