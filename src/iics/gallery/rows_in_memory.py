@@ -10,6 +10,7 @@ otherwise; then `rows_in_memory` gives None, and the database is asked.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,12 +131,12 @@ def rows_in_memory(folder: Path, collection: str) -> RowsInMemory | None:
     from milvus_lite import MilvusLiteError, server_manager_instance
 
     try:
-        _, database, _ = server_manager_instance._servers[str(folder)]
+        _, database, _ = server_manager_instance._servers[os.path.abspath(folder)]
         of_name = database.get_collection(collection)
         # First what is in no file yet: what is written to one meanwhile is then found twice, not never.
         unfiled, deleted = _unfiled(of_name._memtable)
         segments, of_files = of_name._read_snapshot()
-        filed = [_Source(each.pks, each.pk_to_row, each.seqs, each.table, each.vectors) for each in segments]
+        filed = [_Source(each.pks, each.pk_to_row, each.seqs, each.table, _unchanged(each.vectors)) for each in segments]
         return RowsInMemory([*filed, unfiled], [of_files.snapshot, deleted])
     except (AttributeError, KeyError, TypeError, ValueError, MilvusLiteError):
         return None
@@ -149,7 +150,8 @@ def _unfiled(memtable: Any) -> tuple[_Source, dict[str, int]]:
         deleted = {key: written for key, (written, _) in memtable.delete_index_snapshot().items()}
     keys = [key for key, _ in index]
     written = np.array([of_key[2] for _, of_key in index], dtype=np.int64)
-    return _Source(keys, {key: row for row, key in enumerate(keys)}, written, table, _vectors(table)), deleted
+    vectors = _unchanged(_vectors(table))
+    return _Source(keys, {key: row for row, key in enumerate(keys)}, written, table, vectors), deleted
 
 
 def _vectors(table: pa.Table) -> FloatArray:
@@ -158,3 +160,10 @@ def _vectors(table: pa.Table) -> FloatArray:
     parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     flat = np.concatenate([np.empty(0, np.float32), *parts])
     return flat.reshape(-1, column.type.list_size)
+
+
+def _unchanged(vectors: FloatArray) -> FloatArray:
+    """Return the same numbers, which cannot be written to: they are the database's own."""
+    view = vectors.view()
+    view.flags.writeable = False
+    return view

@@ -113,8 +113,10 @@ class Table:
             return connection.rows_in_memory(self._opened.uri, self.name)
 
     def _of_kind(self, kind: str, field: str) -> list[Row]:
-        if self._in_memory() is not None:
-            return [row for row in self._rows(KIND_FIELD, field) if row[KIND_FIELD] == kind]
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            pages = in_memory.pages([ID_FIELD, KIND_FIELD, field])
+            return [{ID_FIELD: key, field: value} for page in pages for key, other, value in page if other == kind]
         with self._asking():
             rows: list[Row] = self._client.query(
                 self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=[ID_FIELD, field], timeout=self._seconds
