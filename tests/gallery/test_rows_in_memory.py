@@ -1,6 +1,5 @@
 """A folder's rows, read where milvus-lite holds them: they are those that the database gives."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def test_rows_are_read_after_forgetting_and_opening_again(gallery, folder):
     assert sorted(read(gallery)[0]) == ["b", "d", "e", "f"]
     gallery.close()
     (folder.parent / "x").mkdir()
-    with Gallery.open(os.path.join(folder.parent, "x", "..", folder.name)) as again:
+    with Gallery.open(str(folder.parent / "x" / ".." / folder.name)) as again:
         assert connection.rows_in_memory(again.uri, again.collection) is not None
         assert read(again) == asked(again, read)
 

@@ -89,7 +89,8 @@ class RowsInMemory:
                 places = np.concatenate([places, own], axis=1)
                 if best.shape[1] > limit:
                     chosen = np.argpartition(-best, limit - 1, axis=1)[:, :limit]
-                    best, places = (np.take_along_axis(each, chosen, axis=1) for each in (best, places))
+                    best = np.take_along_axis(best, chosen, axis=1)
+                    places = np.take_along_axis(places, chosen, axis=1)
         return {keys[place] for place in np.unique(places).tolist()}
 
     def _living(self) -> Iterator[IntArray]:
@@ -131,12 +132,14 @@ def rows_in_memory(folder: Path, collection: str) -> RowsInMemory | None:
     from milvus_lite import MilvusLiteError, server_manager_instance
 
     try:
-        _, database, _ = server_manager_instance._servers[os.path.abspath(folder)]
+        _, database, _ = server_manager_instance._servers[os.path.normpath(folder)]
         of_name = database.get_collection(collection)
         # First what is in no file yet: what is written to one meanwhile is then found twice, not never.
         unfiled, deleted = _unfiled(of_name._memtable)
         segments, of_files = of_name._read_snapshot()
-        filed = [_Source(each.pks, each.pk_to_row, each.seqs, each.table, _unchanged(each.vectors)) for each in segments]
+        filed = [
+            _Source(each.pks, each.pk_to_row, each.seqs, each.table, _unchanged(each.vectors)) for each in segments
+        ]
         return RowsInMemory([*filed, unfiled], [of_files.snapshot, deleted])
     except (AttributeError, KeyError, TypeError, ValueError, MilvusLiteError):
         return None
