@@ -155,11 +155,11 @@ def likeness_of(
         cosines = sightings.features[rows] @ background.features.T
         is_in = np.flatnonzero(own[rows] >= 0)
         cosines[is_in, own[rows][is_in]] = -np.inf
-        level = _reached_by(cosines, near)
-        scale = np.maximum((_reached_by(cosines, nearest) - level) / math.log(near / nearest), _LEAST_SCALE)
+        level, high = _reached_by(cosines, near, nearest)
+        scale = np.maximum((high - level) / math.log(near / nearest), _LEAST_SCALE)
         weights[rows] = 1 / scale
         for camera, chosen in enumerate(columns):
-            of_camera = level if chosen is None else _reached_by(cosines[:, chosen], near)
+            (of_camera,) = (level,) if chosen is None else _reached_by(cosines[:, chosen], near)
             levels[rows, camera] = of_camera / scale
     return Likeness(sightings.features, weights, levels, sightings.camera_ids)
 
@@ -174,9 +174,9 @@ def _columns_by_camera(sightings: Sightings, background: Sightings) -> list[IntA
     return found
 
 
-def _reached_by(cosines: FloatArray, share: float) -> FloatArray:
-    """Return the cosine that a share of each row reaches, at least two of them. Shape (rows,)."""
+def _reached_by(cosines: FloatArray, *shares: float) -> list[FloatArray]:
+    """Return the cosine that each share of each row reaches, at least two of them. Each of shape (rows,)."""
     num = cosines.shape[1]
-    rank = max(round(share * num), 2)
-    reached: FloatArray = np.partition(cosines, num - rank, axis=1)[:, num - rank]
-    return reached
+    places = [num - max(round(share * num), 2) for share in shares]
+    parted = np.partition(cosines, places, axis=1)
+    return [parted[:, place].copy() for place in places]
