@@ -70,9 +70,9 @@ def candidates(likeness: Likeness, *, floor: float) -> Candidates:
         many = np.flatnonzero(np.count_nonzero(reaches, axis=1) > most)
         if len(many):  # of the others all that reach it are among the most alike
             nearest = np.argpartition(-block[many], most - 1, axis=1)[:, :most]
-            chosen = np.zeros((len(many), num), np.bool_)
-            np.put_along_axis(chosen, nearest, True, axis=1)
-            reaches[many] &= chosen
+            is_nearest = np.zeros((len(many), num), np.bool_)
+            np.put_along_axis(is_nearest, nearest, True, axis=1)
+            reaches[many] &= is_nearest
         row, place = np.nonzero(reaches)
         firsts.append(start + row)
         seconds.append(place)
