@@ -55,6 +55,24 @@ def test_each_sighting_has_its_most_alike_as_candidates(monkeypatch):
     assert found.between(np.arange(4)).tolist() == [[0, 1], [2, 3]]
 
 
+@pytest.mark.parametrize("floor", [0.2, 0.5, 0.75])
+def test_candidates_are_the_most_alike_of_each_that_reach_the_floor(monkeypatch, floor):
+    monkeypatch.setattr(merging, "MOST_CANDIDATES", 4)
+    seen = seen_people(num_people=6, times=8)  # at 0.2 all have more than 4, at 0.75 most have fewer
+    likeness = likeness_of(seen, seen, is_plain=True)
+    found = candidates(likeness, floor=floor)
+    block = likeness.block(slice(0, len(seen)))
+    np.fill_diagonal(block, -np.inf)
+    wanted = {
+        (min(row, other), max(row, other))
+        for row in range(len(seen))
+        for other in np.argsort(-block[row])[:4].tolist()
+        if block[row, other] >= floor
+    }
+    assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) == wanted
+    np.testing.assert_allclose(found.likeness, block[found.first, found.second], rtol=1e-6)
+
+
 def test_one_sighting_has_no_candidates():
     seen = sightings_of(np.ones((1, 2)))
     assert len(candidates(likeness_of(seen, seen, is_plain=True), floor=-1.0).first) == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from iics.errors import GalleryError, PeopleError
+from iics.gallery import connection
 from iics.gallery.gallery import Gallery
 from iics.models.camera_means import CameraMeans
 from iics.people import neighbours, travel_times, update
@@ -40,6 +41,40 @@ def test_a_rerun_without_anything_new_writes_nothing(store, gallery, model, monk
     result = update_people(gallery, model)
     assert (result.num_new, result.num_linked, written) == (0, 0, [])
     assert PeopleStore.open(gallery).kept().sightings == before.sightings
+
+
+def test_a_rerun_without_anything_new_gives_the_database_nothing_to_do(store, gallery, model, monkeypatch):
+    asked = []
+    for name in ("upsert", "delete", "flush"):
+        monkeypatch.setattr(gallery.opened.client, name, lambda *_, **__: asked.append(1))
+    assert update_people(gallery, model).num_linked == 0
+    assert asked == []
+
+
+def test_crops_deleted_or_changed_beside_iics_are_found(store, gallery, model, numbers):
+    client, name = gallery.opened.client, gallery.collection
+    client.delete(name, ids=["c1"])
+    changed = client.get(name, ["b2"], output_fields=["*"])[0] | {"digest": "another", "feature": feature_of("b2", 0)}
+    client.upsert(name, [changed])
+    result = update_people(gallery, model)
+    assert (result.num_new, result.num_changed, result.num_gone) == (0, 1, 1)
+    assert "b2" in numbers(store)[1]
+    assert "c1" not in PeopleStore.open(gallery).kept().sightings
+
+
+def test_a_folder_and_a_database_that_is_asked_give_the_same_people(folder, gallery, model, linked_plainly, tmp_path):
+    found = []
+    shutil.copytree(folder, tmp_path / "asked.db")
+    for uri, rows in ((gallery.uri, connection.rows_in_memory), (str(tmp_path / "asked.db"), lambda *_: None)):
+        with Gallery.open(uri) as each, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connection, "rows_in_memory", rows)
+            write(each, [("a4", 0, "stairs", 300.0, 4), ("d1", 3, "stairs", 310.0, None), ("b9", 1, "door", 111.0, 3)])
+            update_people(each, model)
+            store = PeopleStore.open(each)
+            kept = store.kept()
+            vectors = store.sighting_features(sorted(kept.sightings))
+            found.append((kept.sightings, kept.doubts, kept.settings, vectors.tolist()))
+    assert found[0] == found[1]
 
 
 def _without_lock(store, written):

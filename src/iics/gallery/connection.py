@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iics.errors import GalleryError, WriteError
+from iics.gallery import rows_in_memory as memory
 from iics.gallery.folder_contents import check_contents, record_contents, remove_leftovers
 from iics.home_folder import expanded
 
@@ -131,6 +132,11 @@ def disconnect(client: MilvusClient, uri: str) -> None:
             server_manager_instance.release_server(folder)
             with suppress(GalleryError, WriteError), _held(Path(folder)):  # who opens it next checks what there is
                 record_contents(Path(folder))
+
+
+def rows_in_memory(uri: str, collection: str) -> memory.RowsInMemory | None:
+    """Return the rows of a collection that this process holds; None for a server's (`iics.gallery.rows_in_memory`)."""
+    return None if is_server(uri) else memory.rows_in_memory(expanded(uri).absolute(), collection)
 
 
 def _forget_schemas() -> None:

@@ -134,6 +134,10 @@ class Gallery:
         """Return the rows of those crops that are here, by id."""
         return self._stored.rows_by_id(crop_ids, with_features=with_features)
 
+    def features_by_id(self, crop_ids: Sequence[str]) -> dict[str, FloatArray]:
+        """Return the features of those crops that are here, by id; not to be changed. Each of shape (dimension,)."""
+        return self._stored.features_by_id(crop_ids)
+
     def camera_names(self) -> list[str]:
         """Return the names of the cameras that have crops here, in natural order."""
         return self._stored.camera_names()
@@ -273,11 +277,7 @@ class Gallery:
             for name, centre in zip(names, self.centres(camera_means, names).centres, strict=True)
         ]
 
-        def features_of(ids: Sequence[str]) -> dict[str, FloatArray]:
-            rows = self.rows_by_id(ids, with_features=True)
-            return {crop_id: np.array(row[FEATURE_FIELD], dtype=np.float32) for crop_id, row in rows.items()}
-
-        return CentredNearest(cameras, features_of)
+        return CentredNearest(cameras, self.features_by_id)
 
 
 def _check_finite(features: FloatArray) -> None:

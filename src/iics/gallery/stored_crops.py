@@ -13,6 +13,7 @@ from iics.gallery.known_cameras import check_cameras
 from iics.gallery.nearest import Nearest, nearest_rows
 from iics.gallery.opening import OpenCollection
 from iics.gallery.row_pages import row_pages
+from iics.gallery.rows_in_memory import RowsInMemory
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MOST_MATCHES, STORED_FIELDS
 from iics.gallery.stored_values import Row, known_values
 from iics.natural_order import natural_order
@@ -44,8 +45,19 @@ class StoredCrops:
     def rows(self, filters: GalleryFilters, *, fields: Sequence[str] = STORED_FIELDS) -> Iterator[Row]:
         """Yield the stored fields of all crops that meet `filters`, with their ids, in no order."""
         expression = self.expression(filters)
-        for page in self._pages(expression, [ID_FIELD, *fields]):
-            yield from (known_values(row) for row in page)
+        names = [ID_FIELD, *fields]
+        in_memory = None if expression else self._in_memory()
+        if in_memory is None:
+            for page in self._pages(expression, names):
+                yield from (known_values(row) for row in page)
+            return
+        for values in in_memory.pages(names):
+            yield from (known_values(dict(zip(names, row, strict=True))) for row in values)
+
+    def _in_memory(self) -> RowsInMemory | None:
+        """Return the rows that this process holds; None if the database has to be asked."""
+        with self._asking():
+            return connection.rows_in_memory(self._uri, self._collection)
 
     def _pages(self, expression: str, fields: list[str]) -> Iterator[list[Row]]:
         """Yield the rows that meet an expression, many at a time."""
@@ -90,6 +102,21 @@ class StoredCrops:
                     self._collection, ids, output_fields=fields, timeout=connection.SECONDS_TO_ANSWER
                 )
             found |= {row[ID_FIELD]: known_values(row) for row in rows}
+        return found
+
+    def features_by_id(self, crop_ids: Sequence[str]) -> dict[str, FloatArray]:
+        """Return the features of those crops that are here, by id; not to be changed. Each of shape (d,)."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return in_memory.vectors_of(crop_ids)
+        found: dict[str, FloatArray] = {}
+        for start in range(0, len(crop_ids), _ROWS_AT_ONCE):
+            ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
+            with self._asking():
+                rows = self._client.get(
+                    self._collection, ids, output_fields=[FEATURE_FIELD], timeout=connection.SECONDS_TO_ANSWER
+                )
+            found |= {row[ID_FIELD]: np.asarray(row[FEATURE_FIELD], dtype=np.float32) for row in rows}
         return found
 
     def sample(self, filters: GalleryFilters, below: str) -> FloatArray:

@@ -31,7 +31,9 @@ _UNKNOWN = {"time": UNKNOWN_TIME, **dict.fromkeys(NUMBER_FIELDS, UNKNOWN_NUMBER)
 def known_values(stored: Mapping[str, Any]) -> Row:
     """Return a row as read from a database of any format, None where a value is not known."""
     row = dict(stored)
-    row.update({field: None for field, unknown in _UNKNOWN.items() if field in row and row[field] == unknown})
+    for field, unknown in _UNKNOWN.items():
+        if row.get(field) == unknown:
+            row[field] = None
     return row
 
 

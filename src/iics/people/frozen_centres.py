@@ -15,7 +15,6 @@ import numpy as np
 
 from iics.arrays import FloatArray
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD
 from iics.models.camera_means import CameraMeans
 from iics.models.centring import FEWEST_OWN_CROPS, CameraCentres, OwnMean, needed_means
 from iics.natural_order import natural_order
@@ -93,8 +92,7 @@ def _own_means(gallery: Gallery, gathered: Gathered, names: Sequence[str]) -> Ow
     def own_mean(name: str) -> tuple[int, FloatArray | None]:
         if len(crops[name]) < FEWEST_OWN_CROPS:
             return len(crops[name]), None
-        rows = gallery.rows_by_id(sorted(crops[name])[:_MOST_CROPS], with_features=True)
-        features = np.array([row[FEATURE_FIELD] for row in rows.values()], dtype=np.float32)
+        features = np.array(list(gallery.features_by_id(sorted(crops[name])[:_MOST_CROPS]).values()), dtype=np.float32)
         return len(crops[name]), features.mean(axis=0, dtype=np.float64)
 
     return own_mean

@@ -24,7 +24,7 @@ _LONGEST_TRACKLET = 86400.0
 _FIELDS = ("digest", "camera", "time", "tracklet")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SeenCrop:
     """A crop of the gallery: id, camera, time; hashes of all that decides its sighting, and of its picture."""
 
@@ -148,6 +148,8 @@ def _crop(row: Mapping[str, object]) -> SeenCrop:
 def _as_kept(sighting: KeptSighting, kept: Kept) -> KeptSighting:
     """Return a sighting with the number and certainty that it has."""
     known = kept.sightings.get(sighting.key)
+    if known is not None and known.mark == sighting.mark:
+        return known  # made from the same, it is the same
     return sighting if known is None else replace(sighting, person=known.person, certainty=known.certainty)
 
 

@@ -7,7 +7,7 @@ when they are read: so a merge is one row, and taking it back is one row less.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from iics.people.book import Change, People, PossibleLink, SeenPerson
@@ -193,7 +193,7 @@ def rows_of(kept: Kept) -> dict[str, tuple[str, Any]]:
 def values_of(kind: str, value: Any) -> Any:
     """Return the value of a row as JSON knows it."""
     if kind in ("seen", "change", "correction", "centre"):
-        return asdict(value)
+        return vars(value)
     if kind == "doubts":
         return [[doubt.first, doubt.second, doubt.certainty] for doubt in value]
     if kind == "travel":

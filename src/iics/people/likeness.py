@@ -31,6 +31,8 @@ LEAST_NEAREST = 0.01
 """Share of the background that is left out as perhaps of the same person, at least."""
 _NEAR_BY_NEAREST = 7
 _ROWS = 1024
+_PAIRS = 256
+"""Of groups whose sums are held at once: a few MB, which stay in a processor's cache."""
 _LEAST_SCALE = 1e-3
 
 
@@ -55,15 +57,18 @@ class Likeness:
 
     def sums(self, groups: IntArray, num_groups: int) -> GroupSums:
         """Return the sums over groups; a group of one sighting is that sighting. Groups have shape (n,)."""
+        return self._of_each().merged(groups, num_groups)
+
+    def _of_each(self) -> GroupSums:
+        """Return the sums over groups of one."""
         is_of_camera = np.zeros(self.levels.shape, np.float32)
         is_of_camera[np.arange(len(self)), self.camera_ids] = 1
         weighted = self.weights[:, None] * self.features
-        of_one = GroupSums(self.features, weighted, self.levels, is_of_camera, np.ones(len(self), np.int64))
-        return of_one.merged(groups, num_groups)
+        return GroupSums(self.features, weighted, self.levels, is_of_camera, np.ones(len(self), np.int64))
 
     def to_others(self, groups: IntArray, sums: GroupSums) -> DoubleArray:
         """Return the mean likeness of each to the others of its group; means nothing where it is alone. Shape (n,)."""
-        own = self.sums(np.arange(len(self)), len(self))
+        own = self._of_each()
         itself = self.weights - self.levels[np.arange(len(self)), self.camera_ids]
         total = own.mean(np.arange(len(self)), groups, others=sums) * sums.sizes[groups] - itself
         return total / np.maximum(sums.sizes[groups] - 1, 1)
@@ -106,13 +111,13 @@ class GroupSums:
         """
         others = others or self
         found = np.empty(len(first))
-        for start in range(0, len(first), _ROWS):
-            a, b = first[start : start + _ROWS], second[start : start + _ROWS]
+        for start in range(0, len(first), _PAIRS):
+            a, b = first[start : start + _PAIRS], second[start : start + _PAIRS]
             total = np.einsum("ij,ij->i", self.weighted[a], others.plain[b])
             total += np.einsum("ij,ij->i", self.plain[a], others.weighted[b])
             total -= np.einsum("ij,ij->i", self.levels[a], others.cameras[b])
             total -= np.einsum("ij,ij->i", self.cameras[a], others.levels[b])
-            found[start : start + _ROWS] = total / (2.0 * self.sizes[a] * others.sizes[b])
+            found[start : start + _PAIRS] = total / (2.0 * self.sizes[a] * others.sizes[b])
         return found
 
     def merged(self, groups: IntArray, num_groups: int) -> GroupSums:
@@ -152,11 +157,11 @@ def likeness_of(
         cosines = sightings.features[rows] @ background.features.T
         is_in = np.flatnonzero(own[rows] >= 0)
         cosines[is_in, own[rows][is_in]] = -np.inf
-        level = _reached_by(cosines, near)
-        scale = np.maximum((_reached_by(cosines, nearest) - level) / math.log(near / nearest), _LEAST_SCALE)
+        level, high = _reached_by(cosines, near, nearest)
+        scale = np.maximum((high - level) / math.log(near / nearest), _LEAST_SCALE)
         weights[rows] = 1 / scale
         for camera, chosen in enumerate(columns):
-            of_camera = level if chosen is None else _reached_by(cosines[:, chosen], near)
+            (of_camera,) = (level,) if chosen is None else _reached_by(cosines[:, chosen], near)
             levels[rows, camera] = of_camera / scale
     return Likeness(sightings.features, weights, levels, sightings.camera_ids)
 
@@ -171,9 +176,9 @@ def _columns_by_camera(sightings: Sightings, background: Sightings) -> list[IntA
     return found
 
 
-def _reached_by(cosines: FloatArray, share: float) -> FloatArray:
-    """Return the cosine that a share of each row reaches, at least two of them. Shape (rows,)."""
+def _reached_by(cosines: FloatArray, *shares: float) -> list[FloatArray]:
+    """Return the cosine that each share of each row reaches, at least two of them. Each of shape (rows,)."""
     num = cosines.shape[1]
-    rank = max(round(share * num), 2)
-    reached: FloatArray = np.partition(cosines, num - rank, axis=1)[:, num - rank]
-    return reached
+    places = [num - max(round(share * num), 2) for share in shares]
+    parted = np.partition(cosines, places, axis=1)
+    return [parted[:, place].copy() for place in places]

@@ -10,7 +10,6 @@ import numpy as np
 
 from iics.arrays import BoolArray, FloatArray
 from iics.gallery.gallery import Gallery
-from iics.gallery.schema import FEATURE_FIELD
 from iics.labelling.broken_tracklets import LEAST_TRACKLETS, broken_threshold, split_each
 from iics.models.centring import centred
 from iics.people.kept import KeptSighting
@@ -102,10 +101,10 @@ def _crop_features(
     gallery: Gallery, sightings: Sequence[KeptSighting], centres: Mapping[str, FloatArray]
 ) -> tuple[FloatArray, np.ndarray]:
     """Return the features of all their crops, sighting after sighting, and where each starts, with the end."""
-    stored = gallery.rows_by_id([crop for each in sightings for crop in each.crop_ids], with_features=True)
+    stored = gallery.features_by_id([crop for each in sightings for crop in each.crop_ids])
     parts, starts = [], [0]
     for each in sightings:
-        rows = [stored[crop][FEATURE_FIELD] for crop in each.crop_ids if crop in stored]
+        rows = [stored[crop] for crop in each.crop_ids if crop in stored]
         if rows:
             own = np.array(rows, dtype=np.float32)
             parts.append(centred(own, centres[each.camera]) if centres else own)

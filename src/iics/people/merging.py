@@ -66,12 +66,17 @@ def candidates(likeness: Likeness, *, floor: float) -> Candidates:
     for start in range(0, num if most > 0 else 0, _ROWS):
         block = likeness.block(slice(start, start + _ROWS))
         block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
-        nearest = np.argpartition(-block, most - 1, axis=1)[:, :most]
-        own = np.take_along_axis(block, nearest, axis=1)
-        row, place = np.nonzero(own >= floor)
+        reaches = block >= floor
+        many = np.flatnonzero(np.count_nonzero(reaches, axis=1) > most)
+        if len(many):  # of the others all that reach it are among the most alike
+            nearest = np.argpartition(-block[many], most - 1, axis=1)[:, :most]
+            is_nearest = np.zeros((len(many), num), np.bool_)
+            np.put_along_axis(is_nearest, nearest, True, axis=1)
+            reaches[many] &= is_nearest
+        row, place = np.nonzero(reaches)
         firsts.append(start + row)
-        seconds.append(nearest[row, place])
-        values.append(own[row, place])
+        seconds.append(place)
+        values.append(block[row, place])
     one, other, value = np.concatenate(firsts), np.concatenate(seconds), np.concatenate(values)
     pairs = np.minimum(one, other) * num + np.maximum(one, other)
     codes, chosen = np.unique(pairs, return_index=True)

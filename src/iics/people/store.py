@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,14 +24,14 @@ from iics.people.book import People
 from iics.people.kept import Kept, kept_of, rows_of
 from iics.people.lock import locked
 from iics.people.tables import FEATURES_LAYOUT, TEXTS_LAYOUT, Table
-from iics.people.text_pieces import LONG, PIECE, in_pieces, stored, whole
+from iics.people.text_pieces import LONG, PIECE, Texts, in_pieces, stored, whole
 
 _PEOPLE, _FEATURES = "_people", "_people_features"
 _PLAN, _VERSION = "plan", "version"
-_APART = ("lock", PIECE, _VERSION, _PLAN)
-"""Kinds of rows that are no values of people."""
 _UNSWEPT, _DELETE, _ERASE = "unswept", "delete", "erase"
-"""Setting: features are left that nothing refers to, and how they have to go."""
+"""A row while there may be features that nothing refers to: how they have to go. It was a setting once."""
+_APART = ("lock", PIECE, _VERSION, _PLAN, _UNSWEPT)
+"""Kinds of rows that are no values of people."""
 _MOST_READS = 20
 
 
@@ -164,18 +164,23 @@ class PeopleStore:
         check()
         self._texts.write_texts(holds)
         self._known = None
-        self._finish()
+        self._carry_out(texts, gone, list(rows))
         self._known = (texts[_VERSION][1], new)  # reading it all again would take as long as writing it
 
     def _finish(self) -> None:
         """Carry out the plan that holds, and delete what is left of plans that do not."""
-        plan = self._plan(self._texts.texts_of([_PLAN]))
-        if plan["write"] or plan["delete"]:
-            self._texts.write_texts({key: (kind, text) for key, kind, text in plan["write"]})
-            self._texts.delete(plan["delete"])
+        small = self._texts.texts_of([_PLAN])
+        plan = self._plan(small)
         left = [key for key in self._texts.ids_of_kind(PIECE) if key.startswith(f"{_PLAN}/")]
+        if small or left:
+            self._carry_out({key: (kind, text) for key, kind, text in plan["write"]}, plan["delete"], left)
+
+    def _carry_out(self, texts: Texts, gone: Collection[str], pieces: Sequence[str]) -> None:
+        """Write and delete rows by a plan that holds, then delete it, and its pieces last."""
+        self._texts.write_texts(texts)
+        self._texts.delete(sorted(gone))
         self._texts.delete([_PLAN])
-        self._texts.delete(left)
+        self._texts.delete(pieces)
 
     def _plan(self, small: Mapping[str, str]) -> dict[str, list[Any]]:
         nothing: dict[str, list[Any]] = {"write": [], "delete": []}
@@ -222,26 +227,30 @@ class Changing:
             Whether they are; False if a server removes them by its own schedule, or they need not be.
         """
         how = _ERASE if is_forgetting else _DELETE
+        self._check()
         # Noted before the first write: whoever comes after a kill then deletes what came of it.
-        self.commit(self.kept.with_setting(_UNSWEPT, how))
+        self.store._texts.write_texts({_UNSWEPT: (_UNSWEPT, how)})
         self.store.write_vectors(feature_ids, vectors)
         replaced = _used(self.kept) - _used(new)
-        self.commit(new.with_setting(_UNSWEPT, how))
-        return self._sweep(sorted(replaced))
+        self.commit(new)
+        return self._sweep(sorted(replaced), how)
 
     def sweep_after_kill(self) -> None:
         """Delete what a killed `commit_features` left; all features are looked through for it."""
-        if _UNSWEPT in self.kept.settings:
+        noted = self.store._texts.texts_of([_UNSWEPT])
+        how = noted.get(_UNSWEPT, self.kept.settings.get(_UNSWEPT))
+        if how is not None:
             used = _used(self.kept)
-            self._sweep([each for each in self.store._features.ids() if each not in used])
+            self._sweep([each for each in self.store._features.ids() if each not in used], how)
 
-    def _sweep(self, unused: list[str]) -> bool:
+    def _sweep(self, unused: list[str], how: str) -> bool:
         features, is_gone = self.store._features, False
-        if self.kept.settings[_UNSWEPT] == _ERASE:
+        if how == _ERASE:
             is_gone = all([features.erase(unused), self.store._texts.erase([])])
         else:
             features.delete(unused)
         self.commit(replace(self.kept, settings={k: v for k, v in self.kept.settings.items() if k != _UNSWEPT}))
+        self.store._texts.delete([_UNSWEPT])
         return is_gone
 
 

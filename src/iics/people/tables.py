@@ -18,6 +18,7 @@ from iics.gallery import connection
 from iics.gallery.erasure import TOKEN_PROPERTY, erase, finish_deleting, finish_erasure
 from iics.gallery.gallery import Gallery
 from iics.gallery.row_pages import row_pages
+from iics.gallery.rows_in_memory import RowsInMemory
 from iics.gallery.schema import FEATURE_FIELD, ID_FIELD, MODEL_PROPERTY, CollectionHeader, Layout, create_collection
 from iics.gallery.stored_values import Row
 
@@ -33,6 +34,15 @@ _ROWS_PER_PAGE = 8192
 _QUERIES_AT_ONCE = 32
 _one_write_at_a_time = threading.Lock()
 """Of a lock that is renewed and of what it is held for: milvus-lite's log of writes takes no two of one process."""
+
+
+class _Text(str):
+    """A text whose only element is itself: pymilvus checks each element of a text, so by itself each of its letters."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((str(self),))
 
 
 class Table:
@@ -97,7 +107,16 @@ class Table:
         """Return the ids of the rows of a kind."""
         return [row[ID_FIELD] for row in self._of_kind(kind, KIND_FIELD)]
 
+    def _in_memory(self) -> RowsInMemory | None:
+        """Return the rows that this process holds; None if the database has to be asked."""
+        with self._asking():
+            return connection.rows_in_memory(self._opened.uri, self.name)
+
     def _of_kind(self, kind: str, field: str) -> list[Row]:
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            pages = in_memory.pages([ID_FIELD, KIND_FIELD, field])
+            return [{ID_FIELD: key, field: value} for page in pages for key, other, value in page if other == kind]
         with self._asking():
             rows: list[Row] = self._client.query(
                 self.name, filter=f'{KIND_FIELD} == "{kind}"', output_fields=[ID_FIELD, field], timeout=self._seconds
@@ -106,6 +125,9 @@ class Table:
 
     def texts_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of those ids that are there."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return dict(in_memory.fields_of(ids, [ID_FIELD, TEXT_FIELD]))
         found: dict[str, str] = {}
         for block in _blocks(ids):
             with self._asking():
@@ -117,14 +139,17 @@ class Table:
         """Store kinds and texts by id; not all at once, but each row as a whole."""
         for block in _blocks(list(texts)):
             rows = [
-                {ID_FIELD: key, KIND_FIELD: texts[key][0], TEXT_FIELD: texts[key][1], FEATURE_FIELD: _DUMMY}
+                {ID_FIELD: key, KIND_FIELD: texts[key][0], TEXT_FIELD: _Text(texts[key][1]), FEATURE_FIELD: _DUMMY}
                 for key in block
             ]
             with _one_write_at_a_time, self._asking("Cannot write to"):
                 self._client.upsert(self.name, rows, timeout=self._seconds)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, FloatArray]:
-        """Return the vectors of those ids that are there."""
+        """Return the vectors of those ids that are there; not to be changed."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return in_memory.vectors_of(ids)
         found: dict[str, FloatArray] = {}
         for block in _blocks(ids):
             with self._asking():
@@ -136,6 +161,9 @@ class Table:
 
     def nearest(self, queries: FloatArray, limit: int) -> set[str]:
         """Return the ids of the vectors with the largest products with any of some queries. Shape (n, d)."""
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            return in_memory.nearest(queries, limit)
         found: set[str] = set()
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             block = [row.tolist() for row in queries[start : start + _QUERIES_AT_ONCE]]
@@ -163,6 +191,11 @@ class Table:
 
     def _rows(self, *fields: str) -> Iterator[Row]:
         read = [ID_FIELD, *fields]
+        in_memory = self._in_memory()
+        if in_memory is not None:
+            for values in in_memory.pages(read):
+                yield from (dict(zip(read, row, strict=True)) for row in values)
+            return
         with self._asking():
             for page in row_pages(self._client, self.name, read, at_once=_ROWS_PER_PAGE, seconds=self._seconds):
                 yield from page
