@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from iics.gallery import connection
+from iics.gallery import connection, rows_in_memory
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
 from iics.gallery.rows_in_memory import RowsInMemory, _Source
@@ -81,6 +81,11 @@ def test_a_milvus_lite_that_holds_rows_otherwise_is_asked(gallery, monkeypatch):
     monkeypatch.delattr("milvus_lite.storage.memtable.MemTable.pk_index_snapshot")
     assert connection.rows_in_memory(gallery.uri, gallery.collection) is None
     assert read(gallery) == found
+
+
+def test_a_milvus_lite_that_nobody_looked_into_is_asked(gallery, monkeypatch):
+    monkeypatch.setattr(rows_in_memory, "_version", lambda: "3.3.0")
+    assert connection.rows_in_memory(gallery.uri, gallery.collection) is None
 
 
 def test_a_server_and_a_closed_folder_hold_no_rows_here(gallery):

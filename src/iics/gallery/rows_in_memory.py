@@ -4,7 +4,7 @@ Asked as a server, it makes a Python list of every number of every feature of ev
 0.1 ms a row, and as much again for the answer. Here columns and vectors are taken as arrays. Which rows live is told as
 milvus-lite tells it: of a key the row that was written last, unless it was deleted after that.
 
-Nothing is written here. A server has no rows in this process, and a milvus-lite of another build may hold them
+Nothing is written here. A server has no rows in this process, and a milvus-lite of another version may hold them
 otherwise; then `rows_in_memory` gives None, and the database is asked.
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ from iics.arrays import FloatArray, IntArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_KNOWN_VERSION = "3.2."
+"""Of milvus-lite: how it begins. How another one tells which rows live is not known."""
 _ROWS_AT_ONCE = 16384
 
 
@@ -131,6 +135,8 @@ def rows_in_memory(folder: Path, collection: str) -> RowsInMemory | None:
     """
     from milvus_lite import MilvusLiteError, server_manager_instance
 
+    if not _version().startswith(_KNOWN_VERSION):
+        return None
     try:
         _, database, _ = server_manager_instance._servers[os.path.normpath(folder)]
         of_name = database.get_collection(collection)
@@ -143,6 +149,11 @@ def rows_in_memory(folder: Path, collection: str) -> RowsInMemory | None:
         return RowsInMemory([*filed, unfiled], [of_files.snapshot, deleted])
     except (AttributeError, KeyError, TypeError, ValueError, MilvusLiteError):
         return None
+
+
+@cache
+def _version() -> str:
+    return metadata.version("milvus-lite")
 
 
 def _unfiled(memtable: Any) -> tuple[_Source, dict[str, int]]:
