@@ -286,7 +286,7 @@ def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, m
     arrived = home / "incoming"
     (arrived / "door").mkdir(parents=True)
     arguments = ["watch", "incoming", "--gallery", "people.db", "--model", str(model_file), "--every", "0.2"]
-    arguments += ["--centre", "auto", "--keep-days", "2"]
+    arguments += ["--centre", "auto", "--keep-days", "2", "--times", "modified"]
     log = home / "watch.log"
     with log.open("w") as out:
         watching = subprocess.Popen([sys.executable, "-m", "iics", *arguments], stdout=out, stderr=out)
@@ -297,6 +297,9 @@ def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, m
         (arrived / "door" / "half.png").write_bytes(picture[: len(picture) // 2])
         (arrived / "door" / "0.png").write_bytes(picture)
         (arrived / "loose.png").write_bytes(picture)
+        old = arrived / "door" / "old.png"
+        old.write_bytes(picture)
+        os.utime(old, (time.time() - 3 * 86400,) * 2)
         wait_for(log, "1 new, 0 known, 1 unreadable; 1 crop")
         (arrived / "door" / "half.png").write_bytes(picture)
         wait_for(log, "1 new, 0 known; 2 crops")
@@ -306,6 +309,7 @@ def test_watching_indexes_whole_crops_as_they_arrive_until_it_is_stopped(home, m
     text = log.read_text()
     assert f"not indexed: {arrived / 'door' / 'half.png'} (truncated)" in text
     assert f"not indexed: {arrived / 'loose.png'} (in no camera's folder; or give --camera)" in text
+    assert "1 crop taken 2 days ago or longer: not indexed" in text
     # Anew when there are twice as many crops.
     assert text.count("Features are not centred: the model has no camera means.") == 2
     assert text.rstrip().endswith("Stopped watching; people.db keeps what was indexed.")

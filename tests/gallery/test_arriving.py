@@ -1,7 +1,9 @@
 """Which files of a folder are whole and new."""
 
+import math
 import os
 
+import numpy as np
 import pytest
 
 from iics.errors import DataError
@@ -78,3 +80,14 @@ def test_the_first_folder_names_the_camera_or_one_camera_took_all(tmp_path):
     assert (crops.camera_names, len(crops), loose) == (("all",), 3, [])
     assert crops_by_folder(tmp_path, files[2:], camera=None) == (None, files[2:])
     assert crops_by_folder(tmp_path, [], camera=None) == (None, [])
+
+
+@pytest.mark.parametrize(("seconds", "time"), [(1_790_000_000, 1_790_000_000.0), (9_999_999_999, math.nan)])
+def test_a_crops_time_is_that_of_its_files_last_change(arriving, tmp_path, seconds, time):
+    path = tmp_path / "a" / "1.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"1")
+    os.utime(path, (seconds, seconds))
+    arriving.look()
+    crops, _ = crops_by_folder(tmp_path, arriving.look(), camera=None, time_of=arriving.modified)
+    np.testing.assert_array_equal(crops.times, [time])

@@ -1,11 +1,15 @@
 """A gallery's limit of days: kept in it, and acted on by whoever adds to it."""
 
 import logging
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from iics.cli import keep_days
-from iics.cli.keep_days import HourlyLimit
+from iics.cli.keep_days import HourlyLimit, young
+from iics.crops import CropSet
 from iics.errors import GalleryError
 from iics.gallery.gallery import Gallery
 from iics.gallery.kept_days import keep_for, kept_days
@@ -117,3 +121,18 @@ def test_a_watch_goes_on_where_nothing_can_be_deleted_now(aged, clock, caplog, m
 
 def test_a_watch_of_a_gallery_without_a_limit_says_nothing(gallery, clock):
     assert list(HourlyLimit(gallery).act()) == []
+
+
+def test_crops_that_are_too_old_when_they_come_are_told_and_not_indexed(gallery, capsys):
+    crops = CropSet(
+        tuple(Path(f"{name}.jpg") for name in "abc"),
+        np.zeros(3, np.int64),
+        ("door",),
+        times=np.array([time.time() - 3 * DAY, time.time() - DAY, 200.0]),  # the last has no date
+    )
+    assert young(gallery, crops) is crops
+    keep_for(gallery, 2)
+    assert [path.stem for path in young(gallery, crops).paths] == ["b", "c"]
+    assert capsys.readouterr().err == "1 crop taken 2 days ago or longer: not indexed\n"
+    assert young(gallery, crops.subset(np.array([0]))) is None
+    assert young(gallery, None) is None

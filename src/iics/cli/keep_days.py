@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from iics.cli.people_told import told_aged
 from iics.errors import GalleryError, PeopleError, WriteError
+from iics.plausible_times import TEN_YEARS
+from iics.progress_display import count_of
 
 if TYPE_CHECKING:
+    from iics.crops import CropSet
     from iics.gallery.gallery import Gallery
     from iics.people.keeping import Aged
 
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN = 3600.0
+_DAY = 86400.0
 
 
 def set_limit(gallery: Gallery, days: float | None) -> None:
@@ -24,6 +31,23 @@ def set_limit(gallery: Gallery, days: float | None) -> None:
 
     if days is not None:
         keep_for(gallery, days)
+
+
+def young(gallery: Gallery, crops: CropSet | None) -> CropSet | None:
+    """Return the crops that are not too old for a gallery's limit, or have no date; None if there are none.
+
+    How many are too old is told: they would be indexed, and deleted within the hour, at each start.
+    """
+    from iics.gallery.kept_days import kept_days
+
+    days = None if crops is None or crops.times is None else kept_days(gallery)
+    if crops is None or crops.times is None or days is None:
+        return crops
+    is_old = (crops.times >= TEN_YEARS) & (crops.times <= time.time() - days * _DAY)
+    if is_old.any():
+        told = f"{count_of(int(is_old.sum()), 'crop')} taken {days:g} days ago or longer: not indexed"
+        print(told, file=sys.stderr, flush=True)
+    return None if is_old.all() else crops.subset(np.flatnonzero(~is_old))
 
 
 class HourlyLimit:

@@ -6,12 +6,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from iics.cli.index import describe, keep_centre, report_failures
-from iics.cli.keep_days import HourlyLimit, set_limit
+from iics.cli.keep_days import HourlyLimit, set_limit, young
 from iics.cli.model_file import load_model_or_run, path_of_model
 from iics.cli.parse import parse
 from iics.config import Centre
@@ -43,6 +43,10 @@ class WatchCommand:
     """How the gallery is searched unless a search says otherwise, as for iics index: off, on, or auto, which decides
     when the first crops were indexed and again whenever there are twice as many. By default as before, and off at
     first."""
+    times: Literal["none", "modified"] = "none"
+    """When crops were taken: none, nobody knows; modified, when their files were last changed, which is so where a
+    camera's program writes them at once and what copies them keeps that time. It takes the place of times that iics
+    index stored."""
     keep_days: Annotated[float, number(0, 36500)] | None = None
     """Delete crops that were taken so many days ago or longer, at the start and once an hour, as iics people does. The
     gallery keeps the limit; 0 ends it."""
@@ -85,7 +89,9 @@ def main(arguments: list[str]) -> int:
             while True:
                 for line in limit.act():
                     print(line, flush=True)
-                crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera)
+                time_of = arriving.modified if command.times == "modified" else None
+                crops, loose = crops_by_folder(folder, arriving.look(), camera=command.camera, time_of=time_of)
+                crops = young(gallery, crops)
                 for path in loose:
                     print(
                         f"not indexed: {shown(path)} (in no camera's folder; or give --camera)",

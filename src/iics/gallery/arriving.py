@@ -7,8 +7,9 @@ tried again when it changes.
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from iics.crops import CropSet
 from iics.errors import DataError
 from iics.natural_order import natural_order
+from iics.plausible_times import EARLIEST, LATEST
 from iics.readers.left_out import is_ignored, is_image
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,14 @@ class ArrivingFiles:
         self._taken |= {path: now[path] for path in whole}
         return whole
 
+    def modified(self, path: Path) -> float:
+        """Return when a file that was returned was last changed, as it was then.
+
+        In seconds since 1970; NaN where the file's system says what cannot be.
+        """
+        seconds = self._taken[path][1] / 1e9
+        return seconds if EARLIEST <= seconds < LATEST else math.nan
+
     def _tell(self, folders: set[Path]) -> None:
         if folders:
             logger.warning(
@@ -66,13 +76,16 @@ class ArrivingFiles:
             )
 
 
-def crops_by_folder(folder: Path, files: Sequence[Path], *, camera: str | None) -> tuple[CropSet | None, list[Path]]:
+def crops_by_folder(
+    folder: Path, files: Sequence[Path], *, camera: str | None, time_of: Callable[[Path], float] | None = None
+) -> tuple[CropSet | None, list[Path]]:
     """Return the crops in `files`, and the files whose camera is not known.
 
     Args:
         folder: The watched folder.
         files: Images below it.
         camera: The one camera that took them all; None if the first folder below `folder` names it.
+        time_of: Answers when a crop was taken, in seconds since 1970; None if that is not known.
     """
     cameras = {file: camera or _camera_folder(folder, file) for file in files}
     known = [file for file in files if cameras[file]]
@@ -81,7 +94,8 @@ def crops_by_folder(folder: Path, files: Sequence[Path], *, camera: str | None) 
         return None, list(files)
     number = {name: index for index, name in enumerate(names)}
     camera_ids = np.array([number[cameras[file] or ""] for file in known])
-    crops = CropSet(tuple(known), camera_ids, tuple(names), name=folder.name)
+    times = None if time_of is None else np.array([time_of(file) for file in known])
+    crops = CropSet(tuple(known), camera_ids, tuple(names), times=times, name=folder.name)
     return crops, [file for file in files if not cameras[file]]
 
 
