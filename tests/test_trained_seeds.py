@@ -130,6 +130,7 @@ def test_seeds_that_have_not_begun_are_not_trained_on_other_pictures(people, sto
     assert not (stopped / "seed-4").exists()
 
 
+@pytest.mark.slow
 def test_pictures_in_another_order_are_put_into_that_of_the_first_seed(people, stopped, unbroken, same_weights):
     shutil.rmtree(stopped / "seed-4")
     turned = replace(people, train=people.train.subset(range(53, -1, -1)), query=people.query.subset(range(8, -1, -1)))

@@ -123,6 +123,7 @@ def test_a_file_for_opencv_takes_float_pixels_blue_first(for_opencv, aibn_model,
     assert check_parity(aibn_model, opened, pixels[:2]) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_file_without_mirror_says_so_has_no_thresholds_and_is_compared_with_the_crops_alone(
     without_mirror, aibn_model, pixels
 ):

@@ -41,6 +41,7 @@ def test_the_snippet_for_onnxruntime_gives_the_features_of_torch(
     assert capsys.readouterr().out.startswith("cosine 0.")
 
 
+@pytest.mark.slow
 def test_the_snippet_for_opencv_gives_the_features_of_torch(for_opencv, aibn_model, pixels, tmp_path, monkeypatch):
     pytest.importorskip("cv2")
     (tmp_path / "model.opencv.onnx").write_bytes(for_opencv)

@@ -85,6 +85,7 @@ def test_finished_runs_are_not_made_again(made, runs, monkeypatch):
     assert told == []
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_scores_of_the_unbroken_one(made, runs, tmp_path):
     store, run = RunStore(tmp_path), runs[0]
 
