@@ -114,7 +114,7 @@ class StoredCrops:
             ids = list(crop_ids[start : start + _ROWS_AT_ONCE])
             with self._asking():
                 rows = self._client.get(
-                    self._collection, ids, output_fields=[FEATURE_FIELD], timeout=connection.SECONDS_TO_ANSWER
+                    self._collection, ids, output_fields=[ID_FIELD, FEATURE_FIELD], timeout=connection.SECONDS_TO_ANSWER
                 )
             found |= {row[ID_FIELD]: np.asarray(row[FEATURE_FIELD], dtype=np.float32) for row in rows}
         return found
