@@ -41,7 +41,7 @@ def test_training_shows_a_dozen_flags_and_how_many_more_there_are(iics):
 
 def test_the_values_are_those_of_the_data_that_is_given(iics, on_a_laptop, folder_people):
     chosen = [value_of(iics("train", folder_people, "--help").stdout, flag) for flag in ("--backbone", "--rounds")]
-    assert chosen == ["efficientnet_lite0", "10"]
+    assert chosen == ["efficientnet_lite0", "16"]
     text = iics("train", "market1501", "--help").stdout
     assert [value_of(text, flag) for flag in ("--preset", "--backbone", "--rounds")] == ["market1501", "resnet50", "40"]
     assert value_of(iics("train", "--help", "sample").stdout, "--rounds") == "4"
