@@ -139,7 +139,11 @@ def test_tensorboard_reads_scalars_alphas_and_histograms(start, tmp_path, read_e
     assert events.Histograms("alphas")[0].histogram_value.sum == 1.0
 
 
-def test_tensorboard_round_written_by_a_killed_session_counts_once(start, tmp_path, read_events):
+def test_tensorboard_round_written_by_a_killed_session_counts_once(start, tmp_path, read_events, monkeypatch):
+    from tensorboard.summary.writer import event_file_writer
+
+    # Files of one process and second are told apart, and read, by a count as text: 10 would come before 9.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     killed = TensorBoardLogger(start())
     killed.log_round(record(0))
     killed.log_round(record(1, loss=9.0))
