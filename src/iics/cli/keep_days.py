@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN = 3600.0
-_DAY = 86400.0
 
 
 def set_limit(gallery: Gallery, days: float | None) -> None:
@@ -38,12 +37,12 @@ def young(gallery: Gallery, crops: CropSet | None) -> CropSet | None:
 
     How many are too old is told: they would be indexed, and deleted within the hour, at each start.
     """
-    from iics.gallery.kept_days import kept_days
+    from iics.gallery.kept_days import kept_days, oldest_kept
 
     days = None if crops is None or crops.times is None else kept_days(gallery)
     if crops is None or crops.times is None or days is None:
         return crops
-    is_old = (crops.times >= TEN_YEARS) & (crops.times <= time.time() - days * _DAY)
+    is_old = (crops.times >= TEN_YEARS) & (crops.times < oldest_kept(days))
     if is_old.any():
         told = f"{count_of(int(is_old.sum()), 'crop')} taken {days:g} days ago or longer: not indexed"
         print(told, file=sys.stderr, flush=True)

@@ -6,12 +6,14 @@ Nothing is deleted here (`iics.people.keeping`).
 from __future__ import annotations
 
 import math
+import time
 
 from iics.errors import GalleryError
 from iics.gallery.gallery import Gallery
 from iics.gallery.schema import KEEP_DAYS_PROPERTY
 
 _NO_LIMIT = "0"
+_DAY = 86400.0
 
 
 def kept_days(gallery: Gallery) -> float | None:
@@ -44,3 +46,13 @@ def keep_for(gallery: Gallery, days: float) -> None:
     opened = gallery.opened
     with opened.asking("Cannot write to"):
         opened.client.alter_collection_properties(gallery.collection, {KEEP_DAYS_PROPERTY: repr(float(days))})
+
+
+def oldest_kept(days: float, now: float | None = None) -> float:
+    """Return the moment before which crops are too old, in seconds since 1970; what has no date has no age.
+
+    Args:
+        days: The limit.
+        now: Seconds since 1970; None for the clock's.
+    """
+    return (time.time() if now is None else now) - days * _DAY

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from iics.errors import PeopleError
 from iics.gallery.filters import GalleryFilters
 from iics.gallery.gallery import Gallery
+from iics.gallery.kept_days import oldest_kept
 from iics.gallery.schema import ID_FIELD
 from iics.people.book import present_numbers
 from iics.people.corrections_file import mirror
@@ -26,7 +27,6 @@ from iics.people.store import Changing, PeopleStore
 from iics.plausible_times import TEN_YEARS
 
 _WHAT = "pruned"
-_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def forget_older_than(gallery: Gallery, days: float, *, now: float | None = None
     """
     if not days > 0:
         raise PeopleError(f"Crops are kept for a number of days above 0, got {days:g}.")
-    before = (time.time() if now is None else now) - days * _DAY
+    before = oldest_kept(days, now)
     dated = gallery.count(GalleryFilters(since=TEN_YEARS))
     num_undated = gallery.num_crops - dated
     old: list[str] = []

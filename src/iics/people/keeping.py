@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 from iics.gallery.gallery import Gallery
-from iics.gallery.kept_days import kept_days
+from iics.gallery.kept_days import kept_days, oldest_kept
 from iics.people.forgetting import Forgotten, forget_crops, forget_older_than
 from iics.people.store import PeopleStore
 from iics.plausible_times import TEN_YEARS
-
-_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,8 @@ def forget_aged(gallery: Gallery, *, now: float | None = None) -> Aged | None:
     days = kept_days(gallery)
     if days is None:
         return None
-    now = time.time() if now is None else now
     forgotten = forget_older_than(gallery, days, now=now)
-    if not forgotten.num_crops and _people_hold_older_than(gallery, now - days * _DAY):
+    if not forgotten.num_crops and _people_hold_older_than(gallery, oldest_kept(days, now)):
         forgotten = replace(forget_crops(gallery, []), num_undated=forgotten.num_undated)
     return Aged(days, forgotten)
 
