@@ -95,3 +95,59 @@ def test_help_shows_them_with_that_method_alone(capsys):
 def test_an_unknown_method_is_refused_with_the_nearest_before_data_is_read():
     with pytest.raises(SettingsError, match=r"^There is no method 'tolt'; there is .*\. Did you mean told\?$"):
         train.main(["folder", "--data-dir", "nowhere", "--method", "tolt"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            "--method cluster-contrast --weight-decay 0.1 --stage2.no-camera-diverse --distance.k1 3",
+            "--weight-decay, --stage2.camera-diverse, --distance.k1: --method cluster-contrast does not read them. "
+            "Leave them out, or say --own.weight-decay, --own.camera-diverse, --own.k1 instead.",
+        ),
+        (
+            "--method camera-proxies --own.clusters.least 3",
+            "--own.clusters.least: --method camera-proxies does not read it. Leave it out.",
+        ),
+        (
+            "--stages stage1 --stage2.proxies.weight 3",
+            "--stage2.proxies.weight: --stages stage1 does not read it. Leave it out.",
+        ),
+        ("--stages stage2 --stage1.epochs 3", "--stage1.epochs: --stages stage2 does not read it. Leave it out."),
+        ("--supervised --distance.k1 9", "--distance.k1: --method supervised does not read it. Leave it out."),
+        ("--supervised.epochs 9", "--supervised.epochs: --method iics does not read it. Leave it out."),
+    ],
+)
+def test_flags_that_nothing_reads_are_refused(flags, message):
+    with pytest.raises(SettingsError) as caught:
+        train.main(["sample", *flags.split()])
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--method cluster-contrast --own.weight-decay 0.1 --distance.k1-intra 3 --rounds 3",
+        "--stages stage1 --stage1.epochs 3 --distance.k1 9",
+        "--supervised --momentum 0.5 --supervised.epochs 2",
+    ],
+)
+def test_flags_that_something_reads_are_taken(settings_of, flags):
+    settings_of("sample", *flags.replace("", "").split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--own.distance jac", r"^There is no own\.distance 'jac'; .* Did you mean jaccard\?$"),
+        ("--own.clusters.rule densty", r"^There is no clusters\.rule 'densty'; .*Did you mean density\?$"),
+    ],
+)
+def test_names_of_nothing_among_own_settings_are_refused_before_data_is_read(flags, message):
+    with pytest.raises(SettingsError, match=message):
+        train.main(["folder", "--data-dir", "nowhere", "--method", "cluster-contrast", *flags.split()])
+
+
+def test_a_misspelt_flag_of_ones_own_method_gets_the_nearest():
+    with pytest.raises(SettingsError, match=r"no --own\.temprature\. Did you mean --own\.temperature "):
+        train.main(["sample", "--method", "told", "--own.temprature", "1"])

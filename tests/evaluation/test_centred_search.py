@@ -72,7 +72,7 @@ def test_query_and_gallery_are_centred_as_plain_numpy_does(data):
     np.testing.assert_allclose(found.query_features, expected["query"], atol=1e-6)
     np.testing.assert_allclose(found.gallery_features, expected["gallery"], atol=1e-6)
     assert found.choice.notes == (
-        "Training did not see cameras gate, shed: centred by the mean of the crops that are here.",
+        "Training saw fewer than 25 crops of cameras gate, shed: centred by the mean of the crops that are here.",
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from iics.evaluation.copied_queries import copied_pairs, warn_of_copies
 from iics.evaluation.evaluate import evaluate
 from iics.evaluation.protocol import MARKET1501
 from iics.evaluation.scored_crops import evaluation_labels
+from iics.models.camera_means import CameraMeans
 
 
 def unit(rows, seed=0):
@@ -48,6 +50,20 @@ def test_only_copies_that_count_are_told(caplog, camera, identity, is_told):
     warn_of_copies(features[:1], features, query, gallery, evaluation_labels(query, gallery), MARKET1501)
     assert bool(caplog.records) == is_told
     assert not is_told or "1 of 1 queries have their very picture in the gallery" in caplog.text
+
+
+@pytest.mark.parametrize("centre", ["off", "on"])
+def test_a_copy_is_told_also_where_means_of_their_cameras_part_the_two(caplog, centre):
+    query = CropSet((Path("q.png"), Path("r.png")), [0, 0], ("a", "b"), np.array([1, 2]), name="query")
+    gallery = CropSet((Path("g.png"), Path("h.png")), [1, 1], ("a", "b"), np.array([1, 2]), name="gallery")
+    means = CameraMeans(("a", "b"), (99, 99), unit(2, seed=5) / 2, unit(1, seed=6)[0] / 2)
+
+    def model_of(seed):
+        rows = {id(query): unit(2, seed=seed), id(gallery): unit(2, seed=seed)[[0, 0]]}
+        return SimpleNamespace(embed=lambda crops, progress=None: rows[id(crops)], camera_means=means, num_features=64)
+
+    evaluate(model_of(1), query, gallery, centre=centre)
+    assert caplog.text.count("have their very picture in the gallery") == 1
 
 
 def test_a_copy_under_another_name_is_told_when_a_model_is_evaluated(aibn_model, people, tmp_path, caplog):

@@ -79,6 +79,11 @@ def test_the_file_states_its_opset_and_uses_no_operators_of_others(exported):
     onnx.checker.check_model(proto, full_check=True)
 
 
+def test_no_reduction_is_used_that_small_runtimes_take_over_the_whole_batch(exported):
+    found = {node.op_type for node in onnx.load_from_string(exported).graph.node if node.op_type.startswith("Reduce")}
+    assert found == {"ReduceMean", "ReduceSum"}, "MNN 3.6 forgets the axes of ReduceL2 and others"
+
+
 def test_the_file_does_not_tell_where_it_was_made(exported):
     assert str(Path(onnx_file.__file__).parent).encode() not in exported
     assert str(Path(torch.__file__).parent.parent).encode() not in exported

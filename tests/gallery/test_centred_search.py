@@ -213,13 +213,13 @@ def test_unseen_cameras_and_an_unknown_query_are_told_by_name(filled):
     gallery, features, cameras = filled
     means = known_means(features, cameras)
     assert centring_notes(gallery, means) == (
-        "Training did not see camera new: centred by the mean of the crops that are here.",
-        "Training did not see camera few (20 crops), and a mean needs 25 crops: centred by the mean of all training "
-        "cameras.",
+        "Training saw fewer than 25 crops of camera new: centred by the mean of the crops that are here.",
+        "Training saw fewer than 25 crops of camera few (20 here), too few for a mean: centred by the mean of all "
+        "training cameras.",
     )
     for camera, words in (
         (None, "The query's camera is not known"),
-        ("porch", r"Training did not see camera porch (0 crops), and a mean needs 25 crops"),
+        ("porch", "Training saw fewer than 25 crops of camera porch (0 here), too few for a mean"),
     ):
         (note,) = query_notes(gallery, means, camera, is_centred=True)
         assert note.startswith(words)

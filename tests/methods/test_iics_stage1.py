@@ -70,6 +70,11 @@ def test_camera_with_one_crop_sits_out_with_a_warning_that_names_it(make_crops, 
     assert (np.delete(result.labels, 6) >= 0).all()
 
 
+def test_a_camera_that_only_query_and_gallery_have_is_not_told_of(make_crops, caplog):
+    assert len(cameras_that_take_part(make_crops([6, 0, 8]))) == 2
+    assert caplog.records == []
+
+
 def test_no_camera_with_two_crops_is_refused(make_crops):
     with pytest.raises(TrainingError) as caught:
         cameras_that_take_part(make_crops([1, 1, 1]))

@@ -174,7 +174,10 @@ def test_too_few_dense_places_are_told_of_and_the_dendrogram_is_cut_instead(cont
         settings = replace(working_place.settings, stage2=stage2)
         return trained(replace(working_place, settings=settings), heads).labels
 
-    with pytest.raises(TrainingError, match="0 of them of two cameras or more"):
+    with pytest.raises(
+        TrainingError,
+        match=r"found no cluster of 16.*raise --stage2.clusters.eps, now 0.5; or lower .*min-crops, now 17",
+    ):
         labelled(least=0)
     assert caplog.records == []
     assert same_partition(labelled(least=2), PEOPLE)
@@ -182,6 +185,19 @@ def test_too_few_dense_places_are_told_of_and_the_dendrogram_is_cut_instead(cont
         "Round 1: density found 0 clusters to train on among 16 crops, fewer than stage2.clusters.least 2; this "
         "round, and others like it, train on all clusters of the rule auto."
     ]
+
+
+def test_one_dense_cluster_is_told_to_be_too_far_reaching_whatever_its_cameras(context, heads):
+    working_place = context(similarity="overlap", one_camera_clusters="drop")
+    clusters = ClusterSettings(rule="density", eps=2, grow=1.5)
+    settings = replace(working_place.settings, stage2=replace(working_place.settings.stage2, clusters=clusters))
+    with pytest.raises(TrainingError) as caught:
+        trained(replace(working_place, settings=settings), heads)
+    assert str(caught.value) == (
+        "Stage 2 put all 16 crops into one cluster; training needs at least 2. Ask for more clusters "
+        "(--stage2.clusters.rule fixed --stage2.clusters.number N; or lower --stage2.clusters.eps, now 2 and "
+        "--stage2.clusters.grow, now 1.5) or check that crops differ."
+    )
 
 
 def test_fewer_clusters_than_a_batch_holds_are_told_of_once_without_alarm(make_crops, make_context, caplog):

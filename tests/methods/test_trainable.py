@@ -92,15 +92,23 @@ def test_crops_of_one_camera_train_stage_1_alone(make_crops):
 
 
 @pytest.mark.parametrize(
-    ("change", "flag"),
+    ("change", "words"),
     [
-        ({"one_camera_clusters": "drop"}, "--stage2.one-camera-clusters drop"),
-        ({"proxies": ProxySettings(weight=0.5)}, "--stage2.proxies.weight 0.5"),
+        (
+            {"one_camera_clusters": "drop"},
+            "stage2.one_camera_clusters drop. Say --stage2.one-camera-clusters keep, or train",
+        ),
+        ({"proxies": ProxySettings(weight=0.5)}, "stage2.proxies.weight 0.5. Say --stage2.proxies.weight 0, or train"),
+        (
+            {"one_camera_clusters": "drop", "proxies": ProxySettings(weight=0.5)},
+            "stage2.one_camera_clusters drop, stage2.proxies.weight 0.5. Say --stage2.one-camera-clusters keep "
+            "--stage2.proxies.weight 0, or train",
+        ),
     ],
 )
-def test_what_compares_cameras_is_refused_with_one(make_crops, change, flag):
+def test_what_compares_cameras_is_refused_with_one(make_crops, change, words):
     stage2 = Stage2Settings(similarity="cnn", **change)
-    with pytest.raises(TrainingError, match=f"are of one camera, and {flag} compares cameras"):
+    with pytest.raises(TrainingError, match=f"are of one camera, and what compares cameras is set: {words}"):
         check_trainable(make_crops([5]), Settings(stages="stage2", stage2=stage2))
 
 

@@ -9,7 +9,7 @@ from iics.errors import WeightsError
 from iics.models import centre_choice
 from iics.models.camera_means import CameraMeans
 from iics.models.centre_choice import centre_features, choose_centre, share_mixed, share_with_partner, spread_over
-from iics.models.centring import FEWEST_OWN_CROPS, CameraCentres, centred, own_means
+from iics.models.centring import FEWEST_CROPS, CameraCentres, centred, own_means
 
 
 def unit(rows):
@@ -21,16 +21,18 @@ def at_degrees(*degrees):
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-MEANS = CameraMeans(("hall", "yard"), (9, 9), np.array([[0.5, 0], [0, 0.5]], np.float32), np.float32([0.25, 0.25]))
+MEANS = CameraMeans(("hall", "yard"), (99, 99), np.array([[0.5, 0], [0, 0.5]], np.float32), np.float32([0.25, 0.25]))
 
 
 def test_a_feature_less_its_mean_has_length_1_worked_by_hand():
     moved = centred(at_degrees(0, 90), np.array([[0.5, 0], [1, 0]], np.float32))
     np.testing.assert_allclose(moved, [[1, 0], unit(np.array([-1.0, 1.0]))], atol=1e-6)
-    assert np.array_equal(centred(at_degrees(0), at_degrees(0)), [[0, 0]]), "a crop that is its mean tells nothing"
+    almost = at_degrees(0) * np.float32(1 + 1e-6)
+    for mean in (at_degrees(0), almost):
+        assert np.array_equal(centred(at_degrees(0), mean), [[1, 0]]), "nothing but rounding is left"
 
 
-@pytest.mark.parametrize(("count", "source"), [(FEWEST_OWN_CROPS, "own"), (FEWEST_OWN_CROPS - 1, "all")])
+@pytest.mark.parametrize(("count", "source"), [(FEWEST_CROPS, "own"), (FEWEST_CROPS - 1, "all")])
 def test_a_camera_that_training_did_not_see_needs_25_crops_for_a_mean(count, source):
     features = at_degrees(*range(count + 4))
     cameras = np.array([0] * count + [1] * 4)
@@ -41,8 +43,22 @@ def test_a_camera_that_training_did_not_see_needs_25_crops_for_a_mean(count, sou
     np.testing.assert_allclose(centres.centres, [expected, [0, 0.5]], atol=1e-6)
     np.testing.assert_allclose(centres.centred(features, cameras), unit(features - centres.centres[cameras]), atol=1e-6)
     (note,) = centres.unseen_notes()
-    assert note.startswith("Training did not see camera new")
+    assert note.startswith("Training saw fewer than 25 crops of camera new")
     assert ("mean of all training cameras" in note) == (source == "all")
+
+
+@pytest.mark.parametrize("trained_on", [FEWEST_CROPS - 1, FEWEST_CROPS])
+def test_a_camera_of_few_training_crops_is_centred_as_one_that_training_did_not_see(trained_on):
+    means = CameraMeans(("hall", "yard"), (trained_on, 99), MEANS.means, MEANS.of_all)
+    features = at_degrees(*range(30), *range(40, 44))
+    cameras, names = np.array([0] * 30 + [1] * 4), ["hall", "yard"]
+    centres = CameraCentres.of(means, names, own_means(features, cameras, names))
+    is_few = trained_on < FEWEST_CROPS
+    assert centres.sources == ("own" if is_few else "training", "training")
+    expected = features[:30].mean(axis=0) if is_few else MEANS.means[0]
+    np.testing.assert_allclose(centres.centres[0], expected, atol=1e-6)
+    (found,) = CameraCentres.of(means, ["hall"], own_means(features[:3], cameras[:3], names)).sources
+    assert found == ("all" if is_few else "training")
 
 
 def people(push, *, seed=0):
@@ -102,7 +118,7 @@ def test_auto_centres_where_cameras_push_and_says_why():
 def test_auto_leaves_features_whose_means_are_of_other_cameras():
     features, cameras = people(2.0)
     right = means_of(features, cameras)
-    wrong = CameraMeans(("hall", "yard"), (9, 9), right.means[::-1], right.of_all)
+    wrong = CameraMeans(("hall", "yard"), (99, 99), right.means[::-1], right.of_all)
     found, choice = centre_features(features, cameras, means=wrong, centre="auto")
     assert not choice.is_centred
     assert found is features
@@ -129,7 +145,7 @@ def test_of_many_crops_some_are_looked_at(monkeypatch):
     assert spread_over(10).tolist() == [0, 2, 5, 7]
     assert spread_over(3).tolist() == [0, 1, 2]
     features, _ = people(2.0)
-    means = CameraMeans(("hall", "yard"), (9, 9), features[[0, 80]] * 0.5, features.mean(axis=0))
+    means = CameraMeans(("hall", "yard"), (99, 99), features[[0, 80]] * 0.5, features.mean(axis=0))
     ids = np.repeat([0, 1], 80)
     own = own_means(features, ids, ["hall", "yard"])
     choice, _ = choose_centre("auto", means, ["hall", "yard"], own_mean=own, features=features, camera_ids=ids)
@@ -140,10 +156,10 @@ def test_of_many_crops_some_are_looked_at(monkeypatch):
 def test_what_was_decided_is_logged_once_with_cameras_not_seen(caplog):
     features, cameras = people(2.0)
     means = means_of(features, cameras)
-    unseen = CameraMeans(("hall",), (9,), means.means[:1], means.of_all)
+    unseen = CameraMeans(("hall",), (99,), means.means[:1], means.of_all)
     _, choice = centre_features(features, cameras, means=unseen, centre="on")
     with caplog.at_level("INFO"):
         choice.log()
     assert [record.getMessage() for record in caplog.records] == [
-        "Training did not see camera yard: centred by the mean of the crops that are here."
+        "Training saw fewer than 25 crops of camera yard: centred by the mean of the crops that are here."
     ]

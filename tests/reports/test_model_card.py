@@ -315,3 +315,7 @@ def test_what_a_run_took_beyond_the_paper_is_said():
         "that grow, no clusters of one camera, batches of as many cameras as a cluster has, camera proxies, stage 1 in "
         "the first round only, rates that fall in every round."
     ) in card_of(presets.OWN_CAMERAS)
+    one_camera = replace(presets.OWN_CAMERAS, stages="stage1")
+    assert "Beyond that paper, this run took: rates that fall in every round." in card_of(one_camera)
+    stage2 = replace(presets.OWN_CAMERAS, stages="stage2", stage2=replace(presets.OWN_CAMERAS.stage2, rates="constant"))
+    assert "camera proxies." in card_of(stage2)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from iics.cli.evaluate_command import EvaluateCommand
     from iics.cli.protocol_choice import ProtocolChoice
     from iics.data_splits import DataSplits
+    from iics.evaluation.camera_pairs import CameraPairs
+    from iics.evaluation.single_shot import SingleShotResult
     from iics.models.reid_model import ReidModel
 
 _LABEL_FREE = (
@@ -44,17 +46,20 @@ def evaluate_several(
         check_picture_path(command.contact_sheet)
     models = _models(command, max(len(query), len(gallery)))
     choice.check_memory(models, query, gallery)
-    each, choices, joined = [], [], SideBySide((len(query), len(gallery)), models)
+    joined = SideBySide((len(query), len(gallery)), models)
+    each: list[RankingResult | SingleShotResult | CameraPairs] = []
+    choices: list[dict[str, Any]] = []
     with count_display("features", len(models) * (len(query) + len(gallery))) as progress:
-        for model in models:
+        for name, model in zip(names, models, strict=True):
             own = EvaluatedModel.embed(model, query, gallery, batch_size=command.batch_size, progress=progress)
+            if not each:  # copies are the same to every model, and only before centring
+                choice.warn_of_copies(own)
             own, centring = own.centred(model.camera_means, command.centre)
-            centring.log()
+            centring.log(of=name)
             choices.append(centring.json_values())
             each.append(choice.measure(own))
             joined.add(own.query_features, own.gallery_features)
     together = EvaluatedModel(query, gallery, *joined.as_one())
-    choice.warn_of_copies(together)
     result = choice.measure(together)
     found, of_each = json_values(result), dict(zip(names, map(json_values, each), strict=True))
     if command.json:

@@ -103,7 +103,7 @@ def hint(word: str, flags: Mapping[str, Flag]) -> str:
     alike = next((names for names in _ALIKE if name in names), None)
     otherwise = "" if alike is None or alike[0] not in _OTHERWISE else f"{_OTHERWISE[alike[0]]} "
     meant = [] if alike is None else [flag for flag in _ALIKE[alike] if flag in flags]
-    if name.startswith("own."):
+    if name.startswith("own.") and not any(flag.startswith("--own.") for flag in flags):
         otherwise = "Flags --own.NAME are of a method that has settings of its own; name it by --method. "
     if not meant and not otherwise:
         meant = _nearest(name, flags)

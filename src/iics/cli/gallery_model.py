@@ -54,7 +54,7 @@ def subject_of(gallery: Gallery) -> Subject:
 
 
 def centring_of(gallery: Gallery, model: ReidModel, centre: Centre | None) -> CentreChoice:
-    """Return whether searches compare centred features; log why, and which cameras training did not see.
+    """Return whether searches compare centred features; log why, and which cameras training saw too little of.
 
     Raises:
         WeightsError: If they are to be centred and the model has no camera means.

@@ -16,7 +16,15 @@ from iics.cli.method_flags import plain
 from iics.cli.parse import parse
 from iics.cli.resume_training import display, resume, resume_hint
 from iics.cli.source import DataName, DataSource
-from iics.cli.train_arguments import TrainCommand, defaults_of, given_settings, kind_of, preset_of, train_help
+from iics.cli.train_arguments import (
+    TrainCommand,
+    check_read,
+    defaults_of,
+    given_settings,
+    kind_of,
+    preset_of,
+    train_help,
+)
 from iics.cli.train_summary import print_end, print_start
 from iics.config import Settings
 from iics.errors import SettingsError, WeightsError
@@ -41,6 +49,7 @@ def main(arguments: list[str]) -> int:
     method = command.settings.method
     if command.supervised and method != "supervised":
         raise SettingsError(f"--supervised is --method supervised, and --method {method} another; leave one out.")
+    check_read(arguments, kind, command.settings)
     source = command.source.by_name().absolute()
     if source.data is None:
         raise SettingsError(
@@ -125,10 +134,10 @@ def _fitted(fitting: Fitting, fitted: FittedSettings, splits: DataSplits, proces
 
 def _check_settings(settings: Settings) -> None:
     """Refuse names of nothing, and weights that cannot be had, before data is read: that may take minutes."""
-    from iics.methods.trainable import check_choices
+    from iics.methods.by_name import method_of, with_own_settings
     from iics.models.reid_model import starting_problem
 
-    check_choices(settings)
+    method_of(settings).check_choices(with_own_settings(settings))
     problem = starting_problem(with_absolute_weights(settings).model)
     if problem is not None:
         raise WeightsError(problem)

@@ -16,6 +16,7 @@ from iics.cli.help_text import short_help
 from iics.cli.method_flags import plain, with_own_flags
 from iics.cli.source import DataName, DataSource, SourceFlags
 from iics.config import Settings
+from iics.errors import SettingsError
 from iics.ranges import check_ranges, whole
 from iics.subjects import SUBJECTS
 
@@ -141,6 +142,27 @@ def given_settings(arguments: list[str], kind: type[TrainCommand] = TrainCommand
     """Return the settings that arguments give a value, as their flags name them: "model.backbone", "rounds"."""
     places = [piece.flag.place for piece in _given(arguments, kind) if piece.flag is not None]
     return frozenset(".".join(place[1:]) for place in places if place[0] == "settings")
+
+
+def check_read(arguments: list[str], kind: type[TrainCommand], settings: Settings) -> None:
+    """Refuse flags of settings that nothing reads under the method and stages that are asked for.
+
+    Raises:
+        SettingsError: If there are such, or there is no such method.
+    """
+    from iics.methods.by_name import ignored
+
+    given = [piece.flag for piece in _given(arguments, kind) if piece.flag is not None]
+    names = {".".join(flag.place[1:]): flag.name for flag in given if flag.place[0] == "settings"}
+    unread = [names[place] for place in ignored(settings, names)]
+    if not unread:
+        return
+    its_own = [f"--own.{name.lstrip('-').rpartition('.')[2]}" for name in unread]
+    meant = [name for name in its_own if name in dict(flags_of(kind)) and name not in unread]
+    by = f"--method {settings.method}" if settings.stages == "both" else f"--stages {settings.stages}"
+    it = "it" if len(unread) == 1 else "them"
+    instead = f", or say {', '.join(meant)} instead" if meant else ""
+    raise SettingsError(f"{', '.join(unread)}: {by} does not read {it}. Leave {it} out{instead}.")
 
 
 def fitting_preset(source: DataSource) -> PresetName:

@@ -29,6 +29,8 @@ class LargestSilhouette:
     def look(self, distances: Distances, camera_ids: IntArray | None) -> list[Comparison]:
         """Return what the number is chosen by."""
         columns, block = distances.sample()
+        if camera_ids is not None and len(np.unique(camera_ids)) < 2:
+            camera_ids = None  # there is no pair across cameras to compare by
         # Over several cameras, what is alone scores 0: it links no two cameras.
         alone = None if distances.known.alone is None or camera_ids is not None else distances.known.alone()[columns]
         return comparisons_of(block, columns, camera_ids=camera_ids, alone=alone)

@@ -40,7 +40,7 @@ def centre_search(
 ) -> CentredSearch:
     """Return the features that a search compares; nothing is logged, see `CentreChoice.log`.
 
-    A camera that training did not see is centred by the mean of its gallery crops, else of its query crops.
+    A camera that training saw too little of is centred by the mean of its gallery crops, else of its query crops.
 
     Args:
         query_features: L2-normalised. Shape (len(query), d).
@@ -82,7 +82,7 @@ def centre_crops(
 
     Args:
         features: L2-normalised. Shape (len(crops), d).
-        crops: A camera that training did not see is centred by the mean of its crops.
+        crops: A camera that training saw too little of is centred by the mean of its crops.
         means: Of the model; None if it has none.
         centre: What is wanted.
 

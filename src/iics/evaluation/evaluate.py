@@ -15,6 +15,7 @@ from iics.evaluation.copied_queries import warn_of_copies
 from iics.evaluation.ensemble import EnsembleResult, SideBySide, check_different
 from iics.evaluation.held_out import hold_out
 from iics.evaluation.metrics import RankingResult
+from iics.evaluation.protocol import MatchingProtocol
 from iics.evaluation.ranked_features import rank_open_crops
 from iics.evaluation.reranked_rows import Reranking
 from iics.evaluation.scored_crops import (
@@ -114,22 +115,39 @@ def evaluate(
             "a model file."
         )
     check_memory(model.num_features, query, gallery, reranking)
-    features = _features(model, query, gallery, progress, centre)
-    labels = evaluation_labels(query, gallery)
-    warn_of_copies(*features, query, gallery, labels, fitting_protocol(asked, labels))
+    plain = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    _warn_of_copies(*plain, query, gallery, asked)
+    features = _centred(*plain, query, gallery, model, centre)
     return rank_open_crops(*features, query, gallery, protocol=protocol, reranking=reranking)
 
 
-def _features(
-    model: ReidModel, query: CropSet, gallery: CropSet, progress: Callable[[int], None] | None, centre: Centre
+def _centred(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    model: ReidModel,
+    centre: Centre,
+    name: str = "",
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the features of both, centred by camera if that is wanted or found to help."""
-    features = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+    """Return features, centred by camera if that is wanted or found to help."""
     if centre == "off":
-        return features
-    found = centre_search(*features, query, gallery, means=model.camera_means, centre=centre)
-    found.choice.log()
+        return query_features, gallery_features
+    found = centre_search(query_features, gallery_features, query, gallery, means=model.camera_means, centre=centre)
+    found.choice.log(of=name)
     return found.query_features, found.gallery_features
+
+
+def _warn_of_copies(
+    query_features: FloatArray,
+    gallery_features: FloatArray,
+    query: CropSet,
+    gallery: CropSet,
+    protocol: MatchingProtocol,
+) -> None:
+    """Warn if copies of queries count in the gallery, by plain features: cameras of their own would part them."""
+    labels = evaluation_labels(query, gallery)
+    warn_of_copies(query_features, gallery_features, query, gallery, labels, fitting_protocol(protocol, labels))
 
 
 def _evaluate_several(
@@ -144,14 +162,15 @@ def _evaluate_several(
     names = tuple(f"model {number}" for number in range(1, len(models) + 1))
     check_different(models, names)
     check_memory(sum(model.num_features for model in models), query, gallery, reranking)
-    joined, each = SideBySide((len(query), len(gallery)), models), []
-    for model in models:
-        features = _features(model, query, gallery, progress, centre)
+    joined = SideBySide((len(query), len(gallery)), models)
+    each: list[RankingResult] = []
+    for name, model in zip(names, models, strict=True):
+        plain = model.embed(query, progress=progress), model.embed(gallery, progress=progress)
+        if not each:  # copies are the same to every model
+            _warn_of_copies(*plain, query, gallery, matching_protocol(protocol))
+        features = _centred(*plain, query, gallery, model, centre, name)
         each.append(rank_open_crops(*features, query, gallery, protocol=protocol, reranking=reranking))
         joined.add(*features)
     query_features, gallery_features = joined.as_one()
-    of_all = query_features, gallery_features
-    labels = evaluation_labels(query, gallery)
-    warn_of_copies(*of_all, query, gallery, labels, fitting_protocol(matching_protocol(protocol), labels))
-    together = rank_open_crops(*of_all, query, gallery, protocol=protocol, reranking=reranking)
+    together = rank_open_crops(query_features, gallery_features, query, gallery, protocol=protocol, reranking=reranking)
     return EnsembleResult(together, tuple(each), names)

@@ -9,7 +9,8 @@ beta, which exporters fold into the convolution before it. All channels of x' ha
 because it has one scale for all channels of a map.
 
 Only operations that small runtimes have are used. OpenCV 4.14 has no backward slices, which `flip` is exported as,
-and computes a wrong shape for the expanded length, which `F.normalize` is exported as.
+and computes a wrong shape for the expanded length, which `F.normalize` is exported as. MNN 3.6 takes the norm over
+the whole batch where `torch.linalg.vector_norm` is exported as ReduceL2.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class DeployedNetwork(nn.Module):
             raw = raw.reshape(2, -1, raw.shape[1]).mean(dim=0)
         else:
             raw = self.backbone(images)
-        features: Tensor = raw / torch.linalg.vector_norm(raw, dim=1, keepdim=True).clamp_min(1e-12)
+        features: Tensor = raw / raw.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-12)
         return features
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from iics.arrays import FloatArray
 from iics.gallery.filters import GalleryFilters
-from iics.models.centring import FEWEST_OWN_CROPS
+from iics.models.centring import FEWEST_CROPS
 
 MOST_OWN_CROPS = 4096
 """Crops that the mean of a camera is taken over at most, up to a few: 32 MB of features."""
@@ -42,7 +42,7 @@ class OwnMeans:
         """Return how many crops a camera has, and their mean; None if they are too few for one."""
         filters = GalleryFilters(cameras=(name,))
         num_crops = self.count(filters.expression())
-        if num_crops < FEWEST_OWN_CROPS:
+        if num_crops < FEWEST_CROPS:
             return num_crops, None
         known = self._known.get(name)
         if known is None or known[0] != num_crops:

@@ -48,7 +48,7 @@ def _choice(gallery: Gallery, means: CameraMeans | None, centre: Centre | None, 
 
 
 def centring_notes(gallery: Gallery, means: CameraMeans) -> tuple[str, ...]:
-    """Return what is to be told of a gallery's cameras that training did not see."""
+    """Return what is to be told of a gallery's cameras that training saw too little of."""
     return gallery.centres(means, gallery.camera_names()).unseen_notes()
 
 

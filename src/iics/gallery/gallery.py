@@ -244,7 +244,8 @@ class Gallery:
 
         Args:
             camera_means: Of the model.
-            names: Of the cameras; those that training did not see are centred by their crops here, if they are enough.
+            names: Of the cameras; those that training saw too little of are centred by their crops here, if these are
+                enough.
         """
         return CameraCentres.of(camera_means, names, self.own_mean)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from iics.config import Settings
@@ -56,6 +56,24 @@ def with_own_settings(settings: Settings) -> Settings:
         f"{type(settings.own).__name__}.",
     )
     return settings
+
+
+def ignored(settings: Settings, places: Iterable[str]) -> list[str]:
+    """Return which of some settings nothing reads under the method and stages of a run, in their order.
+
+    Args:
+        settings: Of the run.
+        places: Settings by their place, e.g. "stage2.mu".
+
+    Raises:
+        SettingsError: If no method is called so.
+    """
+    begins = method_of(settings).ignores(settings)
+    return [place for place in places if any(_is_of(place, begin) for begin in begins)]
+
+
+def _is_of(place: str, begin: str) -> bool:
+    return place.startswith(begin) if begin.endswith(".") else place == begin
 
 
 def settings_for(crops: CropSet, settings: Settings) -> tuple[Settings, str]:

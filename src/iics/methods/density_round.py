@@ -16,7 +16,7 @@ from torch import Tensor
 
 from iics.config import Centring, ClusterSettings, DistanceSettings, Settings
 from iics.crops import CropSet
-from iics.errors import TrainingError
+from iics.errors import TrainingError, named
 from iics.labelling.centring import camera_centred
 from iics.labelling.labeller import Labeller, labeller_of, stage2_distance
 from iics.labelling.one_camera import across_cameras
@@ -29,7 +29,7 @@ from iics.methods.trainable import check_comparison_fits, memory_of_features
 from iics.models.backbone_spec import backbone_spec
 from iics.models.features import l2_normalise
 from iics.ranges import check_ranges, number, whole
-from iics.similarity.by_name import SEARCHES
+from iics.similarity.by_name import DISTANCES, SEARCHES
 from iics.similarity.cosine import CosineSimilarity
 from iics.training.context import TrainingContext
 from iics.training.label_training import LabelBatches, steps_of_epochs, train_on_labels
@@ -39,6 +39,19 @@ from iics.training.step_memory import StepBatch
 logger = logging.getLogger(__name__)
 
 LEAST_CROPS = 4
+IGNORED = (
+    "stage1.",
+    "stage2.",
+    "supervised.",
+    "momentum",
+    "weight_decay",
+    "distance.kind",
+    "distance.k1",
+    "distance.k2",
+    "distance.lambda_value",
+    "own.labels.clusters.least",
+)
+"""Settings that such a method does not read: it has its own, or has no such part."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +226,18 @@ def costs_like(settings: Settings, *, labels: LabelSettings, work: RoundSettings
     return replace(like, method="iics", own=None, stages="stage2", stage2=stage2)
 
 
+def check_label_choices(settings: Settings, labels: LabelSettings) -> None:
+    """Refuse names that do not exist.
+
+    Raises:
+        SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
+    """
+    SEARCHES[settings.distance.neighbour_search].check()
+    named(DISTANCES, labels.distance, what="own.distance")
+    for index in (0, 1):
+        labeller_with(settings, labels, round_index=index)
+
+
 def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -> None:
     """Refuse crops that cannot be labelled, or do not fit into memory, and names that do not exist.
 
@@ -220,7 +245,7 @@ def check_labelling(crops: CropSet, settings: Settings, labels: LabelSettings) -
         TrainingError: If there are too few crops, they are of one camera whose clusters are dropped, or do not fit.
         SettingsError: If a distance, a clustering or a search does not exist, or is not installed.
     """
-    SEARCHES[settings.distance.neighbour_search].check()
+    check_label_choices(settings, labels)
     if len(crops) < LEAST_CROPS:
         raise TrainingError(
             f"Two clusters need at least {LEAST_CROPS} crops; {crops.name} has {len(crops)}. Add crops."

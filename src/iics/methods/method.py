@@ -41,6 +41,14 @@ class StageResult:
     labels: IntArray | None = None
 
 
+def _nothing(_settings: Settings) -> tuple[str, ...]:
+    return ()
+
+
+def _any_choices(_settings: Settings) -> None:
+    pass
+
+
 def _always(_settings: Settings, _round_index: int) -> bool:
     return True
 
@@ -86,18 +94,24 @@ class Method:
         stages: The stages of a round in order, under some settings.
         check: Raises an error if it cannot learn from some crops under some settings, or they do not fit into
             memory.
+        check_choices: Raises a SettingsError if settings name something that does not exist; asked before crops
+            are read.
         uses_identities: Whether it trains on identities; other methods only measure by them.
         settings: Dataclass of its own settings, with a default for each field: `Settings.own`, and flags --own.NAME
             of `iics train`. None if it has none.
         costs_like: From settings to those of IICS whose rounds cost what its own do, for estimates of time and memory.
             None if there are none.
+        ignores: From settings to those that nothing reads under them: by place, e.g. "momentum", or by how it begins,
+            "stage2.".
         for_crops: From crops and settings to those that such crops allow, and why they differ ("" if they do not):
             what compares cameras is left out of a run on one camera.
     """
 
     stages: Callable[[Settings], tuple[Stage, ...]]
     check: Callable[[CropSet, Settings], None]
+    check_choices: Callable[[Settings], None] = _any_choices
     uses_identities: bool = False
     settings: type | None = None
     costs_like: Callable[[Settings], Settings] | None = None
+    ignores: Callable[[Settings], tuple[str, ...]] = _nothing
     for_crops: Callable[[CropSet, Settings], tuple[Settings, str]] = lambda _crops, settings: (settings, "")

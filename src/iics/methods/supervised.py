@@ -96,12 +96,7 @@ def check_identities(crops: CropSet, settings: Settings) -> None:
         SettingsError: If there is no such loss, or tracklets are to be used.
         TrainingError: If there are no identities, or fewer than 2.
     """
-    check_setting(
-        not settings.tracklets.are_used,
-        "--tracklets.must-link and --tracklets.apart say how pseudo-labels are found; supervised training has none. "
-        "Leave them out.",
-    )
-    named(LOSSES, settings.supervised.loss, what="loss")
+    _check_choices(settings)
     labels = identity_labels(crops)
     num_identities, num_left_out = int(labels.max()) + 1, int((labels == LEFT_OUT).sum())
     if num_identities < 2:
@@ -127,6 +122,15 @@ def check_identities(crops: CropSet, settings: Settings) -> None:
         )
 
 
+def _check_choices(settings: Settings) -> None:
+    check_setting(
+        not settings.tracklets.are_used,
+        "--tracklets.must-link and --tracklets.apart say how pseudo-labels are found; supervised training has none. "
+        "Leave them out.",
+    )
+    named(LOSSES, settings.supervised.loss, what="loss")
+
+
 def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
     own = settings.supervised
     flags = "--supervised.identities-per-batch, --supervised.crops-per-identity"
@@ -135,4 +139,10 @@ def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
 
 _STAGE = Stage("supervised", "supervised", stream=3, train=train_supervised, batch=_batch, has_clusters=False)
 
-SUPERVISED = Method(stages=lambda _: (_STAGE,), check=check_identities, uses_identities=True)
+SUPERVISED = Method(
+    stages=lambda _: (_STAGE,),
+    check_choices=_check_choices,
+    check=check_identities,
+    uses_identities=True,
+    ignores=lambda _: ("stage1.", "stage2.", "distance."),
+)

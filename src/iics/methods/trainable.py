@@ -60,14 +60,15 @@ def _check_one_camera(crops: CropSet, settings: Settings) -> None:
         TrainingError: If they are such.
     """
     stage2 = settings.stage2
-    of_cameras = [
-        *(["--stage2.one-camera-clusters drop"] if stage2.one_camera_clusters == "drop" else []),
-        *([f"--stage2.proxies.weight {stage2.proxies.weight:g}"] if stage2.proxies.weight > 0 else []),
-    ]
+    instead = {
+        "stage2.one_camera_clusters drop": ("--stage2.one-camera-clusters keep", stage2.one_camera_clusters == "drop"),
+        f"stage2.proxies.weight {stage2.proxies.weight:g}": ("--stage2.proxies.weight 0", stage2.proxies.weight > 0),
+    }
+    of_cameras = {setting: flag for setting, (flag, is_set) in instead.items() if is_set}
     if settings.stages != "stage1" and of_cameras:
         raise TrainingError(
-            f"All {len(crops)} crops of {crops.name} are of one camera, and {' and '.join(of_cameras)} compares "
-            "cameras. Leave it out, or train stage 1 alone (--stages stage1)."
+            f"All {len(crops)} crops of {crops.name} are of one camera, and what compares cameras is set: "
+            f"{', '.join(of_cameras)}. Say {' '.join(of_cameras.values())}, or train stage 1 alone (--stages stage1)."
         )
 
 

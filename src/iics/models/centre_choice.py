@@ -40,7 +40,7 @@ class CentreChoice:
         mixed_centred: The same, centred.
         partners: Share of crops with a partner in another camera, plain; None if not measured.
         partners_centred: The same, centred.
-        notes: What is to be told of cameras that training did not see.
+        notes: What is to be told of cameras that training saw too little of.
     """
 
     centre: Centre
@@ -56,12 +56,17 @@ class CentreChoice:
         """Return what a command prints of it as JSON; nothing where features are plain and nobody asked."""
         return {} if self.centre == "off" else {"centre": asdict(self)}
 
-    def log(self) -> None:
-        """Tell what was decided and why, if there was something to decide, and warn of cameras not seen."""
+    def log(self, *, of: str = "") -> None:
+        """Tell what was decided and why, if there was something to decide, and warn of cameras not seen.
+
+        Args:
+            of: What to call the model, where there are several.
+        """
+        begin = f"{of}: " if of else ""
         if self.reason:
-            logger.info("%s", self.reason)
+            logger.info("%s%s", begin, self.reason)
         for note in self.notes:
-            logger.warning("%s", note)
+            logger.warning("%s%s", begin, note)
 
 
 def choose_centre(
@@ -79,7 +84,7 @@ def choose_centre(
         centre: What is wanted.
         means: Of the model; None if it has none.
         names: Of the cameras.
-        own_mean: Asked for cameras that training did not see.
+        own_mean: Asked for cameras that training saw too little of.
         features: To decide by; L2-normalised. Shape (n, d).
         camera_ids: Index of each row's camera into `names`. Shape (n,).
 
@@ -117,7 +122,7 @@ def centre_features(
 
     Args:
         features: L2-normalised. Shape (n, d).
-        cameras: Name of each row's camera; one that training did not see is centred by its rows. Length n.
+        cameras: Name of each row's camera; one that training saw too little of is centred by its rows. Length n.
         means: Of the model; None if it has none.
         centre: What is wanted.
 

@@ -1,8 +1,8 @@
 """Features without what their camera puts into all of them: f' = (f - m_c) / |f - m_c|.
 
-m_c is the mean feature of camera c: of the training crops (`iics.models.camera_means`); of its own crops where training
-did not see the camera and there are enough; else the mean over all training cameras. After "Exploring the Camera Bias
-of Person Re-identification" (ICLR 2025). No labels are needed.
+m_c is the mean feature of camera c: of its training crops (`iics.models.camera_means`), if they are at least 25; else
+of its own crops, if they are; else the mean over all training cameras. After "Exploring the Camera Bias of Person
+Re-identification" (ICLR 2025). No labels are needed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from iics.errors import WeightsError
 from iics.models.camera_means import CameraMeans
 from iics.shown_name import shown
 
-FEWEST_OWN_CROPS = 25
-"""Crops from which a camera that training did not see has a mean of its own."""
+FEWEST_CROPS = 25
+"""Crops from which a camera has a mean of its own: the mean of fewer says more about the people than about it."""
+_SHORTEST = 1e-4
+"""Where all crops of a camera are one picture, f - m_c is rounding, and normalising it would make noise a feature."""
 _ROWS_AT_ONCE = 16384
 Source = Literal["training", "own", "all"]
 OwnMean = Callable[[str], tuple[int, FloatArray | None]]
@@ -27,7 +29,7 @@ OwnMean = Callable[[str], tuple[int, FloatArray | None]]
 
 
 def centred(features: FloatArray, centres: FloatArray) -> FloatArray:
-    """Return features less their cameras' means, L2-normalised; a row that is its mean becomes zeros.
+    """Return features less their cameras' means, L2-normalised; a row that is its mean stays as it is.
 
     Args:
         features: L2-normalised. Shape (n, d).
@@ -38,8 +40,8 @@ def centred(features: FloatArray, centres: FloatArray) -> FloatArray:
     """
     moved = features - centres
     lengths = np.linalg.norm(moved, axis=1, keepdims=True)
-    result: FloatArray = (moved / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return result
+    result: FloatArray = np.where(lengths > _SHORTEST, moved / np.maximum(lengths, _SHORTEST), features)
+    return result.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class CameraCentres:
         names: Of the cameras. Length c.
         centres: Shape (c, d).
         sources: Whose mean each is: of the camera's training crops, of its own crops here, or of all training crops.
-        num_own: Crops here of each camera that training did not see; 0 for others.
+        num_own: Crops here of each camera that training saw too little of, or not at all; 0 for others.
     """
 
     names: tuple[str, ...]
@@ -65,9 +67,10 @@ class CameraCentres:
         Args:
             known: Of the model.
             names: Of the cameras.
-            own_mean: Asked for cameras that training did not see.
+            own_mean: Asked for cameras of which training saw fewer than `FEWEST_CROPS` crops.
         """
-        trained = dict(zip(known.names, known.means, strict=True))
+        of_cameras = zip(known.names, known.means, known.num_crops, strict=True)
+        trained = {name: mean for name, mean, num_crops in of_cameras if num_crops >= FEWEST_CROPS}
         found: list[tuple[FloatArray, Source, int]] = []
         for name in names:
             if name in trained:
@@ -92,20 +95,23 @@ class CameraCentres:
         return result
 
     def unseen_notes(self) -> tuple[str, ...]:
-        """Return what is to be told of cameras that training did not see, a sentence for each kind."""
+        """Return what is to be told of cameras without a mean of training crops, a sentence for each kind."""
         own = [shown(name) for name, source in zip(self.names, self.sources, strict=True) if source == "own"]
         few = [
-            f"{shown(name)} ({number} crop{'s' if number != 1 else ''})"
+            f"{shown(name)} ({number} here)"
             for name, source, number in zip(self.names, self.sources, self.num_own, strict=True)
             if source == "all"
         ]
         notes = []
         if own:
-            notes.append(f"Training did not see {_cameras(own)}: centred by the mean of the crops that are here.")
+            notes.append(
+                f"Training saw fewer than {FEWEST_CROPS} crops of {_cameras(own)}: centred by the mean of the crops "
+                "that are here."
+            )
         if few:
             notes.append(
-                f"Training did not see {_cameras(few)}, and a mean needs {FEWEST_OWN_CROPS} crops: centred by the mean "
-                "of all training cameras."
+                f"Training saw fewer than {FEWEST_CROPS} crops of {_cameras(few)}, too few for a mean: centred by the "
+                "mean of all training cameras."
             )
         return tuple(notes)
 
@@ -121,7 +127,7 @@ def own_means(features: FloatArray, camera_ids: IntArray, names: Sequence[str]) 
 
     def own_mean(name: str) -> tuple[int, FloatArray | None]:
         own = features[camera_ids == names.index(name)]
-        return len(own), own.mean(axis=0, dtype=np.float64) if len(own) >= FEWEST_OWN_CROPS else None
+        return len(own), own.mean(axis=0, dtype=np.float64) if len(own) >= FEWEST_CROPS else None
 
     return own_mean
 

@@ -16,7 +16,7 @@ import numpy as np
 from iics.arrays import FloatArray
 from iics.gallery.gallery import Gallery
 from iics.models.camera_means import CameraMeans
-from iics.models.centring import FEWEST_OWN_CROPS, CameraCentres, OwnMean, needed_means
+from iics.models.centring import FEWEST_CROPS, CameraCentres, OwnMean, needed_means
 from iics.natural_order import natural_order
 from iics.people.gathered import Gathered
 from iics.people.kept import Kept, KeptCentre
@@ -90,7 +90,7 @@ def _own_means(gallery: Gallery, gathered: Gathered, names: Sequence[str]) -> Ow
             crops[sighting.camera] += sighting.crop_ids
 
     def own_mean(name: str) -> tuple[int, FloatArray | None]:
-        if len(crops[name]) < FEWEST_OWN_CROPS:
+        if len(crops[name]) < FEWEST_CROPS:
             return len(crops[name]), None
         features = np.array(list(gallery.features_by_id(sorted(crops[name])[:_MOST_CROPS]).values()), dtype=np.float32)
         return len(crops[name]), features.mean(axis=0, dtype=np.float64)

@@ -12,9 +12,10 @@ def beyond_paper(settings: Mapping[str, Any]) -> list[str]:
     Args:
         settings: Of a run of the method iics, as its settings.json has them; older ones lack switches.
     """
-    stage1, stage2, tracklets = (settings.get(part) or {} for part in ("stage1", "stage2", "tracklets"))
+    stages, tracklets = settings.get("stages", "both"), settings.get("tracklets") or {}
+    stage1, stage2 = ({} if stages not in ("both", part) else settings.get(part) or {} for part in ("stage1", "stage2"))
     clusters, proxies = stage2.get("clusters") or {}, stage2.get("proxies") or {}
-    one_camera, num_rounds = stage2.get("one_camera_clusters", "keep"), stage1.get("rounds", 0)
+    one_camera, num_rounds = stage2.get("one_camera_clusters", "keep"), stage1.get("rounds", 0) if stage2 else 0
     is_dense = clusters.get("rule") == "density"
     told = {
         "labels from features less their camera's mean": stage2.get("centring", "off") != "off",

@@ -12,7 +12,16 @@ from iics.crops import CropSet
 from iics.errors import TrainingError, check_setting
 from iics.methods.adam import AdamSettings
 from iics.methods.camera_proxies.loss import ProxyLoss
-from iics.methods.density_round import LabelSettings, RoundSettings, batch_of, check_labelling, costs_like, train_round
+from iics.methods.density_round import (
+    IGNORED,
+    LabelSettings,
+    RoundSettings,
+    batch_of,
+    check_label_choices,
+    check_labelling,
+    costs_like,
+    train_round,
+)
 from iics.methods.method import Method, Stage, StageResult, State
 from iics.training.context import TrainingContext
 from iics.training.step_memory import StepBatch
@@ -51,6 +60,10 @@ def train_camera_proxies(context: TrainingContext, state: State) -> StageResult:
     )
 
 
+def _check_choices(settings: Settings) -> None:
+    check_label_choices(settings, settings.own.labels)
+
+
 def _check(crops: CropSet, settings: Settings) -> None:
     if crops.num_cameras < 2:
         raise TrainingError(
@@ -71,5 +84,10 @@ def _costs_like(settings: Settings) -> Settings:
 _STAGE = Stage("proxies", "proxies", stream=5, train=train_camera_proxies, batch=_batch)
 
 CAMERA_PROXIES = Method(
-    stages=lambda _: (_STAGE,), check=_check, costs_like=_costs_like, settings=CameraProxiesSettings
+    stages=lambda _: (_STAGE,),
+    check_choices=_check_choices,
+    check=_check,
+    costs_like=_costs_like,
+    settings=CameraProxiesSettings,
+    ignores=lambda _: IGNORED,
 )

@@ -9,7 +9,7 @@ from iics.crops import CropSet
 from iics.methods.iics.stage1 import STAGE_1
 from iics.methods.iics.stage2 import STAGE_2
 from iics.methods.method import Method, Stage
-from iics.methods.trainable import check_trainable
+from iics.methods.trainable import check_choices, check_trainable
 
 STAGES: dict[str, tuple[Stage, ...]] = {"both": (STAGE_1, STAGE_2), "stage1": (STAGE_1,), "stage2": (STAGE_2,)}
 
@@ -28,4 +28,16 @@ def _for_crops(crops: CropSet, settings: Settings) -> tuple[Settings, str]:
     )
 
 
-IICS = Method(stages=_stages, check=check_trainable, costs_like=lambda settings: settings, for_crops=_for_crops)
+def _ignores(settings: Settings) -> tuple[str, ...]:
+    unused = {"both": (), "stage1": ("stage2.",), "stage2": ("stage1.",)}[settings.stages]
+    return ("supervised.", "stage1.clusters.least", *unused)
+
+
+IICS = Method(
+    stages=_stages,
+    check_choices=check_choices,
+    check=check_trainable,
+    costs_like=lambda settings: settings,
+    ignores=_ignores,
+    for_crops=_for_crops,
+)

@@ -91,7 +91,7 @@ def cameras_that_take_part(crops: CropSet) -> list[IntArray]:
         members = np.flatnonzero(crops.camera_ids == camera)
         if len(members) >= 2:
             cameras.append(members)
-        else:
+        elif len(members):
             logger.warning("Camera %s has %d crop(s); stage 1 needs at least 2, so it sits out.", name, len(members))
     if not cameras:
         raise TrainingError("No camera has 2 crops or more; stage 1 has nothing to compare. Add crops.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iics.arrays import IntArray
-from iics.config import Settings
+from iics.config import ClusterSettings, Settings
 from iics.crops import CropSet
 from iics.errors import TrainingError, named
 from iics.labelling.centring import camera_centred
@@ -68,16 +68,7 @@ def train_stage2(context: TrainingContext, state: State) -> StageResult:
     mu = mu if heads else 0.0  # a round without stage 1 has no scores: Eq. 5 is then the cosine
     pseudo_labels = _labels_to_train_on(context, raw, heads, mu=mu, units=units)
     if pseudo_labels.num_clusters < 2:
-        num_labelled, num_crops = pseudo_labels.num_labelled, len(context.crops)
-        found = (
-            f"put all {num_labelled} crops into one cluster"
-            if num_labelled
-            else f"found no cluster of {num_crops} crops"
-        )
-        raise TrainingError(
-            f"Stage 2 {found}; training needs at least 2. Ask for more clusters "
-            "(--stage2.clusters.rule fixed --stage2.clusters.number N) or check that crops differ."
-        )
+        raise TrainingError(_too_few(pseudo_labels, settings.clusters))
     if context.round_index == 0 and pseudo_labels.num_clusters < settings.clusters_per_batch:
         # Said once: with few crops every round is so, and the record has its number of clusters.
         logger.info(
@@ -131,6 +122,8 @@ def _labels_to_train_on(
 
 
 def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> PseudoLabels:
+    if found.num_clusters < 2:
+        return found  # whatever their cameras
     kept = across_cameras(found, camera_ids)
     if kept.num_clusters < 2:
         raise TrainingError(
@@ -140,6 +133,21 @@ def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> P
             "people."
         )
     return kept
+
+
+def _too_few(found: PseudoLabels, clusters: ClusterSettings) -> str:
+    """Return what is wrong with fewer than two clusters, and what to do."""
+    has_one = found.num_labelled > 0
+    what = f"put all {found.num_labelled} crops into one cluster"
+    ways = ["--stage2.clusters.rule fixed --stage2.clusters.number N"]
+    if clusters.rule == "density":
+        grows = f" and --stage2.clusters.grow, now {clusters.grow:g}" if has_one and clusters.grow else ""
+        eps = f"{'lower' if has_one else 'raise'} --stage2.clusters.eps, now {clusters.eps:g}{grows}"
+        ways += [eps] if has_one else [eps, f"lower --stage2.clusters.min-crops, now {clusters.min_crops}"]
+    return (
+        f"Stage 2 {what if has_one else f'found no cluster of {len(found.labels)} crops'}; training needs at least 2. "
+        f"Ask for more clusters ({'; or '.join(ways)}) or check that crops differ."
+    )
 
 
 def label_all_crops(
