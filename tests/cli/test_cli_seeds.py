@@ -48,7 +48,9 @@ def without_seed_6(folder):
 
 def test_training_says_which_seed_is_at_work_and_ends_with_mean_and_deviation(two_seeds):
     out, finished = two_seeds
-    assert "1 round for each of 2 seeds, one process; folder of runs " in finished.stderr.splitlines()[0]
+    unread, start = finished.stderr.splitlines()[:2]
+    assert unread.startswith("--stages stage1 does not read --stage2.epochs, ")
+    assert "1 round for each of 2 seeds, one process; folder of runs " in start
     assert f"Training seed 5; run folder {out}/seed-5\n" in finished.stderr
     assert f"Training seed 6; run folder {out}/seed-6\n" in finished.stderr
     assert str(SeedRuns.read(out)) in finished.stdout

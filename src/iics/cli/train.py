@@ -18,12 +18,12 @@ from iics.cli.resume_training import display, resume, resume_hint
 from iics.cli.source import DataName, DataSource
 from iics.cli.train_arguments import (
     TrainCommand,
-    check_read,
     defaults_of,
     given_settings,
     kind_of,
     preset_of,
     train_help,
+    unread_flags,
 )
 from iics.cli.train_summary import print_end, print_start
 from iics.config import Settings
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     method = command.settings.method
     if command.supervised and method != "supervised":
         raise SettingsError(f"--supervised is --method supervised, and --method {method} another; leave one out.")
-    check_read(arguments, kind, command.settings)
+    unread = unread_flags(arguments, kind, command.settings)
     source = command.source.by_name().absolute()
     if source.data is None:
         raise SettingsError(
@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> int:
         if command.out is not None and command.seeds == 1:  # before data is read and the machine probed
             out = expanded(command.out)
             processes.from_first(lambda: RunFolder.check_new(out))
+        if unread and processes.is_first:
+            print(unread, file=sys.stderr)
         given = given_settings(arguments, kind)
         command = replace(command, settings=_for_backbone(command.settings, given, is_first=processes.is_first))
         fitting = Fitting.of(preset_of(arguments), command.settings, given)

@@ -144,25 +144,27 @@ def given_settings(arguments: list[str], kind: type[TrainCommand] = TrainCommand
     return frozenset(".".join(place[1:]) for place in places if place[0] == "settings")
 
 
-def check_read(arguments: list[str], kind: type[TrainCommand], settings: Settings) -> None:
-    """Refuse flags of settings that nothing reads under the method and stages that are asked for.
+def unread_flags(arguments: list[str], kind: type[TrainCommand], settings: Settings) -> str:
+    """Return a sentence on flags of settings that nothing reads under the method and stages of a run; "" if all are.
+
+    Scripts give several methods the same flags, so that this is no error; but what a method has a flag of its own for
+    was meant to change something.
 
     Raises:
-        SettingsError: If there are such, or there is no such method.
+        SettingsError: If one is given and the method's own flag for it is not, or there is no such method.
     """
     from iics.methods.by_name import ignored
 
     given = [piece.flag for piece in _given(arguments, kind) if piece.flag is not None]
     names = {".".join(flag.place[1:]): flag.name for flag in given if flag.place[0] == "settings"}
     unread = [names[place] for place in ignored(settings, names)]
-    if not unread:
-        return
-    its_own = [f"--own.{name.lstrip('-').rpartition('.')[2]}" for name in unread]
-    meant = [name for name in its_own if name in dict(flags_of(kind)) and name not in unread]
     by = f"--method {settings.method}" if settings.stages == "both" else f"--stages {settings.stages}"
-    it = "it" if len(unread) == 1 else "them"
-    instead = f", or say {', '.join(meant)} instead" if meant else ""
-    raise SettingsError(f"{', '.join(unread)}: {by} does not read {it}. Leave {it} out{instead}.")
+    there = {flag.name for flag in dict(flags_of(kind)).values()} - {flag.name for flag in given}
+    meant = {name: own for name in unread if (own := f"--own.{name.lstrip('-').rpartition('.')[2]}") in there}
+    if meant:
+        flags = ", ".join(f"{own}, not {name}" for name, own in meant.items())
+        raise SettingsError(f"{by} has flags of its own: say {flags}.")
+    return f"{by} does not read {', '.join(unread)}." if unread else ""
 
 
 def fitting_preset(source: DataSource) -> PresetName:
