@@ -8,7 +8,8 @@ import pytest
 from iics.config import ClusterSettings
 from iics.errors import SettingsError, TrainingError
 from iics.methods.by_name import method_of, with_own_settings
-from iics.methods.density_round import LabelSettings, RoundSettings
+from iics.methods.density_labels import LabelSettings
+from iics.methods.density_round import RoundSettings
 from iics.methods.iics.stage1 import train_stage1
 from iics.methods.iics.stage2 import train_stage2
 from iics.runs.record import StageRecord

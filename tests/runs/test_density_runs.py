@@ -12,7 +12,8 @@ from iics.errors import TrainingError
 from iics.methods.adam import AdamSettings
 from iics.methods.camera_proxies.method import CameraProxiesSettings
 from iics.methods.cluster_contrast.method import ClusterContrastSettings
-from iics.methods.density_round import LabelSettings, RoundSettings
+from iics.methods.density_labels import LabelSettings
+from iics.methods.density_round import RoundSettings
 from iics.models.reid_model import load_model
 from iics.reports.report import write_report
 from iics.runs.rounds import resume, train

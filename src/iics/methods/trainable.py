@@ -60,11 +60,11 @@ def _check_one_camera(crops: CropSet, settings: Settings) -> None:
         TrainingError: If they are such.
     """
     stage2 = settings.stage2
-    instead = {
-        "stage2.one_camera_clusters drop": ("--stage2.one-camera-clusters keep", stage2.one_camera_clusters == "drop"),
-        f"stage2.proxies.weight {stage2.proxies.weight:g}": ("--stage2.proxies.weight 0", stage2.proxies.weight > 0),
-    }
-    of_cameras = {setting: flag for setting, (flag, is_set) in instead.items() if is_set}
+    of_cameras: dict[str, str] = {}  # to the flag that switches it off
+    if stage2.one_camera_clusters == "drop":
+        of_cameras["stage2.one_camera_clusters drop"] = "--stage2.one-camera-clusters keep"
+    if stage2.proxies.weight > 0:
+        of_cameras[f"stage2.proxies.weight {stage2.proxies.weight:g}"] = "--stage2.proxies.weight 0"
     if settings.stages != "stage1" and of_cameras:
         raise TrainingError(
             f"All {len(crops)} crops of {crops.name} are of one camera, and what compares cameras is set: "

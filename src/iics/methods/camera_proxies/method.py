@@ -12,19 +12,10 @@ from iics.crops import CropSet
 from iics.errors import TrainingError, check_setting
 from iics.methods.adam import AdamSettings
 from iics.methods.camera_proxies.loss import ProxyLoss
-from iics.methods.density_round import (
-    IGNORED,
-    LabelSettings,
-    RoundSettings,
-    batch_of,
-    check_label_choices,
-    check_labelling,
-    costs_like,
-    train_round,
-)
-from iics.methods.method import Method, Stage, StageResult, State
+from iics.methods.density_labels import LabelSettings
+from iics.methods.density_round import RoundSettings, density_method, train_round
+from iics.methods.method import StageResult, State
 from iics.training.context import TrainingContext
-from iics.training.step_memory import StepBatch
 
 
 @dataclass(frozen=True)
@@ -60,34 +51,14 @@ def train_camera_proxies(context: TrainingContext, state: State) -> StageResult:
     )
 
 
-def _check_choices(settings: Settings) -> None:
-    check_label_choices(settings, settings.own.labels)
-
-
-def _check(crops: CropSet, settings: Settings) -> None:
+def _check(crops: CropSet, _settings: Settings) -> None:
     if crops.num_cameras < 2:
         raise TrainingError(
             f"All {len(crops)} crops of {crops.name} are of one camera; camera proxies need at least 2. Train with "
             "--method cluster-contrast, which needs no cameras."
         )
-    check_labelling(crops, settings, settings.own.labels)
 
 
-def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
-    return batch_of(settings.own.work)
-
-
-def _costs_like(settings: Settings) -> Settings:
-    return costs_like(settings, labels=settings.own.labels, work=settings.own.work)
-
-
-_STAGE = Stage("proxies", "proxies", stream=5, train=train_camera_proxies, batch=_batch)
-
-CAMERA_PROXIES = Method(
-    stages=lambda _: (_STAGE,),
-    check_choices=_check_choices,
-    check=_check,
-    costs_like=_costs_like,
-    settings=CameraProxiesSettings,
-    ignores=lambda _: IGNORED,
+CAMERA_PROXIES = density_method(
+    "proxies", stream=5, train=train_camera_proxies, settings=CameraProxiesSettings, check=_check
 )

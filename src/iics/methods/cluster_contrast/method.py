@@ -7,24 +7,13 @@ from typing import Annotated
 
 import tyro
 
-from iics.config import Settings
-from iics.crops import CropSet
 from iics.methods.adam import AdamSettings
-from iics.methods.density_round import (
-    IGNORED,
-    LabelSettings,
-    RoundSettings,
-    batch_of,
-    check_label_choices,
-    check_labelling,
-    costs_like,
-    train_round,
-)
-from iics.methods.method import Method, Stage, StageResult, State
+from iics.methods.density_labels import LabelSettings
+from iics.methods.density_round import RoundSettings, density_method, train_round
+from iics.methods.method import StageResult, State
 from iics.ranges import check_ranges, number
 from iics.training.cluster_memory import ClusterMemory, Towards
 from iics.training.context import TrainingContext
-from iics.training.step_memory import StepBatch
 
 
 @dataclass(frozen=True)
@@ -61,29 +50,4 @@ def train_cluster_contrast(context: TrainingContext, state: State) -> StageResul
     return train_round(context, state, memory, labels=own.labels, work=own.work, rates=own.rates)
 
 
-def _check_choices(settings: Settings) -> None:
-    check_label_choices(settings, settings.own.labels)
-
-
-def _check(crops: CropSet, settings: Settings) -> None:
-    check_labelling(crops, settings, settings.own.labels)
-
-
-def _batch(_crops: CropSet, settings: Settings) -> StepBatch:
-    return batch_of(settings.own.work)
-
-
-def _costs_like(settings: Settings) -> Settings:
-    return costs_like(settings, labels=settings.own.labels, work=settings.own.work)
-
-
-_STAGE = Stage("contrast", "contrast", stream=4, train=train_cluster_contrast, batch=_batch)
-
-CLUSTER_CONTRAST = Method(
-    stages=lambda _: (_STAGE,),
-    check_choices=_check_choices,
-    check=_check,
-    costs_like=_costs_like,
-    settings=ClusterContrastSettings,
-    ignores=lambda _: IGNORED,
-)
+CLUSTER_CONTRAST = density_method("contrast", stream=4, train=train_cluster_contrast, settings=ClusterContrastSettings)

@@ -137,16 +137,19 @@ def _without_one_camera_clusters(found: PseudoLabels, camera_ids: IntArray) -> P
 
 def _too_few(found: PseudoLabels, clusters: ClusterSettings) -> str:
     """Return what is wrong with fewer than two clusters, and what to do."""
-    has_one = found.num_labelled > 0
-    what = f"put all {found.num_labelled} crops into one cluster"
     ways = ["--stage2.clusters.rule fixed --stage2.clusters.number N"]
-    if clusters.rule == "density":
-        grows = f" and --stage2.clusters.grow, now {clusters.grow:g}" if has_one and clusters.grow else ""
-        eps = f"{'lower' if has_one else 'raise'} --stage2.clusters.eps, now {clusters.eps:g}{grows}"
-        ways += [eps] if has_one else [eps, f"lower --stage2.clusters.min-crops, now {clusters.min_crops}"]
+    if found.num_labelled:
+        what = f"put all {found.num_labelled} crops into one cluster"
+        if clusters.rule == "density":
+            grow = f" and --stage2.clusters.grow, now {clusters.grow:g}" if clusters.grow else ""
+            ways.append(f"lower --stage2.clusters.eps, now {clusters.eps:g}{grow}")
+    else:
+        what = f"found no cluster of {len(found.labels)} crops"
+        ways.append(f"raise --stage2.clusters.eps, now {clusters.eps:g}")
+        ways.append(f"lower --stage2.clusters.min-crops, now {clusters.min_crops}")
     return (
-        f"Stage 2 {what if has_one else f'found no cluster of {len(found.labels)} crops'}; training needs at least 2. "
-        f"Ask for more clusters ({'; or '.join(ways)}) or check that crops differ."
+        f"Stage 2 {what}; training needs at least 2. Ask for more clusters ({'; or '.join(ways)}) or check that crops "
+        "differ."
     )
 
 
